@@ -1,0 +1,143 @@
+"""What a data set is to the rest of Apertune.
+
+Life of a data set: an adapter reads one on-disk format into an index (which images there are), the shared
+loader decodes it once into the cache and draws the splits, and `ImageDataset` is the result. A search is
+handed its `TrainingView`, which cannot reach the test rows; only promotion opens those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DatasetError
+
+Task = Literal["binary", "multiclass", "multilabel"]
+Split = Literal["train", "validation", "test"]
+Images = NDArray[np.uint8]
+Rows = NDArray[np.int64]
+Labels = NDArray[np.int32] | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """The facts of a data set that a space may depend on.
+
+    image_shape: (height, width, channels) in pixels. class_counts: for each class, the training images that
+    carry it. train_size: training images.
+    """
+
+    image_shape: tuple[int, int, int]
+    task: Task
+    classes: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    train_size: int
+
+    @property
+    def outputs(self) -> int:
+        """Numbers a network yields for one image: 1 for a binary task, else one a class."""
+        return 1 if self.task == "binary" else len(self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """A decoded, split data set. Frozen; its arrays are read-only.
+
+    images: uint8 (n, height, width, channels), memory-mapped. labels: int32 (n,) for binary (1 is
+    `classes[1]`, the positive class) and multiclass, uint8 multi-hot (n, classes) for multilabel.
+    train, validation, test: int64 row numbers, disjoint, sorted. origins: where each row came from, a path
+    relative to the source or "line 12". folder: the cache entry that holds the arrays. fingerprint: SHA-256
+    (hexadecimal) over pixels, labels, classes, task and splits. notes: lines the user should read, such as
+    what was left out. licence: of the data, when known.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    images: Images
+    labels: Labels
+    train: Rows
+    validation: Rows
+    test: Rows
+    origins: NDArray[np.str_]
+    fingerprint: str
+    folder: Path
+    source: str
+    notes: tuple[str, ...] = ()
+    licence: str | None = None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    def rows(self, split: Split) -> Rows:
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+    def training_view(self) -> TrainingView:
+        """The data set as a search may see it. Raises DatasetError when a split it needs is empty."""
+        for split in ("train", "validation"):
+            if len(self.rows(split)) == 0:
+                raise DatasetError(f"{self.name}: the {split} split is empty; give shares with --split 0.7/0.15/0.15")
+        return TrainingView(
+            name=self.name,
+            task=self.task,
+            classes=self.classes,
+            image_shape=self.image_shape,
+            folder=self.folder,
+            train=self.train,
+            validation=self.validation,
+            fingerprint=self.fingerprint,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingView:
+    """Training and validation rows of a data set, and no way to the test rows.
+
+    Small and picklable: it names the cache entry and the rows, and maps the arrays where it is used.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    folder: Path
+    train: Rows
+    validation: Rows
+    fingerprint: str
+
+    def images(self, split: Literal["train", "validation"]) -> Images:
+        """Copies a split's pixels into memory: uint8 (rows, height, width, channels)."""
+        images: Images = np.load(self.folder / "images.npy", mmap_mode="r")[self._rows(split)]
+        return images
+
+    def labels(self, split: Literal["train", "validation"]) -> Labels:
+        labels: Labels = np.load(self.folder / "labels.npy")[self._rows(split)]
+        return labels
+
+    def targets(self, split: Literal["train", "validation"]) -> NDArray[np.float32]:
+        """Labels as a network is trained on them: float32 (rows, outputs), one-hot or multi-hot."""
+        labels = self.labels(split)
+        if self.task == "multiclass":
+            return np.eye(len(self.classes), dtype=np.float32)[labels]
+        return labels.astype(np.float32).reshape(len(labels), -1)
+
+    def spec(self) -> DataSpec:
+        labels = self.labels("train")
+        if self.task == "multilabel":
+            counts = labels.sum(axis=0, dtype=np.int64)
+        else:
+            counts = np.bincount(labels, minlength=len(self.classes))
+        return DataSpec(self.image_shape, self.task, self.classes, tuple(int(c) for c in counts), len(labels))
+
+    def _rows(self, split: str) -> Rows:
+        if split == "train":
+            return self.train
+        if split == "validation":
+            return self.validation
+        raise DatasetError(f"a search may read the splits 'train' and 'validation', not '{split}'")

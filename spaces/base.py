@@ -1,0 +1,56 @@
+"""What a search space is to the rest of Apertune.
+
+Life of a space: `spaces.load(name, spec)` makes a `Space` for one data set; `discover` walks its branches into
+a `SearchSpace` (data); for each trial `Space.candidate` turns drawn values into everything that training needs.
+The trial knows nothing of recipes, and the space nothing of trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import keras
+    import keras_tuner
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One configuration, ready to be trained.
+
+    network: takes images uint8 (batch, height, width, channels), 0 to 255, and yields probabilities float32
+    (batch, outputs); it holds no augmentation, and is what gets saved, exported and served.
+    optimizer: built for this network, with its schedule. loss: (targets, probabilities), both float32
+    (batch, outputs), to one loss an example, float32 (batch,), class weights and label smoothing included.
+    augmentation: a layer called with (images, targets) in training only; images are float32 or uint8 in
+    0 to 255 before and after it, targets may be mixed. callbacks: such as a plateau schedule.
+    """
+
+    network: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    loss: Callable[[Any, Any], Any]
+    batch_size: int
+    augmentation: keras.layers.Layer | None = None
+    callbacks: tuple[keras.callbacks.Callback, ...] = field(default=())
+
+
+class Space(Protocol):
+    """One search space bound to one data set's `DataSpec`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def hypermodel(self) -> keras_tuner.HyperModel:
+        """The same space for KerasTuner's own tuners."""
+        ...
+
+    def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
+        """Builds the configuration that `hp` holds, declaring its parameters on the way.
+
+        epochs: the trial's budget, which schedules are laid out over. seed: of initial weights, dropout and
+        augmentation. Raises whatever the user's own code raises.
+        """
+        ...

@@ -1,0 +1,66 @@
+"""The command line. Each command's module is imported only when that command runs, so `--help` is quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from ..errors import ApertuneError
+
+# name: (module of this package, attribute, one line for `apertune --help`)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "datasets": ("datasets", "datasets", "What there is to learn from: list, describe, audit, fetch."),
+    "spaces": ("spaces", "spaces", "What may vary: list, show."),
+    "search": ("search", "search", "Search a data set's hyperparameters."),
+    "studies": ("studies", "studies", "List the studies in this folder."),
+    "status": ("studies", "status", "What a study is doing now."),
+    "stop": ("studies", "stop", "End a running search cleanly."),
+    "compare": ("compare", "compare", "A data set's trials side by side, best first."),
+    "sync": ("studies", "sync", "Send to MLflow what could not be sent before."),
+    "ui": ("ui", "ui", "Open the MLflow UI, on loopback."),
+}
+
+
+class LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f".{module}", __package__), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="apertune")
+def cli() -> None:
+    """Search hyperparameters for image classifiers.
+
+    Trials are drawn by Optuna from KerasTuner spaces, run beside each other, and kept in MLflow.
+    Start with: apertune search digits
+    """
+
+
+def main() -> None:
+    """Runs the command line: exit status 0 done, 1 the work failed, 2 the user's words or data are at fault."""
+    try:
+        status = cli.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except ApertuneError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_status)

@@ -1,0 +1,64 @@
+"""Every error that Apertune raises on purpose.
+
+    ApertuneError            the work failed (exit status 1)
+    └── UserError            the user's words or data are at fault (exit status 2)
+        ├── SettingError     a flag, a configuration file or an argument
+        │   ├── UnknownNameError   a name that is not in its table
+        │   └── MissingExtraError  an optional package is not installed
+        ├── DatasetError     the images, labels or files given
+        ├── SpaceError       the search space or a value given for it
+        └── StudyError       a study that is missing, busy or made for something else
+
+A message is one line (or one line and a short list): the rule, the value received, the way out.
+The command line prints it without a traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ApertuneError(Exception):
+    """The work failed."""
+
+    exit_status = 1
+
+
+class UserError(ApertuneError):
+    """The user's words or data are at fault."""
+
+    exit_status = 2
+
+
+class SettingError(UserError):
+    """A flag, a configuration file or an argument is wrong."""
+
+
+class UnknownNameError(SettingError):
+    """A name is not in its table; the message lists the known ones and suggests the nearest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        super().__init__(f"unknown {kind} '{name}'{hint} Known: {', '.join(names)}.")
+
+
+class MissingExtraError(SettingError):
+    """An optional package is not installed; the message names the command that installs it."""
+
+    def __init__(self, purpose: str, extra: str) -> None:
+        super().__init__(f"{purpose} needs an optional package: pip install 'apertune[{extra}]'")
+
+
+class DatasetError(UserError):
+    """The images, labels or files given cannot be used as they are."""
+
+
+class SpaceError(UserError):
+    """The search space, or a value given for it, is wrong."""
+
+
+class StudyError(UserError):
+    """A study is missing, busy, or was made for something else."""
