@@ -116,6 +116,10 @@ class TrainingView:
         images: Images = np.load(self.folder / "images.npy", mmap_mode="r")[self._rows(split)]
         return images
 
+    def mapped_images(self, split: Literal["train", "validation"]) -> MappedImages:
+        """A split's pixels left on disk, for data too large for memory."""
+        return MappedImages(np.load(self.folder / "images.npy", mmap_mode="r"), self._rows(split))
+
     def labels(self, split: Literal["train", "validation"]) -> Labels:
         labels: Labels = np.load(self.folder / "labels.npy")[self._rows(split)]
         return labels
@@ -141,3 +145,18 @@ class TrainingView:
         if split == "validation":
             return self.validation
         raise DatasetError(f"a search may read the splits 'train' and 'validation', not '{split}'")
+
+
+@dataclass(frozen=True, eq=False)
+class MappedImages:
+    """The chosen rows of a memory-mapped image array; indexing copies just the images asked for."""
+
+    images: Images
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, positions: Rows) -> Images:
+        """positions: int64 (m,), numbers within the split. Returns uint8 (m, height, width, channels)."""
+        return self.images[self.rows[positions]]
