@@ -1,0 +1,29 @@
+"""Searching: studies, trials, executors, tracking, evaluation, promotion, export, prediction."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .launch import SearchResult, run
+    from .settings import Home, SearchSettings, make_home
+    from .study import TrialRecord
+
+__all__ = ["Home", "SearchResult", "SearchSettings", "TrialRecord", "make_home", "run"]
+
+# Looked up on first use, so that a worker does not import Optuna and the command starts quickly.
+_MODULES = {
+    "Home": "settings",
+    "SearchResult": "launch",
+    "SearchSettings": "settings",
+    "TrialRecord": "study",
+    "make_home": "settings",
+    "run": "launch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

@@ -1,0 +1,102 @@
+"""What the machine offers a worker: processors, GPUs, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MAXIMUM_CPU_WORKERS = 8
+WORKER_MEMORY_MB = 1500
+# Share of the free memory that pixels may take; the rest is for weights, activations and the framework.
+TABLE_SHARE_OF_MEMORY = 0.35
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """index: as nvidia-smi counts; free_mb: free memory."""
+
+    index: int
+    name: str
+    free_mb: float
+
+
+def processors() -> int:
+    """Processors this process may use, by its affinity (a container's quota is not in it)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def gpus() -> list[Gpu]:
+    """NVIDIA GPUs that the driver lists and `CUDA_VISIBLE_DEVICES` leaves visible; empty without a driver."""
+    import pynvml
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = []
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            if visible is None or str(index) in visible.split(",") or pynvml.nvmlDeviceGetUUID(handle) in visible:
+                free = pynvml.nvmlDeviceGetMemoryInfo(handle).free / 2**20
+                found.append(Gpu(index, pynvml.nvmlDeviceGetName(handle), free))
+    finally:
+        pynvml.nvmlShutdown()
+    return found
+
+
+def default_workers() -> int:
+    """One worker a GPU; without GPUs one a processor, as far as memory allows."""
+    cards = len(gpus())
+    if cards:
+        return cards
+    affordable = int(psutil.virtual_memory().available / 2**20 / WORKER_MEMORY_MB)
+    return max(1, min(processors(), MAXIMUM_CPU_WORKERS, affordable))
+
+
+def fits_on_device(size_bytes: int, sharing: int = 1) -> bool:
+    """Whether an image table of that size may lie on the device this worker computes on.
+
+    sharing: workers that draw on the same memory.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    cards = gpus() if visible else []
+    free_mb = min((card.free_mb for card in cards), default=psutil.virtual_memory().available / 2**20)
+    return size_bytes / 2**20 <= TABLE_SHARE_OF_MEMORY * free_mb / sharing
+
+
+def reset_peak_memory() -> None:
+    """Starts a new measurement of this process's peak memory, where the system can (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mb() -> float:
+    """Peak resident memory in MiB since `reset_peak_memory`, or since the process began."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def out_of_memory_kills() -> int | None:
+    """How many processes the kernel has killed for memory since it started; None where it does not tell.
+
+    Source: `oom_kill` in /proc/vmstat (Linux 4.13 and newer), which counts control groups' kills too.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None

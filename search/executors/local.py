@@ -1,0 +1,240 @@
+"""Worker processes on this machine, each pinned to a GPU or to some processors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import psutil
+
+from ...errors import ApertuneError, SpaceError
+from .. import devices
+from ..messages import (
+    Discovered,
+    DiscoveryFailed,
+    DiscoveryTask,
+    StopRequest,
+    TrialEvent,
+    TrialLost,
+    TrialResult,
+    TrialTask,
+)
+
+CLOSING_TIMEOUT_S = 5.0
+MEMORY_GROWTH_LIMIT_MB = 500
+
+
+@dataclass
+class Worker:
+    """A running worker process and the trial it has, if any."""
+
+    slot: int
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    trial: int | None = None
+    trials_done: int = 0
+    killed_because: str = ""
+    first_resident_mb: float = 0.0
+
+
+class LocalExecutor:
+    """One worker process a slot, started when first needed and replaced when it ends.
+
+    environments: for each slot the variables that pin its device and threads (`worker_environments`).
+    logs: the folder for one log file a slot. trials_per_worker: a worker is replaced after so many, since
+    frameworks grow a little with every model built.
+    """
+
+    def __init__(self, environments: Sequence[Mapping[str, str]], logs: Path, *, trials_per_worker: int = 50) -> None:
+        self.slots = len(environments)
+        self._environments = environments
+        self._logs = logs
+        self._trials_per_worker = trials_per_worker
+        self._workers: dict[int, Worker] = {}
+        self._spares: dict[int, Worker] = {}
+        self._retired: list[Worker] = []
+        self._memory_kills = devices.out_of_memory_kills()
+
+    def start(self) -> None:
+        """Starts a worker in every slot, so that they import the framework beside each other."""
+        for slot in range(self.slots):
+            self._worker(slot)
+
+    def discover(self, task: DiscoveryTask) -> str:
+        worker = self._worker(0)
+        worker.connection.send(task)
+        try:
+            answer = worker.connection.recv()
+        except (EOFError, OSError):
+            status = worker.process.wait()
+            raise ApertuneError(
+                f"the worker died ({_exit_words(status)}) while it discovered the space; see {self._log(0)}"
+            ) from None
+        if isinstance(answer, DiscoveryFailed):
+            raise (SpaceError if answer.user_error else ApertuneError)(f"space '{task.space.name}': {answer.reason}")
+        assert isinstance(answer, Discovered)
+        return answer.search_space.to_json()
+
+    def free_slots(self) -> int:
+        return self.slots - sum(worker.trial is not None for worker in self._workers.values())
+
+    def submit(self, task: TrialTask) -> None:
+        busy = {slot for slot, worker in self._workers.items() if worker.trial is not None}
+        slot = min(set(range(self.slots)) - busy)
+        worker = self._worker(slot)
+        worker.trial = task.number
+        with contextlib.suppress(OSError):  # a worker that just died is noticed by `wait`
+            worker.connection.send(task)
+
+    def wait(self, timeout_s: float) -> list[TrialEvent]:
+        connections = {worker.connection: worker for worker in self._workers.values()}
+        if not connections:
+            time.sleep(timeout_s)
+            return []
+        events: list[TrialEvent] = []
+        for ready in wait(list(connections), timeout_s):
+            assert isinstance(ready, Connection)
+            events += self._receive(connections[ready])
+        return events
+
+    def stop(self, request: StopRequest) -> None:
+        worker = self._worker_of(request.number)
+        if worker is not None:
+            with contextlib.suppress(OSError):
+                worker.connection.send(request)
+
+    def kill(self, number: int, reason: str) -> None:
+        worker = self._worker_of(number)
+        if worker is not None:
+            worker.killed_because = reason
+            worker.process.kill()
+
+    def close(self) -> None:
+        everyone = [*self._workers.values(), *self._spares.values(), *self._retired]
+        for worker in everyone:
+            worker.process.terminate()
+        deadline = time.monotonic() + CLOSING_TIMEOUT_S
+        for worker in everyone:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.connection.close()
+        self._workers.clear()
+        self._spares.clear()
+        self._retired.clear()
+
+    def process_ids(self) -> dict[int, int]:
+        """Process number of each slot's worker."""
+        return {slot: worker.process.pid for slot, worker in self._workers.items()}
+
+    def _worker_of(self, number: int) -> Worker | None:
+        return next((worker for worker in self._workers.values() if worker.trial == number), None)
+
+    def _worker(self, slot: int) -> Worker:
+        if slot not in self._workers:
+            self._workers[slot] = self._spares.pop(slot) if slot in self._spares else self._spawn(slot)
+        return self._workers[slot]
+
+    def _spawn(self, slot: int) -> Worker:
+        ours, theirs = socket.socketpair()
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with theirs, self._log(slot).open("ab") as log:
+            # A new process group, so that Ctrl-C reaches the supervisor alone; it tells the workers.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "apertune.search.worker", str(theirs.fileno()), str(slot)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self._environments[slot]},
+                start_new_session=True,
+            )
+        return Worker(slot, process, Connection(ours.detach()))
+
+    def _log(self, slot: int) -> Path:
+        return self._logs / f"worker-{slot}.log"
+
+    def _receive(self, worker: Worker) -> list[TrialEvent]:
+        events: list[TrialEvent] = []
+        try:
+            while worker.connection.poll():
+                message = worker.connection.recv()
+                events.append(message)
+                if isinstance(message, TrialResult):
+                    self._finished(worker, message)
+                    break
+        except (EOFError, OSError):
+            events += self._buried(worker)
+        return events
+
+    def _finished(self, worker: Worker, result: TrialResult) -> None:
+        """Frees the slot; a worker after an error, after many trials or grown large is replaced."""
+        worker.trial = None
+        worker.trials_done += 1
+        resident_mb = _resident_mb(worker.process.pid)
+        worker.first_resident_mb = worker.first_resident_mb or resident_mb
+        grown = resident_mb - worker.first_resident_mb > MEMORY_GROWTH_LIMIT_MB
+        if result.outcome in ("failed", "infeasible") or grown or worker.trials_done >= self._trials_per_worker:
+            self._retire(worker)
+        elif worker.trials_done == self._trials_per_worker - 1:
+            self._spares[worker.slot] = self._spawn(worker.slot)
+
+    def _retire(self, worker: Worker) -> None:
+        with contextlib.suppress(OSError):
+            worker.connection.send(None)
+        del self._workers[worker.slot]
+        self._retired = [old for old in self._retired if old.process.poll() is None] + [worker]
+        self._worker(worker.slot)
+
+    def _buried(self, worker: Worker) -> list[TrialEvent]:
+        """Takes a dead worker out of its slot; its trial, if it had one, is lost."""
+        status = worker.process.wait()
+        worker.connection.close()
+        del self._workers[worker.slot]
+        kills, before = devices.out_of_memory_kills(), self._memory_kills
+        self._memory_kills = kills
+        if worker.trial is None:
+            return []
+        for_memory = status == -9 and not worker.killed_because and (kills or 0) > (before or 0)
+        cause = "was killed by the kernel for memory" if for_memory else f"died ({_exit_words(status)})"
+        return [TrialLost(worker.trial, worker.killed_because or f"the worker {cause}", for_memory)]
+
+
+def _resident_mb(process_id: int) -> float:
+    try:
+        return float(psutil.Process(process_id).memory_info().rss) / 2**20
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _exit_words(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int = 1) -> list[dict[str, str]]:
+    """Variables for each worker: its one GPU, or its share of the processors so that workers do not fight.
+
+    workers: how many on processors, used when `cards` is empty. cards: GPU numbers. per_card: workers on each.
+    """
+    common = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    if cards:
+        growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        return [{**common, **growth, "CUDA_VISIBLE_DEVICES": str(card)} for card in cards for _ in range(per_card)]
+    threads = str(max(1, devices.processors() // workers))
+    pinned = {
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": threads,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": "1",
+    }
+    return [{**common, **pinned} for _ in range(workers)]

@@ -1,0 +1,124 @@
+"""Writes a search's story to the outbox: one run for the search, one below it for each trial."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from .messages import EpochEnded, Outcome, TrialResult, TrialTask
+from .outbox import Outbox
+from .study import Study
+from .tracking import (
+    DatasetLogged,
+    FilesLogged,
+    MetricsLogged,
+    ModelLogged,
+    Record,
+    RunEnded,
+    RunStarted,
+    RunStatus,
+    TagsSet,
+)
+
+RUN_STATUS: dict[Outcome, RunStatus] = {
+    "complete": "FINISHED",
+    "pruned": "KILLED",
+    "infeasible": "KILLED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+}
+
+
+def trial_key(study: Study, number: int) -> str:
+    """Our own, unique name of a trial's run."""
+    return f"{study.identity}-{number}"
+
+
+class Journal:
+    """What is told of one search. search_key: unique name of this launch's run. about: tags of all its runs."""
+
+    def __init__(self, outbox: Outbox, study: Study, search_key: str, about: Mapping[str, str]) -> None:
+        self._outbox = outbox
+        self._study = study
+        self._search_key = search_key
+        self._experiment = study.definition.dataset
+        self._about = about
+        self._tags = {
+            "study": study.name,
+            "dataset": study.definition.dataset,
+            "space": study.definition.space,
+            "objective": study.definition.objective,
+        }
+
+    def search_started(self, dataset: DatasetLogged, settings: Mapping[str, str]) -> None:
+        name = f"search {self._study.name}"
+        self._outbox.put(
+            RunStarted(
+                self._search_key,
+                self._experiment,
+                name,
+                _now(),
+                tags={**self._tags, **self._about, "kind": "search", "state": "running"},
+                params=dict(settings),
+            ),
+            dataset,
+        )
+
+    def search_ended(self, state: str, status: RunStatus, tags: Mapping[str, str]) -> None:
+        self._outbox.put(
+            TagsSet(self._search_key, {**tags, "state": state}), RunEnded(self._search_key, status, _now())
+        )
+
+    def trial_started(self, task: TrialTask, dataset: DatasetLogged) -> None:
+        key = trial_key(self._study, task.number)
+        repeat = {"seed": str(task.seed), "max_epochs": str(task.epochs), "fingerprint": task.view.fingerprint}
+        tags = {**self._tags, **self._about, **repeat, "kind": "trial", "trial": str(task.number), "state": "running"}
+        params = {name: str(value) for name, value in task.values.items()}
+        name = f"{self._study.name} #{task.number}"
+        self._outbox.put(
+            RunStarted(key, self._experiment, name, _now(), self._search_key, tags, params),
+            DatasetLogged(key, dataset.name, dataset.digest, dataset.source, dataset.facts),
+        )
+
+    def epoch_ended(self, event: EpochEnded) -> None:
+        points = tuple((name, value, event.epoch, event.time_ms) for name, value in event.metrics.items())
+        self._outbox.put(MetricsLogged(trial_key(self._study, event.number), points))
+
+    def trial_ended(self, result: TrialResult, folder: Path) -> None:
+        """folder: the trial's; its model and artifacts are removed once the tracking server has them."""
+        key, now = trial_key(self._study, result.number), _now()
+        records: list[Record] = []
+        numbers = _summary(result)
+        if numbers:
+            records.append(MetricsLogged(key, tuple((name, value, 0, now) for name, value in numbers.items())))
+        tags = {"state": result.outcome, **({"reason": result.reason} if result.reason else {})}
+        records.append(TagsSet(key, tags))
+        if (folder / "artifacts").is_dir():
+            records.append(FilesLogged(key, str(folder / "artifacts"), remove=True))
+        if result.has_model:
+            scores = {f"best_{name}": value for name, value in result.metrics.items()}
+            records.append(ModelLogged(key, str(folder / "model"), "model", scores, remove=True))
+        records.append(RunEnded(key, RUN_STATUS[result.outcome], now))
+        self._outbox.put(*records)
+
+
+def _summary(result: TrialResult) -> dict[str, float]:
+    """What describes a whole trial. `best_` metrics are of the best epoch's weights, on validation."""
+    if result.outcome == "interrupted":
+        return {}
+    numbers: dict[str, float | None] = {
+        "objective": result.value,
+        **{f"best_{name}": value for name, value in result.metrics.items()},
+        "epochs": result.epochs,
+        "best_epoch": result.best_epoch or None,
+        "parameters": result.parameters or None,
+        "trial_seconds": result.seconds,
+        "peak_memory_mb": result.peak_memory_mb or None,
+        "peak_gpu_memory_mb": result.peak_gpu_memory_mb,
+    }
+    return {name: float(value) for name, value in numbers.items() if value is not None}
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

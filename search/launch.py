@@ -1,0 +1,338 @@
+"""One search, from a data set and settings to finished trials."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import random
+import shlex
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..datasets.base import ImageDataset, TrainingView
+from ..datasets.registry import all_adapters
+from ..errors import StudyError
+from ..spaces.parameters import SearchSpace
+from . import devices
+from .evaluation.metrics import Metric, default_objective, resolve_objective
+from .executors.base import Executor
+from .executors.local import LocalExecutor, worker_environments
+from .journal import Journal, trial_key
+from .messages import DiscoveryTask, SpaceReference, TrialTask
+from .outbox import Outbox, read_progress
+from .ownership import owned
+from .sending import SenderProcess
+from .settings import Home, SearchSettings, make_home
+from .storage import open_storage
+from .study import (
+    Asked,
+    Launch,
+    Study,
+    StudyDefinition,
+    TrialRecord,
+    create_study,
+    make_pruner,
+    make_sampler,
+    open_study,
+    study_names,
+)
+from .supervisor import Display, NoDisplay, Plan, State, Supervisor
+from .tracking import DatasetLogged
+
+PACKAGES = ("apertune", "keras", "tensorflow", "keras-tuner", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
+STOP_FILE = "stop"
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """How a search ended. stopped: before its target, by the user or the time. unsent: bytes MLflow lacks.
+
+    trials: all of the study; run_ids: of their MLflow runs, by trial number.
+    """
+
+    study: str
+    dataset: str
+    objective: str
+    direction: str
+    target: int
+    finished: int
+    stopped: bool
+    trials: tuple[TrialRecord, ...]
+    run_ids: dict[int, str]
+    unsent: int
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best complete trial, if there is one."""
+        complete = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
+        sign = 1 if self.direction == "maximize" else -1
+        return max(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)
+
+
+def run(
+    dataset: ImageDataset,
+    settings: SearchSettings | None = None,
+    *,
+    home: Home | None = None,
+    display: Display | None = None,
+) -> SearchResult:
+    """Searches a data set's hyperparameters, continuing the study when there is one.
+
+    home: where to leave studies and results; the folder `mlflow` in the working directory unless given.
+    display: shown to a person; nothing unless given.
+    Raises UserError for wrong settings or a study made for something else, ApertuneError when every trial fails.
+    """
+    settings = settings or SearchSettings()
+    home = home or make_home(os.environ, storage=settings.storage)
+    display = display or NoDisplay()
+    view = dataset.training_view()
+    objective = _objective(dataset, settings)
+    began = time.monotonic()
+    environments = _environments(settings)
+    with contextlib.ExitStack() as stack:
+        executor = LocalExecutor(environments, home.root / "logs" / uuid.uuid4().hex[:8])
+        stack.callback(executor.close)
+        executor.start()
+        display.say(_opening_line(dataset, len(environments), objective.name))
+        definition = _definition(dataset, view, settings, objective, executor)
+        study = stack.enter_context(_claimed(home, settings, definition, display))
+        stopping = stack.enter_context(_stop_signals(home.study_folder(study.name) / STOP_FILE, display))
+        outbox_path = home.study_folder(study.name) / "outbox.jsonl"
+        outbox = Outbox(outbox_path)
+        stack.callback(outbox.close)
+        sender = stack.enter_context(SenderProcess(outbox_path, home))
+        plan = _plan(dataset, view, settings, home, study, began)
+        journal = Journal(outbox, study, uuid.uuid4().hex, _about(dataset))
+        journal.search_started(plan.dataset, _described(settings, study))
+        try:
+            state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), journal)
+        finally:
+            executor.close()
+            unsent = sender.finish(display.say)
+    progress = read_progress(outbox_path)
+    keys = {trial_key(study, record.number): record.number for record in study.records()}
+    return SearchResult(
+        study=study.name,
+        dataset=dataset.name,
+        objective=objective.name,
+        direction=objective.direction,
+        target=plan.target,
+        finished=state.finished,
+        stopped=state.finished < plan.target,
+        trials=tuple(study.records()),
+        run_ids={keys[key]: run_id for key, run_id in progress.run_ids.items() if key in keys},
+        unsent=unsent,
+    )
+
+
+def _supervised(supervisor: Supervisor, journal: Journal) -> State:
+    try:
+        state = supervisor.run()
+    except BaseException:
+        journal.search_ended("failed", "FAILED", {})
+        raise
+    best = state.best
+    tags = {} if best is None else {"best_trial": str(best.number), "best_value": f"{best.value:.6g}"}
+    if state.finished < state.target:
+        journal.search_ended("stopped", "KILLED", tags)
+    else:
+        journal.search_ended("complete", "FINISHED", tags)
+    return state
+
+
+def _objective(dataset: ImageDataset, settings: SearchSettings) -> Metric:
+    entry = all_adapters().get(dataset.name)
+    wanted = settings.objective or default_objective(dataset.task, entry.objective if entry else None)
+    return resolve_objective(wanted, dataset.task)
+
+
+def _environments(settings: SearchSettings) -> list[dict[str, str]]:
+    cards = [card.index for card in devices.gpus()] if settings.gpus is None else list(settings.gpus)
+    if cards and settings.workers is None:
+        return worker_environments(0, cards, settings.per_gpu)
+    return worker_environments(settings.workers or devices.default_workers())
+
+
+def _opening_line(dataset: ImageDataset, workers: int, objective: str) -> str:
+    images = f"{len(dataset.train):,} training and {len(dataset.validation):,} validation images"
+    size = "x".join(map(str, dataset.image_shape))
+    return (
+        f"{dataset.name}: {images} of {size}, {len(dataset.classes)} classes; "
+        f"objective {objective}; {workers} worker{'s' if workers > 1 else ''}."
+    )
+
+
+def _definition(
+    dataset: ImageDataset,
+    view: TrainingView,
+    settings: SearchSettings,
+    objective: Metric,
+    executor: Executor,
+) -> StudyDefinition:
+    reference = _space_reference(settings)
+    space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, reference)))
+    space = space.narrow(settings.fix, settings.narrow)
+    return StudyDefinition(
+        dataset=dataset.name,
+        data=dataset.source,
+        task=dataset.task,
+        fingerprint=dataset.fingerprint,
+        space=settings.space,
+        search_space=space.to_json(),
+        objective=objective.name,
+        direction=objective.direction,
+        epochs=settings.epochs,
+    )
+
+
+def _space_reference(settings: SearchSettings) -> SpaceReference:
+    return SpaceReference(settings.space, settings.recipe, settings.space_options)
+
+
+@contextlib.contextmanager
+def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, display: Display) -> Iterator[Study]:
+    """Opens or creates the study and holds it against a second supervisor. Raises StudyError when it is taken."""
+    storage = open_storage(home.storage)
+    base = settings.study or f"{definition.dataset}-{definition.space.rpartition(':')[2]}".replace(" ", "_")
+    name = base
+    number = 1
+    while True:
+        with owned(home.study_folder(name), name):
+            if name not in study_names(storage):
+                study = create_study(storage, name, definition)
+            else:
+                study = open_study(storage, name)
+                differences = study.definition.differences(definition)
+                if differences and settings.study is None:
+                    number += 1
+                    name = f"{base}-{number}"
+                    continue
+                if differences:
+                    raise StudyError(
+                        f"study '{name}' was made for something else ({'; '.join(differences)}); "
+                        "continue it with the same settings, or name another with --study"
+                    )
+            if number > 1:
+                display.say(f"Study {base} was made with other settings, so this search is study {name}.")
+            yield study
+            return
+
+
+def _plan(
+    dataset: ImageDataset, view: TrainingView, settings: SearchSettings, home: Home, study: Study, began: float
+) -> Plan:
+    finished = study.finished()
+    target = _target(study, settings, finished)
+    study.note_launch(Launch(settings.trials, target))
+    seed = None if settings.seed is None else settings.seed + finished
+    study.use(make_sampler(settings.sampler, seed), make_pruner(settings.pruner, settings.epochs))
+
+    def folder(number: int) -> Path:
+        return home.study_folder(study.name) / "trials" / f"{number:05d}"
+
+    def make_task(asked: Asked) -> TrialTask:
+        return TrialTask(
+            number=asked.number,
+            view=view,
+            space=_space_reference(settings),
+            search_space=study.search_space,
+            values=asked.values,
+            seed=_trial_seed(settings.seed, asked.number),
+            epochs=settings.epochs,
+            patience=settings.patience,
+            objective=study.definition.objective,
+            folder=folder(asked.number),
+            attempt=asked.attempt,
+            mixed_precision=settings.mixed_precision,
+            keep_model=settings.keep_models,
+        )
+
+    return Plan(
+        target=target,
+        make_task=make_task,
+        folder=folder,
+        dataset=_logged_dataset(dataset),
+        deadline=began + settings.hours * 3600 if settings.hours else float("inf"),
+        trial_seconds=settings.trial_hours * 3600 if settings.trial_hours else float("inf"),
+        hang_seconds=settings.hang_minutes * 60,
+    )
+
+
+def _target(study: Study, settings: SearchSettings, finished: int) -> int:
+    """An interrupted search is brought to its own end; a new one adds as many trials as it asks for."""
+    last = study.launch()
+    if last is not None and finished < last.target and last.trials == settings.trials:
+        return last.target
+    return finished + settings.trials
+
+
+def _trial_seed(seed: int | None, number: int) -> int:
+    if seed is None:
+        return random.SystemRandom().randrange(2**31)
+    return random.Random(f"{seed}/{number}").randrange(2**31)
+
+
+def _logged_dataset(dataset: ImageDataset) -> DatasetLogged:
+    facts = {
+        "train": str(len(dataset.train)),
+        "validation": str(len(dataset.validation)),
+        "test": str(len(dataset.test)),
+        "image_shape": "x".join(map(str, dataset.image_shape)),
+        "classes": ", ".join(dataset.classes)[:1000],
+        "task": dataset.task,
+    }
+    return DatasetLogged("", dataset.name, dataset.fingerprint, dataset.source, facts)
+
+
+def _about(dataset: ImageDataset) -> dict[str, str]:
+    """Tags that let a result be repeated: the command, the data, the versions."""
+    installed = [f"python {platform.python_version()}"]
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            installed.append(f"{package} {version(package)}")
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return {"command": command, "packages": ", ".join(installed), "fingerprint": dataset.fingerprint}
+
+
+def _described(settings: SearchSettings, study: Study) -> dict[str, str]:
+    described = {name: value for name, value in asdict(replace(settings, storage=None)).items() if value is not None}
+    words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in described.items()}
+    return {**words, "study": study.name}
+
+
+@contextlib.contextmanager
+def _stop_signals(stop_file: Path, display: Display) -> Iterator[Callable[[], int]]:
+    """Counts the user's wishes to stop: Ctrl-C, a closed terminal, `kill`, and `apertune stop` (a file)."""
+    wishes = 0
+
+    def wish(number: int, frame: object) -> None:
+        nonlocal wishes
+        wishes += 1 if number == signal.SIGINT else 2
+        if wishes == 1:
+            display.say("Stopping after the running epochs; Ctrl-C again stops at once.")
+
+    def wanted() -> int:
+        if stop_file.exists() and wishes == 0:
+            return 1
+        return min(wishes, 3)
+
+    stop_file.unlink(missing_ok=True)
+    if threading.current_thread() is not threading.main_thread():
+        yield wanted
+        return
+    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield wanted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stop_file.unlink(missing_ok=True)

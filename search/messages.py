@@ -1,0 +1,132 @@
+"""What passes between the supervisor and its workers: tasks one way, events the other. All of it picklable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ..datasets.base import TrainingView
+from ..spaces.parameters import SearchSpace, Values
+
+Outcome = Literal["complete", "pruned", "infeasible", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class SpaceReference:
+    """How a worker finds a space: its registry name or `package.module:Name`, and its options."""
+
+    name: str
+    recipe: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class TrialTask:
+    """One configuration to train: everything the result depends on, and where to leave it.
+
+    epochs: at most so many. patience: stop when the objective has not improved for so many epochs; None never.
+    folder: of this trial; checkpoint, model and plots go there. attempt: 0 the first time.
+    """
+
+    number: int
+    view: TrainingView
+    space: SpaceReference
+    search_space: SearchSpace
+    values: Values
+    seed: int
+    epochs: int
+    patience: int | None
+    objective: str
+    folder: Path
+    attempt: int = 0
+    mixed_precision: bool = False
+    keep_model: bool = True
+
+
+@dataclass(frozen=True)
+class DiscoveryTask:
+    """A space to be walked; answered by `Discovered` or `DiscoveryFailed`."""
+
+    view: TrainingView
+    space: SpaceReference
+
+
+@dataclass(frozen=True)
+class StopRequest:
+    """Ends the running trial at the next batch (`now`) or after its epoch, with this outcome."""
+
+    number: int
+    outcome: Outcome
+    reason: str
+    now: bool = True
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """The network stands: `parameters` numbers to learn and hold."""
+
+    number: int
+    parameters: int
+    first_epoch: int
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """epoch: 1-based. metrics: loss, accuracy (training), val_* (validation), learning_rate. time_ms: Unix time."""
+
+    number: int
+    epoch: int
+    metrics: dict[str, float]
+    seconds: float
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended. metrics: on validation, of the best epoch's weights.
+
+    value: the objective. seconds: in this attempt, building and saving included. peak_memory_mb: resident,
+    of the worker, and of its GPU memory where known. reason: why, unless complete.
+    """
+
+    number: int
+    outcome: Outcome
+    reason: str = ""
+    value: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    epochs: int = 0
+    best_epoch: int = 0
+    parameters: int = 0
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+    peak_gpu_memory_mb: float | None = None
+    has_model: bool = False
+
+
+@dataclass(frozen=True)
+class TrialLost:
+    """The worker died with its trial. out_of_memory: the kernel killed it for memory."""
+
+    number: int
+    reason: str
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class Discovered:
+    search_space: SearchSpace
+
+
+@dataclass(frozen=True)
+class DiscoveryFailed:
+    """user_error: the user's words are at fault, and `reason` is fit for the user's eyes as it is."""
+
+    reason: str
+    user_error: bool
+
+
+TrialEvent = TrialStarted | EpochEnded | TrialResult | TrialLost
+WorkerMessage = TrialStarted | EpochEnded | TrialResult | Discovered | DiscoveryFailed
+WorkerTask = TrialTask | DiscoveryTask

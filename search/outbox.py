@@ -1,0 +1,107 @@
+"""The outbox: what is to be told to the tracking server, on disk first, so that nothing waits and nothing is lost.
+
+One line of JSON a record, appended by the supervisor alone and flushed to the disk. The sender notes in a second
+file how far it has come. A line cut by a power loss was never acknowledged and is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .tracking import MetricsLogged, Record, from_line, to_line
+
+
+class Outbox:
+    """The writing end. path: the outbox file, created with its folder when new."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._file = path.open("ab")
+        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+            self._file.write(b"\n")
+
+    def put(self, *records: Record) -> None:
+        """Appends records, safe against power loss on return. Raises OSError when the disk is full."""
+        text = "".join(to_line(record) + "\n" for record in records)
+        start = self._file.tell()
+        try:
+            self._file.write(text.encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError:
+            os.truncate(self._path, start)
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the sender has come. offset: bytes of the outbox that the server has. run_ids: by our keys.
+
+    problem: why the server did not take the next record, in one line; empty when all is well.
+    """
+
+    offset: int = 0
+    run_ids: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+def read_progress(path: Path) -> Progress:
+    try:
+        return Progress(**json.loads(_progress_path(path).read_text()))
+    except (OSError, ValueError, TypeError):
+        return Progress()
+
+
+def write_progress(path: Path, progress: Progress) -> None:
+    target = _progress_path(path)
+    temporary = target.with_suffix(".writing")
+    temporary.write_text(json.dumps(asdict(progress)))
+    temporary.replace(target)
+
+
+def unsent_bytes(path: Path) -> int:
+    """How much of the outbox the server does not have yet, in bytes."""
+    return max(0, (path.stat().st_size if path.exists() else 0) - read_progress(path).offset)
+
+
+def unsent(path: Path, offset: int) -> Iterator[tuple[Record | None, int]]:
+    """Records from that offset on, each with the offset behind it; None for a line that holds no whole record.
+
+    Ends before a last line without an end, which may still be being written.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            offset += len(line)
+            try:
+                yield from_line(line.decode()), offset
+            except (ValueError, KeyError, TypeError):
+                yield None, offset
+
+
+def merged(records: Sequence[Record]) -> list[Record]:
+    """The same records in fewer calls: neighbouring metrics of one run become one record."""
+    result: list[Record] = []
+    for record in records:
+        last = result[-1] if result else None
+        if isinstance(record, MetricsLogged) and isinstance(last, MetricsLogged) and last.key == record.key:
+            result[-1] = MetricsLogged(record.key, last.points + record.points)
+        else:
+            result.append(record)
+    return result
+
+
+def _progress_path(path: Path) -> Path:
+    return path.with_name(path.name + ".sent")

@@ -1,0 +1,78 @@
+"""Reads back what searches left: studies and their trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import StudyError
+from .journal import trial_key
+from .outbox import read_progress
+from .ownership import Owner, read_owner
+from .settings import Home
+from .storage import open_storage
+from .study import Study, StudyDefinition, TrialRecord, open_study, study_names
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study as it stands. run_ids: MLflow runs by trial number; owner: who searches it now, if anybody.
+
+    target: trials its latest search is to bring it to. problem: what keeps results from the tracking server.
+    """
+
+    name: str
+    definition: StudyDefinition
+    trials: tuple[TrialRecord, ...]
+    run_ids: dict[int, str]
+    owner: Owner | None
+    target: int
+    problem: str
+
+    def best_first(self) -> list[TrialRecord]:
+        """Complete trials by value, then the others by number."""
+        return sorted(self.trials, key=lambda trial: rank(trial, self.definition.direction))
+
+
+def rank(trial: TrialRecord, direction: str) -> tuple[int, float, int]:
+    """A sort key that puts complete trials first, best first."""
+    order = ("complete", "running", "pruned", "infeasible", "failed")
+    value = trial.value if trial.value is not None else 0.0
+    sign = -1.0 if direction == "maximize" else 1.0
+    return order.index(trial.state) if trial.state in order else len(order), sign * value, trial.number
+
+
+def read_study(home: Home, name: str) -> StudyResult:
+    """Raises StudyError when there is none of that name."""
+    return _read(home, open_study(open_storage(home.storage), name))
+
+
+def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
+    """All studies, or those of a data set; those not made by Apertune are passed over."""
+    storage = open_storage(home.storage)
+    results = []
+    for name in study_names(storage):
+        try:
+            result = _read(home, open_study(storage, name))
+        except StudyError:
+            continue
+        if dataset is None or result.definition.dataset == dataset:
+            results.append(result)
+    return results
+
+
+def _read(home: Home, study: Study) -> StudyResult:
+    folder = home.study_folder(study.name)
+    progress = read_progress(folder / "outbox.jsonl")
+    owner = read_owner(folder) if folder.is_dir() else None
+    records = study.records()
+    keys = {trial_key(study, record.number): record.number for record in records}
+    launch = study.launch()
+    return StudyResult(
+        name=study.name,
+        definition=study.definition,
+        trials=tuple(records),
+        run_ids={keys[key]: run_id for key, run_id in progress.run_ids.items() if key in keys},
+        owner=owner,
+        target=launch.target if launch else len(records),
+        problem=progress.problem,
+    )

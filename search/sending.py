@@ -1,0 +1,73 @@
+"""Starts and ends the process that sends the outbox to MLflow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from .outbox import read_progress, unsent_bytes
+from .sender import URI_VARIABLE
+from .settings import Home
+
+# A server that takes something goes on being waited for; one that takes nothing for so long is given up.
+PATIENCE_S = 45.0
+LOOK_EVERY_S = 0.1
+
+
+class SenderProcess:
+    """A context in which the outbox is being sent. Leaving it without `finish` ends the sender at once."""
+
+    def __init__(self, outbox: Path, home: Home) -> None:
+        self._outbox = outbox
+        self._home = home
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> SenderProcess:
+        artifacts = self._home.artifacts
+        command = [sys.executable, "-m", "apertune.search.sender", str(self._outbox)]
+        with (self._outbox.parent / "sender.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command + ([str(artifacts)] if artifacts else []),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, URI_VARIABLE: self._home.tracking_uri, "PYTHONSAFEPATH": "1"},
+                start_new_session=True,
+            )
+        return self
+
+    def finish(self, say: Callable[[str], None], patience_s: float = PATIENCE_S) -> int:
+        """Waits until all is sent, as long as the server takes something. Returns the bytes it has not taken."""
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"finish\n")
+            self._process.stdin.flush()
+        left, moved = unsent_bytes(self._outbox), time.monotonic()
+        while self._process.poll() is None and time.monotonic() - moved < patience_s:
+            time.sleep(LOOK_EVERY_S)
+            now_left = unsent_bytes(self._outbox)
+            if now_left < left:
+                left, moved = now_left, time.monotonic()
+        left = unsent_bytes(self._outbox)
+        if left:
+            problem = read_progress(self._outbox).problem or "it did not answer"
+            say(f"The tracking server did not take everything ({problem}); send the rest with: apertune sync")
+        return left
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process is not None and self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,114 @@
+"""What a search is asked to do, checked once, here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import SettingError, UnknownNameError
+
+SAMPLER_NAMES = ("qmc", "random", "tpe")
+PRUNER_NAMES = ("hyperband", "median", "none", "percentile", "successive-halving")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """One launch of a study.
+
+    space: a name of `apertune spaces list`, or `package.module:Name`. recipe: composed with a foreign space.
+    fix, narrow: parameters held to one value, or to a part of their range, as the user wrote them.
+    trials: how many this search brings, an interrupted search's remainder included. hours: at most so long.
+    epochs: of a trial at most. patience: epochs without improvement after which a trial ends; None never.
+    workers: processes beside each other; None: one a GPU, else one a processor. gpus: their numbers, or None for
+    all there are. per_gpu: workers on each. study: its name; None: chosen from data set and space.
+    seed: of sampling and training; None draws a fresh one. trial_hours: at most so long for one trial.
+    hang_minutes: a trial that says nothing for so long is ended. keep_models: whether trials keep their models.
+    """
+
+    space: str = "convnet"
+    recipe: str | None = None
+    space_options: Mapping[str, str] = field(default_factory=dict)
+    fix: Mapping[str, str] = field(default_factory=dict)
+    narrow: Mapping[str, str] = field(default_factory=dict)
+    objective: str | None = None
+    trials: int = 20
+    hours: float | None = None
+    epochs: int = 20
+    patience: int | None = 5
+    workers: int | None = None
+    gpus: tuple[int, ...] | None = None
+    per_gpu: int = 1
+    study: str | None = None
+    seed: int | None = 0
+    sampler: str = "tpe"
+    pruner: str = "hyperband"
+    storage: str | None = None
+    trial_hours: float | None = None
+    hang_minutes: float = 30.0
+    mixed_precision: bool = False
+    keep_models: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs", "per_gpu"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("patience", "workers"):
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), 1)
+        for name in ("hours", "trial_hours", "hang_minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingError(f"--{name.replace('_', '-')} must be more than 0, but got {value}")
+        if self.sampler not in SAMPLER_NAMES:
+            raise UnknownNameError("sampler", self.sampler, SAMPLER_NAMES)
+        if self.pruner not in PRUNER_NAMES:
+            raise UnknownNameError("pruner", self.pruner, PRUNER_NAMES)
+        if self.study is not None and not re.fullmatch(r"[\w][\w.-]{0,99}", self.study):
+            raise SettingError(
+                f"--study must be letters, digits, '.', '_' and '-' (at most 100), but got '{self.study}'"
+            )
+        if self.gpus is not None and self.workers is not None:
+            raise SettingError("--workers counts workers on processors; with --gpus say --per-gpu instead")
+        both = set(self.fix) & set(self.narrow)
+        if both:
+            raise SettingError(f"--fix and --narrow both name {', '.join(sorted(both))}; give one of them")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise SettingError(f"--{name.replace('_', '-')} must be at least {least}, but got {value}")
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a search leaves what it leaves. root: the folder `mlflow` in the working directory unless told otherwise.
+
+    tracking_uri: what `MLFLOW_TRACKING_URI` says, else the SQLite store under the root.
+    """
+
+    root: Path
+    tracking_uri: str
+    storage: str
+
+    @property
+    def artifacts(self) -> Path | None:
+        """Where experiments of the local store keep their files; None when a server decides."""
+        return self.root / "artifacts" if self.tracking_uri == _local_store(self.root) else None
+
+    def study_folder(self, name: str) -> Path:
+        return self.root / "studies" / name
+
+
+def make_home(environment: Mapping[str, str], *, root: Path | None = None, storage: str | None = None) -> Home:
+    """environment: the process's. root: defaults to `mlflow` in the working directory."""
+    folder = (root or Path("mlflow")).resolve()
+    return Home(
+        root=folder,
+        tracking_uri=environment.get("MLFLOW_TRACKING_URI") or _local_store(folder),
+        storage=storage or environment.get("APERTUNE_STORAGE") or f"sqlite:///{folder / 'studies.db'}",
+    )
+
+
+def _local_store(root: Path) -> str:
+    return f"sqlite:///{root / 'mlflow.db'}"

@@ -1,0 +1,109 @@
+"""Shows a running search: one live display in a terminal, plain lines elsewhere. All of it on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ..search.messages import TrialResult
+from ..search.supervisor import Running, State
+
+REFRESHES_A_SECOND = 4
+
+
+class SearchDisplay:
+    """A context that shows a search. objective: its name; epochs: of a trial at most."""
+
+    def __init__(self, objective: str, epochs: int) -> None:
+        self._objective = objective
+        self._epochs = epochs
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        self._began = time.monotonic()
+        self._at_first: int | None = None
+
+    def __enter__(self) -> SearchDisplay:
+        if sys.stderr.isatty():
+            self._live = Live(console=self._console, refresh_per_second=REFRESHES_A_SECOND, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, markup=False)
+
+    def update(self, state: State) -> None:
+        if self._at_first is None:
+            self._at_first = state.finished
+        if self._live is not None:
+            self._live.update(Group(self._bar(state), self._trials(state)))
+
+    def trial_ended(self, result: TrialResult, state: State) -> None:
+        if result.outcome == "interrupted":
+            self.say(f"Trial {result.number} put back after epoch {result.epochs}; it goes on with the next search.")
+            return
+        value = "" if result.value is None else f" {self._objective} {result.value:.4f}"
+        reason = f" ({result.reason})" if result.reason else ""
+        epochs = f"{result.epochs} epoch{'' if result.epochs == 1 else 's'}"
+        left = f", {self._time_left(state)} left" if self._time_left(state) else ""
+        self.say(
+            f"[{state.finished}/{state.target}] trial {result.number} {result.outcome}{value} "
+            f"after {epochs}, {result.seconds:.0f} s{reason}{self._best(state)}{left}"
+        )
+
+    def _bar(self, state: State) -> Table:
+        row = Table.grid(padding=(0, 2))
+        words = f"{state.finished} of {state.target} trials{self._best(state)}"
+        left = f"about {self._time_left(state)} left" if self._time_left(state) else ""
+        stopping = "stopping" if state.stopping else left
+        row.add_row(ProgressBar(state.target, state.finished, width=30), Text(words), Text(stopping))
+        return row
+
+    def _trials(self, state: State) -> Table:
+        table = Table("trial", "epoch", self._objective, "best", "parameters", "time", box=box.SIMPLE_HEAD)
+        for number, running in sorted(state.running.items()):
+            table.add_row(*self._cells(number, running))
+        return table
+
+    def _cells(self, number: int, running: Running) -> list[str]:
+        return [
+            str(number),
+            f"{running.epoch}/{self._epochs}" if running.parameters else "building",
+            "" if running.value is None else f"{running.value:.4f}",
+            "" if running.best is None else f"{running.best:.4f}",
+            f"{running.parameters:,}" if running.parameters else "",
+            _duration(time.monotonic() - running.since),
+        ]
+
+    def _best(self, state: State) -> str:
+        if state.best is None or state.best.value is None:
+            return ""
+        return f"; best {state.best.value:.4f} (trial {state.best.number})"
+
+    def _time_left(self, state: State) -> str:
+        """By the pace of this search so far; empty before its first trial has ended."""
+        done = state.finished - (self._at_first or 0)
+        if done <= 0 or state.finished >= state.target:
+            return ""
+        return _duration((time.monotonic() - self._began) / done * (state.target - state.finished))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

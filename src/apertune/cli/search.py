@@ -1,0 +1,120 @@
+"""`apertune search`: flags and a TOML file to one search."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import SettingError
+from ..search.settings import PRUNER_NAMES, SAMPLER_NAMES, SearchSettings, make_home
+from .configuration import read_configuration
+from .dataset_options import dataset_options, load_from
+from .output import json_option, print_json
+
+
+@click.command()
+@click.argument("dataset")
+@dataset_options
+@click.option("--space", help="A space (apertune spaces list), or package.module:Name of a KerasTuner HyperModel.")
+@click.option("--recipe", help="Compose a foreign space with our training recipe: standard.")
+@click.option("--space-option", "space_options", multiple=True, metavar="NAME=VALUE", help="A setting of the space.")
+@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter to one value.")
+@click.option("--narrow", multiple=True, metavar="NAME=RANGE", help="Narrow one: NAME=LOW..HIGH or NAME=a,b,c.")
+@click.option("--objective", help="The metric to search by; the default fits the data set.")
+@click.option("--trials", type=int, help="Configurations to try. [default: 20]")
+@click.option("--hours", type=float, help="Stop after so many hours.")
+@click.option("--epochs", type=int, help="Epochs of a trial at most. [default: 20]")
+@click.option("--patience", type=int, help="Epochs without improvement that end a trial. [default: 5]")
+@click.option("--workers", type=int, help="Worker processes on processors. [default: one a processor or GPU]")
+@click.option("--gpus", help="GPUs to use: all, none, or numbers such as 0,1. [default: all]")
+@click.option("--per-gpu", type=int, help="Workers that share a GPU. [default: 1]")
+@click.option("--study", help="The study to start or continue. [default: DATASET-SPACE]")
+@click.option("--seed", type=int, help="Of sampling and training. [default: 0]")
+@click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="How values are drawn. [default: tpe]")
+@click.option("--pruner", type=click.Choice(PRUNER_NAMES), help="How weak trials are ended. [default: hyperband]")
+@click.option("--storage", help="Optuna storage URL of the studies. [default: mlflow/studies.db]")
+@click.option("--trial-hours", type=float, help="End a trial that takes longer.")
+@click.option("--hang-minutes", type=float, help="Restart a trial that says nothing for so long. [default: 30]")
+@click.option("--mixed-precision", is_flag=True, default=None, help="Train in bfloat16 where it can be.")
+@click.option("--keep-models/--no-keep-models", default=None, help="Whether each trial keeps its model. [default: yes]")
+@click.option("--config", type=click.Path(path_type=Path), help="A TOML file with the same names; flags win.")
+@json_option
+def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> None:
+    """Search a data set's hyperparameters, or continue its study.
+
+    Every trial goes to MLflow. Ctrl-C ends running trials after their epoch and keeps what is finished;
+    the same command goes on where it stopped.
+    """
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    merged = {**read_configuration(config, set(flags)), **given}
+    settings, rest = search_settings(merged)
+    loaded = load_from(dataset, rest)
+
+    from ..search.launch import run
+    from .compare import compare_document, print_trials, show_next_steps
+    from .progress import SearchDisplay
+
+    home = make_home(os.environ, storage=settings.storage)
+    objective = settings.objective or "objective"
+    with SearchDisplay(objective, settings.epochs) as display:
+        result = run(loaded, settings, home=home, display=display)
+    document = compare_document(result.dataset, result.objective, result.direction, result.trials, result.run_ids)
+    if as_json:
+        print_json({"study": result.study, "finished": result.finished, "target": result.target, **document})
+    else:
+        print_trials(document, title=f"Study {result.study}: {result.finished} trials, best first", most=10)
+        show_next_steps(result, dataset, home)
+
+
+def search_settings(given: dict[str, Any]) -> tuple[SearchSettings, dict[str, Any]]:
+    """Splits what was given into the search's settings and the data set's. Raises SettingError."""
+    values: dict[str, Any] = {}
+    rest = dict(given)
+    for field in fields(SearchSettings):
+        if field.name in rest:
+            values[field.name] = _READERS.get(field.name, lambda value: value)(rest.pop(field.name))
+    try:
+        return SearchSettings(**values), rest
+    except TypeError as error:
+        raise SettingError(f"a setting has the wrong type: {error}") from None
+
+
+def _gpus(text: str) -> tuple[int, ...] | None:
+    if text == "all":
+        return None
+    if text == "none":
+        return ()
+    try:
+        return tuple(int(part) for part in str(text).split(","))
+    except ValueError:
+        raise SettingError(f"--gpus must be all, none or numbers such as 0,1, but got '{text}'") from None
+
+
+def assignments(flag: str) -> Callable[[Any], dict[str, str]]:
+    """Reads NAME=VALUE words, or a TOML table of the same."""
+
+    def read(given: Any) -> dict[str, str]:
+        if isinstance(given, dict):
+            return {name: str(value) for name, value in given.items()}
+        pairs = {}
+        for word in given:
+            name, equals, value = str(word).partition("=")
+            if not (name and equals and value):
+                raise SettingError(f"{flag} must be NAME=VALUE, but got '{word}'")
+            pairs[name] = value
+        return pairs
+
+    return read
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "gpus": _gpus,
+    "fix": assignments("--fix"),
+    "narrow": assignments("--narrow"),
+    "space_options": assignments("--space-option"),
+}

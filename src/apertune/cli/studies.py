@@ -1,0 +1,155 @@
+"""`apertune studies`, `status`, `stop`, `sync`: what searches there are, and a hand on the running ones."""
+
+from __future__ import annotations
+
+import collections
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ApertuneError, StudyError
+from .output import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..search.results import StudyResult
+    from ..search.settings import Home
+
+storage_option = click.option("--storage", help="Optuna storage URL of the studies. [default: mlflow/studies.db]")
+STOP_PATIENCE_S = 30.0
+
+
+@click.command()
+@storage_option
+@json_option
+def studies(storage: str | None, as_json: bool) -> None:
+    """List the studies in this folder."""
+    from ..search.results import read_studies
+
+    found = [_described(result) for result in read_studies(_home(storage))]
+    if as_json:
+        print_json({"studies": found})
+        return
+    if not found:
+        click.echo("No studies yet; start with: apertune search digits")
+        return
+    columns = ["study", "dataset", "space", "objective", "best", "trials", "running now"]
+    rows = [
+        [
+            entry["study"],
+            entry["dataset"],
+            entry["space"],
+            entry["objective"],
+            "" if entry["best"] is None else f"{entry['best']['value']:.4f}",
+            f"{entry['finished']}/{entry['target']}",
+            "yes" if entry["owner"] else "no",
+        ]
+        for entry in found
+    ]
+    print_table(columns, rows)
+
+
+@click.command()
+@click.argument("study")
+@storage_option
+@json_option
+def status(study: str, storage: str | None, as_json: bool) -> None:
+    """What a study is doing now."""
+    from ..search.results import read_study
+
+    result = read_study(_home(storage), study)
+    described = _described(result)
+    if as_json:
+        print_json(described)
+        return
+    owner = f"searched by process {result.owner.process_id} on {result.owner.host}" if result.owner else "not running"
+    states = ", ".join(f"{count} {state}" for state, count in described["states"].items()) or "none"
+    click.echo(f"Study {study}: {owner}")
+    click.echo(f"Trials: {described['finished']} of {described['target']} finished ({states})")
+    if described["best"]:
+        click.echo(
+            f"Best: trial {described['best']['number']}, {described['objective']} {described['best']['value']:.4f}"
+        )
+    for trial in described["running"]:
+        value = "" if trial["value"] is None else f", {described['objective']} {trial['value']:.4f}"
+        click.echo(f"Running: trial {trial['number']}, epoch {trial['epoch']} of {described['epochs']}{value}")
+    if result.problem:
+        click.echo(f"MLflow does not take results now ({result.problem}); they are kept, and sent later.")
+
+
+@click.command()
+@click.argument("study")
+@storage_option
+def stop(study: str, storage: str | None) -> None:
+    """End a running search cleanly: running trials end after their epoch and go on with the next search."""
+    from ..search.launch import STOP_FILE
+    from ..search.ownership import read_owner
+    from ..search.results import read_study
+
+    home = _home(storage)
+    read_study(home, study)
+    folder = home.study_folder(study)
+    if not folder.is_dir() or read_owner(folder) is None:
+        raise StudyError(f"study '{study}' is not being searched here; nothing to stop")
+    (folder / STOP_FILE).touch()
+    deadline = time.monotonic() + STOP_PATIENCE_S
+    while read_owner(folder) is not None:
+        if time.monotonic() > deadline:
+            raise ApertuneError(f"study '{study}' has not stopped after {STOP_PATIENCE_S:.0f} s; it will when it can")
+        time.sleep(0.2)
+    click.echo(f"Study {study} has stopped.")
+
+
+@click.command()
+@storage_option
+@json_option
+def sync(storage: str | None, as_json: bool) -> None:
+    """Send to MLflow what could not be sent before, such as after a crash or while the server was down."""
+    from ..search.outbox import unsent_bytes
+    from ..search.ownership import read_owner
+    from ..search.sending import SenderProcess
+
+    home = _home(storage)
+    outcome: dict[str, int] = {}
+    for path in sorted(home.root.glob("studies/*/outbox.jsonl")):
+        if unsent_bytes(path) and read_owner(path.parent) is None:
+            with SenderProcess(path, home) as sender:
+                outcome[path.parent.name] = sender.finish(lambda line: click.echo(line, err=True))
+    left = sum(outcome.values())
+    if as_json:
+        print_json({"studies": outcome, "unsent_bytes": left})
+    else:
+        click.echo(f"Sent what was left of {len(outcome)} studies." if outcome else "Nothing was left to send.")
+    if left:
+        raise ApertuneError(f"{left} bytes could not be sent")
+
+
+def _home(storage: str | None) -> Home:
+    from ..search.settings import make_home
+
+    return make_home(os.environ, storage=storage)
+
+
+def _described(result: StudyResult) -> dict[str, Any]:
+    states = collections.Counter(trial.state for trial in result.trials)
+    best = next((trial for trial in result.best_first() if trial.state == "complete"), None)
+    return {
+        "study": result.name,
+        "dataset": result.definition.dataset,
+        "space": result.definition.space,
+        "objective": result.definition.objective,
+        "direction": result.definition.direction,
+        "epochs": result.definition.epochs,
+        "finished": sum(count for state, count in states.items() if state != "running"),
+        "target": result.target,
+        "states": dict(states),
+        "best": None if best is None else {"number": best.number, "value": best.value, "params": best.params},
+        "running": [
+            {"number": trial.number, "epoch": trial.epochs, "value": trial.value}
+            for trial in result.trials
+            if trial.state == "running"
+        ],
+        "owner": None if result.owner is None else vars(result.owner),
+        "problem": result.problem or None,
+    }

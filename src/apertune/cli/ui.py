@@ -1,0 +1,47 @@
+"""`apertune ui`: MLflow's own web interface on the store that searches write to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+
+from ..errors import ApertuneError, SettingError
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only: the UI has no authentication.")
+def ui(port: int, host: str) -> None:
+    """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it."""
+    from ..search.mlflow_tracking import CLIENT_SETTINGS, shown_uri
+    from ..search.settings import make_home
+
+    if host not in ("127.0.0.1", "localhost"):
+        raise SettingError(
+            f"--host must be 127.0.0.1 or localhost, but got {host}: the UI has no authentication; "
+            "mlflow/README.md shows how to run a server for a team"
+        )
+    home = make_home(os.environ)
+    if not home.tracking_uri.startswith("sqlite:"):
+        click.echo(f"Results are on the tracking server {shown_uri(home.tracking_uri)}; open that in a browser.")
+        return
+    if not home.root.joinpath("mlflow.db").exists():
+        raise SettingError(f"there are no results in {home.root} yet; start with: apertune search digits")
+    click.echo(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    command += ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}"]
+    command += ["--artifacts-destination", str(home.root / "artifacts")]
+    # The store's URI goes through the environment, where no process list shows it.
+    environment = {
+        **os.environ,
+        **CLIENT_SETTINGS,
+        "MLFLOW_BACKEND_STORE_URI": home.tracking_uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONSAFEPATH": "1",
+    }
+    status = subprocess.run(command, env=environment, check=False).returncode
+    if status not in (0, -2, 130):
+        raise ApertuneError(f"MLflow's server ended with status {status}; is port {port} taken? Choose another: --port")
