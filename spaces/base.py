@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import keras
     import keras_tuner
 
+    from ..datasets.base import DataSpec
+    from .recipes.recipe import Recipe
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -36,6 +39,30 @@ class Candidate:
     callbacks: tuple[keras.callbacks.Callback, ...] = field(default=())
 
 
+class Architecture(Protocol):
+    """One network's settings, drawn but not built."""
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        """Takes images uint8 (batch, height, width, channels) and yields probabilities (batch, outputs)."""
+        ...
+
+
+class NetworkSpace(Protocol):
+    """Which networks there are. Half of a space; the other half is a `RecipeSpace`."""
+
+    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> Architecture:
+        """Declares the network's parameters, all branches' alike, and builds nothing."""
+        ...
+
+
+class RecipeSpace(Protocol):
+    """How a network may be trained: optimizer, schedule, batch size, augmentation, loss, class weights."""
+
+    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> Recipe:
+        """Declares the recipe's parameters, all branches' alike, and builds nothing."""
+        ...
+
+
 class Space(Protocol):
     """One search space bound to one data set's `DataSpec`."""
 
@@ -45,6 +72,10 @@ class Space(Protocol):
     @property
     def hypermodel(self) -> keras_tuner.HyperModel:
         """The same space for KerasTuner's own tuners."""
+        ...
+
+    def declare(self, hp: keras_tuner.HyperParameters) -> object:
+        """Declares every parameter that these values lead to, and keeps no model alive."""
         ...
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:

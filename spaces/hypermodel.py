@@ -1,0 +1,102 @@
+"""A network and a recipe composed: a `Space` for Apertune, and a HyperModel for KerasTuner's own tuners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets.base import DataSpec
+from .base import Architecture, Candidate, NetworkSpace, RecipeSpace
+from .recipes.recipe import Recipe
+
+# KerasTuner builds a model before it says for how many epochs; `fit` lays the schedule out anew.
+EPOCHS_BEFORE_FIT = 10
+
+
+class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner ships no types
+    """Which networks there are, and how each may be trained."""
+
+    def __init__(self, name: str, network: NetworkSpace, recipe: RecipeSpace, spec: DataSpec) -> None:
+        super().__init__(name=name)
+        self._network = network
+        self._recipe = recipe
+        self._spec = spec
+
+    @property
+    def hypermodel(self) -> keras_tuner.HyperModel:
+        return self
+
+    def declare(self, hp: keras_tuner.HyperParameters) -> tuple[Architecture, Recipe]:
+        """Declares every parameter without building a layer: the settings that these values draw."""
+        return self._network.declare(hp, self._spec), self._recipe.declare(hp, self._spec)
+
+    def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
+        architecture, recipe = self.declare(hp)
+        keras.utils.set_random_seed(seed)
+        return recipe.candidate(architecture.build(self._spec), self._spec, epochs=epochs, seed=seed)
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """A compiled model of uint8 images and one-hot or multi-hot targets (binary: (n, 1)), for KerasTuner."""
+        architecture, recipe = self.declare(hp)
+        network = architecture.build(self._spec)
+        return self._compiled(network, recipe.candidate(network, self._spec, epochs=EPOCHS_BEFORE_FIT, seed=0))
+
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, x: Any, y: Any, *, epochs: int = 1, **settings: Any
+    ) -> keras.callbacks.History:
+        """Trains by the recipe that `hp` holds: its batch size, augmentation, class weights and schedule.
+
+        x: uint8 (n, height, width, channels). y: labels (n,), or targets (n, outputs). settings: any other of
+        `keras.Model.fit`. Validation images are never augmented.
+        """
+        _, recipe = self.declare(hp)
+        candidate = recipe.candidate(model, self._spec, epochs=epochs, seed=0)
+        self._compiled(model, candidate)
+        if settings.get("validation_data") is not None:
+            images, labels = settings["validation_data"]
+            settings["validation_data"] = (images, self._targets(labels))
+        settings["callbacks"] = [*(settings.get("callbacks") or ()), *candidate.callbacks]
+        return model.fit(AugmentedBatches(x, self._targets(y), candidate), epochs=epochs, **settings)
+
+    def _compiled(self, network: keras.Model, candidate: Candidate) -> keras.Model:
+        accuracy = (
+            keras.metrics.CategoricalAccuracy if self._spec.task == "multiclass" else keras.metrics.BinaryAccuracy
+        )
+        network.compile(candidate.optimizer, loss=candidate.loss, metrics=[accuracy(name="accuracy")])
+        return network
+
+    def _targets(self, labels: Any) -> NDArray[np.float32]:
+        labels = np.asarray(labels)
+        if self._spec.task == "multiclass" and labels.ndim == 1:
+            labels = np.eye(self._spec.outputs)[labels]
+        targets: NDArray[np.float32] = labels.astype(np.float32).reshape(len(labels), -1)
+        return targets
+
+
+class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
+    """Shuffled batches of (images, targets), augmented before they reach the model, which holds no augmentation."""
+
+    def __init__(self, images: Any, targets: NDArray[np.float32], candidate: Candidate) -> None:
+        super().__init__()
+        self._images, self._targets, self._candidate = np.asarray(images), targets, candidate
+        self._random = np.random.default_rng(0)
+        self._order = self._random.permutation(len(self._images))
+
+    def __len__(self) -> int:
+        return -(-len(self._images) // self._candidate.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        size = self._candidate.batch_size
+        rows = self._order[index * size : (index + 1) * size]
+        batch = self._images[rows], self._targets[rows]
+        if self._candidate.augmentation is None:
+            return batch
+        augmented: tuple[Any, Any] = self._candidate.augmentation(batch, training=True)
+        return augmented
+
+    def on_epoch_end(self) -> None:
+        self._random.shuffle(self._order)

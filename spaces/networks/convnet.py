@@ -1,0 +1,140 @@
+"""`convnet`: plain convolutional networks, from one block to six."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+
+from ...datasets.base import DataSpec
+from ...errors import SpaceError
+from . import layers
+
+MOST_BLOCKS = 6
+MOST_FILTERS = 512
+# The first block works on at most so many pixels a side; larger images are strided down to it first, as ResNet's
+# stem does, so that the costliest configuration stays within about 2e9 multiplications an image.
+LARGEST_SIDE = 64
+# Up to this side the first block may have 128 filters, above it 64.
+SMALL_SIDE = 32
+
+
+@dataclass(frozen=True)
+class ConvNet:
+    """One network. Ranges are declared below; None where the parameter is not active."""
+
+    blocks: int
+    convolutions: int
+    filters: int
+    filters_growth: float
+    convolution: str
+    kernel_size: int
+    normalization: str
+    activation: str
+    block_dropout: str
+    block_dropout_rate: float | None
+    l2: float | None
+    head: str
+    dense_layers: int
+    dense_units: int | None
+    head_dropout: float | None
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        inputs, x = layers.pixels(spec.image_shape)
+        if stride(spec) > 1:
+            x = self._convolution(x, self.filters, kernel_size=2 * stride(spec) - 1, strides=stride(spec))
+        for block in range(self.blocks):
+            filters = filters_of_block(self.filters, self.filters_growth, block)
+            for index in range(self.convolutions):
+                # A wide kernel once a block: repeating it costs much and adds little field of view.
+                x = self._convolution(x, filters, kernel_size=self.kernel_size if index == 0 else 3)
+            x = keras.layers.MaxPooling2D(2)(x)
+            if self.block_dropout_rate is not None:
+                x = layers.dropout(x, self.block_dropout, self.block_dropout_rate)
+        x = layers.pooled(x, self.head)
+        for _ in range(self.dense_layers):
+            x = keras.layers.Dense(self.dense_units, kernel_regularizer=layers.l2(self.l2))(x)
+            x = keras.layers.Activation(self.activation)(x)
+            x = layers.dropout(x, "plain", self.head_dropout or 0.0)
+        return keras.Model(inputs, layers.answers(x, spec), name="convnet")
+
+    def _convolution(self, x: Any, filters: int, *, kernel_size: int, strides: int = 1) -> Any:
+        x = layers.convolution(
+            x,
+            filters,
+            kernel_size,
+            separable=self.convolution == "separable",
+            l2_strength=self.l2,
+            strides=strides,
+            use_bias=self.normalization == "none",
+        )
+        return layers.activated(layers.normalized(x, self.normalization), self.activation)
+
+
+@dataclass(frozen=True)
+class ConvNetSpace:
+    """Every `ConvNet` that fits the images: no more blocks than there are pixels to halve."""
+
+    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> ConvNet:
+        """Raises SpaceError for images below 2x2 pixels."""
+        most = most_blocks(spec)
+        side = min(spec.image_shape[:2]) // stride(spec)
+        blocks = hp.Int("blocks", 1, most, default=max(1, min(4, most - 1)))
+        convolutions = hp.Int("convolutions", 1, 3, default=2)
+        widest = 128 if side <= SMALL_SIDE else 64
+        filters = hp.Int("filters", 16, widest, step=2, sampling="log", default=32)
+        filters_growth = hp.Float("filters_growth", 1.0, 2.0, step=0.25, default=1.5)
+        convolution = hp.Choice("convolution", ["plain", "separable"], default="plain")
+        kernel_size = hp.Choice("kernel_size", [3, 5, 7], default=3)
+        normalization = hp.Choice("normalization", ["batch", "group", "none"], default="batch")
+        activation = hp.Choice("activation", ["relu", "leaky_relu", "elu", "silu", "gelu"], default="relu")
+        block_dropout = hp.Choice("block_dropout", ["none", "plain", "spatial"], default="spatial")
+        with hp.conditional_scope("block_dropout", ["plain", "spatial"]):
+            block_dropout_rate = hp.Float("block_dropout_rate", 0.05, 0.5, step=0.05, default=0.1)
+        hp.Choice("regularization", ["none", "l2"], default="none")
+        with hp.conditional_scope("regularization", ["l2"]):
+            l2 = hp.Float("l2", 1e-6, 1e-2, sampling="log", default=1e-4)
+        head = hp.Choice("head", ["average", "max", "flatten"], default="average")
+        dense_layers = hp.Int("dense_layers", 0, 2, default=1)
+        with hp.conditional_scope("dense_layers", [1, 2]):
+            dense_units = hp.Int("dense_units", 64, 512, step=2, sampling="log", default=128)
+            head_dropout = hp.Float("head_dropout", 0.0, 0.6, step=0.1, default=0.3)
+        return ConvNet(
+            blocks=blocks,
+            convolutions=convolutions,
+            filters=filters,
+            filters_growth=filters_growth,
+            convolution=convolution,
+            kernel_size=kernel_size,
+            normalization=normalization,
+            activation=activation,
+            block_dropout=block_dropout,
+            block_dropout_rate=block_dropout_rate,
+            l2=l2,
+            head=head,
+            dense_layers=dense_layers,
+            dense_units=dense_units,
+            head_dropout=head_dropout,
+        )
+
+
+def stride(spec: DataSpec) -> int:
+    """How far the first convolution strides: 1, 2 or 4 (and on), so that `LARGEST_SIDE` is kept."""
+    return int(2 ** max(0, math.ceil(math.log2(max(spec.image_shape[:2]) / LARGEST_SIDE))))
+
+
+def most_blocks(spec: DataSpec) -> int:
+    """Blocks until the shorter side is one pixel, each halving it, at most `MOST_BLOCKS`."""
+    height, width, _ = spec.image_shape
+    side = -(-min(height, width) // stride(spec))
+    if side < 2:
+        raise SpaceError(f"convnet needs images of at least 2x2 pixels (aspect 32:1), but these are {height}x{width}")
+    return min(MOST_BLOCKS, int(math.log2(side)))
+
+
+def filters_of_block(first: int, growth: float, block: int) -> int:
+    """Filters of a block, counted from 0: a multiple of 8, so that group normalisation divides it."""
+    return min(MOST_FILTERS, max(8, 8 * round(first * growth**block / 8)))

@@ -1,0 +1,96 @@
+"""Pieces that the networks share. Only stock Keras layers, so that a saved network loads anywhere and exports.
+
+Tensors are symbolic, (batch, height, width, channels) unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+
+from ...datasets.base import DataSpec
+
+GROUPS = 8
+# Keras's 0.99 needs hundreds of steps to forget its initial values: a small data set has 20 an epoch, and would
+# be validated on statistics that are not its own.
+BATCH_NORMALIZATION_MOMENTUM = 0.9
+
+
+def pixels(image_shape: tuple[int, int, int]) -> tuple[Any, Any]:
+    """The input, uint8 0 to 255, and the same rescaled to -1 to 1, float32."""
+    inputs = keras.Input(image_shape, dtype="uint8", name="images")
+    return inputs, keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="rescaling")(inputs)
+
+
+def convolution(
+    x: Any,
+    filters: int,
+    kernel_size: int,
+    *,
+    separable: bool = False,
+    l2_strength: float | None = None,
+    strides: int = 1,
+    use_bias: bool = True,
+) -> Any:
+    if separable and x.shape[-1] > 1:
+        return keras.layers.SeparableConv2D(
+            filters,
+            kernel_size,
+            strides=strides,
+            padding="same",
+            use_bias=use_bias,
+            depthwise_initializer="he_normal",
+            pointwise_initializer="he_normal",
+            depthwise_regularizer=l2(l2_strength),
+            pointwise_regularizer=l2(l2_strength),
+        )(x)
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=use_bias,
+        kernel_initializer="he_normal",
+        kernel_regularizer=l2(l2_strength),
+    )(x)
+
+
+def normalized(x: Any, kind: str) -> Any:
+    """kind: batch, group or none."""
+    if kind == "batch":
+        return keras.layers.BatchNormalization(momentum=BATCH_NORMALIZATION_MOMENTUM)(x)
+    if kind == "group":
+        return keras.layers.GroupNormalization(math.gcd(GROUPS, x.shape[-1]))(x)
+    return x
+
+
+def activated(x: Any, activation: str) -> Any:
+    return keras.layers.Activation(activation)(x)
+
+
+def dropout(x: Any, kind: str, rate: float) -> Any:
+    """kind: plain drops single numbers, spatial whole channels."""
+    if rate == 0.0:
+        return x
+    return keras.layers.SpatialDropout2D(rate)(x) if kind == "spatial" else keras.layers.Dropout(rate)(x)
+
+
+def pooled(x: Any, head: str) -> Any:
+    """(batch, features) by head: average, max or flatten."""
+    if head == "flatten":
+        return keras.layers.Flatten()(x)
+    return keras.layers.GlobalMaxPooling2D()(x) if head == "max" else keras.layers.GlobalAveragePooling2D()(x)
+
+
+def answers(x: Any, spec: DataSpec) -> Any:
+    """Probabilities float32 (batch, outputs): softmax for a multiclass task, else a sigmoid an output."""
+    x = keras.layers.Dense(spec.outputs, name="logits")(x)
+    # float32 also under mixed precision: a probability near 1 has too few bits in 16.
+    activation = "softmax" if spec.task == "multiclass" else "sigmoid"
+    return keras.layers.Activation(activation, dtype="float32", name="probabilities")(x)
+
+
+def l2(strength: float | None) -> Any:
+    return None if strength is None else keras.regularizers.L2(strength)

@@ -1,0 +1,145 @@
+"""Augmentation: one Keras layer over a whole batch, on the device, in training only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+from keras import ops
+
+from . import colour, mixing, randaugment
+from .geometry import Motion, moved
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Strengths; 0 is off, None not active.
+
+    flip: none, horizontal or both. rotation, shear: degrees either way. shift: share of the side either way.
+    zoom, contrast: share either way. brightness, noise (standard deviation): share of the range. erasing: the
+    largest share of the area. operations, strength: of RandAugment. mixing: none, mixup or cutmix, with alpha.
+    """
+
+    flip: str | None = None
+    rotation: float | None = None
+    shift: float | None = None
+    zoom: float | None = None
+    shear: float | None = None
+    brightness: float | None = None
+    contrast: float | None = None
+    erasing: float | None = None
+    noise: float | None = None
+    operations: int | None = None
+    strength: float | None = None
+    mixing: str = "none"
+    mixing_alpha: float | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return bool(self.moves or self.recolours or self.operations or self.mixing != "none")
+
+    @property
+    def moves(self) -> bool:
+        return self.flip in ("horizontal", "both") or any((self.rotation, self.shift, self.zoom, self.shear))
+
+    @property
+    def recolours(self) -> bool:
+        return any((self.brightness, self.contrast, self.erasing, self.noise))
+
+
+def declare(hp: keras_tuner.HyperParameters) -> AugmentationSettings:
+    """Declares all kinds. By default small shifts, rotations and zooms, which suit digits and faces alike."""
+    hp.Choice("augmentation", ["none", "basic", "randaugment"], default="basic")
+    with hp.conditional_scope("augmentation", ["basic"]):
+        basic = {
+            "flip": hp.Choice("flip", ["none", "horizontal", "both"], default="none"),
+            "rotation": hp.Float("rotation", 0.0, 30.0, step=5.0, default=5.0),
+            "shift": hp.Float("shift", 0.0, 0.2, step=0.05, default=0.05),
+            "zoom": hp.Float("zoom", 0.0, 0.3, step=0.05, default=0.05),
+            "shear": hp.Float("shear", 0.0, 20.0, step=5.0, default=0.0),
+            "brightness": hp.Float("brightness", 0.0, 0.3, step=0.05, default=0.0),
+            "contrast": hp.Float("contrast", 0.0, 0.5, step=0.1, default=0.0),
+            "erasing": hp.Float("erasing", 0.0, 0.3, step=0.05, default=0.0),
+            "noise": hp.Float("noise", 0.0, 0.1, step=0.02, default=0.0),
+        }
+    with hp.conditional_scope("augmentation", ["randaugment"]):
+        operations = hp.Int("randaugment_operations", 1, 4, default=2)
+        strength = hp.Float("randaugment_strength", 0.1, 1.0, step=0.1, default=0.5)
+    kind = hp.Choice("mixing", ["none", "mixup", "cutmix"], default="none")
+    with hp.conditional_scope("mixing", ["mixup", "cutmix"]):
+        alpha = hp.Float("mixing_alpha", 0.1, 1.0, step=0.1, default=0.2)
+    return AugmentationSettings(**basic, operations=operations, strength=strength, mixing=kind, mixing_alpha=alpha)
+
+
+class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """Called with (images, targets) it yields both, changed in training.
+
+    images: uint8 or float32 (batch, height, width, channels), 0 to 255, before; float32 whole numbers 0 to 255
+    after. targets: float32 (batch, outputs), blended where images are mixed. Every image has draws of its own.
+    """
+
+    def __init__(self, settings: AugmentationSettings, *, seed: int) -> None:
+        super().__init__(name="augmentation", dtype="float32", autocast=False)
+        self._settings = settings
+        self._random = keras.random.SeedGenerator(seed)
+        # TensorFlow has neither the affine transform nor the beta distribution in XLA.
+        self.supports_jit = keras.config.backend() != "tensorflow"
+
+    def call(self, inputs: tuple[Any, Any], training: bool = False) -> tuple[Any, Any]:
+        images, targets = inputs
+        if not training:
+            return images, targets
+        settings = self._settings
+        images, targets = ops.cast(images, "float32"), ops.cast(targets, "float32")
+        if settings.moves:
+            images = moved(images, self._motion(ops.shape(images)[0]))
+        if settings.recolours:
+            images = self._recoloured(images)
+        if settings.operations:
+            images = randaugment.randaugmented(images, settings.operations, settings.strength or 0.0, self._random)
+        if settings.mixing != "none":
+            mix = {"mixup": mixing.mixed_up, "cutmix": mixing.cut_mixed}[settings.mixing]
+            images, targets = mix(images, targets, settings.mixing_alpha or 0.2, self._random)
+        # Whole numbers, as all images that the network will ever see are bytes.
+        return ops.round(ops.clip(images, 0.0, 255.0)), targets
+
+    def _motion(self, batch: Any) -> Motion:
+        settings = self._settings
+        none = Motion.none(batch)
+        mirrored_x = self._signs(batch) if settings.flip in ("horizontal", "both") else none.scale_x
+        mirrored_y = self._signs(batch) if settings.flip == "both" else none.scale_y
+        seen = 1.0 + self._either_way(batch, settings.zoom)
+        return Motion(
+            angle=self._either_way(batch, math.radians(settings.rotation or 0.0)),
+            shear_x=ops.tan(self._either_way(batch, math.radians(settings.shear or 0.0))),
+            shear_y=none.shear_y,
+            shift_x=self._either_way(batch, settings.shift),
+            shift_y=self._either_way(batch, settings.shift),
+            scale_x=mirrored_x * seen,
+            scale_y=mirrored_y * seen,
+        )
+
+    def _recoloured(self, images: Any) -> Any:
+        settings, batch = self._settings, ops.shape(images)[0]
+        if settings.contrast:
+            images = colour.contrasted(images, 1.0 + self._either_way(batch, settings.contrast))
+        if settings.brightness:
+            images = colour.brightened(images, self._either_way(batch, settings.brightness))
+        if settings.noise:
+            images = images + keras.random.normal(ops.shape(images), stddev=255.0 * settings.noise, seed=self._random)
+        if settings.erasing:
+            images = mixing.erased(images, settings.erasing, self._random)
+        return images
+
+    def _either_way(self, batch: Any, most: float | None) -> Any:
+        """Uniform from -most to most, float32 (batch,)."""
+        if not most:
+            return ops.zeros((batch,))
+        return keras.random.uniform((batch,), -most, most, seed=self._random)
+
+    def _signs(self, batch: Any) -> Any:
+        """-1 or 1, alike likely, float32 (batch,)."""
+        return ops.where(keras.random.uniform((batch,), seed=self._random) < 0.5, -1.0, 1.0)

@@ -1,0 +1,96 @@
+"""Optimizers, each with its own range of learning rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+
+
+@dataclass(frozen=True)
+class RateRange:
+    """Learning rates to search, on a log scale, and the default."""
+
+    low: float
+    high: float
+    default: float
+
+
+LEARNING_RATES: dict[str, RateRange] = {
+    "adam": RateRange(1e-5, 1e-2, 1e-3),
+    "adamw": RateRange(1e-5, 1e-2, 1e-3),
+    "adamax": RateRange(1e-4, 3e-2, 2e-3),
+    "rmsprop": RateRange(1e-5, 1e-2, 1e-3),
+    "sgd": RateRange(1e-3, 0.5, 5e-2),
+    "lion": RateRange(1e-6, 1e-3, 1e-4),
+}
+CLASSES: dict[str, type[keras.optimizers.Optimizer]] = {
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "adamax": keras.optimizers.Adamax,
+    "rmsprop": keras.optimizers.RMSprop,
+    "sgd": keras.optimizers.SGD,
+    "lion": keras.optimizers.Lion,
+}
+# Made to decay weights: their rate of decay is searched always, the others' only when `decay_weights` is on.
+DECAYING = ("adamw", "lion")
+# Decay pulls weights to zero, which is no natural value for these.
+NOT_DECAYED = ["bias", "gamma", "beta"]
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """momentum and nesterov: of sgd. clip_norm: of all gradients together. None: not used."""
+
+    name: str
+    learning_rate: float
+    momentum: float | None = None
+    nesterov: bool | None = None
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+
+    def build(self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule) -> Any:
+        """A keras optimizer. learning_rate: this one's, or a schedule over it."""
+        own: dict[str, Any] = {}
+        if self.name == "sgd":
+            own = {"momentum": self.momentum or 0.0, "nesterov": bool(self.nesterov)}
+        optimizer = CLASSES[self.name](
+            learning_rate, weight_decay=self.weight_decay, global_clipnorm=self.clip_norm, **own
+        )
+        if self.weight_decay is not None:
+            optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+        return optimizer
+
+
+def declare(hp: keras_tuner.HyperParameters) -> OptimizerSettings:
+    """Declares optimizer, learning rate, momentum, decay and clipping."""
+    name = hp.Choice("optimizer", list(LEARNING_RATES), default="adam")
+    learning_rate = 0.0
+    for candidate, rates in LEARNING_RATES.items():
+        with hp.conditional_scope("optimizer", [candidate]):
+            rate = hp.Float("learning_rate", rates.low, rates.high, sampling="log", default=rates.default)
+            learning_rate = learning_rate if rate is None else rate
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        momentum = hp.Float("momentum", 0.5, 0.99, default=0.9)
+        nesterov = hp.Boolean("nesterov", default=True)
+    weight_decay = _declare_decay(hp)
+    clips = hp.Boolean("clip_gradients", default=False)
+    with hp.conditional_scope("clip_gradients", [True]):
+        clip_norm = hp.Float("clip_norm", 0.1, 10.0, sampling="log", default=1.0)
+    return OptimizerSettings(name, learning_rate, momentum, nesterov, weight_decay, clip_norm if clips else None)
+
+
+def _declare_decay(hp: keras_tuner.HyperParameters) -> float | None:
+    drawn: list[float | None] = []
+    with hp.conditional_scope("optimizer", ["adamw"]):
+        drawn.append(hp.Float("weight_decay", 1e-5, 1e-1, sampling="log", default=1e-2))
+    with hp.conditional_scope("optimizer", ["lion"]):
+        drawn.append(hp.Float("weight_decay", 1e-4, 1.0, sampling="log", default=1e-1))
+    others = [name for name in LEARNING_RATES if name not in DECAYING]
+    with hp.conditional_scope("optimizer", others):
+        hp.Boolean("decay_weights", default=False)
+        with hp.conditional_scope("decay_weights", [True]):
+            drawn.append(hp.Float("weight_decay", 1e-6, 1e-2, sampling="log", default=5e-4))
+    return next((decay for decay in drawn if decay is not None), None)
