@@ -7,7 +7,7 @@ The trial knows nothing of recipes, and the space nothing of trials.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from ..datasets.base import DataSpec
     from .recipes.recipe import Recipe
+
+
+Declaration = Callable[["keras_tuner.HyperParameters"], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +77,11 @@ class Space(Protocol):
         """The same space for KerasTuner's own tuners."""
         ...
 
-    def declare(self, hp: keras_tuner.HyperParameters) -> object:
-        """Declares every parameter that these values lead to, and keeps no model alive."""
+    def declarations(self) -> Sequence[Declaration]:
+        """The parts that declare the space's parameters, such as network and recipe, none reading another's.
+
+        Each declares every parameter that the values it is called with lead to, and keeps no model alive.
+        """
         ...
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SpaceError
@@ -12,7 +12,7 @@ from .parameters import Condition, Parameter, SearchSpace, Value, Values
 if TYPE_CHECKING:
     import keras_tuner
 
-    from .base import Space
+    from .base import Declaration, Space
 
 MOST_ROUNDS = 8
 _NOTHING = object()
@@ -26,7 +26,8 @@ def discover(space: Space) -> SearchSpace:
     No model is kept alive. Raises SpaceError when two parameters cannot be told apart, and whatever the
     user's own code raises for its defaults.
     """
-    return _to_search_space(_Walk(space.declare).all_parameters())
+    parts = [_Walk(declare).all_parameters() for declare in space.declarations()]
+    return _to_search_space([parameter for part in parts for parameter in part])
 
 
 def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.HyperParameters:
@@ -53,7 +54,7 @@ def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.Hy
 class _Walk:
     """Calls `declare` under one assignment of values after another until nothing new comes up."""
 
-    def __init__(self, declare: Callable[[keras_tuner.HyperParameters], object]) -> None:
+    def __init__(self, declare: Declaration) -> None:
         import keras_tuner
 
         self._declare = declare

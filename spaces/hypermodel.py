@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.base import DataSpec
-from .base import Architecture, Candidate, NetworkSpace, RecipeSpace
+from .base import Architecture, Candidate, Declaration, NetworkSpace, RecipeSpace
 from .recipes.recipe import Recipe
 
 # KerasTuner builds a model before it says for how many epochs; `fit` lays the schedule out anew.
@@ -30,8 +30,12 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
     def hypermodel(self) -> keras_tuner.HyperModel:
         return self
 
+    def declarations(self) -> tuple[Declaration, ...]:
+        """Network and recipe; neither builds a layer."""
+        return (lambda hp: self._network.declare(hp, self._spec)), (lambda hp: self._recipe.declare(hp, self._spec))
+
     def declare(self, hp: keras_tuner.HyperParameters) -> tuple[Architecture, Recipe]:
-        """Declares every parameter without building a layer: the settings that these values draw."""
+        """The settings that these values draw, all parameters declared on the way."""
         return self._network.declare(hp, self._spec), self._recipe.declare(hp, self._spec)
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
