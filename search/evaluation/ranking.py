@@ -50,7 +50,7 @@ def area_under_roc(positive: NDArray[np.integer], scores: Probabilities) -> floa
 
 def area_under_precision_recall(positive: NDArray[np.integer], scores: Probabilities) -> float:
     """Average precision as scikit-learn defines it: precision summed over steps of recall; NaN without a positive."""
-    hits, taken = _steps(positive, scores)
+    hits, taken = ranked_steps(positive, scores)
     if hits[-1] == 0:
         return math.nan
     return float((np.diff(hits, prepend=0) * (hits / taken)).sum() / hits[-1])
@@ -61,7 +61,7 @@ def eleven_point_precision(positive: NDArray[np.integer], scores: Probabilities)
 
     Source: Everingham et al., "The PASCAL Visual Object Classes Challenge" (2010), equations 1 and 2.
     """
-    hits, taken = _steps(positive, scores)
+    hits, taken = ranked_steps(positive, scores)
     if hits[-1] == 0:
         return math.nan
     best_from = np.maximum.accumulate((hits / taken)[::-1])[::-1]
@@ -70,7 +70,7 @@ def eleven_point_precision(positive: NDArray[np.integer], scores: Probabilities)
     return float(best_from[first].mean())
 
 
-def _steps(positive: NDArray[np.integer], scores: Probabilities) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def ranked_steps(positive: NDArray[np.integer], scores: Probabilities) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positive rows and all rows at or above each distinct score, from the highest score down."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]

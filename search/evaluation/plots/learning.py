@@ -1,0 +1,68 @@
+"""Learning curves: every recorded number over the epochs, training and validation in one panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..metrics import METRICS
+from .canvas import TRAINING, VALIDATION, legend, name_axes, panels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PREFIX = "val_"
+MOST_PANELS = 9
+
+
+def learning_curves(history: Sequence[Mapping[str, float]], objective: str | None = None) -> Figure:
+    """One panel for each quantity, the loss first, then the objective.
+
+    history: one mapping an epoch; `val_x` is the validation side of `x`. objective: marks its best epoch.
+    """
+    names = _quantities(history, objective)
+    figure, axes = panels(len(names))
+    best = _best_epoch(history, objective)
+    for panel, name in zip(axes, names, strict=True):
+        _draw(panel, history, name)
+        if best is not None:
+            panel.axvline(best, color="black", linewidth=0.8, linestyle=":")
+    if best is not None:
+        axes[0].annotate(f"best {best}", (best, 0.97), xycoords=("data", "axes fraction"), fontsize=8, va="top")
+    return figure
+
+
+def _quantities(history: Sequence[Mapping[str, float]], objective: str | None) -> list[str]:
+    found = dict.fromkeys(name.removeprefix(PREFIX) for epoch in history for name in epoch)
+    first = [name for name in ("loss", objective, "accuracy") if name in found]
+    return list(dict.fromkeys([*first, *found]))[:MOST_PANELS] or ["loss"]
+
+
+def _series(history: Sequence[Mapping[str, float]], name: str) -> list[float]:
+    return [epoch.get(name, np.nan) for epoch in history]
+
+
+def _draw(axes: Axes, history: Sequence[Mapping[str, float]], name: str) -> None:
+    epochs = np.arange(1, len(history) + 1)
+    # One epoch is a point, which a line alone would not show.
+    marker = "o" if len(history) < 15 else None
+    for key, label, color in ((name, "training", TRAINING), (PREFIX + name, "validation", VALIDATION)):
+        if any(key in epoch for epoch in history):
+            axes.plot(epochs, _series(history, key), label=label, color=color, marker=marker, markersize=3)
+    name_axes(axes, name.replace("_", " "), "epoch", "")
+    axes.locator_params(axis="x", integer=True)
+    if name == "learning_rate":
+        axes.set_yscale("log")
+    elif len(axes.lines) > 1:
+        legend(axes)
+
+
+def _best_epoch(history: Sequence[Mapping[str, float]], objective: str | None) -> int | None:
+    values = np.array(_series(history, f"{PREFIX}{objective}"), dtype=np.float64)
+    if objective not in METRICS or not np.isfinite(values).any():
+        return None
+    best = np.nanargmax(values) if METRICS[objective].direction == "maximize" else np.nanargmin(values)
+    return int(best) + 1
