@@ -1,0 +1,128 @@
+"""One folder of images a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError
+from ..indexing import BadItem, Index, Progress
+from ..sources import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SPLIT_FOLDERS = {
+    "train": "train", "training": "train", "training_set": "train", "train_set": "train",
+    "val": "validation", "valid": "validation", "validation": "validation", "validation_set": "validation",
+    "test": "test", "testing": "test", "test_set": "test",
+}  # fmt: skip
+Parts = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Images by class folder. table: columns key, label, split, as an Index has them."""
+
+    table: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+class FoldersAdapter:
+    def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
+        """Two classes make a binary task; the alphabetically second is positive unless `positive` says otherwise."""
+        listing = list_class_folders(source)
+        table, notes = keep_classes(listing.table, options.get("classes"), "folders")
+        classes = sort_classes(table["label"])
+        if len(classes) < 2:
+            raise DatasetError(f"folders: at least two class folders are needed, but there is only '{classes[0]}'")
+        if len(classes) == 2:
+            classes = _with_positive(classes, options.get("positive"))
+        elif "positive" in options:
+            raise DatasetError(f"folders: --positive needs two classes, but there are {len(classes)}")
+        return Index(
+            table=table,
+            classes=classes,
+            task="binary" if len(classes) == 2 else "multiclass",
+            bad=tuple(BadItem(link, "a link that leads out of the folder") for link in source.links),
+            notes=(*listing.notes, *notes),
+        )
+
+
+def list_class_folders(source: Source) -> Listing:
+    """Finds the class folders under any nesting, and ready-made split folders above them.
+
+    Raises DatasetError when there are no images, or no folders around them.
+    """
+    import pandas as pd
+
+    paths = [file.path for file in source.images]
+    inside = [path for path in paths if "/" in path]
+    if not inside:
+        found = f"{len(paths)} images without a folder" if paths else "no images"
+        raise DatasetError(f"one folder of images a class is expected, but {source.root} holds {found}")
+    splits, folders = _split_and_folders([tuple(path.split("/")[:-1]) for path in inside])
+    rows = [(path, parts[0], split) for path, parts, split in zip(inside, folders, splits, strict=True) if parts]
+    loose = len(paths) - len(rows)
+    if not rows:
+        raise DatasetError(f"one folder of images a class is expected, but {source.root} holds split folders alone")
+    notes = (f"{loose} images outside the class folders were left out",) if loose else ()
+    table = pd.DataFrame(rows, columns=["key", "label", "split"])
+    _refuse_case_twins(set(table["label"]))
+    return Listing(table, notes)
+
+
+def keep_classes(table: pd.DataFrame, wanted: str | None, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Keeps the rows of the classes in `wanted`, names separated by commas; says what was left out."""
+    if wanted is None:
+        return table, ()
+    present = set(table["label"])
+    keep = [label.strip() for label in wanted.split(",") if label.strip()]
+    for label in keep:
+        if label not in present:
+            raise DatasetError(f"{name}: --classes names '{label}'; the classes are {', '.join(sorted(present))}")
+    kept = table[table["label"].isin(keep)].reset_index(drop=True)
+    return kept, (f"--classes kept {len(set(keep))} of {len(present)} classes, {len(kept)} of {len(table)} images",)
+
+
+def sort_classes(labels: pd.Series[str]) -> tuple[str, ...]:
+    """Alphabetical order as a person knows it: case counts last."""
+    return tuple(sorted(set(labels), key=lambda label: (label.casefold(), label)))
+
+
+def strip_common(folders: list[Parts]) -> list[Parts]:
+    """Takes off the leading folders that all share, as long as every image keeps a folder of its own."""
+    while folders and min(map(len, folders)) > 1 and len({parts[0] for parts in folders}) == 1:
+        folders = [parts[1:] for parts in folders]
+    return folders
+
+
+def _split_and_folders(folders: list[Parts]) -> tuple[list[str | None], list[Parts]]:
+    folders = strip_common(folders)
+    splits = [_SPLIT_FOLDERS.get(parts[0].lower()) for parts in folders]
+    if "train" not in splits or len(set(splits)) < 2 or None in splits:
+        return [None] * len(folders), folders
+    inner: list[Parts] = [()] * len(folders)
+    for split in set(splits):
+        members = [row for row, name in enumerate(splits) if name == split and len(folders[row]) > 1]
+        for row, parts in zip(members, strip_common([folders[row][1:] for row in members]), strict=True):
+            inner[row] = parts
+    return splits, inner
+
+
+def _with_positive(classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+    if positive is None or positive == classes[1]:
+        return classes
+    if positive != classes[0]:
+        raise DatasetError(f"folders: --positive must be '{classes[0]}' or '{classes[1]}', but got '{positive}'")
+    return classes[1], classes[0]
+
+
+def _refuse_case_twins(labels: set[str]) -> None:
+    seen: dict[str, str] = {}
+    for label in sorted(labels):
+        twin = seen.setdefault(label.casefold(), label)
+        if twin != label:
+            raise DatasetError(f"the class folders '{twin}' and '{label}' differ by case alone; rename one")

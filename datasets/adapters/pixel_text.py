@@ -1,0 +1,74 @@
+"""Reads images written as decimal numbers in text, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SPACE, _ZERO = 32, 48
+
+
+def parse_rows(texts: Sequence[bytes], width: int) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    """Parses texts of `width` numbers from 0 to 255, separated by spaces.
+
+    Returns uint8 (rows, width), with zeros in the rows that failed, and the reasons of those rows.
+    """
+    together = _parse(b" ".join(texts))
+    if together is not None and _counts_right(texts, together[1], width):
+        return together[0].reshape(len(texts), width), {}
+    return _parse_one_by_one(texts, width)
+
+
+def _parse(text: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]] | None:
+    """All numbers of a text, uint8, and a mask of where each ends; None when anything is no byte.
+
+    Works on all characters at once: a number is its last digit, ten times the digit before and a hundred times
+    the one before that.
+    """
+    characters = np.frombuffer(text, np.uint8)
+    digits = characters - np.uint8(_ZERO)
+    is_digit = digits < 10
+    if not np.array_equal(is_digit, characters != _SPACE):
+        return None
+    digits *= is_digit
+    low = digits.copy()
+    low[1:] += digits[:-1] * np.uint8(10)
+    hundreds = np.zeros_like(digits)
+    hundreds[2:] = digits[:-2] * is_digit[1:-1]
+    ends = is_digit.copy()
+    ends[:-1] &= ~is_digit[1:]
+    pairs = is_digit[1:] & is_digit[:-1]
+    values, high, tail = (hundreds * np.uint8(100) + low)[ends], hundreds[ends], low[ends]
+    too_large = bool(np.any((high > 2) | ((high == 2) & (tail > 55))))
+    too_long = bool(np.any(pairs[2:] & pairs[:-2]))
+    return None if too_large or too_long else (values, ends)
+
+
+def _counts_right(texts: Sequence[bytes], ends: NDArray[np.bool_], width: int) -> bool:
+    """Whether every text holds `width` numbers."""
+    lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
+    if lengths.min() < 2:
+        return False
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    return bool(np.all(np.add.reduceat(ends, starts, dtype=np.int32) == width))
+
+
+def _parse_one_by_one(texts: Sequence[bytes], width: int) -> tuple[NDArray[np.uint8], dict[int, str]]:
+    pixels = np.zeros((len(texts), width), np.uint8)
+    reasons: dict[int, str] = {}
+    for row, text in enumerate(texts):
+        words = text.split()
+        wrong = next((word for word in words if not _is_byte(word)), None)
+        if wrong is not None:
+            reasons[row] = f"'{wrong[:20].decode(errors='replace')}' is no pixel value from 0 to 255"
+        elif len(words) != width:
+            reasons[row] = f"{len(words)} pixels where {width} are expected"
+        else:
+            pixels[row] = [int(word) for word in words]
+    return pixels, reasons
+
+
+def _is_byte(word: bytes) -> bool:
+    return word.isdigit() and len(word) <= 3 and int(word) <= 255

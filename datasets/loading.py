@@ -1,0 +1,177 @@
+"""Opens a data set: from the cache in milliseconds, or by decoding it once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DatasetError, SettingError
+from . import cache
+from .base import ImageDataset, Labels
+from .building import build_entry, write_arrays
+from .decoding import PixelFormat
+from .indexing import BadItem, Progress
+from .registry import AdapterEntry, find_adapter
+from .settings import DEFAULT_SETTINGS, LoadSettings
+from .sources import Source, open_source
+from .split_cache import SplitSettings, splits_of
+
+_BAD_SHOWN = 3
+
+
+def load(
+    name: str,
+    data: str | Path | None = None,
+    settings: LoadSettings = DEFAULT_SETTINGS,
+    *,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """Opens the data set that the adapter `name` reads from `data`, a folder, a file or an archive.
+
+    progress: called with a stage ("reading", "decoding"), the units done and all of them. Raises UnknownNameError,
+    SettingError for options that the adapter does not know, and DatasetError for what is wrong with the data.
+    """
+    entry = find_adapter(name)
+    _check_options(name, entry, settings.options)
+    report = progress or _silent
+    source = open_source(name, data) if entry.needs_data else _no_source(name, data)
+    pixel_format = PixelFormat(
+        settings.image_size or entry.image_size, settings.channels or entry.channels, settings.resize
+    )
+    options = _absolute(name, entry, settings.options)
+
+    def build(folder: Path, scratch: Path) -> dict[str, Any]:
+        index = entry.create().index(source, options, scratch, report)
+        return build_entry(folder, index, source.root, pixel_format, report)
+
+    identity = source.identity() if entry.needs_data else name
+    folder, meta = cache.entry_or_build(_key(name, identity, pixel_format, options), build)
+    bad = [BadItem(**item) for item in meta["bad"]]
+    if bad and not settings.skip_bad:
+        raise DatasetError(bad_message(name, bad))
+    return _open(name, folder, meta, settings, str(data) if data is not None else "scikit-learn")
+
+
+def from_arrays(
+    name: str,
+    images: NDArray[np.uint8],
+    labels: Labels,
+    classes: Sequence[str],
+    *,
+    split: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+) -> ImageDataset:
+    """Puts arrays in memory into the cache as a data set.
+
+    images: uint8 (n, height, width, 1 or 3). labels: int (n,), positions in `classes`, or uint8 multi-hot
+    (n, classes). Two classes make a binary task; the second is positive. Raises DatasetError.
+    """
+    labels = _checked_labels(name, np.asarray(images), np.asarray(labels), tuple(classes))
+    settings = LoadSettings(split=split, seed=seed)
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    digest.update(np.ascontiguousarray(labels).data)
+    identity = f"{images.shape}{labels.dtype}{digest.hexdigest()}{tuple(classes)}"
+
+    def build(folder: Path, scratch: Path) -> dict[str, Any]:
+        return write_arrays(folder, images, labels, tuple(classes))
+
+    folder, meta = cache.entry_or_build(_digest(name, "arrays", identity), build)
+    return _open(name, folder, meta, settings, "arrays")
+
+
+def bad_message(name: str, bad: Sequence[BadItem]) -> str:
+    """The one line (and short list) that names what cannot be used."""
+    shown = "; ".join(f"{item.where}: {item.reason}" for item in bad[:_BAD_SHOWN])
+    more = f"; and {len(bad) - _BAD_SHOWN} more" if len(bad) > _BAD_SHOWN else ""
+    return f"{name}: {len(bad)} images cannot be used ({shown}{more}). Leave them out with --skip-bad"
+
+
+def _open(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadSettings, source: str) -> ImageDataset:
+    labels = np.load(folder / "labels.npy")
+    labels.setflags(write=False)
+    drawn = SplitSettings(settings.split, settings.seed, settings.limit, settings.drop_leaks)
+    splits, fingerprint, notes = splits_of(folder, meta, labels, drawn)
+    skipped = (f"{len(meta['bad'])} images that cannot be used were left out",) if meta["bad"] else ()
+    return ImageDataset(
+        name=name,
+        task=meta["task"],
+        classes=tuple(meta["classes"]),
+        images=np.load(folder / "images.npy", mmap_mode="r"),
+        labels=labels,
+        train=splits.train,
+        validation=splits.validation,
+        test=splits.test,
+        origins=np.load(folder / "origins.npy", mmap_mode="r"),
+        fingerprint=fingerprint,
+        folder=folder,
+        source=source,
+        notes=(*meta["notes"], *skipped, *notes),
+        licence=meta["licence"],
+    )
+
+
+def _check_options(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> None:
+    for option in options:
+        if option not in entry.options:
+            known = ", ".join(f"--{known}" for known in entry.options) or "none"
+            raise SettingError(f"{name} has no option --{option}; its own options: {known}")
+
+
+def _absolute(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> dict[str, str]:
+    """The options with their file names made absolute. Raises DatasetError when such a file is missing."""
+    resolved = dict(options)
+    for option in entry.file_options:
+        if option in resolved:
+            path = Path(resolved[option]).expanduser().resolve()
+            if not path.is_file():
+                raise DatasetError(f"{name}: --{option}: no such file: {path}")
+            resolved[option] = str(path)
+    return resolved
+
+
+def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str]) -> str:
+    """The cache entry's name: changes with the files' identity and with everything that decides on pixels or labels."""
+    status = [Path(value).stat() for value in options.values() if Path(value).is_absolute() and Path(value).is_file()]
+    times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in status]
+    facts = json.dumps([pixel_format.shape, pixel_format.resize, sorted(options.items()), times])
+    return _digest(name, identity, facts)
+
+
+def _digest(name: str, *facts: str) -> str:
+    return f"{name}-{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:20]}"
+
+
+def _no_source(name: str, data: str | Path | None) -> Source:
+    if data is not None:
+        raise SettingError(f"{name} brings its own images and takes no --data, but got {data}")
+    return Source(Path())
+
+
+def _checked_labels(name: str, images: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> Labels:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise DatasetError(
+            f"{name}: images must be uint8 (n, height, width, 1 or 3), but got {images.dtype} {images.shape}"
+        )
+    if len(labels) != len(images):
+        raise DatasetError(f"{name}: there must be a label an image, but got {len(labels)} for {len(images)}")
+    if len(classes) < 2:
+        raise DatasetError(f"{name}: at least two classes are needed, but got {len(classes)}")
+    if labels.ndim == 2:
+        if labels.shape[1] != len(classes) or not np.isin(labels, (0, 1)).all():
+            raise DatasetError(f"{name}: multi-hot labels must be 0 or 1, shaped (n, {len(classes)})")
+        return labels.astype(np.uint8)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DatasetError(f"{name}: labels must be whole numbers (n,) or multi-hot, but got {labels.dtype}")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < len(classes)):
+        raise DatasetError(f"{name}: labels must be from 0 to {len(classes) - 1}")
+    return labels.astype(np.int32)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    return

@@ -1,0 +1,192 @@
+"""The flags of every command that takes a data set, and loading one by them with a progress bar."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..errors import SettingError
+
+if TYPE_CHECKING:
+    from ..datasets import ImageDataset, LoadSettings
+    from ..datasets.indexing import Progress
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+# Options of single adapters that have a flag of their own, beside `--option NAME=VALUE`.
+_SHORTHANDS: dict[str, Callable[[_Command], _Command]] = {
+    "positive": click.option("--positive", metavar="CLASS", help="folders: the class that counts as positive."),
+    "labels": click.option("--labels", metavar="FILE", help="fer2013: FER+ labels, fer2013new.csv."),
+    "min-images": click.option("--min-images", type=int, help="simpsons: leave out rarer characters. [default: 100]"),
+    "classes": click.option("--classes", metavar="A,B,C", help="folders, simpsons: keep only these classes."),
+    "all-images": click.option(
+        "--all-images", is_flag=True, default=None, help="voc2012: every annotated image, split by us."
+    ),
+}
+_OPTIONS = (
+    click.option("--data", metavar="PATH", help="A folder, a file, or an archive of either."),
+    click.option("--image-size", type=int, metavar="PIXELS", help="Square size that images are resized to."),
+    click.option("--channels", type=click.Choice(["1", "3"]), help="1 for grey, 3 for colour."),
+    click.option(
+        "--resize", type=click.Choice(["stretch", "crop", "pad"]), help="How other shapes fit. [default: stretch]"
+    ),
+    click.option("--split", metavar="SHARES", help="Train, validation, test, where drawn. [default: 0.7/0.15/0.15]"),
+    click.option("--data-seed", type=int, help="Of the splits that are drawn. [default: 0]"),
+    click.option("--limit", type=int, metavar="N", help="A stratified part of the training images, for quick runs."),
+    click.option("--skip-bad", is_flag=True, default=None, help="Leave out what cannot be read instead of refusing."),
+    click.option(
+        "--drop-leaks", is_flag=True, default=None, help="Take training images out that occur in validation or test."
+    ),
+    click.option("--option", multiple=True, metavar="NAME=VALUE", help="An option of the data set's own."),
+)
+
+
+def dataset_options(command: _Command) -> _Command:
+    """Adds the flags; each is None (or empty) when not given."""
+    return dataset_options_without()(command)
+
+
+def dataset_options_without(*names: str) -> Callable[[_Command], _Command]:
+    """Adds the flags but for the shorthands named, which then go by `--option` alone."""
+    kept = [option for name, option in _SHORTHANDS.items() if name not in names]
+
+    def add(command: _Command) -> _Command:
+        for option in reversed((*_OPTIONS, *kept)):
+            command = option(command)
+        return command
+
+    return add
+
+
+def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
+    """Loads a data set by what was given: values of the flags, or of a TOML file, by flag name.
+
+    Shows a progress bar on standard error while it decodes, and the data set's notes. Raises UserError.
+    """
+    from ..datasets import load
+
+    settings = load_settings(given)
+    with progress_bar() as progress:
+        loaded = load(dataset, given.get("data"), settings, progress=progress)
+    for note in loaded.notes:
+        click.echo(f"{dataset}: {note}", err=True)
+    return loaded
+
+
+def load_settings(given: Mapping[str, Any]) -> LoadSettings:
+    """Raises SettingError for unknown names and wrong values."""
+    from ..datasets import LoadSettings
+
+    named = {name.replace("-", "_"): value for name, value in given.items() if value not in (None, ())}
+    named.pop("data", None)
+    options = _options(named.pop("option", ()))
+    for shorthand in _SHORTHANDS:
+        value = named.pop(shorthand.replace("-", "_"), None)
+        if value is not None and value is not False:
+            options[shorthand] = "yes" if value is True else str(value)
+    values: dict[str, Any] = {"options": options}
+    for name, value in named.items():
+        if name not in _READERS:
+            raise SettingError(f"unknown setting '{name}'; known for data sets: {', '.join(_READERS)}")
+        field, read = _READERS[name]
+        try:
+            values[field] = read(value)
+        except (TypeError, ValueError) as error:
+            raise SettingError(f"--{name.replace('_', '-')} does not take {value!r}") from error
+    return LoadSettings(**values)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """Yields a function to report progress to: a bar on a terminal, else a plain line every few seconds."""
+    if not sys.stderr.isatty():
+        yield _PlainProgress().report
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    tasks: dict[str, tuple[TaskID, float]] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total, rate=""), time.monotonic()
+            task, started = tasks[stage]
+            bar.update(task, completed=done, total=total, rate=_rate(stage, done, time.monotonic() - started))
+
+        yield report
+
+
+class _PlainProgress:
+    """Progress for a log file: one line every few seconds, none for what is quick."""
+
+    seconds_between = 5.0
+
+    def __init__(self) -> None:
+        self._started = self._said = time.monotonic()
+        self._stage = ""
+
+    def report(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._started = stage, now
+        if now - self._said >= self.seconds_between:
+            self._said = now
+            rate = _rate(stage, done, now - self._started)
+            click.echo(f"{stage}: {100 * done // max(total, 1)} % ({rate})", err=True)
+
+
+def _rate(stage: str, done: int, seconds: float) -> str:
+    each = done / max(seconds, 1e-3)
+    return f"{each / 1e6:.0f} MB/s" if stage in ("reading", "unpacking", "fetching") else f"{each:.0f} images/s"
+
+
+def _options(given: Any) -> dict[str, str]:
+    if isinstance(given, Mapping):
+        return {str(name): str(value) for name, value in given.items()}
+    options: dict[str, str] = {}
+    for text in [given] if isinstance(given, str) else given:
+        name, equals, value = str(text).partition("=")
+        if not equals or not name:
+            raise SettingError(f"--option must be NAME=VALUE, but got '{text}'")
+        options[name.strip()] = value
+    return options
+
+
+def _shares(value: Any) -> tuple[float, ...]:
+    parts = value.split("/") if isinstance(value, str) else value
+    shares = tuple(float(part) for part in parts)
+    if len(shares) != 3:
+        raise SettingError(f"--split must be three shares such as 0.7/0.15/0.15, but got {value}")
+    return shares
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != float(value):
+        raise ValueError(value)
+    return int(value)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(value)
+    return value
+
+
+# name of the flag: (field of LoadSettings, how its value is read)
+_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "image_size": ("image_size", _whole),
+    "channels": ("channels", _whole),
+    "resize": ("resize", str),
+    "split": ("split", _shares),
+    "data_seed": ("seed", _whole),
+    "limit": ("limit", _whole),
+    "skip_bad": ("skip_bad", _truth),
+    "drop_leaks": ("drop_leaks", _truth),
+}
