@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from .messages import EpochEnded, Outcome, TrialResult, TrialTask
@@ -62,7 +63,7 @@ class Journal:
                 tags={**self._tags, **self._about, "kind": "search", "state": "running"},
                 params=dict(settings),
             ),
-            dataset,
+            replace(dataset, key=self._search_key),
         )
 
     def search_ended(self, state: str, status: RunStatus, tags: Mapping[str, str]) -> None:
@@ -78,7 +79,7 @@ class Journal:
         name = f"{self._study.name} #{task.number}"
         self._outbox.put(
             RunStarted(key, self._experiment, name, _now(), self._search_key, tags, params),
-            DatasetLogged(key, dataset.name, dataset.digest, dataset.source, dataset.facts),
+            replace(dataset, key=key),
         )
 
     def epoch_ended(self, event: EpochEnded) -> None:

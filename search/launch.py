@@ -107,8 +107,7 @@ def run(
         study = stack.enter_context(_claimed(home, settings, definition, display))
         stopping = stack.enter_context(_stop_signals(home.study_folder(study.name) / STOP_FILE, display))
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
-        outbox = Outbox(outbox_path)
-        stack.callback(outbox.close)
+        outbox = stack.enter_context(Outbox(outbox_path))
         sender = stack.enter_context(SenderProcess(outbox_path, home))
         plan = _plan(dataset, view, settings, home, study, began)
         journal = Journal(outbox, study, uuid.uuid4().hex, _about(dataset))

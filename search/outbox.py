@@ -11,12 +11,13 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import TracebackType
 
 from .tracking import MetricsLogged, Record, from_line, to_line
 
 
 class Outbox:
-    """The writing end. path: the outbox file, created with its folder when new."""
+    """The writing end, a context. path: the outbox file, created with its folder when new."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,6 +25,14 @@ class Outbox:
         self._file = path.open("ab")
         if self._file.tell() and not path.read_bytes().endswith(b"\n"):
             self._file.write(b"\n")
+
+    def __enter__(self) -> Outbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
 
     def put(self, *records: Record) -> None:
         """Appends records, safe against power loss on return. Raises OSError when the disk is full."""
@@ -36,9 +45,6 @@ class Outbox:
         except OSError:
             os.truncate(self._path, start)
             raise
-
-    def close(self) -> None:
-        self._file.close()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy
 from filelock import FileLock
 from optuna.storages import RDBStorage
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..errors import MissingExtraError, SettingError
@@ -28,10 +28,13 @@ def open_storage(url: str) -> RDBStorage:
         return _connected(url, {"pool_pre_ping": True})
     path = Path(parsed.database or "")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Listening on the class reaches the engine before Optuna's first statement; the filter keeps others untouched.
-    _harden_sqlite()
     with FileLock(f"{path}.lock"):
-        return _connected(url, {"connect_args": {"timeout": LOCKED_TIMEOUT_S}})
+        storage = _connected(url, {"connect_args": {"timeout": LOCKED_TIMEOUT_S}})
+    # After Optuna has made its tables: it does so over two connections, of which one would wait for the other.
+    sqlalchemy.event.listen(storage.engine, "connect", _on_connect)
+    sqlalchemy.event.listen(storage.engine, "begin", _on_begin)
+    storage.engine.dispose()
+    return storage
 
 
 def hidden_password(url: str) -> str:
@@ -60,19 +63,11 @@ def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:
         raise SettingError(f"cannot open the storage {shown}: {reason}") from None
 
 
-def _harden_sqlite() -> None:
-    if not sqlalchemy.event.contains(Engine, "connect", _on_connect):
-        sqlalchemy.event.listen(Engine, "connect", _on_connect)
-        sqlalchemy.event.listen(Engine, "begin", _on_begin)
-
-
-def _on_connect(connection: Any, record: Any) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
+def _on_connect(connection: sqlite3.Connection, record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _on_begin(connection: sqlalchemy.Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

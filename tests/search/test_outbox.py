@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from apertune.search.outbox import Outbox, merged, read_progress, unsent, unsent_bytes
+from apertune.search.sender import Sender
+from apertune.search.tracking import (
+    DatasetLogged,
+    FilesLogged,
+    MemoryTracker,
+    MetricsLogged,
+    ModelLogged,
+    Record,
+    RunEnded,
+    RunStarted,
+    TagsSet,
+    from_line,
+    to_line,
+)
+
+RECORDS: list[Record] = [
+    RunStarted("k", "digits", "digits #1", 5, "parent", {"state": "running"}, {"units": "32"}),
+    DatasetLogged("k", "digits", "ab" * 32, "scikit-learn", {"train": "10"}),
+    MetricsLogged("k", (("loss", 0.5, 1, 10), ("val_loss", 0.25, 1, 10))),
+    TagsSet("k", {"state": "complete"}),
+    FilesLogged("k", "somewhere", "plots", remove=True),
+    ModelLogged("k", "somewhere", "model", {"best_accuracy": 0.9}),
+    RunEnded("k", "FINISHED", 20),
+]
+
+
+def never(error: Exception) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_survives_its_line(record: Record) -> None:
+    """Every kind of record reads back from its line as it was."""
+    assert from_line(to_line(record)) == record
+
+
+def test_a_cut_outbox_loses_the_last_record_alone(tmp_path: Path) -> None:
+    """An outbox cut at any byte of its last record opens, keeps the records before it, and takes new ones."""
+    path = tmp_path / "outbox.jsonl"
+    with Outbox(path) as outbox:
+        outbox.put(RECORDS[0])
+        whole = path.stat().st_size
+        outbox.put(RECORDS[6])
+    content = path.read_bytes()
+    for cut in range(whole, len(content)):
+        path.write_bytes(content[:cut])
+        with Outbox(path) as reopened:
+            reopened.put(RECORDS[3])
+        kept = [record for record, _ in unsent(path, 0) if record is not None]
+        assert kept in ([RECORDS[0], RECORDS[3]], [RECORDS[0], RECORDS[6], RECORDS[3]])
+
+
+def test_what_fails_is_sent_later_and_once(tmp_path: Path) -> None:
+    """A server that refuses connections twice gets every record once, in order, and the reason is noted."""
+    path = tmp_path / "outbox.jsonl"
+    sendable = [RECORDS[0], RECORDS[2], RECORDS[6]]
+    with Outbox(path) as outbox:
+        outbox.put(*sendable)
+    tracker = MemoryTracker(failures=2)
+    sender = Sender(path, tracker, never)
+    assert not sender.send()
+    assert "the tracking server is down" in read_progress(path).problem
+    assert not sender.send()
+    assert sender.send()
+    assert tracker.records == sendable
+    assert unsent_bytes(path) == 0
+    assert read_progress(path).run_ids == {"k": "k"}
+    assert Sender(path, tracker, never).send()
+    assert tracker.records == sendable
+
+
+def test_a_refused_record_does_not_block_the_rest(tmp_path: Path) -> None:
+    """A record that the server will never take is passed over, and the ones behind it are sent."""
+    path = tmp_path / "outbox.jsonl"
+    with Outbox(path) as outbox:
+        outbox.put(FilesLogged("k", str(tmp_path / "missing")), RECORDS[6])
+    tracker = MemoryTracker()
+    assert Sender(path, tracker, lambda error: isinstance(error, FileNotFoundError)).send()
+    assert tracker.records == [RECORDS[6]]
+
+
+def test_neighbouring_metrics_become_one_call() -> None:
+    """Metrics of one run in a row are merged; those of other runs are not, and the order stays."""
+    first, second = MetricsLogged("a", (("loss", 1.0, 1, 1),)), MetricsLogged("a", (("loss", 0.5, 2, 2),))
+    other = MetricsLogged("b", (("loss", 2.0, 1, 1),))
+    assert merged([first, second, other, first]) == [MetricsLogged("a", first.points + second.points), other, first]
+
+
+def test_a_line_being_written_is_waited_for(tmp_path: Path) -> None:
+    """The sender does not take a last line without an end for a whole record."""
+    path = tmp_path / "outbox.jsonl"
+    path.write_text(to_line(RECORDS[0]) + "\n" + to_line(RECORDS[6]))
+    assert [record for record, _ in unsent(path, 0)] == [RECORDS[0]]

@@ -1,0 +1,254 @@
+"""The supervisor's policy, with trials that only pretend to train."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apertune.datasets.base import TrainingView
+from apertune.errors import ApertuneError
+from apertune.search.executors.in_process import InProcessExecutor, RunTrial, StopRequested
+from apertune.search.journal import Journal
+from apertune.search.messages import (
+    EpochEnded,
+    SpaceReference,
+    TrialEvent,
+    TrialLost,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
+from apertune.search.outbox import Outbox, unsent
+from apertune.search.storage import open_storage
+from apertune.search.study import Asked, Study, StudyDefinition, create_study, make_pruner, make_sampler, open_study
+from apertune.search.supervisor import NoDisplay, Plan, State, Supervisor
+from apertune.search.tracking import DatasetLogged, RunEnded, RunStarted
+from apertune.spaces.parameters import Parameter, SearchSpace
+
+SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
+EPOCHS = 4
+Emit = Callable[[TrialEvent], None]
+
+
+def definition(**changes: object) -> StudyDefinition:
+    facts: dict[str, object] = {
+        "dataset": "pretended",
+        "data": "nowhere",
+        "task": "multiclass",
+        "fingerprint": "ab" * 32,
+        "space": "pretended",
+        "search_space": SPACE.to_json(),
+        "objective": "accuracy",
+        "direction": "maximize",
+        "epochs": EPOCHS,
+    }
+    return StudyDefinition(**{**facts, **changes})  # type: ignore[arg-type]  # names are given by the tests
+
+
+class Bench:
+    """A study in a folder, and supervisors for it."""
+
+    def __init__(self, folder: Path, pruner: str = "none") -> None:
+        self.folder = folder
+        self.url = f"sqlite:///{folder / 'studies.db'}"
+        self.study = create_study(open_storage(self.url), "s", definition())
+        self.study.use(make_sampler("random", 0), make_pruner(pruner, EPOCHS))
+        self.display = NoDisplay()
+
+    def reopen(self) -> None:
+        self.study = open_study(open_storage(self.url), "s")
+        self.study.use(make_sampler("random", 0), make_pruner("none", EPOCHS))
+
+    def run(self, trial: RunTrial, target: int, wishes: Callable[[], int] = lambda: 0) -> State:
+        return self.run_with(InProcessExecutor(trial, SPACE), target, wishes)
+
+    def run_with(self, executor: InProcessExecutor, target: int, wishes: Callable[[], int] = lambda: 0) -> State:
+        dataset = DatasetLogged("", "pretended", "ab" * 32, "nowhere", {})
+        plan = Plan(target, self.task, lambda number: self.folder / str(number), dataset)
+        with Outbox(self.folder / "outbox.jsonl") as outbox:
+            journal = Journal(outbox, self.study, "launch", {})
+            return Supervisor(self.study, executor, journal, plan, self.display, wishes).run()
+
+    def task(self, asked: Asked) -> TrialTask:
+        rows = np.arange(1)
+        view = TrainingView(
+            name="pretended",
+            task="multiclass",
+            classes=("a", "b", "c"),
+            image_shape=(8, 8, 1),
+            folder=self.folder,
+            train=rows,
+            validation=rows,
+            fingerprint="ab" * 32,
+        )
+        return TrialTask(
+            number=asked.number,
+            view=view,
+            space=SpaceReference("pretended"),
+            search_space=SPACE,
+            values=asked.values,
+            seed=0,
+            epochs=EPOCHS,
+            patience=None,
+            objective="accuracy",
+            folder=self.folder / str(asked.number),
+            attempt=asked.attempt,
+        )
+
+    def states(self) -> list[str]:
+        return [record.state for record in self.study.records()]
+
+
+def train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+    """Accuracy is the rate, at every epoch."""
+    value = float(task.values["rate"])
+    emit(TrialStarted(task.number, 1, 1))
+    for epoch in range(1, task.epochs + 1):
+        emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, int(time.time() * 1000)))
+    return TrialResult(task.number, "complete", value=value, metrics={"accuracy": value}, epochs=task.epochs)
+
+
+def test_as_many_trials_as_asked_for(tmp_path: Path) -> None:
+    """A search ends with its target of trials, the space's defaults first, and knows the best of them."""
+    bench = Bench(tmp_path)
+    state = bench.run(train, 5)
+    records = bench.study.records()
+    assert bench.states() == ["complete"] * 5
+    assert records[0].params == {"rate": 0.5}
+    assert state.best is not None
+    assert state.best.value == max(record.value or 0.0 for record in records)
+
+
+def test_a_killed_worker_costs_no_trial(tmp_path: Path) -> None:
+    """A trial whose worker is killed is tried again with the same values, and counted once."""
+    tried: list[tuple[int, float]] = []
+
+    def dies_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        tried.append((task.number, float(task.values["rate"])))
+        if task.attempt == 0 and task.number == 1:
+            return TrialLost(task.number, "the worker died (signal 9)")  # type: ignore[return-value]
+        return train(task, emit, stop_requested)
+
+    bench = Bench(tmp_path)
+    bench.run(dies_once, 3)
+    assert bench.states() == ["complete"] * 3
+    assert [number for number, _ in tried] == [0, 1, 1, 2]
+    assert tried[1] == tried[2]
+
+
+def test_a_trial_out_of_memory_twice_is_infeasible(tmp_path: Path) -> None:
+    """A trial that the kernel kills for memory is retried once, then told as infeasible with its reason."""
+
+    def too_large(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        if task.number == 0:
+            return TrialLost(0, "the worker was killed by the kernel for memory", True)  # type: ignore[return-value]
+        return train(task, emit, stop_requested)
+
+    bench = Bench(tmp_path)
+    bench.run(too_large, 2)
+    assert bench.states() == ["infeasible", "complete"]
+    assert bench.study.records()[0].reason == "the worker was killed by the kernel for memory, 2 times"
+    assert bench.study.optuna.best_trial.number == 1
+
+
+def test_weak_trials_are_pruned(tmp_path: Path) -> None:
+    """A trial that the pruner ends is pruned with the epoch in its reason, and its later epochs are not told."""
+
+    def first_is_best(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        emit(TrialStarted(task.number, 1, 1))
+        for epoch in range(1, EPOCHS + 1):
+            value = 1.0 if task.number < 6 else 0.0
+            emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, 0))
+        return TrialResult(task.number, "complete", value=1.0, epochs=EPOCHS)
+
+    bench = Bench(tmp_path, pruner="median")
+    stopped: list[str] = []
+    executor = InProcessExecutor(first_is_best, SPACE)
+    executor.stop = lambda request: stopped.append(request.reason)  # type: ignore[method-assign]
+    bench.run_with(executor, 8)
+    assert stopped == ["pruned after epoch 1"] * 2
+    assert bench.study.optuna.trials[7].intermediate_values == {1: 0.0}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+def test_no_trial_completes_without_a_finite_value(tmp_path: Path, value: float | None) -> None:
+    """A result that is NaN, infinite or missing is pruned with a reason, never complete."""
+
+    def hopeless(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        return TrialResult(task.number, "complete", value=value)
+
+    bench = Bench(tmp_path)
+    bench.run(hopeless, 2)
+    assert bench.states() == ["pruned", "pruned"]
+    assert bench.study.records()[0].reason == "no epoch gave a finite objective"
+
+
+def test_endless_failure_ends_the_search(tmp_path: Path) -> None:
+    """When every configuration fails, the search ends with the reason instead of going on."""
+
+    def broken(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        return TrialResult(task.number, "failed", "ValueError: no such layer")
+
+    with pytest.raises(ApertuneError, match="5 trials in a row failed; the last, trial 4: ValueError: no such layer"):
+        Bench(tmp_path).run(broken, 20)
+
+
+def test_an_interrupted_trial_goes_on_with_the_next_search(tmp_path: Path) -> None:
+    """A stopped search leaves its running trial unfinished; the next one gives it the same values and finishes it."""
+    bench = Bench(tmp_path)
+    seen: list[float] = []
+
+    def interrupted(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        seen.append(float(task.values["rate"]))
+        if task.number == 2 and len(seen) == 3:
+            return TrialResult(task.number, "interrupted", "the search was stopped", epochs=2)
+        return train(task, emit, stop_requested)
+
+    bench.run(interrupted, 4, lambda: int(len(seen) >= 3))
+    assert bench.states() == ["complete", "complete", "running"]
+    bench.reopen()
+    bench.run(interrupted, 4)
+    assert bench.states() == ["complete"] * 4
+    assert seen[2] == seen[3]
+
+
+def test_run_states_are_true(tmp_path: Path) -> None:
+    """The outbox tells one run a trial, ended as finished, killed or failed as the trial was."""
+    outcomes = ["complete", "pruned", "infeasible", "failed"]
+
+    def various(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        outcome = outcomes[task.number]
+        return TrialResult(task.number, outcome, value=0.5 if outcome == "complete" else None)  # type: ignore[arg-type]
+
+    bench = Bench(tmp_path)
+    bench.run(various, 4)
+    records = [record for record, _ in unsent(tmp_path / "outbox.jsonl", 0)]
+    assert sum(isinstance(record, RunStarted) for record in records) == 4
+    ended = [record.status for record in records if isinstance(record, RunEnded)]
+    assert ended == ["FINISHED", "KILLED", "KILLED", "FAILED"]
+
+
+def test_a_study_says_what_it_was_not_made_for() -> None:
+    """Two definitions that differ in data, objective and space name each difference."""
+    narrowed = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=0.6, sampling="linear"),))
+    other = definition(fingerprint="cd" * 32, objective="macro_f1", search_space=narrowed.to_json())
+    lines = definition().differences(other)
+    assert lines[0] == "objective: accuracy there, macro_f1 here"
+    assert "fingerprint" in lines[1]
+    assert any("rate" in line for line in lines[2:])
+    assert definition().differences(definition()) == []
+
+
+def test_the_study_survives_reopening(tmp_path: Path) -> None:
+    """What a study is about, and its identity, read back from the storage as they were."""
+    bench = Bench(tmp_path)
+    identity = bench.study.identity
+    bench.reopen()
+    assert isinstance(bench.study, Study)
+    assert bench.study.identity == identity
+    assert bench.study.definition == definition()
