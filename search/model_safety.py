@@ -31,6 +31,10 @@ _KERAS_MODULES = {
     "keras.constraints",
     "keras.dtype_policies",
     "keras.ops",
+    "keras.optimizers",
+    "keras.optimizers.schedules",
+    "keras.losses",
+    "keras.metrics",
 }
 _KERAS_INTERNALS = ("keras.src.models.", "keras.src.ops.", "keras.src.layers.")
 

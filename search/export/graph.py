@@ -1,0 +1,106 @@
+"""The graph that gets exported: pixels in, probabilities out, for images of the network's size and of any size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...datasets.base import Images
+from ...errors import SettingError
+from ..model_contract import ModelContract
+from .resizing import resize_images
+
+if TYPE_CHECKING:
+    import keras
+
+FIXED_SIGNATURE = "serving_default"
+ANY_SIZE_SIGNATURE = "any_size"
+INPUT = "images"
+OUTPUT = "probabilities"
+_BATCH = 128
+
+
+def in_float32(network: keras.Model) -> keras.Model:
+    """The same network computing in float32, which every runtime has; itself when it does already.
+
+    A network trained with mixed precision keeps its weights in float32, so none is lost.
+    """
+    import keras
+
+    if all(layer.compute_dtype in ("float32", "uint8", "int32") for layer in network._flatten_layers()):
+        return network
+    config = _with_float32_policies(keras.saving.serialize_keras_object(network))
+    plain = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    plain.set_weights(network.get_weights())
+    return plain
+
+
+def has_any_size(contract: ModelContract) -> bool:
+    """Whether images of any size can be brought to the network's: apertune resizes to squares only."""
+    return contract.image_shape[0] == contract.image_shape[1]
+
+
+def make_signatures(network: keras.Model, contract: ModelContract, *, frozen: bool) -> tuple[Any, dict[str, Any]]:
+    """The graph as a TensorFlow module and its functions by signature, each from `images` to `probabilities`.
+
+    `serving_default` takes uint8 (n, height, width, channels) of the network's shape; `any_size`, there when
+    the network's images are square, takes RGB of any one size, uint8 (n, any, any, 3), and turns it grey and
+    resizes it as the data set's images were. frozen: weights as constants, which LiteRT needs.
+    Raises SettingError on another backend than TensorFlow.
+    """
+    import keras
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        raise SettingError(
+            f"SavedModel, ONNX and LiteRT are written by TensorFlow, but KERAS_BACKEND is {keras.backend.backend()}; "
+            "export with KERAS_BACKEND=tensorflow, or --formats keras"
+        )
+    call = _with_constant_weights(network) if frozen else lambda images: network(images, training=False)
+    fixed = tf.TensorSpec((None, *contract.image_shape), tf.uint8, name=INPUT)
+    functions = {FIXED_SIGNATURE: tf.function(lambda images: {OUTPUT: call(images)}, input_signature=[fixed])}
+    if has_any_size(contract):
+        rgb = tf.TensorSpec((None, None, None, 3), tf.uint8, name=INPUT)
+        functions[ANY_SIZE_SIGNATURE] = tf.function(
+            lambda images: {OUTPUT: call(resize_images(images, contract))}, input_signature=[rgb]
+        )
+    module = tf.Module()
+    module.network = network
+    module.functions = list(functions.values())
+    return module, functions
+
+
+def _with_constant_weights(network: keras.Model) -> Any:
+    import keras
+    import tensorflow as tf
+
+    trainable = [keras.ops.convert_to_numpy(variable) for variable in network.trainable_variables]
+    others = [keras.ops.convert_to_numpy(variable) for variable in network.non_trainable_variables]
+
+    def call(images: Any) -> Any:
+        weights = [tf.constant(value) for value in trainable], [tf.constant(value) for value in others]
+        probabilities, _ = network.stateless_call(*weights, images, training=False)
+        return probabilities
+
+    return call
+
+
+def _with_float32_policies(config: Any) -> Any:
+    if isinstance(config, list):
+        return [_with_float32_policies(entry) for entry in config]
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy" and str(config["config"].get("name")).startswith("mixed_"):
+        return {**config, "config": {**config["config"], "name": "float32"}}
+    return {key: _with_float32_policies(value) for key, value in config.items()}
+
+
+def predict(network: keras.Model, images: Images) -> NDArray[np.float32]:
+    """Probabilities float32 (n, outputs) of uint8 (n, height, width, channels).
+
+    Batch by batch: Keras's `predict` starts a data pipeline at each call, which takes 100 ms for one image.
+    """
+    batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+    return np.concatenate([np.asarray(network.predict_on_batch(batch), np.float32) for batch in batches])
