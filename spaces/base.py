@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import keras_tuner
 
     from ..datasets.base import DataSpec
+    from .recipes.fine_tuning import FineTuning
     from .recipes.recipe import Recipe
 
 
@@ -48,6 +49,11 @@ class Architecture(Protocol):
     def build(self, spec: DataSpec) -> keras.Model:
         """Takes images uint8 (batch, height, width, channels) and yields probabilities (batch, outputs)."""
         ...
+
+    @property
+    def fine_tuning(self) -> FineTuning | None:
+        """How a pretrained backbone, the one model nested in the network, is thawed; None for any other."""
+        return None
 
 
 class NetworkSpace(Protocol):

@@ -41,13 +41,17 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
         architecture, recipe = self.declare(hp)
         keras.utils.set_random_seed(seed)
-        return recipe.candidate(architecture.build(self._spec), self._spec, epochs=epochs, seed=seed)
+        network = architecture.build(self._spec)
+        return recipe.candidate(network, self._spec, epochs=epochs, seed=seed, fine_tuning=architecture.fine_tuning)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """A compiled model of uint8 images and one-hot or multi-hot targets (binary: (n, 1)), for KerasTuner."""
         architecture, recipe = self.declare(hp)
         network = architecture.build(self._spec)
-        return self._compiled(network, recipe.candidate(network, self._spec, epochs=EPOCHS_BEFORE_FIT, seed=0))
+        candidate = recipe.candidate(
+            network, self._spec, epochs=EPOCHS_BEFORE_FIT, seed=0, fine_tuning=architecture.fine_tuning
+        )
+        return self._compiled(network, candidate)
 
     def fit(
         self, hp: keras_tuner.HyperParameters, model: keras.Model, x: Any, y: Any, *, epochs: int = 1, **settings: Any
@@ -57,8 +61,8 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
         x: uint8 (n, height, width, channels). y: labels (n,), or targets (n, outputs). settings: any other of
         `keras.Model.fit`. Validation images are never augmented.
         """
-        _, recipe = self.declare(hp)
-        candidate = recipe.candidate(model, self._spec, epochs=epochs, seed=0)
+        architecture, recipe = self.declare(hp)
+        candidate = recipe.candidate(model, self._spec, epochs=epochs, seed=0, fine_tuning=architecture.fine_tuning)
         self._compiled(model, candidate)
         if settings.get("validation_data") is not None:
             images, labels = settings["validation_data"]

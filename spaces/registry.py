@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.base import DataSpec
@@ -15,23 +15,77 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """network: `module:attribute` of a `NetworkSpace` class in this package. summary: one line.
+class Publication:
+    """What an article reported. dataset: the adapter's name. patience: epochs without gain, None for no stopping."""
 
-    options: names that `load` takes for it, each a keyword of the class.
-    recipe: `module:attribute` of the `RecipeSpace` that goes with it.
+    dataset: str
+    epochs: int
+    patience: int | None
+    image_size: int
+    result: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """network: `module:attribute` of this package; called with the options, it gives a `NetworkSpace`.
+
+    summary: one line. options: that `load` takes for it, and what they mean. recipe: `module:attribute` that,
+    called, gives the `RecipeSpace` that goes with it.
     """
 
     network: str
     summary: str
-    options: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
     recipe: str = ".recipes.standard:StandardRecipe"
-    published: bool = False
+    publication: Publication | None = None
 
+
+_WEIGHTS = {"weights": "imagenet, none or a file of weights"}
 
 SPACES: dict[str, Entry] = {
-    "convnet": Entry(".networks.convnet:ConvNetSpace", "Plain convolutional networks, 1 to 6 blocks; trains on a CPU."),
+    "convnet": Entry(".networks.convnet:ConvNetSpace", "Plain convolutional networks, 1 to 6 blocks; fit for a CPU."),
+    "residual": Entry(
+        ".networks.residual:ResidualSpace", "ResNets, narrow to wide, with or without squeeze-excitation."
+    ),
+    "pretrained": Entry(
+        ".networks.pretrained:PretrainedSpace",
+        "Backbones trained on ImageNet under a new head, frozen and then fine-tuned.",
+        options={**_WEIGHTS, "backbone": "one of the backbones, instead of searching them"},
+    ),
+    "emotion-cnn": Entry(
+        ".networks.references:emotion",
+        "Article on emotion in images: four convolutions of 64, two dense layers.",
+        recipe=".recipes.references:emotion",
+        publication=Publication("emotion", 10, None, 64, "accuracy 0.55, AUC 0.57"),
+    ),
+    "simpsons-cnn": Entry(
+        ".networks.references:simpsons",
+        "Article on the Simpsons: the CIFAR-10 network of the Keras examples.",
+        recipe=".recipes.references:simpsons",
+        publication=Publication("simpsons", 200, None, 64, "F1 above 0.8 for 17 of 18 characters"),
+    ),
+    "fer2013-cnn": Entry(
+        ".networks.references:fer2013",
+        "Article on FER2013: five stages of convolutions, 5.8 million parameters.",
+        recipe=".recipes.references:fer2013",
+        publication=Publication("fer2013", 30, 5, 48, "accuracy 0.6266"),
+    ),
+    "voc2012-resnet50": Entry(
+        ".networks.references:voc2012",
+        "Article on VOC2012: ResNet50, frozen, under one dense layer.",
+        options=_WEIGHTS,
+        recipe=".recipes.references:voc2012",
+        publication=Publication("voc2012", 5, None, 128, "weighted F1 0.28 after one epoch"),
+    ),
 }
+
+
+def reference_for(dataset: str) -> str | None:
+    """The name of the published space that a data set is compared with, if there is one."""
+    for name, entry in SPACES.items():
+        if entry.publication is not None and entry.publication.dataset == dataset:
+            return name
+    return None
 
 
 def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mapping[str, str] | None = None) -> Space:
@@ -49,7 +103,7 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
     if name not in SPACES:
         raise UnknownNameError("space", name, SPACES)
     entry = SPACES[name]
-    if recipe is not None and (recipe != "standard" or entry.published):
+    if recipe is not None and (recipe != "standard" or entry.publication):
         raise SettingError(
             f"--recipe takes 'standard', for spaces of your own; '{name}' has its recipe, not '{recipe}'"
         )

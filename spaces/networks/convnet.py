@@ -10,20 +10,15 @@ import keras
 import keras_tuner
 
 from ...datasets.base import DataSpec
-from ...errors import SpaceError
+from ..base import Architecture
 from . import layers
 
 MOST_BLOCKS = 6
 MOST_FILTERS = 512
-# The first block works on at most so many pixels a side; larger images are strided down to it first, as ResNet's
-# stem does, so that the costliest configuration stays within about 2e9 multiplications an image.
-LARGEST_SIDE = 64
-# Up to this side the first block may have 128 filters, above it 64.
-SMALL_SIDE = 32
 
 
 @dataclass(frozen=True)
-class ConvNet:
+class ConvNet(Architecture):
     """One network. Ranges are declared below; None where the parameter is not active."""
 
     blocks: int
@@ -44,8 +39,9 @@ class ConvNet:
 
     def build(self, spec: DataSpec) -> keras.Model:
         inputs, x = layers.pixels(spec.image_shape)
-        if stride(spec) > 1:
-            x = self._convolution(x, self.filters, kernel_size=2 * stride(spec) - 1, strides=stride(spec))
+        strides = layers.stem_stride(spec)
+        if strides > 1:
+            x = self._convolution(x, self.filters, kernel_size=2 * strides - 1, strides=strides)
         for block in range(self.blocks):
             filters = filters_of_block(self.filters, self.filters_growth, block)
             for index in range(self.convolutions):
@@ -81,11 +77,9 @@ class ConvNetSpace:
     def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> ConvNet:
         """Raises SpaceError for images below 2x2 pixels."""
         most = most_blocks(spec)
-        side = min(spec.image_shape[:2]) // stride(spec)
         blocks = hp.Int("blocks", 1, most, default=max(1, min(4, most - 1)))
         convolutions = hp.Int("convolutions", 1, 3, default=2)
-        widest = 128 if side <= SMALL_SIDE else 64
-        filters = hp.Int("filters", 16, widest, step=2, sampling="log", default=32)
+        filters = hp.Int("filters", 16, layers.most_first_filters(spec), step=2, sampling="log", default=32)
         filters_growth = hp.Float("filters_growth", 1.0, 2.0, step=0.25, default=1.5)
         convolution = hp.Choice("convolution", ["plain", "separable"], default="plain")
         kernel_size = hp.Choice("kernel_size", [3, 5, 7], default=3)
@@ -121,18 +115,9 @@ class ConvNetSpace:
         )
 
 
-def stride(spec: DataSpec) -> int:
-    """How far the first convolution strides: 1, 2 or 4 (and on), so that `LARGEST_SIDE` is kept."""
-    return int(2 ** max(0, math.ceil(math.log2(max(spec.image_shape[:2]) / LARGEST_SIDE))))
-
-
 def most_blocks(spec: DataSpec) -> int:
     """Blocks until the shorter side is one pixel, each halving it, at most `MOST_BLOCKS`."""
-    height, width, _ = spec.image_shape
-    side = -(-min(height, width) // stride(spec))
-    if side < 2:
-        raise SpaceError(f"convnet needs images of at least 2x2 pixels (aspect 32:1), but these are {height}x{width}")
-    return min(MOST_BLOCKS, int(math.log2(side)))
+    return min(MOST_BLOCKS, int(math.log2(layers.first_side(spec))))
 
 
 def filters_of_block(first: int, growth: float, block: int) -> int:

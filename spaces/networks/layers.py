@@ -11,8 +11,13 @@ from typing import Any
 import keras
 
 from ...datasets.base import DataSpec
+from ...errors import SpaceError
 
 GROUPS = 8
+# The first block works on at most so many pixels a side, and has up to 128 filters only on small images, so that
+# the costliest network of a space stays within a few thousand million multiplications an image.
+LARGEST_SIDE = 64
+SMALL_SIDE = 32
 # Keras's 0.99 needs hundreds of steps to forget its initial values: a small data set has 20 an epoch, and would
 # be validated on statistics that are not its own.
 BATCH_NORMALIZATION_MOMENTUM = 0.9
@@ -55,6 +60,33 @@ def convolution(
         kernel_initializer="he_normal",
         kernel_regularizer=l2(l2_strength),
     )(x)
+
+
+def stem_stride(spec: DataSpec) -> int:
+    """The first convolution's stride, a power of two: it leaves a longer side of at most `LARGEST_SIDE` pixels."""
+    return int(2 ** max(0, math.ceil(math.log2(max(spec.image_shape[:2]) / LARGEST_SIDE))))
+
+
+def first_side(spec: DataSpec) -> int:
+    """Pixels of the shorter side in the first block. Raises SpaceError below 2, which no network here can pool."""
+    height, width, _ = spec.image_shape
+    side = -(-min(height, width) // stem_stride(spec))
+    if side < 2:
+        raise SpaceError(f"images must be 2x2 pixels or more, and less than 32 times as long as wide: {height}x{width}")
+    return side
+
+
+def most_first_filters(spec: DataSpec) -> int:
+    return 128 if first_side(spec) <= SMALL_SIDE else 64
+
+
+def squeezed_and_excited(x: Any, ratio: int) -> Any:
+    """Channels weighted by what a small network says of their means."""
+    channels = x.shape[-1]
+    weights = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+    weights = keras.layers.Dense(max(4, channels // ratio), activation="relu")(weights)
+    weights = keras.layers.Dense(channels, activation="sigmoid")(weights)
+    return keras.layers.Multiply()([x, weights])
 
 
 def normalized(x: Any, kind: str) -> Any:

@@ -10,6 +10,7 @@ from ...datasets.base import DataSpec
 from ..base import Candidate
 from .augmentation import Augmentation, AugmentationSettings
 from .class_weights import WeightSettings
+from .fine_tuning import FineTuning, LoweredRate, Unfreezing, prepared
 from .losses import ExampleLoss, LossSettings
 from .optimizers import OptimizerSettings
 from .schedules import ScheduleSettings
@@ -26,14 +27,23 @@ class Recipe:
     class_weights: WeightSettings = field(default_factory=WeightSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
-    def candidate(self, network: keras.Model, spec: DataSpec, *, epochs: int, seed: int) -> Candidate:
+    def candidate(
+        self, network: keras.Model, spec: DataSpec, *, epochs: int, seed: int, fine_tuning: FineTuning | None = None
+    ) -> Candidate:
         """The network with this recipe, laid out over so many epochs. seed: of the augmentation."""
-        steps = epochs * -(-spec.train_size // self.batch_size)
+        steps = -(-spec.train_size // self.batch_size)
+        rate = self.schedule.rate(self.optimizer.learning_rate, steps=steps * epochs)
+        callbacks = self.schedule.callbacks()
+        if fine_tuning is not None and not isinstance(rate, float):
+            rate = LoweredRate(rate, steps * fine_tuning.first_epoch(epochs), fine_tuning.rate_factor)
+        optimizer = self.optimizer.build(rate)
+        if fine_tuning is not None:
+            callbacks = (Unfreezing(prepared(network, optimizer), fine_tuning, epochs=epochs), *callbacks)
         return Candidate(
             network=network,
-            optimizer=self.optimizer.build(self.schedule.rate(self.optimizer.learning_rate, steps=steps)),
+            optimizer=optimizer,
             loss=ExampleLoss(self.loss, spec.task, self.class_weights.weights(spec)),
             batch_size=self.batch_size,
             augmentation=Augmentation(self.augmentation, seed=seed) if self.augmentation.is_active else None,
-            callbacks=self.schedule.callbacks(),
+            callbacks=callbacks,
         )

@@ -1,0 +1,157 @@
+"""`pretrained`: backbones of `keras.applications` under a new head, frozen first and then fine-tuned."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from ...datasets.base import DataSpec
+from ...errors import SettingError, SpaceError, UnknownNameError
+from ..base import Architecture
+from ..recipes.fine_tuning import FineTuning
+from . import layers
+
+SMALLEST_SIDE = 32
+# The side that ImageNet's backbones were trained on; nothing is scaled up beyond it.
+LARGEST_SIDE = 224
+# Of ImageNet, blue, green, red, as ResNet50's weights were trained with.
+BLUE_GREEN_RED_MEANS = [103.939, 116.779, 123.68]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """model: a `keras.applications` function. preprocesses: takes 0 to 255 itself; if not, as ResNet50 does."""
+
+    model: Callable[..., keras.Model]
+    preprocesses: bool = True
+
+
+BACKBONES: dict[str, Backbone] = {
+    "mobilenet_v3_small": Backbone(keras.applications.MobileNetV3Small),
+    "mobilenet_v3_large": Backbone(keras.applications.MobileNetV3Large),
+    "efficientnet_v2_b0": Backbone(keras.applications.EfficientNetV2B0),
+    "resnet50": Backbone(keras.applications.ResNet50, preprocesses=False),
+    "convnext_tiny": Backbone(keras.applications.ConvNeXtTiny),
+}
+
+
+@dataclass(frozen=True)
+class PretrainedNet(Architecture):
+    """One network. weights: `imagenet`, None for none, or a file. tuning: None where nothing is frozen."""
+
+    backbone: str
+    weights: str | None
+    upscaling: int
+    pooling: str
+    dense_units: int
+    head_dropout: float
+    tuning: FineTuning | None
+    frozen: bool
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        """Raises SpaceError when the weights cannot be had or do not fit."""
+        inputs, x = colour_pixels(spec, scale=self.upscaling)
+        x = backbone_features(self.backbone, self.weights, x, frozen=self.frozen)
+        x = layers.pooled(x, self.pooling)
+        if self.dense_units:
+            x = keras.layers.Dense(self.dense_units, activation="relu")(x)
+        x = layers.dropout(x, "plain", self.head_dropout)
+        return keras.Model(inputs, layers.answers(x, spec), name="pretrained")
+
+    @property
+    def fine_tuning(self) -> FineTuning | None:
+        return self.tuning
+
+
+class PretrainedSpace:
+    """weights: `imagenet`, `none` or a file of weights, which fits one backbone only. backbone: fixes it."""
+
+    def __init__(self, weights: str = "imagenet", backbone: str | None = None) -> None:
+        if backbone is not None and backbone not in BACKBONES:
+            raise UnknownNameError("backbone", backbone, BACKBONES)
+        if weights not in ("imagenet", "none") and backbone is None:
+            raise SettingError(f"the weights {weights} fit one backbone only: give the option backbone, too")
+        self._weights = None if weights == "none" else weights
+        self._backbone = backbone
+
+    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> PretrainedNet:
+        """Raises SpaceError for images that are neither grey nor colour."""
+        names = list(BACKBONES) if self._backbone is None else [self._backbone]
+        backbone = hp.Choice("backbone", names, default=names[0])
+        return PretrainedNet(
+            backbone=backbone,
+            weights=self._weights,
+            upscaling=hp.Choice("upscaling", upscalings(spec)),
+            pooling=hp.Choice("pooling", ["average", "max"], default="average"),
+            dense_units=hp.Choice("dense_units", [0, 128, 256, 512], default=0),
+            head_dropout=hp.Float("head_dropout", 0.0, 0.6, step=0.1, default=0.2),
+            tuning=None if self._weights is None else _declare_tuning(hp),
+            frozen=self._weights is not None,
+        )
+
+
+def _declare_tuning(hp: keras_tuner.HyperParameters) -> FineTuning | None:
+    tunes = hp.Boolean("fine_tuning", default=True)
+    with hp.conditional_scope("fine_tuning", [True]):
+        frozen_share = hp.Float("frozen_share", 0.2, 0.8, step=0.1, default=0.4)
+        depth = hp.Float("tuned_depth", 0.1, 1.0, step=0.1, default=0.3)
+        factor = hp.Float("tuned_rate_factor", 1e-3, 0.3, sampling="log", default=0.03)
+    return FineTuning(frozen_share, depth, factor) if tunes else None
+
+
+def upscalings(spec: DataSpec) -> list[int]:
+    """How often larger than they are the backbone may see the images: it needs 32 pixels, and gains up to 224."""
+    side = min(spec.image_shape[:2])
+    least = max(1, -(-SMALLEST_SIDE // side))
+    return [least, 2 * least] if 2 * least * max(spec.image_shape[:2]) <= LARGEST_SIDE else [least]
+
+
+def colour_pixels(spec: DataSpec, *, scale: int) -> tuple[Any, Any]:
+    """The input, uint8, and the same as float32 0 to 255 in three channels, so many times as large."""
+    height, width, channels = spec.image_shape
+    if channels not in (1, 3):
+        raise SpaceError(f"a pretrained backbone takes 1 or 3 channels, but these images have {channels}")
+    inputs = keras.Input(spec.image_shape, dtype="uint8", name="images")
+    x = keras.layers.Rescaling(1.0, dtype="float32", name="rescaling")(inputs)
+    if scale > 1:
+        x = keras.layers.Resizing(height * scale, width * scale, dtype="float32")(x)
+    return inputs, x if channels == 3 else keras.layers.Concatenate(dtype="float32")([x, x, x])
+
+
+def backbone_features(name: str, weights: str | None, x: Any, *, frozen: bool) -> Any:
+    """Features (batch, rows, columns, features) of images float32 0 to 255 in red, green, blue.
+
+    frozen: batch normalisation keeps the statistics it came with, whatever else is trained.
+    """
+    backbone = BACKBONES[name]
+    if not backbone.preprocesses:
+        x = keras.layers.Concatenate(dtype="float32")([x[..., 2:3], x[..., 1:2], x[..., 0:1]])
+        x = keras.layers.Normalization(mean=BLUE_GREEN_RED_MEANS, variance=[1.0, 1.0, 1.0], dtype="float32")(x)
+    if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
+        raise SpaceError(f"there is no file of weights {weights}; give imagenet, none or a file")
+    try:
+        model = backbone.model(include_top=False, weights=weights, input_shape=x.shape[1:])
+    except Exception as error:
+        raise _missing_weights(name, weights, error) from error
+    return model(x, training=False) if frozen else model(x)
+
+
+def _missing_weights(name: str, weights: str | None, error: Exception) -> Exception:
+    download = re.search(r"URL fetch failure on (\S+?):? ", str(error))
+    if weights == "imagenet" and download:
+        file_name = download.group(1).rstrip(":").rpartition("/")[2]
+        folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+        return SpaceError(
+            f"the weights of {name} could not be downloaded; put {file_name} into {folder}, or give the option "
+            "weights=none"
+        )
+    if weights is not None:
+        return SpaceError(f"the weights {weights} do not fit {name}: {str(error).splitlines()[0]}")
+    return error

@@ -1,0 +1,125 @@
+"""The networks of the four articles this project grew from. Nothing in them is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import keras_tuner
+
+from ...datasets.base import DataSpec
+from ...errors import SpaceError
+from ..base import Architecture
+from . import layers
+from .pretrained import backbone_features, colour_pixels
+
+FER2013_L2 = 0.01
+
+# Convolutions before one pool: filters, kernel size, strength of L2.
+Stage = list[tuple[int, int, float | None]]
+
+
+@dataclass(frozen=True)
+class PublishedNet(Architecture):
+    build_network: Callable[[DataSpec], keras.Model]
+
+    def build(self, spec: DataSpec) -> keras.Model:
+        return self.build_network(spec)
+
+
+@dataclass(frozen=True)
+class PublishedNetwork:
+    """A space of one network. smallest_side: pixels below which its pools leave nothing."""
+
+    build_network: Callable[[DataSpec], keras.Model]
+    smallest_side: int = 1
+
+    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> PublishedNet:
+        """Raises SpaceError for images below the smallest side."""
+        height, width, _ = spec.image_shape
+        if min(height, width) < self.smallest_side:
+            least = f"{self.smallest_side}x{self.smallest_side}"
+            raise SpaceError(f"this published network needs images of at least {least} pixels, not {height}x{width}")
+        return PublishedNet(self.build_network)
+
+
+def emotion() -> PublishedNetwork:
+    """Twice two convolutions of 64 and a pool, twice a dense layer and dropout.
+
+    The article names neither the dense layers' size nor the dropout's rate: 64 and 0.5 are taken.
+    """
+
+    def build(spec: DataSpec) -> keras.Model:
+        inputs, x = _unit_pixels(spec)
+        for _ in range(2):
+            for _ in range(2):
+                x = keras.layers.Conv2D(64, 3, padding="same", activation="relu")(x)
+            x = keras.layers.MaxPooling2D(2)(x)
+        x = keras.layers.Flatten()(x)
+        for _ in range(2):
+            x = keras.layers.Dropout(0.5)(keras.layers.Dense(64, activation="relu")(x))
+        return keras.Model(inputs, layers.answers(x, spec), name="emotion_cnn")
+
+    return PublishedNetwork(build, smallest_side=4)
+
+
+def simpsons() -> PublishedNetwork:
+    """The CIFAR-10 network of the Keras examples."""
+
+    def build(spec: DataSpec) -> keras.Model:
+        inputs, x = _unit_pixels(spec)
+        for filters in (32, 64):
+            x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+            x = keras.layers.Conv2D(filters, 3, activation="relu")(x)
+            x = keras.layers.Dropout(0.25)(keras.layers.MaxPooling2D(2)(x))
+        x = keras.layers.Dense(512, activation="relu")(keras.layers.Flatten()(x))
+        x = keras.layers.Dropout(0.5)(x)
+        return keras.Model(inputs, layers.answers(x, spec), name="simpsons_cnn")
+
+    return PublishedNetwork(build, smallest_side=10)
+
+
+def fer2013() -> PublishedNetwork:
+    """Five stages of convolutions: 5,810,183 parameters on 48x48 greyscale and seven classes."""
+
+    def build(spec: DataSpec) -> keras.Model:
+        inputs, x = _unit_pixels(spec)
+        deep: Stage = [(512, 3, FER2013_L2)]
+        stages: list[Stage] = [[(32, 3, None), (64, 3, None)], [(128, 5, None)], deep, deep, deep]
+        for stage in stages:
+            for filters, kernel_size, strength in stage:
+                x = keras.layers.Conv2D(
+                    filters, kernel_size, padding="same", activation="relu", kernel_regularizer=layers.l2(strength)
+                )(x)
+            x = keras.layers.MaxPooling2D(2)(keras.layers.BatchNormalization()(x))
+            x = keras.layers.Dropout(0.25)(x)
+        x = keras.layers.Flatten()(x)
+        for units in (256, 512):
+            x = keras.layers.Dense(units, activation="relu")(x)
+            x = keras.layers.Dropout(0.25)(keras.layers.BatchNormalization()(x))
+        return keras.Model(inputs, layers.answers(x, spec), name="fer2013_cnn")
+
+    return PublishedNetwork(build, smallest_side=32)
+
+
+def voc2012(weights: str = "imagenet") -> PublishedNetwork:
+    """ResNet50, frozen, with average pooling. weights: `imagenet`, `none` (frozen all the same) or a file."""
+
+    def build(spec: DataSpec) -> keras.Model:
+        inputs, x = colour_pixels(spec, scale=max(1, -(-32 // min(spec.image_shape[:2]))))
+        x = backbone_features("resnet50", None if weights == "none" else weights, x, frozen=True)
+        network = keras.Model(inputs, layers.answers(layers.pooled(x, "average"), spec), name="voc2012_resnet50")
+        for layer in network.layers:
+            if isinstance(layer, keras.Model):
+                layer.trainable = False
+        return network
+
+    return PublishedNetwork(build)
+
+
+def _unit_pixels(spec: DataSpec) -> tuple[Any, Any]:
+    """The input, uint8, and the same rescaled to 0 to 1."""
+    inputs = keras.Input(spec.image_shape, dtype="uint8", name="images")
+    return inputs, keras.layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(inputs)

@@ -1,0 +1,87 @@
+"""Training in two phases: the head alone on a frozen backbone, then part of the backbone too, at a lower rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """frozen_share: of the epochs. depth: share of the backbone's layers, from its end, that are tuned then.
+
+    rate_factor: what the learning rate is multiplied by from then on.
+    """
+
+    frozen_share: float
+    depth: float
+    rate_factor: float
+
+    def first_epoch(self, epochs: int) -> int:
+        """The first epoch, from 0, of the second phase; at least one epoch comes before it."""
+        return max(1, round(self.frozen_share * epochs))
+
+
+@keras.saving.register_keras_serializable(package="apertune")
+class LoweredRate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras ships no types
+    """Another schedule's rate, multiplied by a factor from a step on."""
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, step: int, factor: float) -> None:
+        super().__init__()
+        self._schedule, self._step, self._factor = schedule, step, factor
+
+    def __call__(self, step: Any) -> Any:
+        rate = self._schedule(step)
+        return ops.where(ops.cast(step, "float32") < float(self._step), rate, rate * self._factor)
+
+    def get_config(self) -> dict[str, Any]:
+        schedule = keras.optimizers.schedules.serialize(self._schedule)
+        return {"schedule": schedule, "step": self._step, "factor": self._factor}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LoweredRate:
+        return cls(**{**config, "schedule": keras.optimizers.schedules.deserialize(config["schedule"])})
+
+
+class Unfreezing(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Starts the second phase. The optimizer must know the backbone's variables beforehand; see `prepared`."""
+
+    def __init__(self, backbone: keras.Model, settings: FineTuning, *, epochs: int) -> None:
+        super().__init__()
+        self._backbone, self._settings = backbone, settings
+        self._first_epoch = settings.first_epoch(epochs)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if epoch < self._first_epoch or self._backbone.trainable:
+            return
+        layers = self._backbone.layers
+        first = len(layers) - max(1, round(self._settings.depth * len(layers)))
+        self._backbone.trainable = True
+        for index, layer in enumerate(layers):
+            # Their statistics belong to the pictures that the backbone was trained on.
+            is_normalization = isinstance(layer, keras.layers.BatchNormalization)
+            layer.trainable = index >= first and not is_normalization
+        # A rate that is a number is a variable, and comes back lowered from a checkpoint of this phase.
+        rate = self.model.optimizer.learning_rate
+        scheduled = isinstance(
+            getattr(self.model.optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule
+        )
+        if epoch == self._first_epoch and not scheduled:
+            self.model.optimizer.learning_rate = float(ops.convert_to_numpy(rate)) * self._settings.rate_factor
+        # The compiled step holds the old list of trainable variables.
+        self.model.make_train_function(force=True)
+
+
+def prepared(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+    """Freezes the network's backbone, its one nested model, and returns that.
+
+    The optimizer is built for all variables first: what it was not built for it could not train later.
+    """
+    (backbone,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
+    backbone.trainable = True
+    optimizer.build(network.trainable_variables)
+    backbone.trainable = False
+    return backbone
