@@ -13,10 +13,8 @@ from ..errors import DatasetError
 from .base import Labels
 from .decoding import PixelFormat, bad_items, decode_files, resize_array
 from .indexing import Index, Progress
+from .row_blocks import row_blocks
 from .splitting import STATED, UNSTATED
-
-# Rows copied or hashed at a time; memory stays at this many images whatever the size of the set.
-_BLOCK_BYTES = 16 << 20
 
 
 def build_entry(
@@ -84,15 +82,9 @@ def write_arrays(folder: Path, images: NDArray[np.uint8], labels: Labels, classe
 def pixel_digest(images: NDArray[np.uint8]) -> str:
     """SHA-256 (hexadecimal) over shape and pixels."""
     digest = hashlib.sha256(str(images.shape).encode())
-    for block in blocks(images):
+    for block in row_blocks(images):
         digest.update(np.ascontiguousarray(images[block]).data)
     return digest.hexdigest()
-
-
-def blocks(images: NDArray[np.uint8]) -> list[slice]:
-    """Slices over the rows of an array, each of a few megabytes."""
-    rows = max(1, _BLOCK_BYTES // max(1, int(np.prod(images.shape[1:]))))
-    return [slice(start, start + rows) for start in range(0, len(images), rows)]
 
 
 def _new_images(folder: Path, count: int, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
@@ -106,7 +98,7 @@ def _take_pixels(
     ready = pixels.shape[1:] in (pixel_format.shape, pixel_format.shape[:2]) and images.shape[3] == (
         pixels.shape[3] if pixels.ndim == 4 else 1
     )
-    for block in blocks(images):
+    for block in row_blocks(images):
         if ready:
             images[block] = pixels[block].reshape(-1, *images.shape[1:])
         else:
@@ -120,7 +112,7 @@ def _keep(folder: Path, images: NDArray[np.uint8], good: NDArray[np.int64]) -> n
     whole = folder / "all.npy"
     (folder / "images.npy").replace(whole)
     kept = _new_images(folder, len(good), images.shape[1:])
-    for block in blocks(kept):
+    for block in row_blocks(kept):
         kept[block] = images[good[block]]
     whole.unlink()
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -62,6 +63,21 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
     return meta if complete else None
 
 
+def unpacked_folder(archive: Path, unpack: Callable[[Path], None]) -> Path:
+    """The folder an archive was unpacked into; unpacks it when that has not been done, or the archive changed."""
+    status = archive.stat()
+    facts = f"{archive}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
+    folder = cache_folder() / "unpacked" / hashlib.sha256(facts.encode(errors="replace")).hexdigest()[:20]
+    if folder.exists():
+        return folder
+    with lock(f"unpacked/{folder.name}"):
+        if not folder.exists():
+            with _temporary(folder) as unpacking:
+                unpack(unpacking)
+                unpacking.replace(folder)
+    return folder
+
+
 @contextmanager
 def lock(name: str) -> Iterator[None]:
     """Holds a lock that other processes with the same cache respect."""
@@ -85,31 +101,55 @@ def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
 
 
 def _build(folder: Path, build: Callable[[Path, Path], dict[str, Any]]) -> dict[str, Any]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
-    building = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    scratch = building / "scratch"
-    scratch.mkdir()
-    try:
+    with _temporary(folder) as building:
+        scratch = building / "scratch"
+        scratch.mkdir()
         meta = build(building, scratch)
         shutil.rmtree(scratch)
         meta = {**meta, "version": VERSION, "sizes": _sizes(building)}
         (building / _META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
-        building.chmod(0o755)
         building.replace(folder)
+    return meta
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` that is removed on every way out, unless it was renamed; used under a lock."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    temporary.chmod(0o755)
+    try:
+        yield temporary
     except OSError as error:
         raise ApertuneError(f"cannot write the cache in {folder.parent}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return meta
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _remove_leftovers(folder: Path) -> None:
     """Removes what killed processes left of this entry; called under its lock."""
     for leftover in folder.parent.glob(f".{folder.name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def usage() -> list[tuple[str, str, int]]:
+    """What the cache holds: (kind "datasets" or "unpacked", name, bytes)."""
+    found = []
+    for kind in ("datasets", "unpacked"):
+        for folder in sorted((cache_folder() / kind).glob("*")):
+            size = sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
+            found.append((kind, folder.name, size))
+    return found
+
+
+def remove(kind: str, name: str) -> None:
+    """Removes one entry, complete or left behind, waiting for whoever is building it."""
+    folder = cache_folder() / kind / name
+    with lock(f"{kind}/{name}"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -40,7 +40,11 @@ def load(
     entry = find_adapter(name)
     _check_options(name, entry, settings.options)
     report = progress or _silent
-    source = open_source(name, data) if entry.needs_data else _no_source(name, data)
+    source = (
+        open_source(name, data, beside=entry.files_beside, progress=report)
+        if entry.needs_data
+        else _no_source(name, data)
+    )
     pixel_format = PixelFormat(
         settings.image_size or entry.image_size, settings.channels or entry.channels, settings.resize
     )

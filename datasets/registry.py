@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from typing import Literal
 
@@ -21,7 +21,8 @@ class AdapterEntry:
     target: "module:Class", relative to this package when it starts with a dot. image_size: pixels, the default
     of `--image-size`. channels: the default of `--channels`. objective: the metric a search should follow
     unless told otherwise, None for the task's default. options: the adapter's own options and what they mean.
-    file_options: those of them that name a file. home: where the data officially lives.
+    file_options: those of them that name a file. files_beside: whether a single file given as `--data` refers to
+    files beside it. home: where the data officially lives.
     """
 
     target: str
@@ -32,6 +33,7 @@ class AdapterEntry:
     options: Mapping[str, str] = field(default_factory=dict)
     file_options: tuple[str, ...] = ()
     needs_data: bool = True
+    files_beside: bool = False
     home: str | None = None
 
     def create(self) -> Adapter:
@@ -42,6 +44,14 @@ class AdapterEntry:
 
 _POSITIVE = {"positive": "the class that counts as positive when there are two"}
 _CLASSES = {"classes": "keep only these classes, separated by commas"}
+
+_FOLDERS = AdapterEntry(
+    target=".adapters.folders:FoldersAdapter",
+    description="one folder of images a class, with or without train, validation and test folders above",
+    image_size=128,
+    channels=3,
+    options=_POSITIVE | _CLASSES,
+)
 
 ADAPTERS: dict[str, AdapterEntry] = {
     "digits": AdapterEntry(
@@ -61,12 +71,41 @@ ADAPTERS: dict[str, AdapterEntry] = {
         file_options=("labels",),
         home="https://www.kaggle.com/datasets/deadskull7/fer2013",
     ),
-    "folders": AdapterEntry(
-        target=".adapters.folders:FoldersAdapter",
-        description="one folder of images a class, with or without train, validation and test folders above",
+    "folders": _FOLDERS,
+    "binary": replace(_FOLDERS, description="the same as folders"),
+    "simpsons": AdapterEntry(
+        target=".adapters.simpsons:SimpsonsAdapter",
+        description="Simpsons characters, one folder a character and a flat test folder",
+        image_size=64,
+        channels=3,
+        options={"min-images": "leave out characters with fewer training images, 100 by default"} | _CLASSES,
+        home="https://www.kaggle.com/datasets/alexattia/the-simpsons-characters-dataset",
+    ),
+    "voc2012": AdapterEntry(
+        target=".adapters.voc2012:VocAdapter",
+        description="PASCAL VOC, several labels a photograph: Annotations, JPEGImages, ImageSets/Main",
         image_size=128,
         channels=3,
-        options=_POSITIVE | _CLASSES,
+        options={
+            "all-images": "yes: every annotated image, split by us, whatever the lists say",
+            "difficult": "keep: count objects marked difficult, too",
+            "objects": "largest: only the class of the largest object, one label an image",
+        },
+        home="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
+    ),
+    "table": AdapterEntry(
+        target=".adapters.table:TableAdapter",
+        description="a CSV or Parquet table of paths and labels, beside its images",
+        image_size=128,
+        channels=3,
+        options={
+            "path-column": "the column of paths, relative to the table",
+            "label-column": "the column of labels, several separated by ;",
+            "label-columns": "one column a label, holding 0 or 1, separated by commas",
+            "split-column": "the column that says train, validation or test",
+        }
+        | _POSITIVE,
+        files_beside=True,
     ),
 }
 

@@ -10,6 +10,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from ..errors import DatasetError
+from .archives import is_archive, unpack
+from .cache import unpacked_folder
+from .indexing import Progress
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -35,23 +38,24 @@ class SourceFile:
 class Source:
     """The files an adapter reads. root: an absolute folder; every file lies under it.
 
-    only: when the user named one file, its path; the other files of the folder are then none of ours.
+    named: the file that the user named, if it was one. alone: the other files of the folder are none of ours.
     """
 
     root: Path
-    only: str | None = None
+    named: str | None = None
+    alone: bool = False
 
     @cached_property
     def files(self) -> tuple[SourceFile, ...]:
         """All files, clutter left out, sorted by path."""
-        if self.only is not None:
-            return (_describe(self.only, (self.root / self.only).stat()),)
+        if self.named is not None and self.alone:
+            return (_describe(self.named, (self.root / self.named).stat()),)
         return tuple(sorted(_walk(self.root, ""), key=lambda file: file.path))
 
     @cached_property
     def links(self) -> tuple[str, ...]:
         """Links whose targets lie outside the root; they are not followed."""
-        return tuple(sorted(_outward_links(self.root, ""))) if self.only is None else ()
+        return tuple(sorted(_outward_links(self.root, ""))) if not self.alone else ()
 
     @property
     def images(self) -> tuple[SourceFile, ...]:
@@ -63,21 +67,29 @@ class Source:
 
     def identity(self) -> str:
         """SHA-256 over names, sizes and times: changes when a file does, without reading any."""
-        digest = hashlib.sha256(str(self.root).encode())
+        digest = hashlib.sha256(f"{self.root}\0{self.named}\n".encode(errors="replace"))
         for file in self.files:
             digest.update(f"{file.path}\0{file.size}\0{file.modified_ns}\0{file.changed_ns}\n".encode(errors="replace"))
         return digest.hexdigest()
 
 
-def open_source(name: str, data: str | Path | None) -> Source:
-    """The files under what the user named: a folder or a file. Raises DatasetError when there is nothing."""
+def open_source(name: str, data: str | Path | None, *, beside: bool, progress: Progress) -> Source:
+    """The files under what the user named: a folder, a file, or an archive, which is unpacked into the cache.
+
+    beside: whether the files beside a single file belong to it. Raises DatasetError when there
+    is nothing, or the archive is refused.
+    """
     if data is None:
         raise DatasetError(f"{name} needs its files: --data PATH (apertune datasets fetch {name} gets them)")
     path = Path(data).expanduser()
     if not path.exists():
         raise DatasetError(f"{name}: no such file or folder: {path}")
     path = path.resolve()
-    return Source(path) if path.is_dir() else Source(path.parent, only=path.name)
+    if path.is_dir():
+        return Source(path)
+    if is_archive(path):
+        return Source(unpacked_folder(path, lambda folder: unpack(path, folder, progress)))
+    return Source(path.parent, named=path.name, alone=not beside)
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[SourceFile]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import cache
 from .base import Labels
-from .duplicates import duplicate_groups, exact_groups
+from .duplicates import duplicates_of, exact_groups
 from .splitting import Splits, draws_own, limit_rows, make_splits
 
 
@@ -39,20 +39,21 @@ def splits_of(
     if known is not None:
         return known
     stated = np.load(folder / "stated.npy")
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    splits, notes = draw_splits(images, labels, stated, settings)
+    splits, notes = _draw(folder, labels, stated, settings)
     fingerprint = _fingerprint(meta, labels, splits)
     facts = json.dumps({"fingerprint": fingerprint, "notes": notes})
     cache.save_arrays(path, train=splits.train, validation=splits.validation, test=splits.test, facts=np.array(facts))
     return splits, fingerprint, notes
 
 
-def draw_splits(
-    images: NDArray[np.uint8], labels: Labels, stated: NDArray[np.int8], settings: SplitSettings
+def _draw(
+    folder: Path, labels: Labels, stated: NDArray[np.int8], settings: SplitSettings
 ) -> tuple[Splits, tuple[str, ...]]:
     """Makes the splits with duplicates on one side, reports or drops leaks of stated ones, limits the training rows."""
-    own = draws_own(stated)
-    groups = duplicate_groups(images) if own or settings.drop_leaks else exact_groups(images)
+    if draws_own(stated) or settings.drop_leaks:
+        groups = duplicates_of(folder).near
+    else:
+        groups = exact_groups(np.load(folder / "images.npy", mmap_mode="r"))
     splits = make_splits(labels, stated, groups, settings.split, settings.seed)
     splits, notes = _handle_leaks(splits, groups, settings.drop_leaks)
     if settings.limit is not None and settings.limit < len(splits.train):

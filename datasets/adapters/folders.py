@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ class FoldersAdapter:
         if len(classes) < 2:
             raise DatasetError(f"folders: at least two class folders are needed, but there is only '{classes[0]}'")
         if len(classes) == 2:
-            classes = _with_positive(classes, options.get("positive"))
+            classes = with_positive("folders", classes, options.get("positive"))
         elif "positive" in options:
             raise DatasetError(f"folders: --positive needs two classes, but there are {len(classes)}")
         return Index(
@@ -87,7 +87,7 @@ def keep_classes(table: pd.DataFrame, wanted: str | None, name: str) -> tuple[pd
     return kept, (f"--classes kept {len(set(keep))} of {len(present)} classes, {len(kept)} of {len(table)} images",)
 
 
-def sort_classes(labels: pd.Series[str]) -> tuple[str, ...]:
+def sort_classes(labels: Iterable[str]) -> tuple[str, ...]:
     """Alphabetical order as a person knows it: case counts last."""
     return tuple(sorted(set(labels), key=lambda label: (label.casefold(), label)))
 
@@ -112,11 +112,12 @@ def _split_and_folders(folders: list[Parts]) -> tuple[list[str | None], list[Par
     return splits, inner
 
 
-def _with_positive(classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+def with_positive(name: str, classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
+    """Two classes with the positive one second. name: of the data set, for the message."""
     if positive is None or positive == classes[1]:
         return classes
     if positive != classes[0]:
-        raise DatasetError(f"folders: --positive must be '{classes[0]}' or '{classes[1]}', but got '{positive}'")
+        raise DatasetError(f"{name}: --positive must be '{classes[0]}' or '{classes[1]}', but got '{positive}'")
     return classes[1], classes[0]
 
 

@@ -1,0 +1,98 @@
+"""The Simpsons characters: a folder a character, and a flat test folder with characters in file names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from ...errors import DatasetError, SettingError
+from ..indexing import BadItem, Index, Progress
+from ..sources import Source, SourceFile
+from .folders import keep_classes, sort_classes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_MIN_IMAGES = 100
+_NUMBERED = re.compile(r"(?P<character>.+)_\d+")
+
+
+class SimpsonsAdapter:
+    def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
+        """`classes`: characters to keep. `min-images`: characters with fewer training images are left out."""
+        table, notes = _list(source)
+        table, kept_notes = keep_classes(table, options.get("classes"), "simpsons")
+        table, rare_notes = _leave_out_rare(table, _min_images(options))
+        classes = sort_classes(table["label"])
+        if len(classes) < 2:
+            raise DatasetError(f"simpsons: at least two characters are needed, but only '{classes[0]}' is left")
+        return Index(
+            table=table,
+            classes=classes,
+            task="binary" if len(classes) == 2 else "multiclass",
+            bad=tuple(BadItem(link, "a link that leads out of the folder") for link in source.links),
+            notes=(*notes, *kept_notes, *rare_notes),
+        )
+
+
+def _list(source: Source) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Characters from folder names; in the test folder, and where there are no folders, from file names."""
+    import pandas as pd
+
+    images, doubled = _without_copies(source.images)
+    in_folders = [file for file in images if "/" in file.path and not _is_test(file)]
+    flat = [file for file in images if _is_test(file) or not in_folders]
+    rows = [(file.path, PurePosixPath(file.path).parent.name, "train") for file in in_folders]
+    known = {character for _, character, _ in rows}
+    for file in flat:
+        match = _NUMBERED.fullmatch(PurePosixPath(file.path).stem)
+        if match and (not known or match["character"] in known):
+            rows.append((file.path, match["character"], "test"))
+    if not rows:
+        raise DatasetError(
+            f"simpsons: folders named by characters, or files such as bart_simpson_0.jpg, are expected in {source.root}"
+        )
+    table = pd.DataFrame(rows, columns=["key", "label", "split"])
+    if table["split"].nunique() == 1:
+        table["split"] = None
+    left_out = len(images) - len(rows)
+    notes = [f"{left_out} images of no known character were left out"] if left_out else []
+    notes += [f"{doubled} images that lie in the set twice were taken once"] if doubled else []
+    return table, tuple(notes)
+
+
+def _is_test(file: SourceFile) -> bool:
+    return "testset" in PurePosixPath(file.path).parent.name.lower()
+
+
+def _without_copies(files: Iterable[SourceFile]) -> tuple[list[SourceFile], int]:
+    """Takes one of the files that share folder, name and size: Kaggle's archive holds the whole set twice."""
+    seen: dict[tuple[str, str, int], SourceFile] = {}
+    total = 0
+    for file in files:
+        path = PurePosixPath(file.path)
+        seen.setdefault((path.parent.name, path.name, file.size), file)
+        total += 1
+    return list(seen.values()), total - len(seen)
+
+
+def _leave_out_rare(table: pd.DataFrame, least: int) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    counts = table[table["split"] != "test"]["label"].value_counts()
+    rare = sorted(str(label) for label in set(table["label"]) if counts.get(label, 0) < least)
+    if not rare:
+        return table, ()
+    kept = table[~table["label"].isin(rare)].reset_index(drop=True)
+    if kept.empty:
+        most = f"{counts.index[0]} has {counts.iloc[0]}" if len(counts) else "there are none"
+        raise DatasetError(f"simpsons: no character has {least} images ({most}); lower it with --min-images N")
+    named = ", ".join(f"{label} ({counts.get(label, 0)})" for label in rare)
+    return kept, (f"characters with fewer than {least} images were left out: {named}",)
+
+
+def _min_images(options: Mapping[str, str]) -> int:
+    text = options.get("min-images", str(DEFAULT_MIN_IMAGES))
+    if not text.isdigit():
+        raise SettingError(f"simpsons: --min-images must be a whole number, but got '{text}'")
+    return int(text)

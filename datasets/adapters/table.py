@@ -1,0 +1,138 @@
+"""A table of image paths and labels, CSV or Parquet: for every set that has no adapter of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DatasetError
+from ..base import Task
+from ..indexing import BadItem, Index, Progress
+from ..sources import Source
+from .folders import sort_classes, with_positive
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path")
+_LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "tags")
+_SPLIT_COLUMNS = ("split", "subset", "set", "usage")
+_SPLITS = {
+    "train": "train", "training": "train",
+    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_SEPARATOR = ";"
+
+
+class TableAdapter:
+    def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
+        """`path-column`, `label-column`, `split-column`: names, where they are not the usual ones.
+        `label-columns`: several, separated by commas, each 0 or 1: one a label. `positive`: as in folders.
+
+        A label that holds several names separated by `;` makes a multilabel task. Paths are relative to the table.
+        """
+        import pandas as pd
+
+        path = _find_table(source)
+        table = _read(source.root / path)
+        paths = table[_column(table, options.get("path-column"), _PATH_COLUMNS, "paths", "--option path-column=NAME")]
+        labels, classes, task = _labels(table, options)
+        splits = _splits(table, options.get("split-column"))
+        folder = PurePosixPath(path).parent
+        known = {file.path for file in source.files}
+        rows, bad = [], []
+        for number, (name, label, split) in enumerate(zip(paths, labels, splits, strict=True), start=2):
+            key = str(folder / str(name)).replace("\\", "/")
+            reason = _refusal(str(name), key, known, label)
+            if reason is None:
+                rows.append((key, label, split))
+            else:
+                bad.append(BadItem(f"line {number}", reason))
+        kept = pd.DataFrame(rows, columns=["key", "label", "split"])
+        return Index(kept, classes, task, bad=tuple(bad))
+
+
+def _find_table(source: Source) -> str:
+    if source.named is not None:
+        return source.named
+    tables = [file.path for file in source.with_suffix(".csv", ".tsv", ".parquet")]
+    if len(tables) != 1:
+        found = f"these: {', '.join(tables[:5])}; name one with --data" if tables else "none"
+        raise DatasetError(f"table: one CSV or Parquet table is expected in {source.root}, found {found}")
+    return tables[0]
+
+
+def _read(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
+    # pandas and pyarrow raise many kinds on damaged tables.
+    except Exception as error:
+        raise DatasetError(f"table: {path.name} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _column(table: pd.DataFrame, wanted: str | None, usual: Sequence[str], what: str, flag: str) -> str:
+    columns = [str(column) for column in table.columns]
+    if wanted is not None:
+        if wanted not in columns:
+            raise DatasetError(f"table: there is no column '{wanted}'; the columns are {', '.join(columns)}")
+        return wanted
+    by_name = {column.strip().lower(): column for column in columns}
+    for name in usual:
+        if name in by_name:
+            return by_name[name]
+    raise DatasetError(f"table: which column holds the {what}? Say {flag}; the columns are {', '.join(columns)}")
+
+
+def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any], tuple[str, ...], Task]:
+    """A label a row (None when it is missing), the classes and the task."""
+    if "label-columns" in options:
+        return _label_columns(table, [name.strip() for name in options["label-columns"].split(",")])
+    column = _column(table, options.get("label-column"), _LABEL_COLUMNS, "labels", "--option label-column=NAME")
+    texts = ["" if value is None else str(value).strip() for value in table[column]]
+    if any(_SEPARATOR in text for text in texts):
+        sets = [tuple(sorted({part.strip() for part in text.split(_SEPARATOR)} - {""})) for text in texts]
+        return list(sets), sort_classes([name for names in sets for name in names]), "multilabel"
+    classes = sort_classes([text for text in texts if text])
+    if len(classes) < 2:
+        raise DatasetError(f"table: at least two classes are needed, but column '{column}' holds {len(classes)}")
+    if len(classes) == 2:
+        classes = with_positive("table", classes, options.get("positive"))
+    return [text or None for text in texts], classes, "binary" if len(classes) == 2 else "multiclass"
+
+
+def _label_columns(table: pd.DataFrame, names: Sequence[str]) -> tuple[list[Any], tuple[str, ...], Task]:
+    for name in names:
+        _column(table, name, (), "labels", "--option label-columns=A,B,C")
+        values = {str(value).strip().removesuffix(".0").lower() for value in table[name]}
+        if not values <= {"0", "1", "true", "false", "-1"}:
+            raise DatasetError(f"table: the label column '{name}' must hold 0 or 1, but holds {sorted(values)[:3]}")
+    marked = [[str(v).strip().removesuffix(".0").lower() in ("1", "true") for v in table[name]] for name in names]
+    rows = [tuple(name for name, mark in zip(names, marks, strict=True) if mark) for marks in zip(*marked, strict=True)]
+    return list(rows), tuple(names), "multilabel"
+
+
+def _splits(table: pd.DataFrame, wanted: str | None) -> list[str | None]:
+    columns = {str(column).strip().lower(): str(column) for column in table.columns}
+    column = wanted or next((columns[name] for name in _SPLIT_COLUMNS if name in columns), None)
+    if column is None:
+        return [None] * len(table)
+    _column(table, column, (), "splits", "--option split-column=NAME")
+    texts = [str(value).strip().lower() for value in table[column]]
+    wrong = sorted(set(texts) - set(_SPLITS))
+    if wrong:
+        raise DatasetError(f"table: column '{column}' must say train, validation or test, but says '{wrong[0]}'")
+    return [_SPLITS[text] for text in texts]
+
+
+def _refusal(name: str, key: str, known: set[str], label: object) -> str | None:
+    if label is None:
+        return "no label"
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        return f"the path '{name[:80]}' leads out of the table's folder"
+    return None if key in known else f"no such file: {name[:80]}"

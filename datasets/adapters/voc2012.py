@@ -1,0 +1,157 @@
+"""PASCAL VOC: photographs with XML annotations and lists of splits; several labels an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ...errors import DatasetError, SettingError
+from ..indexing import BadItem, Index, Progress
+from ..sources import Source
+from .voc_annotation import AnnotatedObject, Annotation, AnnotationError, read_annotation
+
+_LISTS = {"train": "train", "val": "validation", "test": "test"}
+_NAMES_SHOWN = 3
+_CHOICES = {"difficult": ("ignore", "keep"), "objects": ("each", "largest"), "all-images": ("no", "yes")}
+
+
+@dataclass
+class _Files:
+    """The files of one VOC folder by their stem, as paths relative to the source."""
+
+    annotations: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, str] = field(default_factory=dict)
+
+
+class VocAdapter:
+    def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
+        """`difficult`: ignore (default) or keep such objects. `objects`: each class present (default), or the
+        largest object's class as the only label. `all-images`: yes takes every annotated image, split by us."""
+        import pandas as pd
+
+        chosen = _choices(options)
+        files = _find_files(source)
+        bad = [BadItem(link, "a link that leads out of the folder") for link in source.links]
+        rows, missing = _read_rows(source.root, files, chosen, bad, progress)
+        notes = _pairing_notes(files, rows, missing)
+        if chosen["all-images"] == "no" and "train" in files.lists:
+            rows, list_notes = _by_lists(source.root, files, rows)
+            notes += list_notes
+        classes = sorted({label for row in rows for label in row["label"]})
+        if chosen["objects"] == "largest":
+            rows = [{**row, "label": row["label"][0]} for row in rows if row["label"]]
+        else:
+            unlabelled = sum(not row["label"] for row in rows)
+            notes += [f"{unlabelled} images have no label of their own"] if unlabelled else []
+        if not rows or len(classes) < 2:
+            reason = f"; {bad[0].where}: {bad[0].reason}" if bad else ""
+            raise DatasetError(
+                f"voc2012: at least two classes are needed in {source.root}, found {len(classes)}{reason}"
+            )
+        single = "binary" if len(classes) == 2 else "multiclass"
+        return Index(
+            table=pd.DataFrame(rows, columns=["key", "label", "split"]),
+            classes=tuple(classes),
+            task="multilabel" if chosen["objects"] == "each" else single,  # type: ignore[arg-type]
+            bad=tuple(bad),
+            notes=tuple(notes),
+        )
+
+
+def _choices(options: Mapping[str, str]) -> dict[str, str]:
+    chosen = {name: options.get(name, values[0]) for name, values in _CHOICES.items()}
+    for name, value in chosen.items():
+        if value not in _CHOICES[name]:
+            raise SettingError(f"voc2012: {name} must be {' or '.join(_CHOICES[name])}, but got '{value}'")
+    return chosen
+
+
+def _find_files(source: Source) -> _Files:
+    """Sorts the source's files by VOC folder. Raises DatasetError when there is not exactly one."""
+    folders: dict[PurePosixPath, _Files] = {}
+    for file in source.files:
+        path = PurePosixPath(file.path)
+        kind = path.parent.name.lower()
+        if kind == "annotations" and path.suffix.lower() == ".xml":
+            folders.setdefault(path.parent.parent, _Files()).annotations[path.stem] = file.path
+        elif kind == "jpegimages" and file.is_image:
+            folders.setdefault(path.parent.parent, _Files()).images[path.stem] = file.path
+        elif kind == "main" and path.suffix == ".txt" and path.stem in (*_LISTS, "trainval"):
+            folders.setdefault(path.parent.parent.parent, _Files()).lists[path.stem] = file.path
+    complete = {str(folder): files for folder, files in folders.items() if files.annotations and files.images}
+    if not complete:
+        raise DatasetError(f"voc2012: the folders Annotations and JPEGImages are expected, but not in {source.root}")
+    if len(complete) > 1:
+        raise DatasetError(f"voc2012: there are several sets, name one with --data: {', '.join(sorted(complete))}")
+    return next(iter(complete.values()))
+
+
+def _read_rows(
+    root: Path, files: _Files, chosen: Mapping[str, str], bad: list[BadItem], progress: Progress
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """A row an annotated image, and the annotations that have no image."""
+    rows: list[dict[str, Any]] = []
+    missing: list[str] = []
+    by_name = {PurePosixPath(path).name: path for path in files.images.values()}
+    for number, (stem, path) in enumerate(sorted(files.annotations.items()), start=1):
+        progress("annotations", number, len(files.annotations))
+        try:
+            annotation = read_annotation(root / path)
+        except AnnotationError as error:
+            bad.append(BadItem(path, str(error)))
+            continue
+        image = by_name.get(annotation.filename) or files.images.get(stem)
+        if image is None:
+            missing.append(stem)
+        else:
+            rows.append({"key": image, "label": _labels(annotation, chosen), "split": None})
+    return rows, missing
+
+
+def _labels(annotation: Annotation, chosen: Mapping[str, str]) -> tuple[str, ...]:
+    objects: Sequence[AnnotatedObject] = annotation.objects
+    if chosen["difficult"] == "ignore":
+        objects = [each for each in objects if not each.difficult]
+    if chosen["objects"] == "largest":
+        return (max(objects, key=lambda each: each.area).name,) if objects else ()
+    return tuple(sorted({each.name for each in objects}))
+
+
+def _pairing_notes(files: _Files, rows: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> list[str]:
+    annotated = {row["key"] for row in rows}
+    plain = [path for stem, path in files.images.items() if path not in annotated and stem not in files.annotations]
+    notes = [_count(plain, "images have no annotation")] if plain else []
+    return notes + ([_count(missing, "annotations have no image")] if missing else [])
+
+
+def _by_lists(root: Path, files: _Files, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Keeps the images that a list names, with its split; an image in two lists goes to the later one."""
+    split_of: dict[str, str] = {}
+    for name, split in _LISTS.items():
+        if name in files.lists:
+            split_of |= dict.fromkeys(_read_list(root / files.lists[name]), split)
+    listed = [{**row, "split": split_of[stem]} for row in rows if (stem := _stem(row["key"])) in split_of]
+    unlisted = [row["key"] for row in rows if _stem(row["key"]) not in split_of]
+    if not listed:
+        raise DatasetError("voc2012: the lists of ImageSets/Main name none of the images; take all with --all-images")
+    absent = sorted(set(split_of) - {_stem(row["key"]) for row in rows})
+    notes = [_count(unlisted, "images are in no list of ImageSets/Main and were left out")] if unlisted else []
+    return listed, notes + ([_count(absent, "listed images are not there")] if absent else [])
+
+
+def _read_list(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def _stem(path: str) -> str:
+    return PurePosixPath(path).stem
+
+
+def _count(names: Iterable[str], what: str) -> str:
+    names = list(names)
+    more = ", ..." if len(names) > _NAMES_SHOWN else ""
+    return f"{len(names)} {what}: {', '.join(names[:_NAMES_SHOWN])}{more}"

@@ -1,0 +1,108 @@
+"""Reads one PASCAL VOC annotation, an XML file that may be hostile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAX_BYTES = 4 << 20
+MAX_DEPTH = 16
+_OBJECT = ("annotation", "object")
+_KEPT_TEXTS = {
+    ("annotation", "filename"): "filename",
+    (*_OBJECT, "name"): "name",
+    (*_OBJECT, "difficult"): "difficult",
+    (*_OBJECT, "bndbox", "xmin"): "xmin",
+    (*_OBJECT, "bndbox", "ymin"): "ymin",
+    (*_OBJECT, "bndbox", "xmax"): "xmax",
+    (*_OBJECT, "bndbox", "ymax"): "ymax",
+}
+
+
+class AnnotationError(ValueError):
+    """An annotation cannot be used; the message is the reason without the file's name."""
+
+
+@dataclass(frozen=True)
+class AnnotatedObject:
+    """area: of its box in square pixels, 0 when there is none."""
+
+    name: str
+    difficult: bool
+    area: float
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """filename: of the image, a plain name; empty when the file does not say."""
+
+    filename: str
+    objects: tuple[AnnotatedObject, ...]
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Builds no tree and allows no DTD, entity or external reference; raises AnnotationError."""
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import DefusedXMLParser, ParseError
+
+    collector = _Collector()
+    parser = DefusedXMLParser(target=collector, forbid_dtd=True)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise AnnotationError(f"the XML file is larger than {MAX_BYTES >> 20} MB")
+        parser.feed(content)
+        parser.close()
+    except ParseError as error:
+        raise AnnotationError(f"damaged XML: {error}") from error
+    except DefusedXmlException as error:
+        raise AnnotationError("the XML file declares a DTD, entities or external references") from error
+    except OSError as error:
+        raise AnnotationError(error.strerror or str(error)) from error
+    if any(part in collector.filename for part in ("/", "\\", "\0")) or collector.filename in ("..", "."):
+        raise AnnotationError(f"<filename> points outside the image folder: '{collector.filename[:80]}'")
+    return Annotation(collector.filename, tuple(_to_object(texts) for texts in collector.objects if texts.get("name")))
+
+
+@dataclass
+class _Collector:
+    """Receives the parser's events and keeps the few texts that count."""
+
+    filename: str = ""
+    objects: list[dict[str, str]] = field(default_factory=list)
+    _path: list[str] = field(default_factory=list)
+    _text: list[str] = field(default_factory=list)
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._path.append(tag)
+        self._text = []
+        if len(self._path) > MAX_DEPTH:
+            raise AnnotationError(f"the XML file is nested deeper than {MAX_DEPTH} levels")
+        if tuple(self._path) == _OBJECT:
+            self.objects.append({})
+
+    def data(self, text: str) -> None:
+        self._text.append(text)
+
+    def end(self, tag: str) -> None:
+        kept = _KEPT_TEXTS.get(tuple(self._path))
+        text = "".join(self._text).strip()
+        if kept == "filename":
+            self.filename = text
+        elif kept is not None:
+            self.objects[-1][kept] = text
+        self._path.pop()
+        self._text = []
+
+    def close(self) -> None:
+        return
+
+
+def _to_object(texts: dict[str, str]) -> AnnotatedObject:
+    try:
+        left, top, right, bottom = (float(texts.get(edge, "0")) for edge in ("xmin", "ymin", "xmax", "ymax"))
+    except ValueError as error:
+        raise AnnotationError(f"the box of '{texts['name']}' is not made of numbers") from error
+    area = max(0.0, right - left) * max(0.0, bottom - top)
+    return AnnotatedObject(texts["name"], texts.get("difficult", "0") not in ("", "0"), area)
