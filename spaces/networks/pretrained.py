@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,8 @@ def colour_pixels(spec: DataSpec, *, scale: int) -> tuple[Any, Any]:
 def backbone_features(name: str, weights: str | None, x: Any, *, frozen: bool) -> Any:
     """Features (batch, rows, columns, features) of images float32 0 to 255 in red, green, blue.
 
-    frozen: batch normalisation keeps the statistics it came with, whatever else is trained.
+    frozen: its weights are not trained, unless fine-tuning thaws them, and batch normalisation keeps the
+    statistics it came with even then.
     """
     backbone = BACKBONES[name]
     if not backbone.preprocesses:
@@ -137,9 +139,13 @@ def backbone_features(name: str, weights: str | None, x: Any, *, frozen: bool) -
     if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
         raise SpaceError(f"there is no file of weights {weights}; give imagenet, none or a file")
     try:
-        model = backbone.model(include_top=False, weights=weights, input_shape=x.shape[1:])
+        with warnings.catch_warnings():
+            # Weights for 224x224 are loaded whatever the images' size: that is what is wanted here.
+            warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
+            model = backbone.model(include_top=False, weights=weights, input_shape=x.shape[1:])
     except Exception as error:
         raise _missing_weights(name, weights, error) from error
+    model.trainable = not frozen
     return model(x, training=False) if frozen else model(x)
 
 

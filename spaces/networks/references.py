@@ -110,11 +110,7 @@ def voc2012(weights: str = "imagenet") -> PublishedNetwork:
     def build(spec: DataSpec) -> keras.Model:
         inputs, x = colour_pixels(spec, scale=max(1, -(-32 // min(spec.image_shape[:2]))))
         x = backbone_features("resnet50", None if weights == "none" else weights, x, frozen=True)
-        network = keras.Model(inputs, layers.answers(layers.pooled(x, "average"), spec), name="voc2012_resnet50")
-        for layer in network.layers:
-            if isinstance(layer, keras.Model):
-                layer.trainable = False
-        return network
+        return keras.Model(inputs, layers.answers(layers.pooled(x, "average"), spec), name="voc2012_resnet50")
 
     return PublishedNetwork(build)
 
