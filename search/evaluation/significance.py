@@ -1,0 +1,161 @@
+"""Whether a difference is real, and how far a score may be off, given the images it was measured on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...datasets.base import Labels
+from .decisions import Floats, Probabilities, answers
+from .metrics import Metric
+
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A score, and where it would lie on other images of the same kind with the stated confidence."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The second's score minus the first's, its interval, and the chance of one so large if both were equal.
+
+    low, high, p_value: NaN when the metric is undefined on nearly all resamples.
+    """
+
+    first: float
+    second: float
+    low: float
+    high: float
+    p_value: float
+    confidence: float
+
+    @property
+    def value(self) -> float:
+        return self.second - self.first
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Rows that only one of two models answers right, and the chance of a split so uneven if both were equal."""
+
+    only_first_right: int
+    only_second_right: int
+    p_value: float
+
+
+def mcnemar(labels: Labels, first: Probabilities, second: Probabilities) -> McNemar:
+    """McNemar's test, exact and two-sided, on two models' answers to the same rows.
+
+    A multilabel answer is right when every class is. Source: McNemar (1947); the exact form is a binomial test.
+    """
+    from scipy.stats import binomtest
+
+    first_right, second_right = _right(labels, first), _right(labels, second)
+    only_first = int(np.count_nonzero(first_right & ~second_right))
+    only_second = int(np.count_nonzero(second_right & ~first_right))
+    total = only_first + only_second
+    p_value = float(binomtest(only_first, total, 0.5).pvalue) if total else 1.0
+    return McNemar(only_first, only_second, p_value)
+
+
+def resampled_scores(
+    metric: Metric,
+    labels: Labels,
+    probabilities: Sequence[Probabilities],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Floats:
+    """Each model's score on rows drawn with replacement, the same rows for all: float64 (models, resamples)."""
+    random = np.random.default_rng(seed)
+    scores = np.empty((len(probabilities), resamples))
+    for number in range(resamples):
+        rows = random.integers(0, len(labels), len(labels))
+        drawn = labels[rows]
+        for model, given in enumerate(probabilities):
+            scores[model, number] = metric.score(drawn, given[rows])
+    return scores
+
+
+def bootstrap_interval(
+    metric: Metric,
+    labels: Labels,
+    probabilities: Probabilities,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> Interval:
+    """Percentile bootstrap interval of a score. Source: Efron and Tibshirani (1993), chapter 13."""
+    scores = resampled_scores(metric, labels, [probabilities], seed=seed, resamples=resamples)[0]
+    return Interval(metric.score(labels, probabilities), *_percentiles(scores, confidence), confidence)
+
+
+def paired_bootstrap(
+    metric: Metric,
+    labels: Labels,
+    first: Probabilities,
+    second: Probabilities,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> Difference:
+    """Paired bootstrap of the second's score minus the first's, two-sided, for metrics that have no test of their own.
+
+    The p-value is twice the smaller share of resamples on either side of zero, and never below 2 / (resamples + 1).
+    """
+    scores = resampled_scores(metric, labels, [first, second], seed=seed, resamples=resamples)
+    whole = metric.score(labels, first), metric.score(labels, second)
+    return difference(scores[0], scores[1], *whole, confidence=confidence)
+
+
+def difference(
+    first_scores: Floats, second_scores: Floats, first: float, second: float, *, confidence: float = CONFIDENCE
+) -> Difference:
+    """The difference of two rows of `resampled_scores`, given both scores on all rows."""
+    gaps = second_scores - first_scores
+    gaps = gaps[~np.isnan(gaps)]
+    p_value = math.nan
+    if len(gaps):
+        tail = min(np.count_nonzero(gaps <= 0), np.count_nonzero(gaps >= 0))
+        p_value = min(1.0, 2 * (tail + 1) / (len(gaps) + 1))
+    return Difference(first, second, *_percentiles(gaps, confidence), p_value, confidence)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values of several tests made at once, adjusted so that they may be read one by one.
+
+    Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(order), 0, -1)
+    raised = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values, dtype=np.float64)[order] * factors))
+    adjusted = np.empty(len(order))
+    adjusted[order] = raised
+    return [float(value) for value in adjusted]
+
+
+def _right(labels: Labels, probabilities: Probabilities) -> NDArray[np.bool_]:
+    same = answers(labels, probabilities) == labels
+    return np.asarray(same.all(axis=1) if labels.ndim == 2 else same, dtype=np.bool_)
+
+
+def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:
+    defined = values[~np.isnan(values)]
+    if len(defined) == 0:
+        return math.nan, math.nan
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
