@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ApertuneError
+from .indexing import BadItem
 
 # Raise it whenever what an entry holds, or how pixels are made, changes: older entries are then rebuilt.
 VERSION = 1
 _META = "meta.json"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Something in the cache. kind: "datasets" or "unpacked". bytes: on disk."""
+
+    kind: str
+    name: str
+    bytes: int
+
+    @property
+    def dataset(self) -> str:
+        """The data set's name, of an entry that holds one."""
+        return self.name.rpartition("-")[0]
 
 
 def cache_folder() -> Path:
@@ -76,6 +92,12 @@ def unpacked_folder(archive: Path, unpack: Callable[[Path], None]) -> Path:
                 unpack(unpacking)
                 unpacking.replace(folder)
     return folder
+
+
+def bad_items(folder: Path) -> tuple[BadItem, ...]:
+    """What could not be used when an entry was built."""
+    meta = read_meta(folder)
+    return tuple(BadItem(**item) for item in meta["bad"]) if meta else ()
 
 
 @contextmanager
@@ -135,21 +157,21 @@ def _remove_leftovers(folder: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-def usage() -> list[tuple[str, str, int]]:
-    """What the cache holds: (kind "datasets" or "unpacked", name, bytes)."""
+def usage() -> list[Held]:
+    """What the cache holds, leftovers of killed processes included."""
     found = []
     for kind in ("datasets", "unpacked"):
         for folder in sorted((cache_folder() / kind).glob("*")):
             size = sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
-            found.append((kind, folder.name, size))
+            found.append(Held(kind, folder.name, size))
     return found
 
 
-def remove(kind: str, name: str) -> None:
-    """Removes one entry, complete or left behind, waiting for whoever is building it."""
-    folder = cache_folder() / kind / name
-    with lock(f"{kind}/{name}"):
-        shutil.rmtree(folder, ignore_errors=True)
+def remove(held: Held) -> None:
+    """Removes an entry, waiting for whoever is building it."""
+    key = held.name.rpartition("-")[0].removeprefix(".") if held.name.startswith(".") else held.name
+    with lock(f"{held.kind}/{key}"):
+        shutil.rmtree(cache_folder() / held.kind / held.name, ignore_errors=True)
 
 
 def _sizes(folder: Path) -> dict[str, int]:

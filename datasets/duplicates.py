@@ -82,7 +82,7 @@ def perceptual_hashes(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], ND
     """
     height, width, channels = images.shape[1:]
     low_rows, low_columns = _low_frequencies(height), _low_frequencies(width)
-    small_rows, small_columns = _area_means(height, _THUMBNAIL), _area_means(width, _THUMBNAIL)
+    small_rows, small_columns = area_means(height, _THUMBNAIL), area_means(width, _THUMBNAIL)
     hashes = np.empty(len(images), np.uint64)
     thumbnails = np.empty((len(images), _THUMBNAIL * _THUMBNAIL * channels), np.float32)
     for block in row_blocks(images):
@@ -159,7 +159,7 @@ def _low_frequencies(length: int) -> NDArray[np.float32]:
     return (waves / length).astype(np.float32)
 
 
-def _area_means(length: int, parts: int) -> NDArray[np.float32]:
+def area_means(length: int, parts: int) -> NDArray[np.float32]:
     """Means over equal parts of a line of pixels, (parts, length); border pixels count by the share inside."""
     edges = np.linspace(0, length, parts + 1)
     pixels = np.arange(length)

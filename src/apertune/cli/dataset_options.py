@@ -143,7 +143,9 @@ class _PlainProgress:
 
 
 def _rate(stage: str, done: int, seconds: float) -> str:
-    each = done / max(seconds, 1e-3)
+    if seconds < 0.1:
+        return ""
+    each = done / seconds
     return f"{each / 1e6:.0f} MB/s" if stage in ("reading", "unpacking", "fetching") else f"{each:.0f} images/s"
 
 

@@ -1,0 +1,180 @@
+"""`apertune datasets`: list, describe, audit, fetch, clean."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .dataset_options import dataset_options, dataset_options_without, load_from, progress_bar
+from .output import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..datasets.auditing import Finding
+
+_FINDINGS_SHOWN = 20
+_FILES_SHOWN = 3
+
+
+@click.group()
+def datasets() -> None:
+    """What there is to learn from."""
+
+
+@datasets.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """The data sets that can be named."""
+    from ..datasets.registry import all_adapters
+
+    entries = all_adapters()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": name,
+                    "description": entry.description,
+                    "image_size": entry.image_size,
+                    "channels": entry.channels,
+                    "needs_data": entry.needs_data,
+                    "options": dict(entry.options),
+                    "home": entry.home,
+                }
+                for name, entry in entries.items()
+            ]
+        )
+        return
+    rows = [
+        (name, entry.description, f"{entry.image_size}x{entry.image_size}x{entry.channels}", ", ".join(entry.options))
+        for name, entry in entries.items()
+    ]
+    print_table(("name", "what it reads", "default size", "options"), rows)
+
+
+@datasets.command()
+@click.argument("name")
+@dataset_options
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Where to write a page with plots.")
+@json_option
+def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
+    """Counts by class and split, sizes, imbalance; with plots in one HTML page.
+
+    The page is NAME.html unless --html says otherwise; with --json it is written only when asked for.
+    """
+    from ..datasets.description import describe as describe_dataset
+    from ..datasets.description import page
+
+    dataset = load_from(name, flags)
+    facts = describe_dataset(dataset)
+    target = html if html or as_json else Path(f"{name}.html")
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page(dataset, facts), encoding="utf-8")
+    if as_json:
+        print_json(facts)
+        return
+    _print_description(facts)
+    click.echo(f"Plots: {target}", err=True)
+
+
+@datasets.command()
+@click.argument("name")
+@dataset_options_without("labels")
+@click.option("--labels", is_flag=True, help="Also look for wrong labels with a quick model.")
+@json_option
+@click.pass_context
+def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **flags: Any) -> None:
+    """Unreadable, constant and repeated images, leaks between splits, contradicting labels, small classes.
+
+    Exits with 0 when nothing is found and with 1 when something is, so that it can gate a pipeline. FER+ labels
+    are given here as --option labels=FILE.
+    """
+    from ..datasets.auditing import audit as audit_dataset
+    from ..datasets.auditing import counts
+
+    dataset = load_from(name, {**flags, "skip_bad": True})
+    findings = audit_dataset(dataset, labels=labels)
+    if as_json:
+        print_json({"counts": counts(findings), "findings": [asdict(finding) for finding in findings]})
+    else:
+        _print_findings(findings, counts(findings))
+    context.exit(1 if findings else 0)
+
+
+@datasets.command()
+@click.argument("name")
+@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@json_option
+def fetch(name: str, folder: Path, as_json: bool) -> None:
+    """Get a data set from where it officially lives; an interrupted download is continued."""
+    from ..datasets.fetching import fetch as fetch_dataset
+
+    with progress_bar() as progress:
+        path = fetch_dataset(name, folder, progress)
+    if as_json:
+        print_json({"name": name, "path": str(path)})
+    else:
+        click.echo(f"{path}\nGo on with: apertune datasets describe {name} --data {path}")
+
+
+@datasets.command()
+@click.argument("name", required=False)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@json_option
+def clean(name: str | None, dry_run: bool, as_json: bool) -> None:
+    """Remove decoded images and unpacked archives from the cache; of one data set when NAME is given.
+
+    Nothing is lost that cannot be decoded again.
+    """
+    from ..datasets import cache
+
+    entries = [entry for entry in cache.usage() if name is None or (entry.kind == "datasets" and entry.dataset == name)]
+    if not dry_run:
+        for entry in entries:
+            cache.remove(entry)
+    if as_json:
+        print_json({"removed": not dry_run, "entries": [asdict(entry) for entry in entries]})
+        return
+    print_table(("kind", "entry", "MB"), [(e.kind, e.name, f"{e.bytes / 1e6:.1f}") for e in entries])
+    done = "would be freed" if dry_run else "freed"
+    click.echo(f"{sum(entry.bytes for entry in entries) / 1e6:.1f} MB {done} in {cache.cache_folder()}")
+
+
+def _print_description(facts: dict[str, Any]) -> None:
+    splits = list(facts["images"])
+    rows = [(name, *(counts[split] for split in splits)) for name, counts in facts["classes"].items()]
+    rows.append(("all images", *facts["images"].values()))
+    accuracies = facts["majority_accuracy"].values()
+    rows.append(("commonest answer", *("" if share is None else f"{share:.3f}" for share in accuracies)))
+    print_table(("class", *splits), rows, title=f"{facts['name']}, {facts['task']}")
+    sizes = {which: "x".join(map(str, size)) for which, size in facts["sizes"].items()}
+    if facts["imbalance"]:
+        click.echo(f"Imbalance: the largest class has {facts['imbalance']:.1f} times the images of the smallest.")
+    click.echo(f"Sizes before resizing: {sizes['smallest']} to {sizes['largest']}, median {sizes['median']} pixels.")
+
+
+def _print_findings(findings: list[Finding], counted: dict[str, int]) -> None:
+    if not findings:
+        click.echo("Nothing found.")
+        return
+    print_table(("kind", "findings"), [(kind, count) for kind, count in counted.items() if count])
+    rows = []
+    for kind in counted:
+        rows += [_finding_row(finding) for finding in findings if finding.kind == kind][:_FINDINGS_SHOWN]
+    print_table(("kind", "files", "splits", "labels", "suggestion"), rows)
+    if len(rows) < len(findings):
+        click.echo(f"{len(findings) - len(rows)} more; all of them with --json.")
+
+
+def _finding_row(finding: Finding) -> tuple[str, ...]:
+    more = f" and {len(finding.files) - _FILES_SHOWN} more" if len(finding.files) > _FILES_SHOWN else ""
+    splits = [split or "left out" for split in finding.splits[:_FILES_SHOWN]]
+    return (
+        finding.kind,
+        ", ".join(finding.files[:_FILES_SHOWN]) + more,
+        ", ".join(splits),
+        ", ".join(finding.labels[:_FILES_SHOWN]),
+        finding.suggestion,
+    )
