@@ -1,0 +1,138 @@
+"""Optuna's plots of a study, on one page that works without a network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from .pages import plot_html, plotly_script, render, write_page
+
+if TYPE_CHECKING:
+    import plotly.graph_objects
+
+MOST_SLICES = 12
+MOST_PARALLEL = 8
+MOST_CONTOURS = 4
+HEIGHT = 480
+
+StudyFigures = list[tuple[str, "plotly.graph_objects.Figure"]]
+
+
+def write_study_plots(study: optuna.Study, folder: Path, objectives: Sequence[str] = ("objective",)) -> list[Path]:
+    """Writes `study_plots.html` into the folder and returns it; what too few trials allow is left out, and said.
+
+    objectives: the metrics' names, in the study's order.
+    """
+    trials = study.get_trials(deepcopy=False)
+    counts = {state.name.lower(): sum(trial.state == state for trial in trials) for state in TrialState}
+    figures = study_figures(study, objectives)
+    page = render(
+        "study_plots.html",
+        name=study.study_name,
+        counts={state: number for state, number in counts.items() if number},
+        plots=[(title, plot_html(figure)) for title, figure in figures],
+        script=plotly_script() if figures else "",
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    return [write_page(folder / "study_plots.html", page)]
+
+
+def study_figures(study: optuna.Study, objectives: Sequence[str] = ("objective",)) -> StudyFigures:
+    """Each plot that the study has trials enough for, with its title.
+
+    History, importance, slice, parallel coordinate, contour, empirical distribution, intermediate values, timeline,
+    and the Pareto front when there are two or three objectives.
+    """
+    from optuna import visualization
+
+    trials = study.get_trials(deepcopy=False)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    figures: StudyFigures = []
+    if len(objectives) in (2, 3) and len(complete) > 1:
+        figures.append(("Pareto front", visualization.plot_pareto_front(study, target_names=list(objectives))))
+    for number, objective in enumerate(objectives):
+        title = f" ({objective})" if len(objectives) > 1 else ""
+        figures += [(name + title, figure) for name, figure in _of_objective(study, complete, number, objective)]
+    if len(objectives) == 1 and any(trial.intermediate_values for trial in trials):
+        figures.append(("Intermediate values", visualization.plot_intermediate_values(study)))
+    if any(trial.datetime_start for trial in trials):
+        figures.append(("Timeline", visualization.plot_timeline(study)))
+    for _, figure in figures:
+        figure.update_layout(title=None, height=HEIGHT, margin={"t": 30}, template="plotly_white")
+    return figures
+
+
+def importances(study: optuna.Study, objective: int = 0) -> dict[str, float]:
+    """How much each parameter matters, most first, summing to 1; empty when there are too few trials to tell.
+
+    objective: which one, in a study of several.
+    """
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    params = _varied(complete)
+    if len(complete) < 3 or not params:
+        return {}
+    sign = -1.0 if study.directions[objective] == optuna.study.StudyDirection.MAXIMIZE else 1.0
+    with warnings.catch_warnings():
+        # Said whenever a target is given: the sign sees to it.
+        warnings.filterwarnings("ignore", message=".*achieve low `target` values")
+        return optuna.importance.get_param_importances(
+            study, params=params, target=lambda trial: sign * trial.values[objective]
+        )
+
+
+def _of_objective(
+    study: optuna.Study,
+    complete: Sequence[FrozenTrial],
+    number: int,
+    name: str,
+) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
+    from optuna import visualization
+
+    if not complete:
+        return
+    target = _value_of(number) if len(study.directions) > 1 else None
+    yield "History", visualization.plot_optimization_history(study, target=target, target_name=name)
+    weights = importances(study, number)
+    if not weights:
+        return
+    ranked = sorted(weights, key=lambda parameter: -weights[parameter])
+    # A trial without one of the parameters is left out of the parallel plot: only those that all have, then.
+    shared = [parameter for parameter in ranked if all(parameter in trial.params for trial in complete)]
+    yield "Importance", _importance_bars(weights)
+    yield "Slice", visualization.plot_slice(study, params=ranked[:MOST_SLICES], target=target, target_name=name)
+    if len(shared) > 1:
+        yield (
+            "Parallel coordinate",
+            visualization.plot_parallel_coordinate(study, shared[:MOST_PARALLEL], target=target, target_name=name),
+        )
+        yield (
+            "Contour",
+            visualization.plot_contour(study, params=shared[:MOST_CONTOURS], target=target, target_name=name),
+        )
+    yield "Empirical distribution", visualization.plot_edf(study, target=target, target_name=name)
+
+
+def _importance_bars(weights: dict[str, float]) -> plotly.graph_objects.Figure:
+    import plotly.graph_objects as go
+
+    ordered = sorted(weights.items(), key=lambda pair: pair[1])
+    bars = go.Bar(x=[weight for _, weight in ordered], y=[name for name, _ in ordered], orientation="h")
+    return go.Figure(bars).update_layout(xaxis_title="share of the variation explained")
+
+
+def _varied(complete: Sequence[FrozenTrial]) -> list[str]:
+    """Parameters that have at least two values among the trials."""
+    values: dict[str, set[object]] = {}
+    for trial in complete:
+        for name, value in trial.params.items():
+            values.setdefault(name, set()).add(value)
+    return [name for name, seen in values.items() if len(seen) > 1]
+
+
+def _value_of(number: int) -> Callable[[FrozenTrial], float]:
+    return lambda trial: trial.values[number]

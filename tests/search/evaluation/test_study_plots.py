@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import optuna
+import pytest
+
+from apertune.search.evaluation.study_plots import importances, study_figures, write_study_plots
+
+FULL = [
+    "History", "Importance", "Slice", "Parallel coordinate", "Contour", "Empirical distribution",
+    "Intermediate values", "Timeline",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """Optuna's own messages are silenced but for warnings, which the tests look for."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def objective(trial):
+    rate = trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+    model = trial.suggest_categorical("model", ["cnn", "resnet"])
+    trial.suggest_float("dropout", 0.0, 0.5)
+    if model == "cnn":
+        trial.suggest_int("units@model=cnn", 8, 64)
+    trial.report(rate, 1)
+    if trial.number % 5 == 4:
+        raise optuna.TrialPruned
+    return -abs(rate - 0.01)
+
+
+def study_of(trials):
+    study = optuna.create_study(
+        study_name="<b>&</script>", direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0)
+    )
+    study.optimize(objective, trials)
+    return study
+
+
+def test_a_study_gets_every_plot(tmp_path, capsys):
+    """Enough trials give all of Optuna's plots on one page that names no address to fetch a script from."""
+    study = study_of(15)
+    assert [title for title, _ in study_figures(study)] == FULL
+    capsys.readouterr()
+    (page,) = write_study_plots(study, tmp_path / "plots", ["accuracy"])
+    html = page.read_text(encoding="utf-8")
+    assert "<title>&lt;b&gt;&amp;&lt;/script&gt;: study plots" in html
+    assert "12 complete, 3 pruned" in html
+    assert "units@model=cnn" in html
+    assert "<script src" not in html
+    assert html.count("plotly.js v") == 1
+    assert not list(page.parent.glob("*.partial"))
+    assert "[W " not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trials", [0, 1, 2])
+def test_few_trials_give_fewer_plots_and_no_warning(trials, tmp_path, capsys):
+    """No trial, one and two give a page that says what is missing, and Optuna warns of nothing."""
+    study = study_of(trials)
+    (page,) = write_study_plots(study, tmp_path)
+    assert "need three complete trials" in page.read_text(encoding="utf-8")
+    expected = ["History", "Intermediate values", "Timeline"] if trials else []
+    assert [title for title, _ in study_figures(study)] == expected
+    assert "[W " not in capsys.readouterr().err
+
+
+def test_a_study_whose_trials_all_ended_early(tmp_path, capsys):
+    """Pruned and running trials alone give their curves and the timeline."""
+    study = optuna.create_study()
+    study.ask()
+    pruned = study.ask()
+    pruned.report(1.0, 1)
+    study.tell(pruned, state=optuna.trial.TrialState.PRUNED)
+    assert [title for title, _ in study_figures(study)] == ["Intermediate values", "Timeline"]
+    assert "[W " not in capsys.readouterr().err
+
+
+def test_several_objectives_have_a_pareto_front(tmp_path, capsys):
+    """Two objectives give the Pareto front first, and the other plots once for each."""
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda t: (t.suggest_float("a", 0, 1), t.suggest_float("b", 0, 1)), 8)
+    titles = [title for title, _ in study_figures(study, ["accuracy", "parameters"])]
+    assert titles[0] == "Pareto front"
+    assert {"History (accuracy)", "History (parameters)", "Importance (parameters)", "Timeline"} < set(titles)
+    assert "[W " not in capsys.readouterr().err
+
+
+def test_importance_needs_something_to_compare():
+    """A parameter that never varied is left out, and the one that matters comes first."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda t: t.suggest_float("a", 0, 1) + 0 * t.suggest_float("b", 0, 1) + t.suggest_int("c", 1, 1), 30)
+    weights = importances(study)
+    assert set(weights) == {"a", "b"}
+    assert weights["a"] > weights["b"]
+    assert sum(weights.values()) == pytest.approx(1)
