@@ -30,7 +30,7 @@ from .journal import Journal, trial_key
 from .messages import DiscoveryTask, SpaceReference, TrialTask
 from .outbox import Outbox, read_progress
 from .ownership import owned
-from .sending import SenderProcess
+from .sending import PATIENCE_S, SenderProcess
 from .settings import Home, SearchSettings, make_home
 from .storage import open_storage
 from .study import (
@@ -50,6 +50,8 @@ from .tracking import DatasetLogged
 
 PACKAGES = ("apertune", "keras", "tensorflow", "keras-tuner", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
 STOP_FILE = "stop"
+# The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.
+PATIENCE_WHEN_STOPPED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,13 @@ def run(
     *,
     home: Home | None = None,
     display: Display | None = None,
+    executor: Executor | None = None,
 ) -> SearchResult:
     """Searches a data set's hyperparameters, continuing the study when there is one.
 
     home: where to leave studies and results; the folder `mlflow` in the working directory unless given.
-    display: shown to a person; nothing unless given.
+    display: shown to a person; nothing unless given. executor: where trials run; worker processes on this machine
+    unless given. It is closed at the end.
     Raises UserError for wrong settings or a study made for something else, ApertuneError when every trial fails.
     """
     settings = settings or SearchSettings()
@@ -97,12 +101,11 @@ def run(
     view = dataset.training_view()
     objective = _objective(dataset, settings)
     began = time.monotonic()
-    environments = _environments(settings)
+    executor = executor or LocalExecutor(_environments(settings), home.root / "logs" / uuid.uuid4().hex[:8])
     with contextlib.ExitStack() as stack:
-        executor = LocalExecutor(environments, home.root / "logs" / uuid.uuid4().hex[:8])
         stack.callback(executor.close)
         executor.start()
-        display.say(_opening_line(dataset, len(environments), objective.name))
+        display.say(_opening_line(dataset, executor.slots, objective.name))
         definition = _definition(dataset, view, settings, objective, executor)
         study = stack.enter_context(_claimed(home, settings, definition, display))
         stopping = stack.enter_context(_stop_signals(home.study_folder(study.name) / STOP_FILE, display))
@@ -116,7 +119,7 @@ def run(
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), journal)
         finally:
             executor.close()
-            unsent = sender.finish(display.say)
+            unsent = sender.finish(display.say, PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
     progress = read_progress(outbox_path)
     keys = {trial_key(study, record.number): record.number for record in study.records()}
     return SearchResult(

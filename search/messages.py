@@ -107,11 +107,12 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class TrialLost:
-    """The worker died with its trial. out_of_memory: the kernel killed it for memory."""
+    """The worker died with its trial. out_of_memory: the kernel killed it for memory; killed: somebody else did."""
 
     number: int
     reason: str
     out_of_memory: bool = False
+    killed: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,5 +129,4 @@ class DiscoveryFailed:
 
 
 TrialEvent = TrialStarted | EpochEnded | TrialResult | TrialLost
-WorkerMessage = TrialStarted | EpochEnded | TrialResult | Discovered | DiscoveryFailed
 WorkerTask = TrialTask | DiscoveryTask

@@ -76,14 +76,13 @@ class MlflowTracker:
 
     @property
     def _client(self) -> Any:
-        """Opened on first use: a new SQLite store is made under a lock, since two makers at once both fail."""
         if self._opened is None:
             os.environ.update({name: os.environ.get(name, value) for name, value in CLIENT_SETTINGS.items()})
             from mlflow import MlflowClient
 
             with _creation_lock(self._tracking_uri):
-                self._opened = MlflowClient(self._tracking_uri)
-                self._opened.search_experiments(max_results=1)
+                _make_local_store(self._tracking_uri)
+            self._opened = MlflowClient(self._tracking_uri)
         return self._opened
 
     def _experiment(self, name: str) -> str:
@@ -213,13 +212,35 @@ def shown_uri(uri: str) -> str:
 
 @contextmanager
 def _creation_lock(tracking_uri: str) -> Iterator[None]:
-    if not tracking_uri.startswith("sqlite:///"):
+    path = _local_path(tracking_uri)
+    if path is None:
         yield
         return
-    path = Path(tracking_uri.removeprefix("sqlite:///"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         yield
+
+
+def _make_local_store(tracking_uri: str) -> None:
+    """Makes a new SQLite store under a temporary name and renames it: one killed half-way could never be opened.
+
+    The caller holds the lock, since two makers at once both fail.
+    """
+    path = _local_path(tracking_uri)
+    if path is None or path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    temporary = path.with_name(path.name + ".making")
+    temporary.unlink(missing_ok=True)
+    store = SqlAlchemyStore(f"sqlite:///{temporary}", path.with_name("artifacts").as_uri())
+    store._dispose_engine()
+    temporary.replace(path)
+
+
+def _local_path(tracking_uri: str) -> Path | None:
+    prefix = "sqlite:///"
+    return Path(tracking_uri.removeprefix(prefix)).absolute() if tracking_uri.startswith(prefix) else None
 
 
 def _parts(items: Any, size: int) -> Iterator[list[Any]]:

@@ -1,4 +1,4 @@
-"""Sends the outbox to the tracking server, beside the search, in a process of its own.
+"""Sends the outbox to the tracking server, beside the search, in a process of its own; it draws the plots, too.
 
 Started by the supervisor as `python -m apertune.search.sender OUTBOX [ARTIFACTS]` with the tracking URI in the
 environment, where no process list shows it. On standard input it is told `finish` (send what is there, then end);
@@ -17,14 +17,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from .drawing import draw_evaluation
 from .outbox import Progress, merged, read_progress, unsent, write_progress
-from .tracking import Record, Tracker
+from .tracking import FilesLogged, Record, Tracker
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.3
 LONGEST_PAUSE_S = 20.0
 RECORDS_AT_ONCE = 200
+# Training goes first where processors are few.
+NICENESS = 5
 URI_VARIABLE = "APERTUNE_TRACKING_URI"
 
 
@@ -62,6 +65,8 @@ class Sender:
         return part
 
     def _apply(self, record: Record) -> None:
+        if isinstance(record, FilesLogged) and (evaluation := Path(record.folder)).is_dir():
+            draw_evaluation(evaluation)
         try:
             self._tracker.apply(record)
         except Exception as error:
@@ -79,6 +84,7 @@ def main() -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICENESS)
     artifacts = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     tracker = MlflowTracker(os.environ[URI_VARIABLE], artifacts)
     sender = Sender(Path(sys.argv[1]), tracker, is_refused)

@@ -18,6 +18,7 @@ from .settings import Home
 # A server that takes something goes on being waited for; one that takes nothing for so long is given up.
 PATIENCE_S = 45.0
 LOOK_EVERY_S = 0.1
+LEAVING_S = 1.0
 
 
 class SenderProcess:
@@ -26,7 +27,6 @@ class SenderProcess:
     def __init__(self, outbox: Path, home: Home) -> None:
         self._outbox = outbox
         self._home = home
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> SenderProcess:
         artifacts = self._home.artifacts
@@ -44,7 +44,7 @@ class SenderProcess:
 
     def finish(self, say: Callable[[str], None], patience_s: float = PATIENCE_S) -> int:
         """Waits until all is sent, as long as the server takes something. Returns the bytes it has not taken."""
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(b"finish\n")
             self._process.stdin.flush()
@@ -63,11 +63,11 @@ class SenderProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(LEAVING_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -211,13 +211,14 @@ class Study:
         if value is None and frozen.intermediate_values:
             value = frozen.intermediate_values[max(frozen.intermediate_values)]
         known = {key: result[key] for key in _RECORDED if key in result}
-        epochs = max(frozen.intermediate_values, default=0)
+        epochs = max([known.pop("epochs", 0), *frozen.intermediate_values])
         return TrialRecord(
             number=frozen.number,
             state=state,
             value=value,
             params=self._values(frozen) or {},
-            **{"epochs": epochs, **known},
+            epochs=epochs,
+            **known,
         )
 
 

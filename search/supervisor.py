@@ -22,12 +22,13 @@ from .study import Asked, Study
 from .tracking import DatasetLogged
 
 LOOK_EVERY_S = 0.5
-# A worker that was killed from outside says nothing against its trial; one the kernel killed for memory does.
-RETRIES_WHEN_KILLED = 10
-RETRIES_OUT_OF_MEMORY = 1
+# A worker that was killed from outside says nothing against its trial; one that crashed, or that the kernel killed
+# for memory, does.
+RETRIES_WHEN_KILLED = 100
+RETRIES_AFTER_CRASH = 1
 FAILURES_IN_A_ROW = 5
 # So the command ends within 10 s of the first Ctrl-C: a trial then goes on from its last whole epoch.
-PATIENCE_WHEN_STOPPING_S = 4.0
+PATIENCE_WHEN_STOPPING_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,10 @@ class Running:
 
 @dataclass
 class State:
-    """What a display shows. finished: trials with an outcome; stopping: 0 no, 1 after the epoch,
+    """What a display shows. objective: its name; finished: trials with an outcome; stopping: 0 no, 1 after the epoch,
     2 at once, 3 by force."""
 
+    objective: str
     target: int
     finished: int = 0
     running: dict[int, Running] = field(default_factory=dict)
@@ -123,7 +125,7 @@ class Supervisor:
         self._waiting: deque[Asked] = deque()
         self._failures = 0
         self._stopping_since = 0.0
-        self._state = State(plan.target)
+        self._state = State(study.definition.objective, plan.target)
         self._maximize = study.definition.direction == "maximize"
 
     def run(self) -> State:
@@ -220,7 +222,7 @@ class Supervisor:
     def _put_back(self, running: Running, lost: TrialLost) -> None:
         """A trial whose worker died is tried again with the same values, from its last checkpoint."""
         asked = replace(running.asked, attempt=running.asked.attempt + 1)
-        retries = RETRIES_OUT_OF_MEMORY if lost.out_of_memory else RETRIES_WHEN_KILLED
+        retries = RETRIES_WHEN_KILLED if lost.killed else RETRIES_AFTER_CRASH
         if self._state.stopping:
             self._conclude(TrialResult(lost.number, "interrupted", lost.reason, epochs=running.epoch))
             return

@@ -1,6 +1,6 @@
 """The worker process: imports the framework once, then trains one task after another.
 
-Started by `LocalExecutor` as `python -m apertune.search.worker FD SLOT`, with its device and threads already in
+Started by `LocalExecutor` as `python -m apertune.search.worker FD`, with its device and threads already in
 the environment. It ends when told to, when its supervisor is gone, and after any error (a fresh one replaces it).
 """
 
@@ -13,12 +13,26 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from .messages import Discovered, DiscoveryFailed, DiscoveryTask, StopRequest, WorkerMessage, WorkerTask
+from .messages import (
+    Discovered,
+    DiscoveryFailed,
+    DiscoveryTask,
+    StopRequest,
+    TrialEvent,
+    TrialResult,
+    TrialTask,
+    WorkerTask,
+)
 
 logger = logging.getLogger(__name__)
+
+RunTrial = Callable[[TrialTask, Callable[[TrialEvent], None], Callable[[], StopRequest | None]], TrialResult]
+DiscoverSpace = Callable[[DiscoveryTask], Discovered | DiscoveryFailed]
 
 # The kernel, short of memory, ends a worker rather than the supervisor or the user's desktop.
 OUT_OF_MEMORY_SCORE = "500"
@@ -55,21 +69,28 @@ class Inbox:
 
 
 def main() -> None:
+    """The worker that trains. The framework is imported before the first task, which may come later."""
+    from .trial import run_trial
+
+    serve(run_trial, discover)
+
+
+def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
+    """Answers tasks until told to end; never returns.
+
+    run_trial, discover_space: what to do with each kind of task; tests and benchmarks give ones that only pretend.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OUT_OF_MEMORY_SCORE)
     connection = Connection(int(sys.argv[1]))
     inbox = Inbox(connection)
-    # Imported before the first task, so that a worker started ahead of need is ready when it comes.
-    from . import trial as _trial
-
     while (task := inbox.next_task()) is not None:
         if isinstance(task, DiscoveryTask):
-            connection.send(_discover(task))
+            connection.send(discover_space(task))
             continue
-        result = _trial.run_trial(task, connection.send, lambda: inbox.stop_requested(task.number))
+        result = run_trial(task, connection.send, partial(inbox.stop_requested, task.number))
         connection.send(result)
         if result.outcome in ("failed", "infeasible"):
             break
@@ -80,7 +101,8 @@ def main() -> None:
     os._exit(0)
 
 
-def _discover(task: DiscoveryTask) -> WorkerMessage:
+def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
+    """Walks a space; whatever its code raises is an answer, too."""
     from .. import spaces
     from ..errors import UserError
 

@@ -12,6 +12,16 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new MLflow store, made once, since making one takes MLflow many seconds; tests copy it."""
+    from apertune.search.mlflow_tracking import MlflowTracker
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    assert MlflowTracker(f"sqlite:///{path}").experiment_id("none") is None
+    return path
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test works in a folder of its own, with a cache and an MLflow store below it."""

@@ -26,6 +26,9 @@ class InProcessExecutor:
         self._task: TrialTask | None = None
         self._stop: StopRequest | None = None
 
+    def start(self) -> None:
+        pass
+
     def discover(self, task: DiscoveryTask) -> str:
         return self._search_space.to_json()
 

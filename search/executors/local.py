@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from ..messages import (
 
 CLOSING_TIMEOUT_S = 5.0
 MEMORY_GROWTH_LIMIT_MB = 500
+WORKER_COMMAND = (sys.executable, "-m", "apertune.search.worker")
 
 
 @dataclass
@@ -50,14 +52,23 @@ class LocalExecutor:
 
     environments: for each slot the variables that pin its device and threads (`worker_environments`).
     logs: the folder for one log file a slot. trials_per_worker: a worker is replaced after so many, since
-    frameworks grow a little with every model built.
+    frameworks grow a little with every model built. command: what starts a worker; the number of its end of the
+    connection, an open file, is added.
     """
 
-    def __init__(self, environments: Sequence[Mapping[str, str]], logs: Path, *, trials_per_worker: int = 50) -> None:
+    def __init__(
+        self,
+        environments: Sequence[Mapping[str, str]],
+        logs: Path,
+        *,
+        trials_per_worker: int = 50,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
         self.slots = len(environments)
         self._environments = environments
         self._logs = logs
         self._trials_per_worker = trials_per_worker
+        self._command = command
         self._workers: dict[int, Worker] = {}
         self._spares: dict[int, Worker] = {}
         self._retired: list[Worker] = []
@@ -151,7 +162,7 @@ class LocalExecutor:
         with theirs, self._log(slot).open("ab") as log:
             # A new process group, so that Ctrl-C reaches the supervisor alone; it tells the workers.
             process = subprocess.Popen(
-                [sys.executable, "-m", "apertune.search.worker", str(theirs.fileno()), str(slot)],
+                [*self._command, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -205,9 +216,10 @@ class LocalExecutor:
         self._memory_kills = kills
         if worker.trial is None:
             return []
-        for_memory = status == -9 and not worker.killed_because and (kills or 0) > (before or 0)
+        for_memory = status == -signal.SIGKILL and not worker.killed_because and (kills or 0) > (before or 0)
         cause = "was killed by the kernel for memory" if for_memory else f"died ({_exit_words(status)})"
-        return [TrialLost(worker.trial, worker.killed_because or f"the worker {cause}", for_memory)]
+        by_others = status in (-signal.SIGKILL, -signal.SIGTERM) and not for_memory and not worker.killed_because
+        return [TrialLost(worker.trial, worker.killed_because or f"the worker {cause}", for_memory, by_others)]
 
 
 def _resident_mb(process_id: int) -> float:

@@ -131,7 +131,7 @@ def test_a_killed_worker_costs_no_trial(tmp_path: Path) -> None:
     def dies_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         tried.append((task.number, float(task.values["rate"])))
         if task.attempt == 0 and task.number == 1:
-            return TrialLost(task.number, "the worker died (signal 9)")  # type: ignore[return-value]
+            return TrialLost(task.number, "the worker died (signal 9)", killed=True)  # type: ignore[return-value]
         return train(task, emit, stop_requested)
 
     bench = Bench(tmp_path)

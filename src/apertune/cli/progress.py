@@ -20,10 +20,9 @@ REFRESHES_A_SECOND = 4
 
 
 class SearchDisplay:
-    """A context that shows a search. objective: its name; epochs: of a trial at most."""
+    """A context that shows a search. epochs: of a trial at most."""
 
-    def __init__(self, objective: str, epochs: int) -> None:
-        self._objective = objective
+    def __init__(self, epochs: int) -> None:
         self._epochs = epochs
         self._console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
@@ -55,7 +54,7 @@ class SearchDisplay:
         if result.outcome == "interrupted":
             self.say(f"Trial {result.number} put back after epoch {result.epochs}; it goes on with the next search.")
             return
-        value = "" if result.value is None else f" {self._objective} {result.value:.4f}"
+        value = "" if result.value is None else f" {state.objective} {result.value:.4f}"
         reason = f" ({result.reason})" if result.reason else ""
         epochs = f"{result.epochs} epoch{'' if result.epochs == 1 else 's'}"
         left = f", {self._time_left(state)} left" if self._time_left(state) else ""
@@ -73,7 +72,7 @@ class SearchDisplay:
         return row
 
     def _trials(self, state: State) -> Table:
-        table = Table("trial", "epoch", self._objective, "best", "parameters", "time", box=box.SIMPLE_HEAD)
+        table = Table("trial", "epoch", state.objective, "best", "parameters", "time", box=box.SIMPLE_HEAD)
         for number, running in sorted(state.running.items()):
             table.add_row(*self._cells(number, running))
         return table

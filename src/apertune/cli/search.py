@@ -60,8 +60,7 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
     from .progress import SearchDisplay
 
     home = make_home(os.environ, storage=settings.storage)
-    objective = settings.objective or "objective"
-    with SearchDisplay(objective, settings.epochs) as display:
+    with SearchDisplay(settings.epochs) as display:
         result = run(loaded, settings, home=home, display=display)
     document = compare_document(result.dataset, result.objective, result.direction, result.trials, result.run_ids)
     if as_json:

@@ -1,0 +1,5 @@
+"""`python -m apertune` is the command `apertune`."""
+
+from .cli import main
+
+main()
