@@ -98,13 +98,12 @@ class Parameter:
         return int(number) if self.kind == "int" else float(number)
 
     def contains(self, value: Value) -> bool:
-        """Whether it can take this value. Numbers on a grid of steps are compared with a tolerance."""
+        """Whether it can take this value. Numbers are compared with a relative tolerance of 1e-9."""
         if self.options is not None:
             return any(_same(value, option) for option in self.options)
         if isinstance(value, bool | str) or (self.kind == "int" and value != int(value)):
             return False
-        low, high = self.bounds
-        return low <= value <= high
+        return self._clipped(value) == value or _same(value, self._clipped(value))
 
     def nearest(self, value: Value) -> Value:
         """The value it can take that is nearest to a number; the default for anything that is none."""
@@ -115,14 +114,17 @@ class Parameter:
             return self.default
         if self.options is not None:
             return min(self.options, key=lambda option: abs(float(option) - value))
-        low, high = self.bounds
-        clipped = min(max(value, low), high)
+        clipped = self._clipped(value)
         return round(clipped) if self.kind == "int" else float(clipped)
+
+    def _clipped(self, value: float) -> float:
+        low, high = self.bounds
+        return min(max(value, low), high)
 
     def _own(self, value: Value) -> Value:
         if self.options is not None:
             return next(option for option in self.options if _same(value, option))
-        return self._typed(value)
+        return self._typed(self._clipped(float(value)))
 
 
 def _same(value: Value, option: Value) -> bool:
