@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StudyError
 from .model_contract import ModelContract
+from .model_safety import first_line
 
 if TYPE_CHECKING:
     import keras
@@ -53,22 +54,34 @@ def read_flavors(folder: Path) -> dict[str, dict[str, Any]]:
         return {str(name): dict(settings) for name, settings in flavors.items()}
     except Exception as error:
         # Anything from a YAML error to a TypeError, as MLflow checks nothing of the file itself.
-        raise StudyError(f"{folder / 'MLmodel'} is not an MLflow model: {str(error).splitlines()[0][:200]}") from None
+        raise StudyError(f"{folder / 'MLmodel'} is not an MLflow model: {first_line(error)}") from None
 
 
-def fetch_model(uri: str) -> Path:
-    """The local folder of a model: `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `runs:/RUN/PATH`.
+def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
+    """Copies a model, `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `runs:/RUN/PATH`, below `folder`.
 
-    Raises StudyError when MLflow has no such model.
+    Returns where it lies. Raises StudyError when MLflow has no such model.
     """
     _import_quietly()
-    from mlflow.artifacts import download_artifacts
+    import mlflow
     from mlflow.exceptions import MlflowException
 
+    # MLflow resolves an alias in the process's registry, whatever address it is given beside the model's.
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
     try:
-        return Path(download_artifacts(artifact_uri=uri))
+        fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
     except (MlflowException, OSError) as error:
-        raise StudyError(f"MLflow has no model '{uri}': {str(error).splitlines()[0][:200]}") from None
+        raise StudyError(f"MLflow has no model '{uri}': {first_line(error)}") from None
+    return Path(fetched)
+
+
+def bad_request(message: str) -> Exception:
+    """An error that MLflow's scoring server answers with 400 and the message."""
+    from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
+
+    error: Exception = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+    return error
 
 
 def _signature(contract: ModelContract) -> Any:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import StudyError
 from .model_contract import ModelContract, read_contract
-from .model_safety import check_keras_file, check_mlmodel
+from .model_safety import check_keras_file, check_mlmodel, first_line
 
 if TYPE_CHECKING:
     import keras
@@ -74,7 +74,7 @@ def load_network(path: Path, contract: ModelContract) -> keras.Model:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         # Keras raises anything from TypeError to KeyError on a file that is not its own.
-        raise StudyError(f"{path} cannot be loaded: {str(error).strip().splitlines()[0][:200]}") from error
+        raise StudyError(f"{path} cannot be loaded: {first_line(error)}") from error
     _check_fit(network, contract)
     return network
 

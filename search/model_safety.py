@@ -39,6 +39,12 @@ _KERAS_MODULES = {
 _KERAS_INTERNALS = ("keras.src.models.", "keras.src.ops.", "keras.src.layers.")
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of a library's error, for a message of one line; its kind when it says nothing."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
 def check_mlmodel(folder: Path) -> None:
     """Raises StudyError unless the MLflow folder holds a Keras network, saved by apertune, and no pickle or code."""
     from .mlflow_models import read_flavors
@@ -68,7 +74,7 @@ def check_keras_file(path: Path) -> None:
                     weights.write(block)
                 _check_weights(path, weights)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
-        raise StudyError(f"{path} is damaged: {str(error).splitlines()[0][:200]}") from None
+        raise StudyError(f"{path} is damaged: {first_line(error)}") from None
     except RecursionError:
         raise StudyError(f"{path}: its config.json is nested too deeply") from None
 

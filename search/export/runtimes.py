@@ -13,6 +13,7 @@ from ...datasets.base import Images
 from ...errors import MissingExtraError, StudyError
 from ..model_contract import ModelContract
 from ..model_package import load_network
+from ..model_safety import first_line
 from .formats import Runtime
 from .graph import ANY_SIZE_SIGNATURE, FIXED_SIGNATURE, INPUT, OUTPUT, predict
 
@@ -29,7 +30,7 @@ def open_runtime(path: Path, runtime: Runtime, contract: ModelContract, *, any_s
     try:
         return _OPEN[runtime](path, contract, ANY_SIZE_SIGNATURE if any_size else FIXED_SIGNATURE)
     except (OSError, ValueError, RuntimeError) as error:
-        raise StudyError(f"{path} cannot be loaded: {(str(error).splitlines() or [''])[0][:200]}") from error
+        raise StudyError(f"{path} cannot be loaded: {first_line(error)}") from error
 
 
 def _open_keras(path: Path, contract: ModelContract, signature: str) -> PixelFunction:
@@ -56,7 +57,7 @@ def _open_onnx(path: Path, contract: ModelContract, signature: str) -> PixelFunc
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:
         # onnxruntime's own exceptions have no common class below Exception.
-        raise StudyError(f"{path} cannot be loaded: {(str(error).splitlines() or [''])[0][:200]}") from error
+        raise StudyError(f"{path} cannot be loaded: {first_line(error)}") from error
     return lambda images: np.asarray(session.run([OUTPUT], {INPUT: images})[0], np.float32)
 
 

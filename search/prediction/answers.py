@@ -1,0 +1,62 @@
+"""From a network's probabilities to names, as its contract says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model_contract import ModelContract
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one image.
+
+    names: of the classes it carries: one, for multi-label any number, none when nothing is sure enough.
+    probability: of the best answer, 0 to 1. probabilities: of every class, most probable first.
+    """
+
+    names: tuple[str, ...]
+    probability: float
+    probabilities: tuple[tuple[str, float], ...]
+
+    @property
+    def name(self) -> str:
+        """The names in one line; "unknown" when there is none."""
+        return ", ".join(self.names) or UNKNOWN
+
+    def to_dict(self, most: int | None = None) -> dict[str, object]:
+        """For JSON. most: only this many classes' probabilities."""
+        return {
+            "name": self.name,
+            "names": list(self.names),
+            "probability": self.probability,
+            "probabilities": dict(self.probabilities[:most]),
+        }
+
+
+def decide(
+    contract: ModelContract, probabilities: NDArray[np.float32], minimum_probability: float | None = None
+) -> list[Answer]:
+    """One answer a row of float32 (n, outputs). minimum_probability: instead of the contract's."""
+    minimum = contract.minimum_probability if minimum_probability is None else minimum_probability
+    columns = np.concatenate([1 - probabilities, probabilities], axis=1) if contract.task == "binary" else probabilities
+    return [_answer(contract, row.astype(float), minimum) for row in columns]
+
+
+def _answer(contract: ModelContract, row: NDArray[np.float64], minimum: float) -> Answer:
+    order = np.argsort(-row, kind="stable")
+    thresholds = contract.class_thresholds()
+    if contract.task == "multilabel":
+        chosen = [int(column) for column in order if row[column] >= max(thresholds[column], minimum)]
+        best = float(row[order[0]])
+    else:
+        choice = int(row[1] >= thresholds[0]) if contract.task == "binary" else int(order[0])
+        best = float(row[choice])
+        chosen = [choice] if best >= minimum else []
+    ranked = tuple((contract.classes[column], float(row[column])) for column in order)
+    return Answer(tuple(contract.classes[column] for column in chosen), best, ranked)

@@ -1,0 +1,220 @@
+"""Reading, naming and drawing on the frames of a video."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...datasets.base import Images
+from ...datasets.decoding import MAX_PIXELS
+from ...errors import DatasetError, MissingExtraError, SettingError
+from ..model_safety import first_line
+from .answers import Answer
+from .predictor import Predictor
+
+# Containers that name no other files or addresses, as playlists do.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg,asf"
+_OUTPUT_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi")
+_BATCH = 16  # frames; of full HD they take 100 MB
+_TIME_BASE = Fraction(1, 30000)  # seconds
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFrame:
+    """One picture of a video. number: from 0, of all pictures. time_s: seconds from its start.
+
+    pixels: uint8 (height, width, 3), RGB, upright.
+    """
+
+    number: int
+    time_s: float
+    pixels: Images
+
+
+@dataclass(frozen=True)
+class FrameAnswer:
+    """What a frame shows, after smoothing."""
+
+    number: int
+    time_s: float
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A stretch of frames with one name. probability: of the best answer, on average."""
+
+    start_s: float
+    end_s: float
+    name: str
+    probability: float
+
+
+class Smoothing:
+    """Averages probabilities over time, exponentially, so that names do not flicker."""
+
+    def __init__(self, seconds: float) -> None:
+        """seconds: after which an old frame counts 1/e (37 %); 0 for none."""
+        self.seconds = seconds
+        self._mean: NDArray[np.float32] | None = None
+        self._time_s = 0.0
+
+    def __call__(self, probabilities: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
+        """Probabilities float32 (outputs,) of the frame at `time_s`, averaged with those before it."""
+        if self._mean is None or self.seconds == 0:
+            self._mean = probabilities
+        else:
+            kept = math.exp(-max(0.0, time_s - self._time_s) / self.seconds)
+            self._mean = (kept * self._mean + (1 - kept) * probabilities).astype(np.float32)
+        self._time_s = time_s
+        return self._mean
+
+
+def read_frames(path: Path, done: Callable[[int, int], None] | None = None) -> Iterator[VideoFrame]:
+    """The frames of a video, in order. done: told the frames read, and how many there are (0 when unknown).
+
+    Raises DatasetError when it cannot be read, MissingExtraError without PyAV.
+    """
+    if find_spec("av") is None:
+        raise MissingExtraError("reading videos", "video")
+    import av
+
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    try:
+        with av.open(str(path), options=options) as container:
+            if not container.streams.video:
+                raise DatasetError(f"{path}: it holds no video")
+            stream = container.streams.video[0]
+            if stream.width * stream.height > MAX_PIXELS:
+                raise DatasetError(f"{path}: {stream.width}x{stream.height} pixels; at most {MAX_PIXELS:,} are decoded")
+            stream.thread_type = "AUTO"
+            for number, frame in enumerate(container.decode(stream)):
+                pixels = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+                yield VideoFrame(number, float(frame.time or 0.0), np.ascontiguousarray(pixels))
+                if done is not None:
+                    done(number + 1, stream.frames)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read as a video: {first_line(error)}") from None
+
+
+def answer_frames(
+    predictor: Predictor, frames: Iterable[VideoFrame], *, every: int = 1, smoothing_s: float = 0.5
+) -> Iterator[tuple[VideoFrame, FrameAnswer | None]]:
+    """Each frame, and the answer of every `every`-th of them (None for the others). smoothing_s: see Smoothing."""
+    smooth, waiting = Smoothing(smoothing_s), iter(frames)
+    while batch := list(itertools.islice(waiting, _BATCH)):
+        asked = [frame for frame in batch if frame.number % every == 0]
+        pixels = [predictor.resize(frame.pixels) for frame in asked]
+        probabilities = iter(predictor.function(np.stack(pixels)) if pixels else ())
+        for frame in batch:
+            if frame.number % every:
+                yield frame, None
+            else:
+                smoothed = smooth(next(probabilities), frame.time_s)
+                yield frame, FrameAnswer(frame.number, frame.time_s, predictor.decide(smoothed[None])[0])
+
+
+def write_labelled(answered: Iterable[tuple[VideoFrame, FrameAnswer | None]], output: Path) -> list[FrameAnswer]:
+    """Writes the video with each frame's name drawn on it, and beside it a table of times and names (`.csv`).
+
+    output: must not exist; both files are there complete or not at all. Sound is not copied. Returns the answers.
+    """
+    check_output(output)
+    answers: list[FrameAnswer] = []
+    with tempfile.TemporaryDirectory(prefix=f".{output.stem}.", dir=output.parent) as scratch:
+        video, table = Path(scratch) / output.name, Path(scratch) / "table.csv"
+        _encode(answered, video, answers)
+        write_table(answers, table)
+        table.rename(output.with_suffix(".csv"))
+        video.rename(output)
+    return answers
+
+
+def check_output(output: Path) -> None:
+    """Raises SettingError when a labelled video cannot be written there."""
+    if output.suffix.lower() not in _OUTPUT_SUFFIXES:
+        raise SettingError(f"--output must end in {', '.join(_OUTPUT_SUFFIXES)}, but got {output.name}")
+    for path in (output, output.with_suffix(".csv")):
+        if path.exists():
+            raise SettingError(f"{path} already exists and is not overwritten; give another --output")
+    if not output.parent.is_dir():
+        raise SettingError(f"--output: the folder {output.parent} does not exist")
+
+
+def write_table(answers: Iterable[FrameAnswer], path: Path) -> None:
+    """Writes frame, time in seconds, name and probability as CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("frame", "time_s", "name", "probability"))
+        for entry in answers:
+            writer.writerow((entry.number, f"{entry.time_s:.3f}", entry.answer.name, f"{entry.answer.probability:.4f}"))
+
+
+def scenes(answers: Iterable[FrameAnswer]) -> list[Scene]:
+    """Joins neighbours of one name."""
+    joined = []
+    for name, group in itertools.groupby(answers, key=lambda entry: entry.answer.name):
+        members = list(group)
+        mean = sum(entry.answer.probability for entry in members) / len(members)
+        joined.append(Scene(members[0].time_s, members[-1].time_s, name, mean))
+    return joined
+
+
+def _encode(answered: Iterable[tuple[VideoFrame, FrameAnswer | None]], path: Path, answers: list[FrameAnswer]) -> None:
+    import av
+
+    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+    caption = ""
+    stream: Any = None
+    with av.open(str(path), "w") as container:
+        for frame, entry in answered:
+            if entry is not None:
+                answers.append(entry)
+                caption = f"{entry.answer.name} {entry.answer.probability:.0%}"
+            # These codecs halve the colours' resolution, so they need even sizes.
+            height, width = (max(2, size - size % 2) for size in frame.pixels.shape[:2])
+            if stream is None:
+                stream = container.add_stream(codec, rate=30)
+                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+                stream.codec_context.time_base = _TIME_BASE
+            picture = av.VideoFrame.from_ndarray(draw_caption(frame.pixels[:height, :width], caption), format="rgb24")
+            picture.pts, picture.time_base = round(frame.time_s / _TIME_BASE), _TIME_BASE
+            container.mux(stream.encode(picture))
+        if stream is None:
+            raise DatasetError("the video holds no frames")
+        container.mux(stream.encode())
+
+
+def draw_caption(pixels: Images, caption: str) -> Images:
+    """Writes a line of text on a dark band at the bottom: uint8 (height, width, 3)."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    height, width = pixels.shape[:2]
+    size = max(10, height // 16)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    drawing = ImageDraw.Draw(picture, "RGBA")
+    drawing.rectangle((0, height - round(1.5 * size), width, height), fill=(0, 0, 0, 150))
+    drawing.text((size // 2, height - round(1.4 * size)), caption, fill="white", font=ImageFont.load_default(size))
+    return np.asarray(picture)
+
+
+class Stopwatch:
+    """Frames a second since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    def rate(self, frames: int) -> float:
+        return frames / max(time.perf_counter() - self._started, 1e-9)

@@ -1,0 +1,123 @@
+"""`apertune export`: a model's files for other runtimes, each proven to answer as the model does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import SettingError
+from .output import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..datasets.base import ImageDataset
+    from ..search.export import ExportReport, ParityRow
+    from ..search.export.formats import Precision
+    from ..search.model_contract import ModelContract
+
+_COMPARED = 500  # images
+
+
+@click.command()
+@click.argument("model")
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="A folder that does not exist.")
+@click.option(
+    "--formats", default="keras,saved_model,onnx,litert", show_default=True, metavar="A,B", help="What to write."
+)
+@click.option("--quantize", type=click.Choice(["int8", "float16"]), help="Smaller files too, of the formats that can.")
+@click.option(
+    "--data", metavar="PATH", help="The model's data set: test images to compare on, training images for int8."
+)
+@click.option("--option", multiple=True, metavar="NAME=VALUE", help="An option of the data set's own.")
+@json_option
+def export(
+    model: str,
+    target: Path,
+    formats: str,
+    quantize: Precision | None,
+    data: str | None,
+    option: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Writes MODEL for other runtimes: uint8 pixels in, probabilities out.
+
+    MODEL is fer2013@champion, runs:/RUN/model, or a saved model's folder. Each format is loaded in a fresh process
+    by its own runtime and compared with the original; when one differs, the export fails and nothing is left.
+    SavedModel, ONNX and LiteRT also take RGB images of any size, and resize them as the data set's were.
+    """
+    from ..search.export import ParityImages, export_model
+    from ..search.model_contract import read_contract
+    from ..search.model_names import model_folder
+    from ..search.settings import make_home
+
+    with model_folder(model, make_home(os.environ).tracking_uri) as folder:
+        dataset = _dataset(read_contract(folder), data, option)
+        images = calibration = None
+        if dataset is not None:
+            rows = dataset.test[:: -(-len(dataset.test) // _COMPARED) or 1]
+            source = f"{len(rows)} test images of {dataset.name}"
+            images = ParityImages(dataset.images[rows], dataset.labels[rows], source)
+            calibration = dataset.images[dataset.train[:: -(-len(dataset.train) // _COMPARED) or 1]]
+        report = export_model(
+            folder,
+            target,
+            formats=tuple(filter(None, formats.split(","))),
+            quantize=quantize,
+            images=images,
+            calibration=calibration,
+        )
+    if as_json:
+        print_json({**asdict(report), "folder": str(report.folder)})
+    else:
+        _print(report)
+
+
+def _dataset(contract: ModelContract, data: str | None, option: tuple[str, ...]) -> ImageDataset | None:
+    """The data set the model was trained on, when the user says where it is, or it needs no download."""
+    from ..datasets import ADAPTERS
+    from .dataset_options import load_from
+
+    entry = ADAPTERS.get(contract.dataset)
+    if data is None and (entry is None or entry.needs_data):
+        return None
+    height, width, channels = contract.image_shape
+    if height != width:
+        raise SettingError(f"the model takes {width}x{height} pixels; --data reads images as squares only")
+    given = {"data": data, "image_size": height, "channels": channels, "resize": contract.resize, "option": option}
+    dataset = load_from(contract.dataset, {**given, "skip_bad": True})
+    if dataset.classes != contract.classes:
+        raise SettingError(
+            f"--data holds the classes {', '.join(dataset.classes)}, but the model knows {', '.join(contract.classes)}"
+        )
+    if dataset.fingerprint != contract.fingerprint:
+        click.echo("Note: the data or its splits are not those the model was trained on.", err=True)
+    return dataset
+
+
+def _print(report: ExportReport) -> None:
+    columns = ("format", "precision", "file", "MB", "ms/image", "largest difference", "other sizes", "equal answers")
+    scored = any(row.accuracy is not None for row in report.rows)
+    rows = [_cells(row, scored=scored) for row in report.rows]
+    print_table(
+        (*columns, "accuracy", "lost") if scored else columns, rows, title=f"Compared on {report.images} images"
+    )
+    click.echo(f"Compared on: {report.compared_on}. Written to {report.folder}")
+
+
+def _cells(row: ParityRow, *, scored: bool) -> tuple[str | None, ...]:
+    cells = (
+        row.format,
+        row.precision,
+        row.file,
+        f"{row.size_mb:.3f}",
+        f"{row.ms:.2f}",
+        f"{row.largest_difference:.1e}",
+        None if row.any_size_difference is None else f"{row.any_size_difference:.1e}",
+        f"{row.equal_answers:.1%}",
+    )
+    if not scored or row.accuracy is None or row.accuracy_loss is None:
+        return cells
+    return (*cells, f"{row.accuracy:.1%}", f"{row.accuracy_loss:+.1%}")

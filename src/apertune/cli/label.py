@@ -1,0 +1,67 @@
+"""`apertune label`: grows a data set from a video, for a person to check."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ..errors import SettingError
+from .dataset_options import progress_bar
+from .output import json_option, print_json, print_table
+
+_LEAST_SURE = 0.7
+
+
+@click.command()
+@click.argument("video", type=click.Path(path_type=Path))
+@click.option(
+    "--model", required=True, help="fer2013@champion, runs:/RUN/model, or a saved or exported model's folder."
+)
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="Gets a folder a class.")
+@click.option("--every", type=click.IntRange(1), default=25, show_default=True, help="Take every Nth frame.")
+@click.option("--classes", metavar="A,B", help="Keep these classes only, and the unsure pictures.")
+@click.option(
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    help=f"Below it: unsure. [default: the model's, else {_LEAST_SURE}]",
+)
+@json_option
+def label(
+    video: Path,
+    model: str,
+    target: Path,
+    every: int,
+    classes: str | None,
+    min_probability: float | None,
+    as_json: bool,
+) -> None:
+    """Sorts a VIDEO's frames, whole and their left and right halves, into a folder a class by the model's answer.
+
+    Unsure ones go to the folder "unsure". File names tell the time. Nothing is overwritten. Check the pictures,
+    move those that are wrong, and search on them: apertune search folders --data DIR
+    """
+    from ..search.model_names import model_folder
+    from ..search.prediction import open_predictor
+    from ..search.prediction.labelling import label_frames
+    from ..search.prediction.video import read_frames
+    from ..search.settings import make_home
+
+    if not video.is_file():
+        raise SettingError(f"there is no video {video}")
+    if target.exists() and not target.is_dir():
+        raise SettingError(f"--to {target} is a file; give a folder")
+    with model_folder(model, make_home(os.environ).tracking_uri) as folder, progress_bar() as report:
+        predictor = open_predictor(folder)
+        predictor.minimum_probability = min_probability or predictor.contract.minimum_probability or _LEAST_SURE
+        frames = read_frames(video, lambda done, total: report(video.name, done, total) if total else None)
+        wanted = tuple(filter(None, (classes or "").split(",")))
+        pictures = label_frames(predictor, frames, target, video=video.stem, every=every, classes=wanted)
+    if as_json:
+        print_json({**asdict(pictures), "target": str(target)})
+        return
+    print_table(("folder", "new pictures"), list(pictures.folders.items()), title=f"{pictures.frames} frames")
+    there = f"; {pictures.existing} were there already and were left" if pictures.existing else ""
+    click.echo(f"In {target}{there}")

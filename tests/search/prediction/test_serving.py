@@ -1,0 +1,136 @@
+"""A registered model behind `mlflow models serve`: a real server on loopback and a real HTTP client."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server(shades_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a scoring server for the shades model."""
+    port, log = free_port(), tmp_path_factory.mktemp("server") / "log"
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(shades_model), "--env-manager", "local"]
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(f"{address}/ping", timeout=5):
+                    break
+            except OSError:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def ask(server: str, document: object) -> tuple[int, Any]:
+    request = urllib.request.Request(
+        f"{server}/invocations", json.dumps(document).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, json.loads(reply.read())["predictions"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def encoded(level: int, size: tuple[int, int], kind: str, mode: str = "RGB") -> str:
+    buffer = io.BytesIO()
+    Image.new(mode, size, (level,) * 3 if mode == "RGB" else level).save(buffer, kind)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_pixels_are_answered(server: str) -> None:
+    """Raw pixels of the network's size, and of another, are answered with names and probabilities."""
+    images = np.stack([np.full((16, 16, 3), level) for level in (0, 128, 255)])
+    status, answers = ask(server, {"inputs": images.tolist()})
+    assert status == 200
+    assert [answer["name"] for answer in answers] == ["dark", "middle", "light"]
+    assert answers[2]["probability"] == pytest.approx(answers[2]["probabilities"]["light"])
+    status, answers = ask(server, {"inputs": np.full((1, 5, 40, 1), 255).tolist()})
+    assert (status, answers[0]["name"]) == (200, "light")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"inputs": [encoded(3, (640, 480), "JPEG"), encoded(250, (7, 9), "PNG")]},
+        {"instances": [{"b64": encoded(3, (640, 480), "JPEG")}, {"b64": encoded(250, (7, 9), "PNG", "L")}]},
+        {"inputs": {"image": [encoded(3, (20, 20), "WEBP"), encoded(250, (7, 9), "BMP")]}},
+        {"dataframe_records": [{"image": encoded(3, (64, 48), "JPEG")}, {"image": encoded(250, (70, 9), "PNG")}]},
+        {"inputs": ["data:image/png;base64," + encoded(3, (64, 48), "PNG"), encoded(250, (70, 9), "PNG")]},
+    ],
+)
+def test_image_files_are_answered(server: str, document: object) -> None:
+    """Encoded image files of any size are answered in each form that MLflow's server takes."""
+    status, answers = ask(server, document)
+    assert (status, [answer["name"] for answer in answers]) == (200, ["dark", "light"])
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"inputs": ["bm8gcGljdHVyZQ=="]}, "not an image"),
+        ({"inputs": ["***"]}, "base64"),
+        ({"inputs": [[[[300, 0, 0]]]]}, "whole numbers from 0 to 255"),
+        ({"inputs": [[[[0.5, 0, 0]]]]}, "whole numbers from 0 to 255"),
+        ({"inputs": [[1, 2, 3]]}, "(height, width, 1 or 3 channels)"),
+        ({"inputs": []}, "1 to 1024 images"),
+        ({"inputs": {"picture": ["x"]}}, "field image or b64"),
+        ({"dataframe_records": [{"x": 1}]}, "field image or b64"),
+        ({"inputs": [[[[1, 2, 3]], [[1, 2]]]]}, ""),
+        ({"inputs": None}, ""),
+        ({"pictures": []}, ""),
+        ([], ""),
+    ],
+)
+def test_bad_requests_get_a_reason(server: str, document: object, reason: str) -> None:
+    """A request that is not images is answered with 4xx and the reason, and the server lives on."""
+    status, reply = ask(server, document)
+    assert 400 <= status < 500, reply
+    assert reason in reply
+    assert ask(server, {"inputs": np.zeros((1, 16, 16, 3), int).tolist()})[0] == 200
+
+
+def test_mlflow_reads_the_network(shades_model: Path) -> None:
+    """The folder that is served is also a Keras model to MLflow."""
+    import mlflow
+
+    network = mlflow.keras.load_model(str(shades_model))
+    assert network.predict_on_batch(np.zeros((1, 16, 16, 3), np.uint8)).argmax() == 0
