@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MOST_SLICES = 12
 MOST_PARALLEL = 8
 MOST_CONTOURS = 4
-HEIGHT = 480
+HEIGHT = 420
+HEIGHTS = {"Contour": 800}
 
 StudyFigures = list[tuple[str, "plotly.graph_objects.Figure"]]
 
@@ -62,8 +63,10 @@ def study_figures(study: optuna.Study, objectives: Sequence[str] = ("objective",
         figures.append(("Intermediate values", visualization.plot_intermediate_values(study)))
     if any(trial.datetime_start for trial in trials):
         figures.append(("Timeline", visualization.plot_timeline(study)))
-    for _, figure in figures:
-        figure.update_layout(title=None, height=HEIGHT, margin={"t": 30}, template="plotly_white")
+    for title, figure in figures:
+        figure.update_layout(
+            title=None, height=HEIGHTS.get(title.split(" (")[0], HEIGHT), margin={"t": 30}, template="plotly_white"
+        )
     return figures
 
 
@@ -122,7 +125,7 @@ def _importance_bars(weights: dict[str, float]) -> plotly.graph_objects.Figure:
 
     ordered = sorted(weights.items(), key=lambda pair: pair[1])
     bars = go.Bar(x=[weight for _, weight in ordered], y=[name for name, _ in ordered], orientation="h")
-    return go.Figure(bars).update_layout(xaxis_title="share of the variation explained")
+    return go.Figure(bars).update_layout(xaxis_title="share of the importance (PED-ANOVA)")
 
 
 def _varied(complete: Sequence[FrozenTrial]) -> list[str]:

@@ -1,0 +1,80 @@
+"""What to try next, read from where a study's best trials lie in its space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ...spaces.parameters import Parameter, SearchSpace, Values
+
+FEWEST_TRIALS = 10
+EDGE = 0.1
+LITTLE_IMPORTANCE = 0.02
+FEWEST_OTHERS = 3
+
+
+def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mapping[str, float]) -> list[str]:
+    """One sentence for each parameter whose range should change; empty with fewer than 10 complete trials.
+
+    best_first: the values of the complete trials by parameter name, best trial first. importances: by key.
+    """
+    if len(best_first) < FEWEST_TRIALS:
+        return []
+    top = best_first[: max(5, len(best_first) // 4)]
+    lines = []
+    for parameter in space.parameters:
+        values = [values[parameter.name] for values in top if parameter.is_active(values) and parameter.name in values]
+        if parameter.kind == "fixed" or len(values) < 3:
+            continue
+        if parameter.kind in ("int", "float"):
+            line = _edge(parameter, [float(value) for value in values])
+        else:
+            line = _one_choice(parameter, values, best_first)
+        line = line or _matters_little(parameter, values[0], importances)
+        if line:
+            lines.append(line)
+    return lines
+
+
+def position(parameter: Parameter, value: float) -> float:
+    """Where a value lies on its parameter's scale, 0 (low) to 1 (high); 0.5 when there is but one value."""
+    assert parameter.low is not None
+    assert parameter.high is not None
+    low, high = parameter.low, parameter.high
+    if low == high:
+        return 0.5
+    if parameter.sampling == "log":
+        return math.log(value / low) / math.log(high / low)
+    if parameter.sampling == "reverse_log":
+        return 1 - math.log((high + low - value) / low) / math.log(high / low)
+    return (value - low) / (high - low)
+
+
+def _edge(parameter: Parameter, values: Sequence[float]) -> str | None:
+    places = sorted(position(parameter, value) for value in values)
+    middle = places[len(places) // 2]
+    if EDGE < middle < 1 - EDGE:
+        return None
+    end, way = ("upper", "upwards") if middle > 0.5 else ("lower", "downwards")
+    return (
+        f"{parameter.key}: the best trials lie at the {end} end of {parameter.low:g} to {parameter.high:g} "
+        f"(the best has {values[0]:.3g}); widen the range {way}."
+    )
+
+
+def _one_choice(parameter: Parameter, values: Sequence[object], tried: Sequence[Values]) -> str | None:
+    others = sum(trial.get(parameter.name, values[0]) != values[0] for trial in tried)
+    if len(set(values)) > 1 or others < FEWEST_OTHERS:
+        return None
+    return (
+        f"{parameter.key}: all of the {len(values)} best trials have {values[0]}, {others} others were tried; "
+        f"fix it with --fix {parameter.name}={values[0]}."
+    )
+
+
+def _matters_little(parameter: Parameter, best: object, importances: Mapping[str, float]) -> str | None:
+    share = importances.get(parameter.key)
+    if share is None or share >= LITTLE_IMPORTANCE:
+        return None
+    shown = f"{best:.3g}" if isinstance(best, float) else str(best)
+    return f"{parameter.key}: matters little here ({share:.0%} of the importance); the best trial's {shown} will do."

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from apertune.search.evaluation.advice import advice, position
+from apertune.spaces.parameters import Condition, Parameter, SearchSpace
+
+RATE = Parameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, sampling="log")
+DROPOUT = Parameter("dropout", "float", 0.2, low=0.0, high=0.5, sampling="linear")
+OPTIMIZER = Parameter("optimizer", "choice", "adam", values=("adam", "sgd"))
+MOMENTUM = Parameter("momentum", "float", 0.9, low=0.0, high=1.0, conditions=(Condition("optimizer", ("sgd",)),))
+SPACE = SearchSpace((RATE, DROPOUT, OPTIMIZER, MOMENTUM))
+
+
+def configurations(rates, optimizers):
+    return [
+        {"learning_rate": rate, "dropout": 0.25, "optimizer": optimizer}
+        for rate, optimizer in zip(rates, optimizers, strict=True)
+    ]
+
+
+def test_a_range_whose_edge_is_best_should_widen():
+    """When the best trials crowd one end of a range on its own scale, the advice is to widen it that way."""
+    best_first = configurations(np.geomspace(9.9e-2, 1e-2, 20), ["adam", "sgd"] * 10)
+    assert advice(SPACE, best_first, {}) == [
+        "learning_rate: the best trials lie at the upper end of 0.0001 to 0.1 (the best has 0.099); "
+        "widen the range upwards."
+    ]
+    lower = configurations(np.geomspace(1.1e-4, 1e-2, 40), ["adam", "sgd"] * 20)
+    assert "lower end" in advice(SPACE, lower, {})[0]
+
+
+def test_a_choice_that_always_wins_should_be_fixed():
+    """When all of the best trials share a choice that others had too, the advice is to fix it."""
+    best_first = configurations([1e-2] * 20, ["adam"] * 10 + ["sgd"] * 10)
+    (line,) = advice(SPACE, best_first, {})
+    assert (
+        line == "optimizer: all of the 5 best trials have adam, 10 others were tried; fix it with --fix optimizer=adam."
+    )
+    assert advice(SPACE, configurations([1e-2] * 20, ["adam"] * 20), {}) == []
+
+
+def test_a_parameter_without_importance_is_named():
+    """A parameter with next to no importance is named with the value that will do."""
+    best_first = configurations([1e-2] * 20, ["adam", "sgd"] * 10)
+    importances = {"dropout": 0.004, "learning_rate": 0.7, "optimizer": 0.29}
+    (line,) = advice(SPACE, best_first, importances)
+    assert line == "dropout: matters little here (0% of the importance); the best trial's 0.25 will do."
+
+
+def test_a_conditional_parameter_is_judged_where_it_is_active():
+    """A parameter that only some trials have is judged by those alone."""
+    best_first = [{"learning_rate": 1e-2, "dropout": 0.25, "optimizer": "sgd", "momentum": 0.99}] * 5
+    best_first += configurations([1e-2] * 10, ["adam"] * 10)
+    assert any(line.startswith("momentum@optimizer=sgd: the best trials lie") for line in advice(SPACE, best_first, {}))
+
+
+def test_few_trials_advise_nothing():
+    """Fewer than ten complete trials say nothing of a range."""
+    assert advice(SPACE, configurations([9e-2] * 9, ["adam"] * 9), {"dropout": 0.0}) == []
+
+
+@pytest.mark.parametrize(
+    ("sampling", "value", "expected"),
+    [("linear", 5.5, 0.5), ("log", 10**0.5, 0.5), ("reverse_log", 11 - 10**0.5, 0.5), ("log", 10.0, 1.0)],
+)
+def test_positions_follow_the_scale(sampling, value, expected):
+    """The middle of a range is the middle of its own scale."""
+    parameter = Parameter("x", "float", 1.0, low=1.0, high=10.0, sampling=sampling)
+    assert position(parameter, value) == pytest.approx(expected)
+    assert position(Parameter("y", "int", 3, low=3, high=3), 3) == 0.5
