@@ -50,7 +50,7 @@ class ReportData:
 
 def write_report(data: ReportData, target: Path) -> Path:
     """Writes the page (5 MB and its pictures) and returns its path."""
-    complete = _best_first(data)
+    complete = best_first(data.trials, data.definition.direction)
     best = complete[0] if complete else None
     plots = list(data.plots)
     if any(data.histories.values()):
@@ -91,9 +91,10 @@ def learning_curves_figure(
     return figure.update_layout(**layout, xaxis_title="epoch", yaxis_title=f"validation {objective}")
 
 
-def _best_first(data: ReportData) -> list[TrialRecord]:
-    sign = -1.0 if data.definition.direction == "maximize" else 1.0
-    complete = [trial for trial in data.trials if trial.state == "complete" and trial.value is not None]
+def best_first(trials: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
+    """The complete trials, best first."""
+    sign = -1.0 if direction == "maximize" else 1.0
+    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
     return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
 
 
@@ -122,7 +123,8 @@ def _scores(data: ReportData, best: TrialRecord) -> list[tuple[str, str, str, st
     """Metric, best trial, class frequencies alone, published reference, which way is better; the objective first."""
     metrics = {name: value for name, value in best.metrics.items() if name in METRICS}
     if best.value is not None:
-        metrics = {data.definition.objective: best.value, **metrics}
+        metrics = {data.definition.objective: best.value} | metrics
+        metrics[data.definition.objective] = best.value
     rows = []
     for name, value in metrics.items():
         better = "higher" if METRICS[name].direction == "maximize" else "lower"

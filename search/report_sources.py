@@ -1,0 +1,76 @@
+"""Gathers a study's report from what its search left: the study itself, and the files of its best trial's run."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .evaluation.study_plots import importances, study_figures
+from .report import MOST_CURVES, ReportData, best_first
+from .settings import Home
+from .storage import open_storage
+from .study import Study, TrialRecord, open_study
+
+# Files of a trial's run that a report shows, by title, most telling first.
+PICTURES = {
+    "Confusion matrix of the best trial": "confusion_matrix.png",
+    "Scores of each class": "class_scores.png",
+    "Most confident mistakes": "mistakes.png",
+    "Predictions": "predictions.png",
+    "Reliability": "reliability.png",
+    "Minimum probability to accept an answer": "minimum_probability.png",
+}
+SCORES = "scores.csv"
+FILES = (SCORES, *PICTURES.values())
+
+
+def collect_report(home: Home, name: str, *, files: Path, created: str) -> ReportData:
+    """files: a folder with those of `FILES` that the best trial left; what it lacks, the report lacks.
+
+    created: when the report is written, as it is to be read. Raises StudyError when there is no such study.
+    """
+    study = open_study(open_storage(home.storage), name)
+    records = study.records()
+    scores = read_scores(files / SCORES)
+    objective = study.definition.objective
+    return ReportData(
+        name=name,
+        definition=study.definition,
+        trials=records,
+        created=created,
+        dataset_facts={"source": study.definition.data} if study.definition.data else {},
+        baseline=scores["class_frequencies_alone"],
+        reference=scores["published_reference"],
+        importances=importances(study.optuna),
+        plots=study_figures(study.optuna, [objective]),
+        histories=_histories(study, best_first(records, study.definition.direction), objective),
+        pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
+    )
+
+
+def read_scores(file: Path) -> dict[str, dict[str, float]]:
+    """The columns of a trial's `scores.csv`, each by metric and without empty cells; empty ones if there is no file."""
+    columns: dict[str, dict[str, float]] = {"value": {}, "class_frequencies_alone": {}, "published_reference": {}}
+    if not file.is_file():
+        return columns
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            for name, column in columns.items():
+                if row[name]:
+                    column[row["metric"]] = float(row[name])
+    return columns
+
+
+def _histories(
+    study: Study, complete: Sequence[TrialRecord], objective: str
+) -> dict[int, Sequence[Mapping[str, float]]]:
+    """The objective of each epoch of the best trials, as they reported it; NaN for an epoch they did not report."""
+    frozen = {trial.number: trial for trial in study.optuna.get_trials(deepcopy=False)}
+    histories: dict[int, Sequence[Mapping[str, float]]] = {}
+    for trial in complete[:MOST_CURVES]:
+        reported = frozen[trial.number].intermediate_values
+        last = max(reported, default=0)
+        histories[trial.number] = [{f"val_{objective}": reported.get(n, math.nan)} for n in range(1, last + 1)]
+    return histories
