@@ -63,14 +63,15 @@ def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
     Returns where it lies. Raises StudyError when MLflow has no such model.
     """
     _import_quietly()
-    import mlflow
+    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
+    from mlflow.tracking import set_registry_uri, set_tracking_uri
 
     # MLflow resolves an alias in the process's registry, whatever address it is given beside the model's.
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_registry_uri(tracking_uri)
+    set_tracking_uri(tracking_uri)
+    set_registry_uri(tracking_uri)
     try:
-        fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
+        fetched = download_artifacts(artifact_uri=uri, dst_path=str(folder))
     except (MlflowException, OSError) as error:
         raise StudyError(f"MLflow has no model '{uri}': {first_line(error)}") from None
     return Path(fetched)
@@ -106,6 +107,7 @@ def _import_quietly() -> None:
     """Imports MLflow, which otherwise warns of its own type hints, reports its use, and reads pickles."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow.pyfunc  # noqa: F401, imported for its warnings

@@ -50,6 +50,7 @@ def export_model(
         raise SettingError("--quantize int8 is calibrated on training images: say where they are with --data")
     if target.exists():
         raise SettingError(f"{target} already exists: an export is never overwritten; give another folder")
+    target = target.absolute()
     network, contract = load_model(model)
     images = images or generated_images(contract)
     target.parent.mkdir(parents=True, exist_ok=True)
