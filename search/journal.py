@@ -60,10 +60,25 @@ class Journal:
                 self._experiment,
                 name,
                 _now(),
-                tags={**self._tags, **self._about, "kind": "search", "state": "running"},
+                tags={
+                    **self._tags,
+                    **self._about,
+                    "kind": "search",
+                    "state": "running",
+                    "mlflow.note.content": self._note(),
+                },
                 params=dict(settings),
             ),
             replace(dataset, key=self._search_key),
+        )
+
+    def _note(self) -> str:
+        """The description at the head of the search's run, in Markdown."""
+        about = self._study.definition
+        return (
+            f"Searches the space **{about.space}** on **{about.dataset}** ({about.task}, {about.data}) "
+            f"to {about.direction} **{about.objective}** on validation, trials of at most {about.epochs} epochs. "
+            f"Its trials are the runs below it; more of the study: `apertune compare {about.dataset}`."
         )
 
     def search_ended(self, state: str, status: RunStatus, tags: Mapping[str, str]) -> None:

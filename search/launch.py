@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import platform
@@ -302,7 +303,15 @@ def _about(dataset: ImageDataset) -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             installed.append(f"{package} {version(package)}")
     command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return {"command": command, "packages": ", ".join(installed), "fingerprint": dataset.fingerprint}
+    return {
+        "command": command,
+        "packages": ", ".join(installed),
+        "fingerprint": dataset.fingerprint,
+        # Shown by MLflow's UI in columns of its own.
+        "mlflow.source.name": command,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getpass.getuser(),
+    }
 
 
 def _described(settings: SearchSettings, study: Study) -> dict[str, str]:

@@ -29,6 +29,8 @@ from .tracking import (
 
 KEY_TAG = "apertune.key"
 PARENT_TAG = "mlflow.parentRunId"
+# Opens MLflow's UI with the runs of models being trained, not with its pages for language models.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 METRICS_A_CALL, PARAMS_A_CALL, TAGS_A_CALL = 1000, 100, 100
 LONGEST_PARAM, LONGEST_TAG = 6000, 5000
 LONGEST_DIGEST = 36
@@ -94,7 +96,9 @@ class MlflowTracker:
         location = None if self._artifacts is None else (self._artifacts.resolve() / _file_name(name)).as_uri()
         with _creation_lock(self._tracking_uri):
             # Another search may have made it since the look-up.
-            made = self.experiment_id(name) or self._client.create_experiment(name, artifact_location=location)
+            made = self.experiment_id(name) or self._client.create_experiment(
+                name, artifact_location=location, tags=EXPERIMENT_TAGS
+            )
         return str(made)
 
     def _run(self, key: str) -> str:
