@@ -15,7 +15,7 @@ from ..decisions import Probabilities, answers
 from .canvas import RIGHT, WRONG, shortened
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFont
 
 ACROSS, DOWN = 6, 4
 TILE = 128
@@ -116,8 +116,18 @@ def grid(title: str, examples: Sequence[Example], images: Images) -> Image.Image
         color = RIGHT if example.right else WRONG
         pen.rectangle((left, top, left + TILE - 1, top + TILE - 1), fill=color)
         board.paste(_tile(images[example.row]), (left + FRAME, top + FRAME))
-        pen.multiline_text((left, top + TILE + 2), example.text, fill=color, font=font, spacing=1)
+        text = "\n".join(_fitted(line, font) for line in example.text.split("\n"))
+        pen.multiline_text((left, top + TILE + 2), text, fill=color, font=font, spacing=1)
     return board
+
+
+def _fitted(line: str, font: ImageFont.FreeTypeFont) -> str:
+    """The line, cut to the width of its picture."""
+    if font.getlength(line) <= TILE + FRAME:
+        return line
+    while line and font.getlength(line + "…") > TILE + FRAME:
+        line = line[:-1]
+    return line + "…"
 
 
 def _tile(pixels: NDArray[np.uint8]) -> Image.Image:

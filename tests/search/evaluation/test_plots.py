@@ -10,7 +10,15 @@ from PIL import Image
 from apertune.search.evaluation.metrics import evaluate
 from apertune.search.evaluation.plots import write_trial_artifacts
 from apertune.search.evaluation.plots.confusion import confusion_figure
-from apertune.search.evaluation.plots.examples import confident_mistakes
+from apertune.search.evaluation.plots.examples import (
+    FRAME,
+    GUTTER,
+    TILE,
+    TITLE_HEIGHT,
+    Example,
+    confident_mistakes,
+    grid,
+)
 
 EVERY_TASK = {
     "learning_curves.png", "predictions.npz", "scores.csv", "classes.csv", "mistakes.csv", "confusion_matrix.png",
@@ -161,3 +169,13 @@ def test_a_trial_is_drawn_quickly(tmp_path):
     started = time.process_time()
     write_trial_artifacts(tmp_path, **given)
     assert time.process_time() - started < 6
+
+
+def test_text_of_one_picture_stays_below_it():
+    """However long its names, a picture's text does not run into the next one's."""
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    long = Example(0, f"{'W' * 80}\ntrue: {'W' * 80}", right=False)
+    board = np.asarray(grid("", [long, Example(1, "", right=True)], images)).astype(int)
+    text = board[TITLE_HEIGHT + TILE + 1 :]
+    assert (text < 200).any()
+    assert (text[:, GUTTER + TILE + FRAME + 1 :] == 255).all()
