@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -123,6 +125,8 @@ def _quantize_onnx(job: ExportJob) -> Artifact:
         Reader(),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
+        # Weights of 7 bits: 8 overflow in the arithmetic of processors without VNNI, which cost 3 % of accuracy.
+        reduce_range=True,
     )
     logging.getLogger().removeFilter(_no_preprocessing_advice)
     return Artifact("onnx", file, "onnxruntime", "int8")
@@ -134,8 +138,6 @@ def _no_preprocessing_advice(record: logging.LogRecord) -> bool:
 
 
 def _write_litert(job: ExportJob, precision: Precision) -> Artifact:
-    import tempfile
-
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory(dir=job.folder) as scratch:
@@ -154,7 +156,10 @@ def _write_litert(job: ExportJob, precision: Precision) -> Artifact:
 
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = representative
-        content = converter.convert()
+        with warnings.catch_warnings():
+            # TensorFlow announces that its LiteRT interpreter will go; the converter, which uses it, stays.
+            warnings.simplefilter("ignore")
+            content = converter.convert()
     file = "model.tflite" if precision == "float32" else f"model_{precision}.tflite"
     (job.folder / file).write_bytes(content)
     return Artifact("litert", file, "litert", precision, file if ANY_SIZE_SIGNATURE in used else None)

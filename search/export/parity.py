@@ -27,7 +27,7 @@ Probabilities = NDArray[np.float32]
 TOLERANCES: dict[Precision, tuple[float, float]] = {
     "float32": (1e-4, 0.99),
     "float16": (2e-2, 0.97),
-    "int8": (0.35, 0.85),
+    "int8": (0.25, 0.9),
 }
 # Resizing rounds to whole grey levels, so one in a hundred pixels may differ by one level.
 _ANY_SIZE_TOLERANCE = 2e-2

@@ -20,11 +20,7 @@ from apertune.search.model_contract import ModelContract, read_contract
 from apertune.search.model_package import check_manifest, save_model
 
 # TensorFlow's variables do not know NumPy 2's copy keyword, and NumPy warns of it at each save.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-    # TensorFlow 2.21 announces that its LiteRT parts will move to ai-edge-litert, which is what apertune uses.
-    pytest.mark.filterwarnings("ignore:.*tf.lite:UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 CONTRACT = ModelContract(
     ("cat", "dog", "owl"), "multiclass", (16, 16, 1), "toys", "ab" * 32, resize="pad", minimum_probability=0.4
@@ -80,7 +76,7 @@ def test_every_format_answers_as_the_model_does(model: Path, tmp_path: Path) -> 
         assert row.size_mb > 0
         assert row.accuracy is not None
         assert row.accuracy > 0.9
-        assert row.largest_difference < (1e-5 if row.precision == "float32" else 0.35)
+        assert row.largest_difference < (1e-5 if row.precision == "float32" else 0.25)
         if row.precision == "float32" and row.format != "keras":
             assert row.any_size_difference is not None
             assert row.any_size_difference < 0.02
