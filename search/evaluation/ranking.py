@@ -72,7 +72,8 @@ def eleven_point_precision(positive: NDArray[np.integer], scores: Probabilities)
 
 def ranked_steps(positive: NDArray[np.integer], scores: Probabilities) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positive rows and all rows at or above each distinct score, from the highest score down."""
-    order = np.argsort(-scores, kind="stable")
+    # Equal scores form one step, so their order is of no account, and the unstable sort is several times faster.
+    order = np.argsort(-scores)
     ranked = scores[order]
     ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
     return np.cumsum(positive[order], dtype=np.int64)[ends], ends + 1
