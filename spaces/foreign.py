@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import importlib
 import inspect
 import sys
@@ -88,7 +87,6 @@ class ForeignSpace:
             self._hypermodel.build(hp)
         finally:
             keras.utils.clear_session()
-            gc.collect()
 
     def _declare_recipe(self, hp: keras_tuner.HyperParameters) -> Recipe | None:
         if self._recipe is None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..datasets.base import DataSpec
 from .base import Architecture, Candidate, Declaration, NetworkSpace, RecipeSpace
+from .branch_names import BranchNames
 from .recipes.recipe import Recipe
 
 # KerasTuner builds a model before it says for how many epochs; `fit` lays the schedule out anew.
@@ -45,8 +46,11 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
         return recipe.candidate(network, self._spec, epochs=epochs, seed=seed, fine_tuning=architecture.fine_tuning)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """A compiled model of uint8 images and one-hot or multi-hot targets (binary: (n, 1)), for KerasTuner."""
-        architecture, recipe = self.declare(hp)
+        """A compiled model of uint8 images and one-hot or multi-hot targets (binary: (n, 1)).
+
+        For KerasTuner's own tuners: parameters have other names here than in `candidate`; see `BranchNames`.
+        """
+        architecture, recipe = self.declare(BranchNames(hp))
         network = architecture.build(self._spec)
         candidate = recipe.candidate(
             network, self._spec, epochs=EPOCHS_BEFORE_FIT, seed=0, fine_tuning=architecture.fine_tuning
@@ -61,7 +65,7 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
         x: uint8 (n, height, width, channels). y: labels (n,), or targets (n, outputs). settings: any other of
         `keras.Model.fit`. Validation images are never augmented.
         """
-        architecture, recipe = self.declare(hp)
+        architecture, recipe = self.declare(BranchNames(hp))
         candidate = recipe.candidate(model, self._spec, epochs=epochs, seed=0, fine_tuning=architecture.fine_tuning)
         self._compiled(model, candidate)
         if settings.get("validation_data") is not None:
