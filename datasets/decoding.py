@@ -18,8 +18,9 @@ from .indexing import BadItem
 
 Resize = Literal["stretch", "crop", "pad"]
 
-# Formats that Pillow decodes in C without starting other programs (EPS would start Ghostscript).
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+# Formats that Pillow decodes in C without starting other programs (EPS would start Ghostscript). JPEG files
+# that hold several pictures (MPO) are opened as JPEG.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 # 50 million pixels take 200 MB in Pillow as RGB and as much again while a palette or transparency is resolved.
 MAX_PIXELS = 50_000_000
 _ORIENTATION_TAG = 0x0112
@@ -75,6 +76,7 @@ def decode_files(
         return rows.stop
 
     tasks = [range(start, min(start + _FILES_A_TASK, len(paths))) for start in range(0, len(paths), _FILES_A_TASK)]
+    Image.init()
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         # Pillow warns of large pictures and odd metadata; what matters is in the reasons.
         warnings.simplefilter("ignore")
@@ -89,6 +91,8 @@ def decode_file(path: Path, pixel_format: PixelFormat) -> tuple[NDArray[np.uint8
     EXIF orientation is applied, transparency is laid on white, 16-bit greys are scaled to 8 bits, and of an
     animation the first picture is taken. Raises UnusableImageError.
     """
+    # With a list of formats, Pillow looks at those alone whose plug-ins are loaded already.
+    Image.init()
     try:
         if path.stat().st_size == 0:
             raise UnusableImageError("the file is empty")
@@ -121,15 +125,18 @@ def _to_pixels(image: Image.Image, pixel_format: PixelFormat) -> NDArray[np.uint
         # Decodes at 1/2, 1/4 or 1/8 scale as long as twice the wanted size remains for the real resizing.
         image.draft(mode, (2 * size, 2 * size))
     plain = _to_mode(image, mode)
+    resized = _resize(plain, size, pixel_format.resize)
     turn = _TURNS.get(_orientation(image))
-    resized = _fit(plain, size, pixel_format.resize)
     if turn is not None:
-        # All fits are symmetric, so turning the small picture gives the same as turning the large one.
+        # Resizing treats all sides alike, so turning the small picture gives the same as turning the large one.
         resized = resized.transpose(turn)
+    if resized.size != (size, size):
+        resized = _pad(resized, size)
     return np.asarray(resized).reshape(pixel_format.shape)
 
 
-def _fit(image: Image.Image, size: int, resize: Resize) -> Image.Image:
+def _resize(image: Image.Image, size: int, resize: Resize) -> Image.Image:
+    """A square picture, or for `pad` one whose longer side is `size`."""
     width, height = image.size
     if (width, height) == (size, size):
         return image
@@ -141,8 +148,13 @@ def _fit(image: Image.Image, size: int, resize: Resize) -> Image.Image:
         return image.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
     scale = size / max(width, height)
     inner = max(1, round(width * scale)), max(1, round(height * scale))
+    return image.resize(inner, Image.Resampling.BILINEAR)
+
+
+def _pad(image: Image.Image, size: int) -> Image.Image:
+    """The picture in the middle of a black square."""
     padded = Image.new(image.mode, (size, size))
-    padded.paste(image.resize(inner, Image.Resampling.BILINEAR), ((size - inner[0]) // 2, (size - inner[1]) // 2))
+    padded.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     return padded
 
 

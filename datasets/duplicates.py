@@ -45,7 +45,7 @@ def duplicates_of(folder: Path) -> Duplicates:
     """The duplicates of a cache entry; found once, then read."""
     path = folder / "duplicates.npz"
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             return Duplicates(arrays["exact"], arrays["near"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         images = np.load(folder / "images.npy", mmap_mode="r")

@@ -87,7 +87,7 @@ def _fingerprint(meta: Mapping[str, Any], labels: Labels, splits: Splits) -> str
 
 def _read(path: Path) -> tuple[Splits, str, tuple[str, ...]] | None:
     try:
-        with np.load(path) as arrays:
+        with path.open("rb") as file, np.load(file) as arrays:
             facts = json.loads(str(arrays["facts"]))
             splits = Splits(arrays["train"], arrays["validation"], arrays["test"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):

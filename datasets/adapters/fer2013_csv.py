@@ -18,7 +18,7 @@ from ..indexing import BadItem, Index, Progress
 from .pixel_text import parse_rows
 
 SIDE = 48
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 512 << 10
 _SPLITS = {b"training": "train", b"publictest": "validation", b"privatetest": "test"}
 
 

@@ -27,6 +27,8 @@ def _parse(text: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]] | None:
     Works on all characters at once: a number is its last digit, ten times the digit before and a hundred times
     the one before that.
     """
+    if not text:
+        return None
     characters = np.frombuffer(text, np.uint8)
     digits = characters - np.uint8(_ZERO)
     is_digit = digits < 10
@@ -35,24 +37,28 @@ def _parse(text: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]] | None:
     digits *= is_digit
     low = digits.copy()
     low[1:] += digits[:-1] * np.uint8(10)
-    hundreds = np.zeros_like(digits)
-    hundreds[2:] = digits[:-2] * is_digit[1:-1]
-    ends = is_digit.copy()
-    ends[:-1] &= ~is_digit[1:]
     pairs = is_digit[1:] & is_digit[:-1]
-    values, high, tail = (hundreds * np.uint8(100) + low)[ends], hundreds[ends], low[ends]
-    too_large = bool(np.any((high > 2) | ((high == 2) & (tail > 55))))
-    too_long = bool(np.any(pairs[2:] & pairs[:-2]))
-    return None if too_large or too_long else (values, ends)
+    hundreds = np.zeros_like(digits)
+    np.multiply(digits[:-2], pairs[1:], out=hundreds[2:])
+    too_long = np.any(pairs[2:] & pairs[:-2])
+    if too_long or hundreds.max() > 2 or np.any((hundreds == 2) & (low > 55)):
+        return None
+    ends = is_digit
+    ends[:-1] &= ~is_digit[1:]
+    hundreds *= np.uint8(100)
+    low += hundreds
+    return low[ends], ends
 
 
 def _counts_right(texts: Sequence[bytes], ends: NDArray[np.bool_], width: int) -> bool:
     """Whether every text holds `width` numbers."""
-    lengths = np.fromiter((len(text) + 1 for text in texts), np.int64, len(texts))
-    if lengths.min() < 2:
-        return False
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    return bool(np.all(np.add.reduceat(ends, starts, dtype=np.int32) == width))
+    start = 0
+    for text in texts:
+        stop = start + len(text)
+        if np.count_nonzero(ends[start:stop]) != width:
+            return False
+        start = stop + 1
+    return True
 
 
 def _parse_one_by_one(texts: Sequence[bytes], width: int) -> tuple[NDArray[np.uint8], dict[int, str]]:

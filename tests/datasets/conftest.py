@@ -1,0 +1,126 @@
+"""Small data sets in the original layouts, made on the spot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has a cache of its own."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("APERTUNE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """The makers below; each writes a data set and returns what `--data` would name."""
+    return SimpleNamespace(
+        picture=make_picture,
+        save=save_picture,
+        folders=make_folders,
+        fer2013=make_fer2013,
+        fer2013_folders=make_fer2013_folders,
+        simpsons=make_simpsons,
+        voc_xml=voc_xml,
+        voc=make_voc,
+        table=make_table,
+    )
+
+
+def make_picture(seed: int, width: int = 40, height: int = 32, channels: int = 3) -> np.ndarray:
+    """Smooth random structure, uint8 (height, width, channels), unlike that of any other seed."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, channels), dtype=np.uint8)
+    planes = [Image.fromarray(coarse[:, :, plane]).resize((width, height)) for plane in range(channels)]
+    return np.stack([np.asarray(plane) for plane in planes], axis=2)
+
+
+def save_picture(path: Path, seed: int, **shape: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = make_picture(seed, **shape)
+    Image.fromarray(pixels.squeeze()).save(path, **({"quality": 95} if path.suffix.lower() == ".jpg" else {}))
+
+
+def make_folders(root: Path, names: tuple[str, ...] = ("Negative", "Positive"), count: int = 20) -> Path:
+    for number, name in enumerate(names):
+        for image in range(count):
+            save_picture(root / name / f"photo {image}.JPG", seed=1000 * number + image)
+    (root / ".DS_Store").write_bytes(b"clutter")
+    (root / names[0] / "Thumbs.db").write_bytes(b"clutter")
+    return root
+
+
+def make_fer2013(path: Path, rows: int = 70, header: str = "emotion,pixels,Usage", usage: bool = True) -> Path:
+    """A CSV like fer2013.csv; the columns in the order of `header`."""
+    order = [name.strip().lower() for name in header.split(",")]
+    usages = ["Training"] * 5 + ["PublicTest", "PrivateTest"]
+    lines = [header]
+    for row in range(rows):
+        pixels = " ".join(map(str, make_picture(row, 48, 48, 1).ravel()))
+        cells = {"emotion": str(row % 7), "pixels": pixels, "usage": usages[row // 7 % 7] if usage else ""}
+        lines.append(",".join(cells[name] for name in order))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def make_fer2013_folders(root: Path) -> Path:
+    names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    for number, name in enumerate(names):
+        for split, count in (("train", 4), ("validation", 2), ("test", 2)):
+            for image in range(count):
+                seed = 100 * number + 10 * len(split) + image
+                save_picture(root / split / name / f"{image}.png", seed, width=48, height=48, channels=1)
+    return root
+
+
+def make_simpsons(root: Path) -> Path:
+    for number, (name, count) in enumerate((("bart_simpson", 8), ("homer_simpson", 8), ("lionel_hutz", 2))):
+        for image in range(count):
+            path = f"simpsons_dataset/simpsons_dataset/{name}/pic_{image:04}.jpg"
+            save_picture(root / path, seed=100 * number + image)
+        save_picture(root / f"kaggle_simpson_testset/kaggle_simpson_testset/{name}_0.jpg", seed=100 * number + 50)
+    return root
+
+
+def voc_xml(filename: str, objects: tuple[tuple[str, int], ...]) -> str:
+    """An annotation; objects: pairs of a name and 0 or 1 for difficult. Later boxes are larger."""
+    boxes = "".join(
+        f"<object><name>{name}</name><difficult>{difficult}</difficult>"
+        f"<part><name>head</name></part>"
+        f"<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>{10 + size}</xmax><ymax>{10 + size}</ymax></bndbox></object>"
+        for size, (name, difficult) in enumerate(objects)
+    )
+    return f"<annotation><filename>{filename}</filename>{boxes}</annotation>"
+
+
+def make_voc(root: Path) -> Path:
+    voc = root / "VOCdevkit" / "VOC2012"
+    (voc / "Annotations").mkdir(parents=True)
+    (voc / "ImageSets" / "Main").mkdir(parents=True)
+    for image in range(16):
+        stem = f"2007_{image:06}"
+        save_picture(voc / "JPEGImages" / f"{stem}.jpg", seed=image)
+        objects = (("cat", 0), ("dog", 1)) if image % 2 else (("dog", 0), ("dog", 0), ("person", 0))
+        (voc / "Annotations" / f"{stem}.xml").write_text(voc_xml(f"{stem}.jpg", objects))
+    stems = [f"2007_{image:06}" for image in range(16)]
+    (voc / "ImageSets" / "Main" / "train.txt").write_text("\n".join(stems[:8]))
+    (voc / "ImageSets" / "Main" / "val.txt").write_text("\n".join(stems[8:14]) + "\n2007_999999\n")
+    return root
+
+
+def make_table(path: Path) -> Path:
+    root = path.parent
+    lines = ["path,label,split"]
+    for image in range(12):
+        save_picture(root / "images" / f"{image}.png", seed=image)
+        split = ("train", "train", "val", "test")[image // 3]
+        lines.append(f"images/{image}.png,{'ab'[image % 2]},{split}")
+    path.write_text("\n".join(lines))
+    return path

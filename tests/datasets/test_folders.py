@@ -1,0 +1,100 @@
+"""One folder a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from apertune.datasets import LoadSettings, load
+from apertune.errors import DatasetError, SettingError
+
+
+def test_positive_class(make: SimpleNamespace, tmp_path: Path) -> None:
+    """The alphabetically second class is positive, whatever its case, unless --positive names the other."""
+    root = make.folders(tmp_path / "a", ("negative", "Positive"))
+    assert load("folders", root).classes == ("negative", "Positive")
+    chosen = load("folders", root, LoadSettings(options={"positive": "negative"}))
+    assert chosen.classes == ("Positive", "negative")
+    assert all(str(origin).startswith("negative/") for origin in chosen.origins[chosen.labels == 1])
+    with pytest.raises(DatasetError, match="--positive must be 'negative' or 'Positive', but got 'maybe'"):
+        load("folders", root, LoadSettings(options={"positive": "maybe"}))
+
+
+def test_stratified_split(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A 4:1 split keeps each class's share, is the same for one seed and another for another seed."""
+    root = make.folders(tmp_path / "a", count=25)
+    dataset = load("binary", root, LoadSettings(split=(0.8, 0.2, 0.0)))
+    assert np.bincount(dataset.labels[dataset.train]).tolist() == [20, 20]
+    assert len(dataset.test) == 0
+    other = load("binary", root, LoadSettings(split=(0.8, 0.2, 0.0), seed=1))
+    assert other.train.tolist() != dataset.train.tolist()
+    assert other.folder == dataset.folder
+
+
+def test_ready_made_splits(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Split folders above the classes are taken as they are, under needless nesting and with a folder repeated."""
+    for split, count, offset in (("Train/train", 6, 0), ("valid", 3, 100), ("test", 2, 200)):
+        for number, name in enumerate(("cats and dogs", "birds")):
+            for image in range(count):
+                path = tmp_path / "set" / "archive" / split / name / f"{image}.jpg"
+                make.save(path, seed=1000 * number + offset + image)
+    dataset = load("folders", tmp_path / "set")
+    assert dataset.classes == ("birds", "cats and dogs")
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (12, 6, 4)
+
+
+def test_train_and_test_only(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Without validation folders, validation is drawn from training and the test split is left alone."""
+    make.folders(tmp_path / "set" / "train", count=17)
+    for number, name in enumerate(("Negative", "Positive")):
+        make.save(tmp_path / "set" / "test" / name / "x.jpg", seed=5000 + number)
+    dataset = load("folders", tmp_path / "set")
+    assert len(dataset.test) == 2
+    assert len(dataset.train) + len(dataset.validation) == 34
+    assert 5 <= len(dataset.validation) <= 7
+
+
+def test_limit(make: SimpleNamespace, tmp_path: Path) -> None:
+    """--limit takes a stratified part of the training rows and leaves the other splits alone."""
+    root = make.folders(tmp_path / "a", count=30)
+    whole, part = load("folders", root), load("folders", root, LoadSettings(limit=10))
+    assert np.bincount(part.labels[part.train]).tolist() == [5, 5]
+    assert set(part.train) <= set(whole.train)
+    assert part.validation.tolist() == whole.validation.tolist()
+    assert part.fingerprint != whole.fingerprint
+
+
+def test_classes(make: SimpleNamespace, tmp_path: Path) -> None:
+    """--classes keeps the named classes and refuses one that is not there."""
+    root = make.folders(tmp_path / "a", ("a", "b", "c"), count=8)
+    assert load("folders", root, LoadSettings(options={"classes": "a, c"})).classes == ("a", "c")
+    with pytest.raises(DatasetError, match="--classes names 'd'; the classes are a, b, c"):
+        load("folders", root, LoadSettings(options={"classes": "a,d"}))
+
+
+def test_refusals(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A missing path, no images, one class and an unknown option are each refused with the way out."""
+    with pytest.raises(DatasetError, match="no such file or folder"):
+        load("folders", tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="needs its files: --data PATH"):
+        load("folders")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="holds no images"):
+        load("folders", tmp_path / "empty")
+    with pytest.raises(DatasetError, match="at least two class folders"):
+        load("folders", make.folders(tmp_path / "one", ("only",)))
+    with pytest.raises(SettingError, match="folders has no option --labels; its own options: --positive, --classes"):
+        load("folders", tmp_path / "one", LoadSettings(options={"labels": "x"}))
+
+
+def test_outward_link(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A link that leads out of the folder is named and never read."""
+    root = make.folders(tmp_path / "a", count=4)
+    make.save(tmp_path / "private.jpg", seed=77)
+    (root / "Negative" / "linked.jpg").symlink_to(tmp_path / "private.jpg")
+    with pytest.raises(DatasetError, match=r"Negative/linked\.jpg: a link that leads out of the folder"):
+        load("folders", root)
+    assert len(load("folders", root, LoadSettings(skip_bad=True)).images) == 8
