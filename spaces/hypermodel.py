@@ -79,6 +79,9 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
             keras.metrics.CategoricalAccuracy if self._spec.task == "multiclass" else keras.metrics.BinaryAccuracy
         )
         network.compile(candidate.optimizer, loss=candidate.loss, metrics=[accuracy(name="accuracy")])
+        if not candidate.optimizer.built:
+            # So that KerasTuner, which saves weights and optimizer together, can load them into a fresh model.
+            candidate.optimizer.build(network.trainable_variables)
         return network
 
     def _targets(self, labels: Any) -> NDArray[np.float32]:
