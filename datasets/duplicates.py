@@ -22,9 +22,10 @@ SMALLEST_SIDE = 16
 _FLAT = 2.0
 _HASH_SIDE = 8
 _THUMBNAIL = 16
-# Two hashes that differ in at most _BANDS - 1 bits agree in at least one whole band.
+# Pairs are looked for among hashes that agree in a whole band. Those that differ in at most _BANDS - 1 bits always
+# do, and most that differ in a few more.
 _BANDS = 6
-_MOST_BITS = _BANDS - 1
+_MOST_BITS = 10
 # Correlation of thumbnails above which two pictures with near hashes count as one.
 _LEAST_CORRELATION = 0.985
 _PAIRS_AT_ONCE = 1 << 20
