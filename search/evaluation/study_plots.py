@@ -83,6 +83,8 @@ def importances(study: optuna.Study, objective: int = 0) -> dict[str, float]:
     with warnings.catch_warnings():
         # Said whenever a target is given: the sign sees to it.
         warnings.filterwarnings("ignore", message=".*achieve low `target` values")
+        # Said of each conditional parameter that few trials have; its importance then is rough, not wrong.
+        warnings.filterwarnings("ignore", message="Some regimes for parameter")
         return optuna.importance.get_param_importances(
             study, params=params, target=lambda trial: sign * trial.values[objective]
         )

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("studies", "status", "What a study is doing now."),
     "stop": ("studies", "stop", "End a running search cleanly."),
     "compare": ("compare", "compare", "A data set's trials side by side, best first."),
+    "report": ("report", "report", "A study as one page that works offline."),
     "export": ("export", "export", "A model's files for other runtimes, each proven equal."),
     "predict": ("predict", "predict", "Names for images, folders and videos."),
     "label": ("label", "label", "Grow a data set: a video's frames, sorted by a model."),
