@@ -1,0 +1,157 @@
+"""Measures decoding, opening and auditing of data sets against plain Pillow and pandas.
+
+    python benchmarks/datasets.py                            photographs made on the spot, and FER2013-like rows
+    python benchmarks/datasets.py --fer2013 fer2013.csv      the real table
+    python benchmarks/datasets.py --photos FOLDER            photographs of your own, one folder a class
+
+Takes a minute or two. Prints one line a measurement: what, Apertune, the other, how many times faster. Each pair is
+measured in turns, and the best of the rounds counts, since other work on the machine only ever slows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROUNDS = 3
+PHOTOS = 400
+FACES = 28_709
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fer2013", type=Path)
+    parser.add_argument("--photos", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["APERTUNE_CACHE"] = str(Path(folder) / "cache")
+        photos = arguments.photos or make_photos(Path(folder) / "photos")
+        measure_decoding(photos)
+        faces = arguments.fer2013 or make_faces(Path(folder) / "fer2013.csv")
+        measure_opening(faces)
+        measure_audit(faces)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"peak memory of this process, pandas' table included: {peak:.0f} MB")
+
+
+def measure_decoding(photos: Path) -> None:
+    """From files to 128x128 RGB, against a loop over Pillow: decoding alone, and all that a first load does."""
+    from apertune.datasets import load
+    from apertune.datasets.decoding import PixelFormat, decode_files
+
+    files = sorted(path for path in photos.rglob("*") if path.is_file())
+
+    def ours() -> None:
+        shutil.rmtree(os.environ["APERTUNE_CACHE"], ignore_errors=True)
+        load("folders", photos)
+
+    def decode() -> None:
+        images = np.empty((len(files), 128, 128, 3), np.uint8)
+        sizes = np.empty((len(files), 2), np.int32)
+        decode_files(files, PixelFormat(128, 3, "stretch"), images, sizes, lambda done: None)
+
+    def plain() -> None:
+        for path in files:
+            with Image.open(path) as image:
+                np.asarray(image.convert("RGB").resize((128, 128), Image.Resampling.BILINEAR))
+
+    load("digits")
+    report(f"decode {len(files)} photographs", *best_of(decode, plain))
+    report(f"first load of {len(files)} photographs, cache and splits included", *best_of(ours, plain))
+
+
+def measure_opening(faces: Path) -> None:
+    """FER2013: the first load against reading and parsing with pandas, the second against reading and splitting."""
+    import pandas as pd
+    from sklearn.model_selection import train_test_split
+
+    from apertune.datasets import load
+
+    def first() -> None:
+        shutil.rmtree(os.environ["APERTUNE_CACHE"], ignore_errors=True)
+        load("fer2013", faces)
+
+    def read() -> pd.DataFrame:
+        return pd.read_csv(faces)
+
+    def parse() -> None:
+        np.stack([np.array(text.split(), np.uint8) for text in read()["pixels"]])
+
+    def split() -> None:
+        table = read()
+        train_test_split(table, test_size=0.3, stratify=table["emotion"], random_state=0)
+
+    report("first load of FER2013 | pandas.read_csv alone", *best_of(first, read))
+    report("first load of FER2013 | read_csv and parsing the pixels", *best_of(first, parse, rounds=1))
+    report("second load of FER2013 | read_csv and splitting", *best_of(lambda: load("fer2013", faces), split))
+
+
+def measure_audit(faces: Path) -> None:
+    """Seconds for the whole audit of FER2013, without and with the search for wrong labels."""
+    from apertune.datasets import LoadSettings, load
+    from apertune.datasets.auditing import audit
+
+    dataset = load("fer2013", faces, LoadSettings(skip_bad=True))
+    for labels in (False, True):
+        (dataset.folder / "duplicates.npz").unlink(missing_ok=True)
+        started = time.perf_counter()
+        found = audit(dataset, labels=labels)
+        seconds = time.perf_counter() - started
+        what = "audit with wrong labels" if labels else "audit"
+        print(f"{what} of {len(dataset.images)} faces: {seconds:.1f} s, {len(found)} findings")
+
+
+def best_of(ours: Callable[[], object], other: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, float]:
+    """The least seconds of each, measured in turns."""
+    times: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        times.append((seconds_of(ours), seconds_of(other)))
+    return min(pair[0] for pair in times), min(pair[1] for pair in times)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def report(what: str, ours: float, other: float) -> None:
+    print(f"{what}: {ours:.3f} s, the other {other:.3f} s, {other / ours:.2f} times")
+
+
+def make_photos(folder: Path) -> Path:
+    """JPEG files of 500x375 pixels with structure at all scales, as PASCAL's photographs are."""
+    random = np.random.default_rng(0)
+    for number in range(PHOTOS):
+        layers = [Image.fromarray(random.integers(0, 256, (375 // s, 500 // s, 3), np.uint8)) for s in (4, 32)]
+        fine, coarse = (layer.resize((500, 375), Image.Resampling.BICUBIC) for layer in layers)
+        path = folder / ("cat", "dog")[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.blend(fine, coarse, 0.7).save(path, quality=90)
+    return folder
+
+
+def make_faces(path: Path) -> Path:
+    """Rows like FER2013's."""
+    random = np.random.default_rng(0)
+    with path.open("w") as file:
+        file.write("emotion,pixels,Usage\n")
+        for row in range(FACES):
+            small = Image.fromarray(random.integers(0, 256, (8, 8), np.uint8))
+            pixels = " ".join(map(str, np.asarray(small.resize((48, 48))).ravel()))
+            usage = ("Training", "PublicTest", "PrivateTest")[max(0, row % 10 - 7)]
+            file.write(f"{row % 7},{pixels},{usage}\n")
+    return path
+
+
+if __name__ == "__main__":
+    main()
