@@ -18,6 +18,7 @@ class Search(keras_tuner.RandomSearch):  # type: ignore[misc]  # KerasTuner ship
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras 3.15 with TensorFlow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")  # it names threads as Python 2 did
 def test_keras_tuner_itself_searches_our_spaces(tmp_path: Path, spec_of: Any) -> None:
