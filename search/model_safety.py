@@ -132,7 +132,7 @@ def _is_registered(name: str) -> bool:
 
 
 def _check_weights(path: Path, file: IO[bytes]) -> None:
-    import h5py  # type: ignore[import-untyped]  # it ships no types
+    import h5py
 
     def linked(name: str, link: Any) -> str | None:
         return name if isinstance(link, h5py.ExternalLink | h5py.SoftLink) else None

@@ -58,6 +58,7 @@ def run_trial(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
     finally:
         keras.utils.clear_session()
         gc.collect()
+        devices.return_free_memory()
     return _measured(result, time.monotonic() - started)
 
 
@@ -157,7 +158,7 @@ class _Training:
             return {self.objective.name: math.nan}, probabilities
         metrics = evaluate(self.task.view.task, self.labels, probabilities, per_epoch=per_epoch)
         if self.objective.name not in metrics:
-            metrics[self.objective.name] = self.objective.function(self.labels, probabilities)
+            metrics[self.objective.name] = self.objective.score(self.labels, probabilities)
         return metrics, probabilities
 
     def improved(self, value: float) -> bool:

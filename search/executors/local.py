@@ -30,7 +30,8 @@ from ..messages import (
 )
 
 CLOSING_TIMEOUT_S = 5.0
-MEMORY_GROWTH_LIMIT_MB = 500
+# Frameworks grow by some 10 MB a model built. A spare is started at half of this, so that none waits for it.
+MEMORY_GROWTH_LIMIT_MB = 40
 WORKER_COMMAND = (sys.executable, "-m", "apertune.search.worker")
 
 
@@ -51,8 +52,8 @@ class LocalExecutor:
     """One worker process a slot, started when first needed and replaced when it ends.
 
     environments: for each slot the variables that pin its device and threads (`worker_environments`).
-    logs: the folder for one log file a slot. trials_per_worker: a worker is replaced after so many, since
-    frameworks grow a little with every model built. command: what starts a worker; the number of its end of the
+    logs: the folder for one log file a slot. trials_per_worker: a worker is replaced after so many,
+    or before when its memory has grown. command: what starts a worker; the number of its end of the
     connection, an open file, is added.
     """
 
@@ -194,10 +195,10 @@ class LocalExecutor:
         worker.trials_done += 1
         resident_mb = _resident_mb(worker.process.pid)
         worker.first_resident_mb = worker.first_resident_mb or resident_mb
-        grown = resident_mb - worker.first_resident_mb > MEMORY_GROWTH_LIMIT_MB
-        if result.outcome in ("failed", "infeasible") or grown or worker.trials_done >= self._trials_per_worker:
+        grown_mb, left = resident_mb - worker.first_resident_mb, self._trials_per_worker - worker.trials_done
+        if result.outcome in ("failed", "infeasible") or grown_mb > MEMORY_GROWTH_LIMIT_MB or left == 0:
             self._retire(worker)
-        elif worker.trials_done == self._trials_per_worker - 1:
+        elif (grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left == 1) and worker.slot not in self._spares:
             self._spares[worker.slot] = self._spawn(worker.slot)
 
     def _retire(self, worker: Worker) -> None:

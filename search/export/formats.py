@@ -92,7 +92,7 @@ def _write_saved_model(job: ExportJob, precision: Precision) -> Artifact:
 def _write_onnx(job: ExportJob, precision: Precision) -> Artifact:
     if precision == "int8":
         return _quantize_onnx(job)
-    import tf2onnx  # type: ignore[import-untyped]  # it ships no types
+    import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     _, functions = make_signatures(job.network, job.contract, frozen=False)

@@ -41,8 +41,8 @@ class UnknownNameError(SettingError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        super().__init__(f"unknown {kind} '{name}'{hint} Known: {', '.join(names)}.")
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        super().__init__(f"unknown {kind} '{name}'; {hint}Known: {', '.join(names)}.")
 
 
 class MissingExtraError(SettingError):
