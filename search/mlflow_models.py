@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StudyError
+from ..errors import ApertuneError, StudyError
+from .mlflow_tracking import LONGEST_TAG, hidden_credentials
 from .model_contract import ModelContract
 from .model_safety import first_line
 
@@ -17,6 +21,86 @@ if TYPE_CHECKING:
     import keras
 
 SERVING_LOADER = "apertune.search.serving"
+# PostgreSQL and MySQL hold no more of a version's description.
+LONGEST_DESCRIPTION = 5000
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run was given, and what it is tagged with."""
+
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+def read_run(run_id: str, tracking_uri: str) -> RunFacts:
+    """Raises ApertuneError when MLflow cannot be asked, or has no such run."""
+    with _one_line_errors():
+        data = _client(tracking_uri).get_run(run_id).data
+        return RunFacts(dict(data.params), dict(data.tags))
+
+
+def tag_run(run_id: str, tags: Mapping[str, str], tracking_uri: str) -> None:
+    """Raises ApertuneError when MLflow does not take them."""
+    with _one_line_errors():
+        for name, value in tags.items():
+            _client(tracking_uri).set_tag(run_id, name, value[:LONGEST_TAG])
+
+
+class Registry:
+    """The versions of one registered model, and its aliases. Each call raises ApertuneError when MLflow refuses it."""
+
+    def __init__(self, name: str, tracking_uri: str) -> None:
+        self.name = name
+        self.tracking_uri = tracking_uri
+
+    def aliases(self) -> dict[str, str]:
+        """Version by alias; empty when nothing was registered yet."""
+        from mlflow.exceptions import MlflowException
+
+        with _one_line_errors():
+            try:
+                registered = _client(self.tracking_uri).get_registered_model(self.name)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return {}
+                raise
+            return {str(alias): str(number) for alias, number in dict(registered.aliases).items()}
+
+    def add_version(self, run_id: str, tags: Mapping[str, str], description: str) -> str:
+        """Registers the model that the run logged; returns its version."""
+        from mlflow.exceptions import MlflowException
+
+        client = _client(self.tracking_uri)
+        with _one_line_errors():
+            try:
+                client.create_registered_model(self.name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            model_id = client.get_run(run_id).outputs.model_outputs[0].model_id
+            made = client.create_model_version(
+                self.name,
+                source=f"models:/{model_id}",
+                run_id=run_id,
+                model_id=model_id,
+                tags={name: value[:LONGEST_TAG] for name, value in tags.items()},
+                description=description[:LONGEST_DESCRIPTION],
+            )
+            return str(made.version)
+
+    def version_tags(self, number: str) -> dict[str, str]:
+        with _one_line_errors():
+            return dict(_client(self.tracking_uri).get_model_version(self.name, number).tags)
+
+    def tag_version(self, number: str, name: str, value: str) -> None:
+        with _one_line_errors():
+            _client(self.tracking_uri).set_model_version_tag(self.name, number, name, value[:LONGEST_TAG])
+
+    def set_alias(self, alias: str, number: str) -> None:
+        """Moves the alias in one step."""
+        with _one_line_errors():
+            _client(self.tracking_uri).set_registered_model_alias(self.name, alias, number)
 
 
 def write_keras_model(network: keras.Model, contract: ModelContract, folder: Path, *, for_serving: bool) -> None:
@@ -77,12 +161,39 @@ def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
     return Path(fetched)
 
 
+def fetch_run_file(run_id: str, name: str, tracking_uri: str, folder: Path) -> Path:
+    """Copies an artifact of a run into `folder` and returns where it lies. Raises StudyError when there is none."""
+    try:
+        return fetch_model(f"runs:/{run_id}/{name}", tracking_uri, folder)
+    except StudyError:
+        raise StudyError(f"{name} is not in MLflow run {run_id}") from None
+
+
 def bad_request(message: str) -> Exception:
     """An error that MLflow's scoring server answers with 400 and the message."""
     from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
     error: Exception = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
     return error
+
+
+def _client(tracking_uri: str) -> Any:
+    _import_quietly()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """MLflow's errors as one line, without the credentials that its addresses may hold."""
+    _import_quietly()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise ApertuneError(f"MLflow: {hidden_credentials(first_line(error))}") from None
 
 
 def _signature(contract: ModelContract) -> Any:

@@ -83,7 +83,7 @@ def learning_curves_figure(
     import plotly.graph_objects as go
 
     figure = go.Figure()
-    for number, history in list(histories.items())[:MOST_CURVES]:
+    for number, history in histories.items():
         values = [epoch.get(f"val_{objective}") for epoch in history]
         epochs = list(range(1, len(values) + 1))
         figure.add_trace(go.Scatter(x=epochs, y=values, mode="lines+markers", name=f"trial {number}"))

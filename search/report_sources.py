@@ -45,7 +45,7 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         reference=scores["published_reference"],
         importances=importances(study.optuna),
         plots=study_figures(study.optuna, [objective]),
-        histories=_histories(study, best_first(records, study.definition.direction), objective),
+        histories=histories(study, best_first(records, study.definition.direction)[:MOST_CURVES]),
         pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
     )
 
@@ -63,14 +63,12 @@ def read_scores(file: Path) -> dict[str, dict[str, float]]:
     return columns
 
 
-def _histories(
-    study: Study, complete: Sequence[TrialRecord], objective: str
-) -> dict[int, Sequence[Mapping[str, float]]]:
-    """The objective of each epoch of the best trials, as they reported it; NaN for an epoch they did not report."""
+def histories(study: Study, trials: Sequence[TrialRecord]) -> dict[int, Sequence[Mapping[str, float]]]:
+    """The objective of each epoch of the trials, as they reported it; NaN for an epoch they did not report."""
     frozen = {trial.number: trial for trial in study.optuna.get_trials(deepcopy=False)}
-    histories: dict[int, Sequence[Mapping[str, float]]] = {}
-    for trial in complete[:MOST_CURVES]:
-        reported = frozen[trial.number].intermediate_values
-        last = max(reported, default=0)
-        histories[trial.number] = [{f"val_{objective}": reported.get(n, math.nan)} for n in range(1, last + 1)]
-    return histories
+    key = f"val_{study.definition.objective}"
+    reported: dict[int, Sequence[Mapping[str, float]]] = {}
+    for trial in trials:
+        values = frozen[trial.number].intermediate_values
+        reported[trial.number] = [{key: values.get(n, math.nan)} for n in range(1, max(values, default=0) + 1)]
+    return reported

@@ -21,6 +21,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from ..datasets.base import Task
 from ..errors import StudyError
 from ..spaces.parameters import SearchSpace, Values
 from .messages import Outcome, TrialResult
@@ -51,7 +52,7 @@ class StudyDefinition:
 
     dataset: str
     data: str
-    task: str
+    task: Task
     fingerprint: str
     space: str
     search_space: str

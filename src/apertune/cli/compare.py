@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import StudyError
+from ..errors import SettingError, StudyError
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -17,33 +18,50 @@ if TYPE_CHECKING:
     from ..search.study import TrialRecord
 
 LONGEST_VALUE = 14
+COMPARED_SIDE_BY_SIDE = 6
 
 
 @click.command()
 @click.argument("dataset")
 @click.option("--study", help="Only this study. [default: all of the data set with the latest one's objective]")
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table.")
+@click.option("--trials", metavar="N,N,…", help="Only these, and whether their differences are real.")
+@click.option("--to", "page", type=click.Path(dir_okay=False, path_type=Path), help="With --trials: also as HTML.")
 @click.option("--storage", help="Optuna storage URL of the studies. [default: mlflow/studies.db]")
 @json_option
-def compare(dataset: str, study: str | None, top: int, storage: str | None, as_json: bool) -> None:
-    """A data set's trials, best first, with the parameters that differ and their MLflow runs."""
+def compare(
+    dataset: str, study: str | None, top: int, trials: str | None, page: Path | None, storage: str | None, as_json: bool
+) -> None:
+    """A data set's trials, best first, with the parameters that differ and their MLflow runs.
+
+    With --trials 3,7,12 those trials side by side: differing parameters first, then McNemar's test (the paired
+    bootstrap for several labels) of each pair on the validation images.
+    """
     from ..search.results import read_studies
     from ..search.settings import make_home
 
-    every = read_studies(make_home(os.environ, storage=storage))
+    home = make_home(os.environ, storage=storage)
+    every = read_studies(home)
     chosen = [result for result in every if result.definition.dataset == dataset and study in (None, result.name)]
     if not chosen:
         known = sorted({result.definition.dataset for result in every})
         have = f"there are trials of: {', '.join(known)}" if known else "start with: apertune search digits"
         raise StudyError(f"no trials of data set '{dataset}'{f' in study {study!r}' if study else ''}; {have}")
+    if trials is not None:
+        from .compare_chosen import compare_chosen
+
+        compare_chosen(home, chosen, trials, page=page, as_json=as_json)
+        return
+    if page is not None:
+        raise SettingError("--to writes a page of chosen trials; name them with --trials 3,7,12")
     latest = max(chosen, key=lambda result: (result.owner is not None, len(result.trials)))
     same = [result for result in chosen if result.definition.objective == latest.definition.objective]
-    trials = [(result.name, trial, result.run_ids.get(trial.number)) for result in same for trial in result.trials]
-    document = _document(dataset, latest.definition.objective, latest.definition.direction, trials)
+    entries = [(result.name, trial, result.run_ids.get(trial.number)) for result in same for trial in result.trials]
+    document = _document(dataset, latest.definition.objective, latest.definition.direction, entries)
     if as_json:
         print_json(document)
     else:
-        print_trials(document, title=f"{dataset}: {len(trials)} trials by {document['objective']}", most=top)
+        print_trials(document, title=f"{dataset}: {len(entries)} trials by {document['objective']}", most=top)
 
 
 def compare_document(
@@ -64,39 +82,59 @@ def _document(
         "objective": objective,
         "direction": direction,
         "trials": [
-            {
-                "number": trial.number,
-                "state": trial.state,
-                "value": trial.value,
-                "metrics": trial.metrics,
-                "params": trial.params,
-                "epochs": trial.epochs,
-                "seconds": round(trial.seconds, 2),
-                "run_id": run_id,
-                "reason": trial.reason or None,
-                **({"study": study} if study else {}),
-            }
-            for study, trial, run_id in ordered
+            {**trial_document(trial, run_id), **({"study": study} if study else {})} for study, trial, run_id in ordered
         ],
     }
 
 
+def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
+    """One trial as JSON shows it."""
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "value": trial.value,
+        "metrics": trial.metrics,
+        "params": trial.params,
+        "epochs": trial.epochs,
+        "seconds": round(trial.seconds, 2),
+        "run_id": run_id,
+        "reason": trial.reason or None,
+    }
+
+
 def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
-    """The table of `compare`: values first, then the parameters in which these trials differ."""
+    """The tables of `compare`: trials best first, then the parameters in which the first of them differ."""
     trials = document["trials"][:most]
-    several = len({trial.get("study") for trial in trials}) > 1
-    differing = _differing([trial["params"] for trial in trials])
-    columns = ["trial", "state", document["objective"], "epochs", "time", *differing, "MLflow run"]
-    rows = []
-    for trial in trials:
-        number = f"{trial['study']} {trial['number']}" if several else trial["number"]
-        value = "" if trial["value"] is None else f"{trial['value']:.4f}"
-        params = [_short(trial["params"].get(name)) for name in differing]
-        rows.append([number, trial["state"], value, trial["epochs"], f"{trial['seconds']:.0f} s", *params])
-        rows[-1].append((trial["run_id"] or "")[:8])
+    columns = ["trial", "state", document["objective"], "epochs", "time", "MLflow run", "reason"]
+    rows = [
+        [
+            _label(trial, trials),
+            trial["state"],
+            "" if trial["value"] is None else f"{trial['value']:.4f}",
+            trial["epochs"],
+            f"{trial['seconds']:.0f} s",
+            trial["run_id"],
+            trial["reason"],
+        ]
+        for trial in trials
+    ]
     print_table(columns, rows, title=title)
     if len(document["trials"]) > most:
         click.echo(f"and {len(document['trials']) - most} more (--json shows all)")
+    _print_differing(trials[:COMPARED_SIDE_BY_SIDE])
+
+
+def _print_differing(trials: list[dict[str, Any]]) -> None:
+    differing = _differing([trial["params"] for trial in trials])
+    if differing:
+        rows = [[name, *(short(trial["params"].get(name)) for trial in trials)] for name in differing]
+        labels = [f"trial {_label(trial, trials)}" for trial in trials]
+        print_table(["parameter", *labels], rows, title="What differs between the first of them")
+
+
+def _label(trial: Mapping[str, Any], among: list[dict[str, Any]]) -> str:
+    several = len({other.get("study") for other in among}) > 1
+    return f"{trial['study']} {trial['number']}" if several else str(trial["number"])
 
 
 def show_next_steps(result: SearchResult, dataset: str, home: Home) -> None:
@@ -117,7 +155,8 @@ def _differing(params: list[dict[str, Any]]) -> list[str]:
     return [name for name in names if len({str(values.get(name)) for values in params}) > 1]
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A parameter's value, cut to what a table's cell holds; empty where a trial does not have it."""
     if value is None:
         return ""
     text = f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -52,7 +52,7 @@ def report(study: str, output: Path | None, storage: str | None, as_json: bool) 
 
 def _fetch_best_trial(home: Home, result: StudyResult, folder: Path) -> list[str]:
     """Copies the best trial's files into the folder; returns a line for each that cannot be had."""
-    from ..search.mlflow_models import fetch_model
+    from ..search.mlflow_models import fetch_run_file
     from ..search.report import best_first
     from ..search.report_sources import FILES
 
@@ -65,7 +65,7 @@ def _fetch_best_trial(home: Home, result: StudyResult, folder: Path) -> list[str
     missing = []
     for file in FILES:
         try:
-            fetch_model(f"runs:/{run}/{file}", home.tracking_uri, folder)
-        except StudyError:
-            missing.append(f"{file} is not in MLflow run {run}")
+            fetch_run_file(run, file, home.tracking_uri, folder)
+        except StudyError as error:
+            missing.append(str(error))
     return missing
