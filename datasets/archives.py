@@ -84,7 +84,10 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
     except _DAMAGE as error:
         raise DatasetError(f"{archive.name} is damaged or no archive of its kind: {error}") from error
     except (RuntimeError, OSError) as error:
-        # zipfile raises RuntimeError for encrypted entries, gzip and bz2 raise OSError for damage.
+        # zipfile raises RuntimeError for encrypted entries, gzip and bz2 raise OSError without a number for damage;
+        # one with a number is the disk's, not the archive's.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise DatasetError(f"{archive.name} cannot be unpacked: {error}") from error
 
 

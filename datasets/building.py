@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,14 @@ def pixel_digest(images: NDArray[np.uint8]) -> str:
 
 
 def _new_images(folder: Path, count: int, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    return np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, *shape))
+    """A new images.npy, writable. Raises OSError when the disk has no room for it."""
+    path = folder / "images.npy"
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, (count, *shape))
+    if hasattr(os, "posix_fallocate"):
+        # Without room reserved, writing to the map on a full disk would kill the process (SIGBUS).
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return images
 
 
 def _take_pixels(

@@ -146,7 +146,7 @@ def _temporary(folder: Path) -> Iterator[Path]:
     try:
         yield temporary
     except OSError as error:
-        raise ApertuneError(f"cannot write the cache in {folder.parent}: {error.strerror or error}") from error
+        raise ApertuneError(f"cannot fill the cache in {folder.parent} (APERTUNE_CACHE moves it): {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

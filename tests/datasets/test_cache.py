@@ -82,6 +82,20 @@ def test_failed_decode(tmp_path: Path, own_cache: Path) -> None:
     assert list((own_cache / "datasets").iterdir()) == []
 
 
+def test_no_room(make: SimpleNamespace, tmp_path: Path, own_cache: Path) -> None:
+    """When pixels cannot be written, the load fails at once with the reason, and leaves nothing."""
+    root = make.folders(tmp_path / "a", count=40)
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20));"
+        "from apertune.datasets import load; load('folders', sys.argv[1])"
+    )
+    answer = subprocess.run([sys.executable, "-c", limited, str(root)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert "ApertuneError: cannot fill the cache in" in answer.stderr
+    assert "File too large" in answer.stderr
+    assert list((own_cache / "datasets").iterdir()) == []
+
+
 @pytest.mark.parametrize("damage", ["version", "cut", "gone", "garbage"])
 def test_rebuilt(damage: str, make: SimpleNamespace, tmp_path: Path) -> None:
     """An entry of another version, or with a cut-off, missing or unreadable file, is rebuilt."""
