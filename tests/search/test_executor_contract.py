@@ -1,0 +1,163 @@
+"""What every executor must do. A new one joins `EXECUTORS`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apertune.datasets.base import TrainingView
+from apertune.search.executors.base import Executor
+from apertune.search.executors.in_process import InProcessExecutor
+from apertune.search.executors.local import LocalExecutor, worker_environments
+from apertune.search.messages import (
+    DiscoveryTask,
+    EpochEnded,
+    SpaceReference,
+    StopRequest,
+    TrialEvent,
+    TrialLost,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
+from apertune.spaces.parameters import Parameter, SearchSpace
+
+SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
+EPOCHS = 3
+
+
+def pretend(
+    task: TrialTask, emit: Callable[[TrialEvent], None], stop_requested: Callable[[], StopRequest | None]
+) -> TrialResult:
+    emit(TrialStarted(task.number, 1, 1))
+    for epoch in range(1, task.epochs + 1):
+        emit(EpochEnded(task.number, epoch, {"val_accuracy": float(task.values["rate"])}, 0.0, 0))
+    return TrialResult(task.number, "complete", value=float(task.values["rate"]), epochs=task.epochs)
+
+
+def local(folder: Path) -> LocalExecutor:
+    command = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
+    return LocalExecutor(worker_environments(2), folder / "logs", trials_per_worker=3, command=command)
+
+
+EXECUTORS: dict[str, Callable[[Path], Executor]] = {
+    "local": local,
+    "in-process": lambda folder: InProcessExecutor(pretend, SPACE),
+}
+
+
+@pytest.fixture(params=list(EXECUTORS))
+def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Executor]:
+    made = EXECUTORS[request.param](tmp_path)
+    made.start()
+    yield made
+    made.close()
+
+
+def view(folder: Path) -> TrainingView:
+    rows = np.arange(1)
+    return TrainingView("pretended", "multiclass", ("a", "b", "c"), (8, 8, 1), folder, rows, rows, "ab" * 32)
+
+
+def task(folder: Path, number: int, epochs: int = EPOCHS) -> TrialTask:
+    return TrialTask(
+        number=number,
+        view=view(folder),
+        space=SpaceReference("pretended"),
+        search_space=SPACE,
+        values={"rate": number / 100},
+        seed=0,
+        epochs=epochs,
+        patience=None,
+        objective="accuracy",
+        folder=folder / str(number),
+    )
+
+
+def events_until_end(executor: Executor, numbers: set[int]) -> dict[int, list[TrialEvent]]:
+    events: dict[int, list[TrialEvent]] = {number: [] for number in numbers}
+    open_trials = set(numbers)
+    while open_trials:
+        for event in executor.wait(10):
+            events[event.number].append(event)
+            if isinstance(event, TrialResult | TrialLost):
+                open_trials.remove(event.number)
+    return events
+
+
+def test_the_space_is_discovered(executor: Executor, tmp_path: Path) -> None:
+    """Discovery answers with the space as JSON."""
+    assert SearchSpace.from_json(executor.discover(DiscoveryTask(view(tmp_path), SpaceReference("any")))) == SPACE
+
+
+def test_each_trial_is_answered_once_and_in_order(executor: Executor, tmp_path: Path) -> None:
+    """Seven trials through the slots: each gives its start, every epoch, and one result with its own value."""
+    waiting, events = list(range(7)), dict[int, list[TrialEvent]]()
+    while waiting:
+        batch = {waiting.pop(0) for _ in range(min(executor.free_slots(), len(waiting)))}
+        for number in batch:
+            executor.submit(task(tmp_path, number))
+        events |= events_until_end(executor, batch)
+    for number, seen in events.items():
+        assert [type(event) for event in seen] == [TrialStarted, *[EpochEnded] * EPOCHS, TrialResult]
+        assert [event.epoch for event in seen if isinstance(event, EpochEnded)] == [1, 2, 3]
+        result = seen[-1]
+        assert isinstance(result, TrialResult)
+        assert (result.outcome, result.value) == ("complete", number / 100)
+
+
+def test_slots_are_counted(executor: Executor, tmp_path: Path) -> None:
+    """A submitted trial takes a slot until its result has been handed out."""
+    slots = executor.slots
+    assert executor.free_slots() == slots
+    executor.submit(task(tmp_path, 0))
+    assert executor.free_slots() == slots - 1
+    events_until_end(executor, {0})
+    assert executor.free_slots() == slots
+
+
+def test_a_local_trial_obeys_a_stop_request(tmp_path: Path) -> None:
+    """A request ends a running trial with the request's outcome and reason."""
+    executor = local(tmp_path)
+    try:
+        executor.submit(task(tmp_path, 0, epochs=2000))
+        while not executor.wait(10):
+            continue
+        executor.stop(StopRequest(0, "pruned", "enough"))
+        result = events_until_end(executor, {0})[0][-1]
+        assert isinstance(result, TrialResult)
+        assert (result.outcome, result.reason) == ("pruned", "enough")
+    finally:
+        executor.close()
+
+
+def test_a_killed_local_trial_is_lost_and_the_slot_works_on(tmp_path: Path) -> None:
+    """Ending a worker gives its trial back as lost with the reason, and its slot takes the next one."""
+    executor = local(tmp_path)
+    try:
+        executor.submit(task(tmp_path, 0, epochs=2000))
+        while not executor.wait(10):
+            continue
+        executor.kill(0, "it said nothing")
+        lost = events_until_end(executor, {0})[0][-1]
+        assert lost == TrialLost(0, "it said nothing")
+        executor.submit(task(tmp_path, 1))
+        assert isinstance(events_until_end(executor, {1})[1][-1], TrialResult)
+    finally:
+        executor.close()
+
+
+def test_closing_leaves_no_process(tmp_path: Path) -> None:
+    """After close every worker process has ended."""
+    import psutil
+
+    executor = local(tmp_path)
+    executor.start()
+    processes = [psutil.Process(number) for number in executor.process_ids().values()]
+    assert len(processes) == 2
+    executor.close()
+    assert not any(process.is_running() for process in processes)
