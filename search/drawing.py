@@ -1,0 +1,99 @@
+"""A trial's evaluation: left by its worker as numbers, drawn beside the search, so that no worker waits for plots."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets.base import TrainingView
+
+logger = logging.getLogger(__name__)
+
+FILE = "evaluation.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a trial's plots are drawn from.
+
+    probabilities: of the validation rows, float32 (rows, outputs). history: each epoch's metrics.
+    """
+
+    view: TrainingView
+    probabilities: NDArray[np.float32]
+    history: list[dict[str, float]]
+    objective: str
+
+
+def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    view = evaluation.view
+    facts = {
+        "name": view.name,
+        "task": view.task,
+        "classes": view.classes,
+        "image_shape": view.image_shape,
+        "folder": str(view.folder),
+        "fingerprint": view.fingerprint,
+    }
+    words = {"view": facts, "history": evaluation.history, "objective": evaluation.objective}
+    np.savez(
+        folder / FILE,
+        words=np.array(json.dumps(words)),
+        train=view.train,
+        validation=view.validation,
+        probabilities=evaluation.probabilities,
+    )
+
+
+def load_evaluation(folder: Path) -> Evaluation:
+    """Raises OSError, ValueError or KeyError for a file that is missing or damaged."""
+    with np.load(folder / FILE) as saved:
+        words = json.loads(saved["words"].item())
+        facts = words.pop("view")
+        view = TrainingView(
+            **{
+                **facts,
+                "classes": tuple(facts["classes"]),
+                "image_shape": tuple(facts["image_shape"]),
+                "folder": Path(facts["folder"]),
+                "train": saved["train"],
+                "validation": saved["validation"],
+            }
+        )
+        return Evaluation(view, saved["probabilities"], words["history"], words["objective"])
+
+
+def draw_evaluation(folder: Path) -> None:
+    """Draws what a worker left in the folder, in its place. A plot that fails is logged and costs no other result."""
+    if not (folder / FILE).exists():
+        return
+    try:
+        _draw(folder, load_evaluation(folder))
+    except Exception:
+        logger.exception("the plots of %s could not be drawn", folder)
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def _draw(folder: Path, evaluation: Evaluation) -> None:
+    from .evaluation.plots import write_trial_artifacts
+
+    view, spec = evaluation.view, evaluation.view.spec()
+    write_trial_artifacts(
+        folder,
+        task=view.task,
+        classes=view.classes,
+        labels=view.labels("validation"),
+        probabilities=evaluation.probabilities,
+        images=view.images("validation"),
+        origins=[str(origin) for origin in view.origins("validation")],
+        history=evaluation.history,
+        objective=evaluation.objective,
+        class_counts=spec.class_counts,
+        train_size=spec.train_size,
+    )
