@@ -54,6 +54,7 @@ def build_entry(
     np.save(folder / "original_sizes.npy", sizes[good])
     return {
         "task": index.task,
+        "resize": pixel_format.resize,
         "classes": index.classes,
         "bad": [{"where": item.where, "reason": item.reason} for item in bad],
         "notes": index.notes,
