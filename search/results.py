@@ -17,7 +17,8 @@ from .study import Study, StudyDefinition, TrialRecord, open_study, study_names
 class StudyResult:
     """A study as it stands. run_ids: MLflow runs by trial number; owner: who searches it now, if anybody.
 
-    target: trials its latest search is to bring it to. problem: what keeps results from the tracking server.
+    target: trials its latest search is to bring it to. updated:
+    when its latest trial began, Unix seconds. problem: what keeps results from the tracking server.
     """
 
     name: str
@@ -26,6 +27,7 @@ class StudyResult:
     run_ids: dict[int, str]
     owner: Owner | None
     target: int
+    updated: float
     problem: str
 
     def best_first(self) -> list[TrialRecord]:
@@ -74,5 +76,6 @@ def _read(home: Home, study: Study) -> StudyResult:
         run_ids={keys[key]: run_id for key, run_id in progress.run_ids.items() if key in keys},
         owner=owner,
         target=launch.target if launch else len(records),
+        updated=study.updated(),
         problem=progress.problem,
     )

@@ -189,6 +189,11 @@ class Study:
         every = self.optuna.get_trials(deepcopy=False)
         return [self._record(frozen) for frozen in every if frozen.state is not TrialState.WAITING]
 
+    def updated(self) -> float:
+        """When the latest trial began, in Unix seconds; 0 without trials."""
+        every = self.optuna.get_trials(deepcopy=False)
+        return max((trial.datetime_start.timestamp() for trial in every if trial.datetime_start), default=0.0)
+
     def launch(self) -> Launch | None:
         noted = self.optuna.user_attrs.get(LAUNCH)
         return Launch(**noted) if noted else None

@@ -14,6 +14,7 @@ from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from ..search.launch import SearchResult
+    from ..search.results import StudyResult
     from ..search.settings import Home
     from ..search.study import TrialRecord
 
@@ -54,14 +55,43 @@ def compare(
         return
     if page is not None:
         raise SettingError("--to writes a page of chosen trials; name them with --trials 3,7,12")
-    latest = max(chosen, key=lambda result: (result.owner is not None, len(result.trials)))
-    same = [result for result in chosen if result.definition.objective == latest.definition.objective]
-    entries = [(result.name, trial, result.run_ids.get(trial.number)) for result in same for trial in result.trials]
-    document = _document(dataset, latest.definition.objective, latest.definition.direction, entries)
+    document = _latest_document(dataset, chosen)
     if as_json:
         print_json(document)
     else:
-        print_trials(document, title=f"{dataset}: {len(entries)} trials by {document['objective']}", most=top)
+        print_trials(
+            document, title=f"{dataset}: {len(document['trials'])} trials by {document['objective']}", most=top
+        )
+        _print_left_out(document, chosen)
+
+
+def _latest_document(dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
+    """The trials of the latest study, and of all others that had the same objective on the same data."""
+    from ..search.reference import is_reference
+
+    latest = max(chosen, key=lambda result: (result.owner is not None, not is_reference(result), result.updated))
+    about = latest.definition
+    same = [
+        result
+        for result in chosen
+        if (result.definition.objective, result.definition.fingerprint) == (about.objective, about.fingerprint)
+    ]
+    references, searches = [r for r in same if is_reference(r)], [r for r in same if not is_reference(r)]
+    document = _document(dataset, about.objective, about.direction, _entries(searches or references))
+    if searches and references:
+        document["reference"] = _document(dataset, about.objective, about.direction, _entries(references))["trials"][0]
+    return document
+
+
+def _entries(studies: list[StudyResult]) -> list[tuple[str | None, TrialRecord, str | None]]:
+    return [(result.name, trial, result.run_ids.get(trial.number)) for result in studies for trial in result.trials]
+
+
+def _print_left_out(document: Mapping[str, Any], chosen: list[StudyResult]) -> None:
+    shown = {trial["study"] for trial in document["trials"]} | {document.get("reference", {}).get("study")}
+    left_out = [result.name for result in chosen if result.name not in shown and result.trials]
+    if left_out:
+        click.echo(f"On other data or with another objective: {', '.join(left_out)} (--study shows one)")
 
 
 def compare_document(
@@ -106,22 +136,18 @@ def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
     """The tables of `compare`: trials best first, then the parameters in which the first of them differ."""
     trials = document["trials"][:most]
     columns = ["trial", "state", document["objective"], "epochs", "time", "MLflow run", "reason"]
-    rows = [
-        [
-            _label(trial, trials),
-            trial["state"],
-            "" if trial["value"] is None else f"{trial['value']:.4f}",
-            trial["epochs"],
-            f"{trial['seconds']:.0f} s",
-            trial["run_id"],
-            trial["reason"],
-        ]
-        for trial in trials
-    ]
+    rows = [[_label(trial, trials), *_cells(trial)] for trial in trials]
+    if (reference := document.get("reference")) is not None:
+        rows.append(["reference", *_cells(reference)])
     print_table(columns, rows, title=title)
     if len(document["trials"]) > most:
         click.echo(f"and {len(document['trials']) - most} more (--json shows all)")
     _print_differing(trials[:COMPARED_SIDE_BY_SIDE])
+
+
+def _cells(trial: Mapping[str, Any]) -> list[object]:
+    value = "" if trial["value"] is None else f"{trial['value']:.4f}"
+    return [trial["state"], value, trial["epochs"], f"{trial['seconds']:.0f} s", trial["run_id"], trial["reason"]]
 
 
 def _print_differing(trials: list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..errors import SettingError
+from ..errors import ApertuneError, SettingError
 from ..search.settings import PRUNER_NAMES, SAMPLER_NAMES, SearchSettings, make_home
 from .configuration import read_configuration
 from .dataset_options import dataset_options, load_from
@@ -42,6 +42,7 @@ from .output import json_option, print_json
 @click.option("--hang-minutes", type=float, help="Restart a trial that says nothing for so long. [default: 30]")
 @click.option("--mixed-precision", is_flag=True, default=None, help="Train in bfloat16 where it can be.")
 @click.option("--keep-models/--no-keep-models", default=None, help="Whether each trial keeps its model. [default: yes]")
+@click.option("--reference", is_flag=True, default=None, help="Train the data set's published network first.")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with the same names; flags win.")
 @json_option
 def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> None:
@@ -52,14 +53,21 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     merged = {**read_configuration(config, set(flags)), **given}
+    reference = bool(merged.pop("reference", False))
     settings, rest = search_settings(merged)
     loaded = load_from(dataset, rest)
 
     from ..search.launch import run
+    from ..search.reference import reference_settings, train_reference
     from .compare import compare_document, print_trials, show_next_steps
     from .progress import SearchDisplay
 
     home = make_home(os.environ, storage=settings.storage)
+    if reference:
+        with SearchDisplay(reference_settings(loaded.name, settings).epochs) as display:
+            trained = train_reference(loaded, settings, home=home, display=display)
+        if trained is not None and trained.stopped:
+            raise ApertuneError("the reference was stopped; the same command goes on with it")
     with SearchDisplay(settings.epochs) as display:
         result = run(loaded, settings, home=home, display=display)
     document = compare_document(result.dataset, result.objective, result.direction, result.trials, result.run_ids)
