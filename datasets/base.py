@@ -18,6 +18,7 @@ from ..errors import DatasetError
 
 Task = Literal["binary", "multiclass", "multilabel"]
 Split = Literal["train", "validation", "test"]
+Resize = Literal["stretch", "crop", "pad"]
 Images = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 Labels = NDArray[np.int32] | NDArray[np.uint8]
@@ -52,7 +53,8 @@ class ImageDataset:
     train, validation, test: int64 row numbers, disjoint, sorted. origins: where each row came from, a path
     relative to the source or "line 12". folder: the cache entry that holds the arrays. fingerprint: SHA-256
     (hexadecimal) over pixels, labels, classes, task and splits. notes: lines the user should read, such as
-    what was left out. licence: of the data, when known.
+    what was left out. licence: of the data, when known. resize: how images of other shapes were brought to
+    `image_shape`.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ImageDataset:
     source: str
     notes: tuple[str, ...] = ()
     licence: str | None = None
+    resize: Resize = "stretch"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -92,6 +95,8 @@ class ImageDataset:
             train=self.train,
             validation=self.validation,
             fingerprint=self.fingerprint,
+            licence=self.licence,
+            resize=self.resize,
         )
 
 
@@ -100,6 +105,7 @@ class TrainingView:
     """Training and validation rows of a data set, and no way to the test rows.
 
     Small and picklable: it names the cache entry and the rows, and maps the arrays where it is used.
+    licence, resize: as in `ImageDataset`.
     """
 
     name: str
@@ -110,6 +116,8 @@ class TrainingView:
     train: Rows
     validation: Rows
     fingerprint: str
+    licence: str | None = None
+    resize: Resize = "stretch"
 
     def images(self, split: Literal["train", "validation"]) -> Images:
         """Copies a split's pixels into memory: uint8 (rows, height, width, channels)."""
@@ -123,6 +131,11 @@ class TrainingView:
     def labels(self, split: Literal["train", "validation"]) -> Labels:
         labels: Labels = np.load(self.folder / "labels.npy")[self._rows(split)]
         return labels
+
+    def origins(self, split: Literal["train", "validation"]) -> NDArray[np.str_]:
+        """Where each row of the split came from, as in `ImageDataset`."""
+        origins: NDArray[np.str_] = np.load(self.folder / "origins.npy", mmap_mode="r")[self._rows(split)]
+        return origins
 
     def targets(self, split: Literal["train", "validation"]) -> NDArray[np.float32]:
         """Labels as a network is trained on them: float32 (rows, outputs), one-hot or multi-hot."""

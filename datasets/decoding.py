@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from .base import Resize as Resize
 from .indexing import BadItem
-
-Resize = Literal["stretch", "crop", "pad"]
 
 # Formats that Pillow decodes in C without starting other programs (EPS would start Ghostscript). JPEG files
 # that hold several pictures (MPO) are opened as JPEG.

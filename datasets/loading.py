@@ -117,6 +117,7 @@ def _open(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadSettin
         source=source,
         notes=(*meta["notes"], *skipped, *notes),
         licence=meta["licence"],
+        resize=settings.resize,
     )
 
 

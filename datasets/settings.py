@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import SettingError
-from .decoding import Resize
+from .base import Resize
 
 
 @dataclass(frozen=True)

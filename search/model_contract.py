@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from ..datasets.base import Resize as Resize
 from ..datasets.base import Task
 from ..errors import StudyError
-
-Resize = Literal["stretch", "crop", "pad"]
 
 CONTRACT_FILE = "model.json"
 _LARGEST_CONTRACT = 4 * 2**20  # bytes; class names and thresholds of 10,000 classes take about 0.5 MB

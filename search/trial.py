@@ -202,7 +202,15 @@ class _Training:
         folder = self.task.folder / "model"
         shutil.rmtree(folder, ignore_errors=True)
         view = self.task.view
-        contract = ModelContract(view.classes, view.task, view.image_shape, view.name, view.fingerprint)
+        contract = ModelContract(
+            view.classes,
+            view.task,
+            view.image_shape,
+            view.name,
+            view.fingerprint,
+            resize=view.resize,
+            licence=view.licence,
+        )
         save_model(self.network, contract, folder)
 
 
