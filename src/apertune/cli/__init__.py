@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stop": ("studies", "stop", "End a running search cleanly."),
     "compare": ("compare", "compare", "A data set's trials side by side, best first."),
     "report": ("report", "report", "A study as one page that works offline."),
+    "promote": ("promote", "promote", "The best trial becomes the champion, if it is really better."),
+    "rollback": ("promote", "rollback", "Make the champion before it champion again."),
     "export": ("export", "export", "A model's files for other runtimes, each proven equal."),
     "predict": ("predict", "predict", "Names for images, folders and videos."),
     "label": ("label", "label", "Grow a data set: a video's frames, sorted by a model."),

@@ -1,0 +1,43 @@
+"""The model to register: the selected network with its calibration inside and its thresholds in the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..calibrated_network import with_temperature
+from ..evaluation.calibration import apply_temperature, fit_temperature
+from ..evaluation.decisions import Probabilities
+from ..evaluation.thresholds import best_thresholds
+from ..model_contract import ModelContract
+from ..model_package import load_model, save_model
+from .ensemble import averaged_network
+from .job import Job
+from .selection import Selection
+
+
+def assemble(job: Job, selection: Selection, folder: Path) -> tuple[ModelContract, Probabilities]:
+    """Writes the model to `folder`; returns its contract and what it answers on validation once calibrated.
+
+    Raises StudyError when a network's files are damaged.
+    """
+    task, labels = job.dataset.task, job.view.labels("validation")
+    temperature = fit_temperature(task, labels, selection.probabilities)
+    calibrated = apply_temperature(task, selection.probabilities, temperature)
+    thresholds = best_thresholds(labels.astype("uint8"), calibrated) if task == "multilabel" else ()
+    contract = ModelContract(
+        classes=job.dataset.classes,
+        task=task,
+        image_shape=job.dataset.image_shape,
+        dataset=job.dataset.name,
+        fingerprint=job.dataset.fingerprint,
+        resize=job.settings.resize,
+        thresholds=tuple(float(threshold) for threshold in thresholds),
+        minimum_probability=job.settings.minimum_probability,
+        temperature=temperature,
+        licence=job.dataset.licence,
+    )
+    networks = [load_model(member.folder)[0] for member, _ in selection.members]
+    weights = [weight for _, weight in selection.members]
+    network = networks[0] if len(networks) == 1 else averaged_network(networks, weights)
+    save_model(with_temperature(network, task, temperature), contract, folder, for_serving=True)
+    return contract, calibrated

@@ -1,0 +1,94 @@
+"""Ensembles: which networks to average, whether that is really better, and their average as one network.
+
+Source: Caruana et al., "Ensemble Selection from Libraries of Models" (2004).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...datasets.base import Labels
+from ..evaluation.comparison import SIGNIFICANT
+from ..evaluation.decisions import Probabilities
+from ..evaluation.metrics import Metric
+from ..evaluation.significance import Difference, paired_bootstrap
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class EnsembleChoice:
+    """picks: candidates by how often each was picked; the average is weighted so. gain: over the single network,
+
+    of averages that were selected on the other half of the validation rows. better: whether the gain is real.
+    """
+
+    picks: dict[int, int]
+    gain: Difference
+    better: bool
+
+
+def choose_ensemble(
+    metric: Metric, labels: Labels, candidates: Sequence[Probabilities], single: Probabilities, size: int, *, seed: int
+) -> EnsembleChoice:
+    """Selects on all validation rows, and judges such a selection on rows that it did not see.
+
+    The rows are halved; each half is answered by the ensemble that the other half selects. Judged on the rows it was
+    selected on, any ensemble would seem better than it is.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    unseen = np.empty_like(single)
+    for mine, other in (halves, halves[::-1]):
+        picks = greedy_selection(metric, labels[other], [answers[other] for answers in candidates], size)
+        unseen[mine] = np.mean([candidates[pick][mine] for pick in picks], axis=0)
+    gain = paired_bootstrap(metric, labels, single, unseen, seed=seed)
+    better = metric.better(gain.second, gain.first) and gain.p_value < SIGNIFICANT
+    return EnsembleChoice(dict(Counter(greedy_selection(metric, labels, candidates, size))), gain, better)
+
+
+def greedy_selection(metric: Metric, labels: Labels, candidates: Sequence[Probabilities], size: int) -> list[int]:
+    """Picks, `size` times and with replacement, the candidate that brings the average furthest.
+
+    Returns the picks up to the best average on the way, so one candidate alone may be the answer.
+    """
+    total = np.zeros_like(candidates[0], dtype=np.float64)
+    picks: list[int] = []
+    scores: list[float] = []
+    for count in range(1, size + 1):
+        tried = [metric.score(labels, ((total + answers) / count).astype(np.float32)) for answers in candidates]
+        best = _best(metric, tried)
+        picks.append(best)
+        scores.append(tried[best])
+        total += candidates[best]
+    return picks[: _best(metric, scores) + 1]
+
+
+def averaged_network(networks: Sequence[keras.Model], weights: Sequence[float]) -> keras.Model:
+    """One network that yields the weighted mean of all networks' probabilities, float32.
+
+    weights: sum to 1. The networks are renamed, since layers of one network need different names.
+    """
+    import keras
+
+    images = keras.Input(networks[0].input_shape[1:], dtype=networks[0].input_dtype)
+    total = None
+    for number, (network, weight) in enumerate(zip(networks, weights, strict=True)):
+        network.name = f"member_{number}"
+        part = keras.ops.cast(network(images), "float32") * weight
+        total = part if total is None else total + part
+    return keras.Model(images, total, name="ensemble")
+
+
+def _best(metric: Metric, scores: Sequence[float]) -> int:
+    best = 0
+    for number, score in enumerate(scores):
+        if metric.better(score, scores[best]):
+            best = number
+    return best

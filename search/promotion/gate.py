@@ -1,0 +1,112 @@
+"""The gate: only a real improvement on the test images makes a model the champion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ...datasets.base import Labels
+from ..evaluation.comparison import SIGNIFICANT
+from ..evaluation.decisions import Probabilities
+from ..evaluation.metrics import METRICS, Metric
+from ..evaluation.significance import RESAMPLES, mcnemar, paired_bootstrap
+
+# Metrics that count right answers, which McNemar's test is made for.
+COUNTING = frozenset({"accuracy", "exact_match"})
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The challenger against another model on the same test images.
+
+    difference: the challenger's score minus the opponent's; low, high: its 95 % paired bootstrap interval.
+    better: whether the challenger's score is the better one and so large a difference would be rare between equals.
+    """
+
+    opponent: str
+    metric: str
+    challenger_score: float
+    opponent_score: float
+    difference: float
+    low: float
+    high: float
+    test: Literal["McNemar", "paired bootstrap"]
+    p_value: float
+    better: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.metric} {self.challenger_score:.4f} against {self.opponent_score:.4f} of {self.opponent} "
+            f"(difference {self.difference:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}, "
+            f"{self.test}, p = {self.p_value:.3g})"
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the alias `champion` moves, and the line that says why."""
+
+    promoted: bool
+    reason: str
+
+
+def contest(
+    metric: Metric,
+    labels: Labels,
+    challenger: Probabilities,
+    opponent: Probabilities,
+    name: str,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Contest:
+    """Compares by McNemar's test where the metric counts right answers, by the paired bootstrap elsewhere."""
+    gap = paired_bootstrap(metric, labels, opponent, challenger, seed=seed, resamples=resamples)
+    counting = metric.name in COUNTING
+    p_value = mcnemar(labels, opponent, challenger).p_value if counting else gap.p_value
+    return Contest(
+        opponent=name,
+        metric=metric.name,
+        challenger_score=gap.second,
+        opponent_score=gap.first,
+        difference=gap.value,
+        low=gap.low,
+        high=gap.high,
+        test="McNemar" if counting else "paired bootstrap",
+        p_value=p_value,
+        better=metric.better(gap.second, gap.first) and p_value < SIGNIFICANT,
+    )
+
+
+def judge(
+    contests: Sequence[Contest],
+    scores: Mapping[str, float],
+    minimums: Mapping[str, float],
+    *,
+    obstacles: Sequence[str] = (),
+    force: bool = False,
+) -> Verdict:
+    """Promotes when every contest is won, every minimum reached and nothing stands in the way.
+
+    scores: of the challenger on test, by metric. obstacles: why the champion could not be compared.
+    """
+    against = [*obstacles, *_missed(scores, minimums)]
+    against += [f"not really better: {lost}" for lost in contests if not lost.better]
+    if not against:
+        return Verdict(promoted=True, reason=f"really better: {'; '.join(str(won) for won in contests)}")
+    if force:
+        return Verdict(promoted=True, reason=f"forced, although {'; '.join(against)}")
+    return Verdict(promoted=False, reason="; ".join(against))
+
+
+def _missed(scores: Mapping[str, float], minimums: Mapping[str, float]) -> list[str]:
+    missed = []
+    for name, bound in minimums.items():
+        value = scores.get(name, math.nan)
+        if METRICS[name].direction == "maximize" and not value >= bound:
+            missed.append(f"{name} {value:.4f} is below the {bound:g} that --min asks for")
+        if METRICS[name].direction == "minimize" and not value <= bound:
+            missed.append(f"{name} {value:.4f} is above the {bound:g} that --min allows")
+    return missed

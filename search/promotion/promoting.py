@@ -1,0 +1,98 @@
+"""One promotion, from a study to a registered model."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...datasets.base import ImageDataset
+from ...errors import DatasetError
+from .. import devices
+from ..evaluation.metrics import Metric, resolve_objective
+from ..executors.base import Executor
+from ..executors.local import LocalExecutor, worker_environments
+from ..settings import Home, make_home
+from .assembly import assemble
+from .card import model_card
+from .examination import Examination, examine
+from .job import Job
+from .registration import Registered, alone, register
+from .selection import Selection, select
+from .settings import PromotionSettings
+from .source import find_study
+from .training import Confirmation
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """How a promotion ended. trial: the winner's number. notes: how the model came about."""
+
+    dataset: str
+    study: str
+    metric: Metric
+    trial: int
+    confirmations: tuple[Confirmation, ...]
+    notes: tuple[str, ...]
+    examination: Examination
+    registered: Registered
+
+
+def promote(
+    dataset: ImageDataset,
+    settings: PromotionSettings | None = None,
+    *,
+    home: Home | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    executor: Executor | None = None,
+) -> Promotion:
+    """Confirms a study's best trials, tests the winner and registers it.
+
+    home: where the study is; the folder `mlflow` in the working directory unless given. say: takes lines for a
+    person. executor: where the trials are trained again; worker processes on this machine unless given. It is
+    closed at the end. Raises UserError for wrong settings, data or studies, ApertuneError when the work fails.
+    """
+    settings, home = settings or PromotionSettings(), home or make_home(os.environ)
+    study = find_study(home, dataset, settings.study)
+    metric = resolve_objective(study.definition.objective, dataset.task)
+    for name in settings.minimums:
+        resolve_objective(name, dataset.task)
+    if len(dataset.test) == 0:
+        raise DatasetError(f"{dataset.name}: the test split is empty; give shares with --split 0.7/0.15/0.15")
+    with ExitStack() as stack:
+        stack.enter_context(alone(home))
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apertune-promotion-")))
+        job = Job(dataset, dataset.training_view(), study, metric, settings, home, say, scratch)
+        executor = executor or _local_executor(home)
+        with ExitStack() as training:
+            training.callback(executor.close)
+            selection = select(job, executor)
+        return _promoted(job, selection)
+
+
+def _promoted(job: Job, selection: Selection) -> Promotion:
+    model, artifacts = job.scratch / "model", job.scratch / "artifacts"
+    contract, validation = assemble(job, selection, model)
+    examination = examine(job, selection, model, contract, validation, artifacts)
+    card = model_card(job, selection, contract, examination)
+    registered = register(job, selection, examination, model=model, artifacts=artifacts, card=card)
+    return Promotion(
+        dataset=job.dataset.name,
+        study=job.study.name,
+        metric=job.metric,
+        trial=selection.winner.number,
+        confirmations=selection.confirmations,
+        notes=selection.notes,
+        examination=examination,
+        registered=registered,
+    )
+
+
+def _local_executor(home: Home) -> Executor:
+    cards = [card.index for card in devices.gpus()]
+    environments = worker_environments(devices.default_workers(), cards)
+    return LocalExecutor(environments, home.root / "logs" / uuid.uuid4().hex[:8])

@@ -1,0 +1,134 @@
+"""What is to be promoted: a confirmed winner, refitted or averaged with others. Decided on validation alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+import numpy as np
+
+from ...errors import ApertuneError, StudyError
+from ..evaluation.decisions import Probabilities
+from ..executors.base import Executor
+from .ensemble import choose_ensemble
+from .job import Job
+from .source import TrainedNetwork, complete_trials, own_network, trial_source
+from .training import (
+    Confirmation,
+    best_network,
+    choose,
+    confirmation_tasks,
+    refit_task,
+    train_all,
+    trained_network,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """members: the networks to promote and their weights in the average, which sum to 1; mostly one of weight 1.
+
+    probabilities: what they answer on the validation rows, float32 (rows, outputs); of a refitted network, what its
+    configuration answered before the validation rows were among its training rows. notes: how it came about.
+    """
+
+    winner: Confirmation
+    confirmations: tuple[Confirmation, ...]
+    members: tuple[tuple[TrainedNetwork, float], ...]
+    probabilities: Probabilities
+    notes: tuple[str, ...]
+
+
+def select(job: Job, executor: Executor) -> Selection:
+    """Confirms the top trials and chooses among them. Raises StudyError for a damaged model, ApertuneError."""
+    confirmations = _confirmed(job, executor)
+    winner = choose(confirmations, job.metric.direction)
+    single = best_network(winner.networks, job.metric.direction)
+    origin = f"its training with seed {single.seed}" if single.seed is not None else "as the search trained it"
+    note = f"Trial {winner.number} won on validation; its best network is {origin}."
+    job.say(note)
+    selection = Selection(winner, confirmations, ((single, 1.0),), single.probabilities, (note,))
+    if job.settings.refit:
+        return _refitted(job, executor, selection)
+    if job.settings.ensemble is not None:
+        return _averaged(job, selection)
+    return selection
+
+
+def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
+    """Every byte of the trials' own models is checked first: damage should not be found after hours of training."""
+    seeds = job.settings.seeds
+    trials = complete_trials(job.study)[: job.settings.top if seeds > 1 else 1]
+    sources = [trial_source(job.home, job.study, trial) for trial in trials]
+    own = {source.run_id: own_network(job.home, source, job.scratch) for source in sources if source.keeps_model}
+    if seeds == 1:
+        if not own:
+            raise StudyError(f"study '{job.study.name}' kept no models; give --seeds 2 or more, to train them again")
+        return tuple(Confirmation(source, (), (own[source.run_id],)) for source in sources)
+    tasks = confirmation_tasks(job.study, sources, job.view, seeds, job.trainings_folder)
+    job.say(f"Training the {len(sources)} best trials again, each with {seeds} fresh seeds.")
+    results = train_all(tasks, executor, job.say)
+    confirmations = []
+    for number, source in enumerate(sources):
+        mine = list(zip(tasks, results, strict=True))[number * seeds : (number + 1) * seeds]
+        fresh = [trained_network(task, result, source.trial.number) for task, result in mine]
+        networks = tuple(network for network in fresh if network is not None)
+        values = tuple(network.value for network in networks)
+        if networks and source.run_id in own:
+            networks = (*networks, own[source.run_id])
+        confirmations.append(Confirmation(source, values, networks))
+    return tuple(confirmations)
+
+
+def _refitted(job: Job, executor: Executor, selection: Selection) -> Selection:
+    winner = selection.winner
+    epochs = max(1, round(statistics.median(network.epochs for network in winner.networks)))
+    seed = Random(f"refit/{winner.number}").randrange(2**31)
+    task = refit_task(job.study, winner.source, job.view, epochs, seed, job.trainings_folder)
+    note = f"Trained again on training and validation images together, for {epochs} epochs."
+    job.say(note)
+    (result,) = train_all([task], executor, lambda line: None)
+    network = trained_network(task, result, winner.number)
+    if network is None:
+        raise ApertuneError(f"the refit of trial {winner.number} {result.outcome}: {result.reason}")
+    return replace(selection, members=((network, 1.0),), notes=(*selection.notes, note))
+
+
+def _averaged(job: Job, selection: Selection) -> Selection:
+    """The ensemble, when it is really better than the single network."""
+    assert job.settings.ensemble is not None
+    candidates = _candidates(job, selection)
+    (single, _), labels = selection.members[0], job.view.labels("validation")
+    answers = [candidate.probabilities for candidate in candidates]
+    choice = choose_ensemble(job.metric, labels, answers, single.probabilities, job.settings.ensemble, seed=0)
+    gain = f"{choice.gain.value:+.4f} (95 % interval {choice.gain.low:+.4f} to {choice.gain.high:+.4f})"
+    if not choice.better or len(choice.picks) == 1:
+        note = f"No ensemble of {len(candidates)} networks is really better than the single one: {gain}."
+        job.say(note)
+        return replace(selection, notes=(*selection.notes, note))
+    total = sum(choice.picks.values())
+    members = tuple((candidates[number], times / total) for number, times in choice.picks.items())
+    note = f"An average of {len(members)} networks is better than the single one: {gain}."
+    job.say(note)
+    probabilities = np.sum([member.probabilities * weight for member, weight in members], axis=0)
+    return replace(
+        selection,
+        members=members,
+        probabilities=np.asarray(probabilities, np.float32),
+        notes=(*selection.notes, note),
+    )
+
+
+def _candidates(job: Job, selection: Selection) -> Sequence[TrainedNetwork]:
+    """All networks there are: of every complete trial, and of every confirmation."""
+    confirmed = [network for confirmation in selection.confirmations for network in confirmation.networks]
+    known = {network.trial for network in confirmed if network.seed is None}
+    others = []
+    for trial in complete_trials(job.study):
+        if trial.number not in known:
+            source = trial_source(job.home, job.study, trial)
+            if source.keeps_model:
+                others.append(own_network(job.home, source, job.scratch))
+    return [*confirmed, *others]

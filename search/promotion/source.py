@@ -1,0 +1,128 @@
+"""Where a promotion begins: the study, its best trials, and the models those left in MLflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...datasets.base import ImageDataset
+from ...errors import StudyError
+from ..evaluation.decisions import Probabilities
+from ..messages import SpaceReference
+from ..mlflow_models import fetch_model, read_run
+from ..model_package import check_manifest
+from ..results import StudyResult, read_studies
+from ..settings import Home
+from ..study import TrialRecord
+
+PARENT_TAG = "mlflow.parentRunId"
+# What a search uses unless told otherwise, for a run whose settings are not known.
+DEFAULT_PATIENCE = 5
+
+
+@dataclass(frozen=True)
+class TrialSource:
+    """A finished trial and what its search was set to, so that it can be trained again.
+
+    run_id, search_run_id: of its MLflow run and of the search's.
+    """
+
+    trial: TrialRecord
+    run_id: str
+    search_run_id: str
+    space: SpaceReference
+    patience: int | None
+    mixed_precision: bool
+    keeps_model: bool
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A saved network and what it answered. folder: of the model; value: the objective on validation.
+
+    seed: None for the trial's own. probabilities: of the validation rows, float32 (rows, outputs).
+    """
+
+    trial: int
+    seed: int | None
+    value: float
+    epochs: int
+    folder: Path
+    probabilities: Probabilities
+
+
+def find_study(home: Home, dataset: ImageDataset, name: str | None) -> StudyResult:
+    """The study called `name`, or the one with the most finished trials of this very data. Raises StudyError."""
+    studies = read_studies(home, dataset.name)
+    if name is not None:
+        studies = [study for study in studies if study.name == name]
+    if not studies:
+        named = f" called '{name}'" if name else ""
+        raise StudyError(f"there is no study of {dataset.name}{named}; start one with: apertune search {dataset.name}")
+    fitting = [study for study in studies if study.definition.fingerprint == dataset.fingerprint]
+    if not fitting:
+        made = ", ".join(f"{study.name}: {study.definition.fingerprint[:12]}" for study in studies)
+        raise StudyError(
+            f"no study was made with this data (its fingerprint is {dataset.fingerprint[:12]}, but {made}); "
+            "give the same data set flags as to apertune search"
+        )
+    return max(fitting, key=lambda study: sum(trial.state == "complete" for trial in study.trials))
+
+
+def complete_trials(study: StudyResult) -> list[TrialRecord]:
+    """The trials that may be promoted, best first. Raises StudyError when there is none."""
+    complete = [trial for trial in study.best_first() if trial.state == "complete" and np.isfinite(trial.value or 0.0)]
+    if not complete:
+        raise StudyError(f"study '{study.name}' has no complete trial yet; go on with apertune search")
+    return complete
+
+
+def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSource:
+    """Reads how the trial's search was set from MLflow. Raises StudyError when MLflow does not know the trial."""
+    run_id = study.run_ids.get(trial.number)
+    if run_id is None:
+        raise StudyError(f"trial {trial.number} of '{study.name}' is not in MLflow yet; send it with: apertune sync")
+    search_run_id = read_run(run_id, home.tracking_uri).tags.get(PARENT_TAG, "")
+    params: Mapping[str, str] = read_run(search_run_id, home.tracking_uri).params if search_run_id else {}
+    options = json.loads(params.get("space_options", "{}"))
+    return TrialSource(
+        trial=trial,
+        run_id=run_id,
+        search_run_id=search_run_id,
+        space=SpaceReference(study.definition.space, params.get("recipe"), options),
+        patience=int(params["patience"]) if "patience" in params else None if params else DEFAULT_PATIENCE,
+        mixed_precision=params.get("mixed_precision") == "true",
+        keeps_model=params.get("keep_models", "true") == "true",
+    )
+
+
+def own_network(home: Home, source: TrialSource, folder: Path) -> TrainedNetwork:
+    """Fetches the model that the trial left, below `folder`, and checks every byte of it.
+
+    Raises StudyError, naming the file, when one is missing or altered.
+    """
+    target = folder / source.run_id
+    target.mkdir(parents=True, exist_ok=True)
+    model = fetch_model(f"runs:/{source.run_id}/model", home.tracking_uri, target)
+    check_manifest(model)
+    return TrainedNetwork(
+        trial=source.trial.number,
+        seed=None,
+        value=source.trial.value or 0.0,
+        epochs=source.trial.best_epoch,
+        folder=model,
+        probabilities=_validation_answers(home, source.run_id, target),
+    )
+
+
+def _validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
+    file = fetch_model(f"runs:/{run_id}/predictions.npz", home.tracking_uri, folder)
+    try:
+        with np.load(file, allow_pickle=False) as saved:
+            return np.asarray(saved["probabilities"], np.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise StudyError(f"predictions.npz of MLflow run {run_id} is damaged: {error}") from None
