@@ -1,9 +1,13 @@
-"""A trial's evaluation: left by its worker as numbers, drawn beside the search, so that no worker waits for plots."""
+"""What is drawn beside the search, so that neither workers nor the supervisor wait for plots.
+
+A trial's evaluation is left by its worker as numbers; a study's plots and report are made from its storage.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.base import TrainingView
+from .settings import Home
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +45,8 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
         "image_shape": view.image_shape,
         "folder": str(view.folder),
         "fingerprint": view.fingerprint,
+        "licence": view.licence,
+        "resize": view.resize,
     }
     words = {"view": facts, "history": evaluation.history, "objective": evaluation.objective}
     np.savez(
@@ -78,6 +85,30 @@ def draw_evaluation(folder: Path) -> None:
     except Exception:
         logger.exception("the plots of %s could not be drawn", folder)
     (folder / FILE).unlink(missing_ok=True)
+
+
+def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> None:
+    """Draws a study as it stands: `study_plots.html` and, if wanted, `report.html`. What fails is logged."""
+    from .evaluation.study_plots import write_study_plots
+    from .storage import open_storage
+    from .study import open_study
+
+    try:
+        study = open_study(open_storage(home.storage), name)
+        write_study_plots(study.optuna, folder, [study.definition.objective])
+        if with_report:
+            _write_report(home, name, folder / "report.html")
+    except Exception:
+        logger.exception("the plots of study %s could not be drawn", name)
+
+
+def _write_report(home: Home, name: str, target: Path) -> None:
+    from .report import write_report
+    from .report_sources import collect_report, fetch_best_files, written_now
+
+    with tempfile.TemporaryDirectory() as files:
+        fetch_best_files(home, name, Path(files))
+        write_report(collect_report(home, name, files=Path(files), created=written_now()), target)
 
 
 def _draw(folder: Path, evaluation: Evaluation) -> None:

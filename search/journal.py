@@ -19,8 +19,12 @@ from .tracking import (
     RunEnded,
     RunStarted,
     RunStatus,
+    StudyChanged,
     TagsSet,
 )
+
+# Drawing a study takes the sender some seconds.
+REDRAW_EVERY_S = 60.0
 
 RUN_STATUS: dict[Outcome, RunStatus] = {
     "complete": "FINISHED",
@@ -42,6 +46,7 @@ class Journal:
     def __init__(self, outbox: Outbox, study: Study, search_key: str, about: Mapping[str, str]) -> None:
         self._outbox = outbox
         self._study = study
+        self._drawn = time.monotonic()
         self._search_key = search_key
         self._experiment = study.definition.dataset
         self._about = about
@@ -81,10 +86,19 @@ class Journal:
             f"Its trials are the runs below it; more of the study: `apertune compare {about.dataset}`."
         )
 
-    def search_ended(self, state: str, status: RunStatus, tags: Mapping[str, str]) -> None:
-        self._outbox.put(
-            TagsSet(self._search_key, {**tags, "state": state}), RunEnded(self._search_key, status, _now())
-        )
+    def search_ended(self, state: str, status: RunStatus) -> None:
+        records: list[Record] = [
+            TagsSet(self._search_key, {"state": state}),
+            RunEnded(self._search_key, status, _now()),
+        ]
+        if status == "FINISHED":
+            records.append(StudyChanged(self._search_key, self._study.name, ended=True))
+        self._outbox.put(*records)
+
+    def best_trial(self, result: TrialResult) -> None:
+        """Tags the search's run with its best trial so far."""
+        value = "" if result.value is None else f"{result.value:.6g}"
+        self._outbox.put(TagsSet(self._search_key, {"best_trial": str(result.number), "best_value": value}))
 
     def trial_started(self, task: TrialTask, dataset: DatasetLogged) -> None:
         key = trial_key(self._study, task.number)
@@ -116,6 +130,9 @@ class Journal:
             scores = {f"best_{name}": value for name, value in result.metrics.items()}
             records.append(ModelLogged(key, str(folder / "model"), "model", scores, remove=True))
         records.append(RunEnded(key, RUN_STATUS[result.outcome], now))
+        if time.monotonic() - self._drawn >= REDRAW_EVERY_S:
+            records.append(StudyChanged(self._search_key, self._study.name))
+            self._drawn = time.monotonic()
         self._outbox.put(*records)
 
 

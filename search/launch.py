@@ -141,14 +141,12 @@ def _supervised(supervisor: Supervisor, journal: Journal) -> State:
     try:
         state = supervisor.run()
     except BaseException:
-        journal.search_ended("failed", "FAILED", {})
+        journal.search_ended("failed", "FAILED")
         raise
-    best = state.best
-    tags = {} if best is None else {"best_trial": str(best.number), "best_value": f"{best.value:.6g}"}
     if state.finished < state.target:
-        journal.search_ended("stopped", "KILLED", tags)
+        journal.search_ended("stopped", "KILLED")
     else:
-        journal.search_ended("complete", "FINISHED", tags)
+        journal.search_ended("complete", "FINISHED")
     return state
 
 

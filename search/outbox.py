@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from .tracking import MetricsLogged, Record, from_line, to_line
+from .tracking import MetricsLogged, Record, StudyChanged, from_line, to_line
 
 
 class Outbox:
@@ -98,15 +98,25 @@ def unsent(path: Path, offset: int) -> Iterator[tuple[Record | None, int]]:
 
 
 def merged(records: Sequence[Record]) -> list[Record]:
-    """The same records in fewer calls: neighbouring metrics of one run become one record."""
+    """The same records in fewer calls: neighbouring metrics of one run become one record.
+
+    Of a study that changed several times only the last is kept, since it is drawn as it stands.
+    """
     result: list[Record] = []
-    for record in records:
+    last_changes = {record.key: position for position, record in enumerate(records) if _is_change(record)}
+    for position, record in enumerate(records):
+        if _is_change(record) and position < last_changes[record.key]:
+            continue
         last = result[-1] if result else None
         if isinstance(record, MetricsLogged) and isinstance(last, MetricsLogged) and last.key == record.key:
             result[-1] = MetricsLogged(record.key, last.points + record.points)
         else:
             result.append(record)
     return result
+
+
+def _is_change(record: Record) -> bool:
+    return isinstance(record, StudyChanged)
 
 
 def _progress_path(path: Path) -> Path:

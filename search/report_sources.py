@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
+from ..errors import StudyError
 from .evaluation.study_plots import importances, study_figures
+from .mlflow_models import fetch_run_file
 from .report import MOST_CURVES, ReportData, best_first
+from .results import read_study
 from .settings import Home
 from .storage import open_storage
 from .study import Study, TrialRecord, open_study
@@ -48,6 +52,29 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         histories=histories(study, best_first(records, study.definition.direction)[:MOST_CURVES]),
         pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
     )
+
+
+def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:
+    """Copies those of `FILES` that MLflow has of the best trial into the folder; returns a line for each it lacks."""
+    result = read_study(home, name)
+    complete = best_first(result.trials, result.definition.direction)
+    if not complete:
+        return []
+    run_id = result.run_ids.get(complete[0].number)
+    if run_id is None:
+        return [f"trial {complete[0].number} has no MLflow run yet (apertune sync sends what is kept)"]
+    missing = []
+    for file in FILES:
+        try:
+            fetch_run_file(run_id, file, home.tracking_uri, folder)
+        except StudyError as error:
+            missing.append(str(error))
+    return missing
+
+
+def written_now() -> str:
+    """This moment, as a report's reader is to see it."""
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def read_scores(file: Path) -> dict[str, dict[str, float]]:

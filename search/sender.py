@@ -1,8 +1,9 @@
 """Sends the outbox to the tracking server, beside the search, in a process of its own; it draws the plots, too.
 
-Started by the supervisor as `python -m apertune.search.sender OUTBOX [ARTIFACTS]` with the tracking URI in the
-environment, where no process list shows it. On standard input it is told `finish` (send what is there, then end);
-when the input closes without that, its supervisor is gone and it ends at once.
+Started by the supervisor as `python -m apertune.search.sender OUTBOX ROOT`, ROOT as in `Home`, with the addresses of
+tracking server and studies in the environment, where no process list shows their passwords. On standard input it is
+told `finish` (send what is there, then end); when the input closes without that, its supervisor is gone and it ends
+at once.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from .drawing import draw_evaluation
+from .drawing import draw_evaluation, draw_study
 from .outbox import Progress, merged, read_progress, unsent, write_progress
-from .tracking import FilesLogged, Record, Tracker
+from .settings import Home
+from .tracking import FilesLogged, Record, StudyChanged, Tracker
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +32,23 @@ RECORDS_AT_ONCE = 200
 # Training goes first where processors are few.
 NICENESS = 5
 URI_VARIABLE = "APERTUNE_TRACKING_URI"
+STORAGE_VARIABLE = "APERTUNE_STORAGE"
 
 
 class Sender:
     """Applies the outbox's records in order and notes each step, so that a restart goes on where it was.
 
     is_refused: whether an error means that the server will never take the record; it is then passed over.
+    home: where the study is that `StudyChanged` speaks of; without it, no study is drawn.
     """
 
-    def __init__(self, outbox: Path, tracker: Tracker, is_refused: Callable[[Exception], bool]) -> None:
+    def __init__(
+        self, outbox: Path, tracker: Tracker, is_refused: Callable[[Exception], bool], home: Home | None = None
+    ) -> None:
         self._outbox = outbox
         self._tracker = tracker
         self._is_refused = is_refused
+        self._home = home
         self._progress = read_progress(outbox)
 
     def send(self) -> bool:
@@ -65,8 +73,23 @@ class Sender:
         return part
 
     def _apply(self, record: Record) -> None:
-        if isinstance(record, FilesLogged) and (evaluation := Path(record.folder)).is_dir():
-            draw_evaluation(evaluation)
+        if isinstance(record, StudyChanged):
+            self._send_study(record)
+        else:
+            if isinstance(record, FilesLogged) and (evaluation := Path(record.folder)).is_dir():
+                draw_evaluation(evaluation)
+            self._tell(record)
+
+    def _send_study(self, record: StudyChanged) -> None:
+        if self._home is None:
+            return
+        # A report names runs by what is noted.
+        self._note(self._progress)
+        with tempfile.TemporaryDirectory() as folder:
+            draw_study(self._home, record.study, Path(folder), with_report=record.ended)
+            self._tell(FilesLogged(record.key, folder))
+
+    def _tell(self, record: Record) -> None:
         try:
             self._tracker.apply(record)
         except Exception as error:
@@ -85,9 +108,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
-    artifacts = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-    tracker = MlflowTracker(os.environ[URI_VARIABLE], artifacts)
-    sender = Sender(Path(sys.argv[1]), tracker, is_refused)
+    home = Home(Path(sys.argv[2]), os.environ[URI_VARIABLE], os.environ[STORAGE_VARIABLE])
+    tracker = MlflowTracker(home.tracking_uri, home.artifacts)
+    sender = Sender(Path(sys.argv[1]), tracker, is_refused, home)
     finish = threading.Event()
     threading.Thread(target=_listen, args=(finish,), daemon=True).start()
     pause = LOOK_EVERY_S

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from .outbox import read_progress, unsent_bytes
-from .sender import URI_VARIABLE
+from .sender import STORAGE_VARIABLE, URI_VARIABLE
 from .settings import Home
 
 # A server that takes something goes on being waited for; one that takes nothing for so long is given up.
@@ -29,15 +29,15 @@ class SenderProcess:
         self._home = home
 
     def __enter__(self) -> SenderProcess:
-        artifacts = self._home.artifacts
-        command = [sys.executable, "-m", "apertune.search.sender", str(self._outbox)]
+        home = self._home
+        addresses = {URI_VARIABLE: home.tracking_uri, STORAGE_VARIABLE: home.storage}
         with (self._outbox.parent / "sender.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command + ([str(artifacts)] if artifacts else []),
+                [sys.executable, "-m", "apertune.search.sender", str(self._outbox), str(home.root)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, URI_VARIABLE: self._home.tracking_uri, "PYTHONSAFEPATH": "1"},
+                env={**os.environ, **addresses, "PYTHONSAFEPATH": "1"},
                 start_new_session=True,
             )
         return self

@@ -248,6 +248,7 @@ class Supervisor:
             (folder / "checkpoint.npz").unlink(missing_ok=True)
             if result.outcome == "complete" and self._is_best(result):
                 self._state.best = result
+                self._journal.best_trial(result)
         self._journal.trial_ended(result, folder)
         self._wake_sender()
         self._display.trial_ended(result, self._state)

@@ -75,17 +75,38 @@ class ModelLogged:
 
 
 @dataclass(frozen=True)
+class StudyChanged:
+    """A study to be drawn as it stands when this is sent, by the sender: trackers meet its files instead.
+
+    key: of the search's run, which gets the files. ended: whether to write the report, too.
+    """
+
+    key: str
+    study: str
+    ended: bool = False
+
+
+@dataclass(frozen=True)
 class RunEnded:
     key: str
     status: RunStatus
     time_ms: int
 
 
-Record = RunStarted | MetricsLogged | TagsSet | DatasetLogged | FilesLogged | ModelLogged | RunEnded
+Record = RunStarted | MetricsLogged | TagsSet | DatasetLogged | FilesLogged | ModelLogged | StudyChanged | RunEnded
 
 _KINDS: dict[str, type[Record]] = {
     kind.__name__: kind
-    for kind in (RunStarted, MetricsLogged, TagsSet, DatasetLogged, FilesLogged, ModelLogged, RunEnded)
+    for kind in (
+        RunStarted,
+        MetricsLogged,
+        TagsSet,
+        DatasetLogged,
+        FilesLogged,
+        ModelLogged,
+        StudyChanged,
+        RunEnded,
+    )
 }
 
 

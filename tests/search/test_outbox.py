@@ -15,6 +15,7 @@ from apertune.search.tracking import (
     Record,
     RunEnded,
     RunStarted,
+    StudyChanged,
     TagsSet,
     from_line,
     to_line,
@@ -28,6 +29,7 @@ RECORDS: list[Record] = [
     FilesLogged("k", "somewhere", "plots", remove=True),
     ModelLogged("k", "somewhere", "model", {"best_accuracy": 0.9}),
     RunEnded("k", "FINISHED", 20),
+    StudyChanged("k", "digits-convnet", ended=True),
 ]
 
 
@@ -98,3 +100,10 @@ def test_a_line_being_written_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "outbox.jsonl"
     path.write_text(to_line(RECORDS[0]) + "\n" + to_line(RECORDS[6]))
     assert [record for record, _ in unsent(path, 0)] == [RECORDS[0]]
+
+
+def test_a_study_that_changed_often_is_drawn_once() -> None:
+    """Of several changes of a study sent together the last is kept, at its place; other studies keep theirs."""
+    early, late, other = StudyChanged("a", "digits"), StudyChanged("a", "digits", ended=True), StudyChanged("b", "cats")
+    end = RunEnded("a", "FINISHED", 1)
+    assert merged([early, other, end, early, late]) == [other, end, late]
