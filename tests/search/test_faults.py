@@ -110,6 +110,17 @@ def test_killed_workers_cost_nothing(started: list[subprocess.Popen[bytes]]) -> 
     assert_all_complete_once(24)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_three_hundred_trials_under_fire(started: list[subprocess.Popen[bytes]]) -> None:
+    """300 short trials in 8 workers, one of them killed every 0.4 s, complete exactly once each."""
+    search = start(started, 300, 8, 4, epoch_seconds=0.05)
+    wait_for(search, "ended 0")
+    kill_now_and_then(search, 0.4)
+    assert search.returncode == 0
+    assert_all_complete_once(300)
+
+
 def test_a_killed_trial_goes_on_from_its_checkpoint(started: list[subprocess.Popen[bytes]]) -> None:
     """A trial whose worker is killed repeats at most the one epoch that was running."""
     search = start(started, 1, 1, 8, epoch_seconds=0.25)
@@ -129,7 +140,7 @@ def test_a_killed_supervisor_costs_nothing(started: list[subprocess.Popen[bytes]
     children = psutil.Process(search.pid).children(recursive=True)
     search.kill()
     search.wait()
-    gone, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     again = start(started, 8, 2, 4, epoch_seconds=0.01)
     assert "finished 8 unsent 0" in output(again)
