@@ -35,9 +35,8 @@ METRICS_A_CALL, PARAMS_A_CALL, TAGS_A_CALL = 1000, 100, 100
 LONGEST_PARAM, LONGEST_TAG = 6000, 5000
 LONGEST_DIGEST = 36
 
-# One try and a short wait a call: the sender itself repeats, and must notice the order to stop in between.
+# A short wait a call: the sender itself repeats, and must notice the order to stop in between.
 CLIENT_SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -80,6 +79,9 @@ class MlflowTracker:
     def _client(self) -> Any:
         if self._opened is None:
             os.environ.update({name: os.environ.get(name, value) for name, value in CLIENT_SETTINGS.items()})
+            # Whatever the user has set: a call repeated by the client itself, whose first reply was lost, makes a
+            # second run; the sender looks for the first before it repeats.
+            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
             from mlflow import MlflowClient
 
             with _creation_lock(self._tracking_uri):

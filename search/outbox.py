@@ -97,26 +97,22 @@ def unsent(path: Path, offset: int) -> Iterator[tuple[Record | None, int]]:
                 yield None, offset
 
 
-def merged(records: Sequence[Record]) -> list[Record]:
-    """The same records in fewer calls: neighbouring metrics of one run become one record.
+def merged(part: Sequence[tuple[Record | None, int]]) -> list[tuple[Record, int]]:
+    """What `unsent` yields, in fewer calls, each with the offset behind it: neighbouring metrics of one run become one.
 
     Of a study that changed several times only the last is kept, since it is drawn as it stands.
     """
-    result: list[Record] = []
-    last_changes = {record.key: position for position, record in enumerate(records) if _is_change(record)}
-    for position, record in enumerate(records):
-        if _is_change(record) and position < last_changes[record.key]:
+    last_changes = {record.key: offset for record, offset in part if isinstance(record, StudyChanged)}
+    result: list[tuple[Record, int]] = []
+    for record, offset in part:
+        if record is None or (isinstance(record, StudyChanged) and offset < last_changes[record.key]):
             continue
-        last = result[-1] if result else None
+        last = result[-1][0] if result else None
         if isinstance(record, MetricsLogged) and isinstance(last, MetricsLogged) and last.key == record.key:
-            result[-1] = MetricsLogged(record.key, last.points + record.points)
+            result[-1] = MetricsLogged(record.key, last.points + record.points), offset
         else:
-            result.append(record)
+            result.append((record, offset))
     return result
-
-
-def _is_change(record: Record) -> bool:
-    return isinstance(record, StudyChanged)
 
 
 def _progress_path(path: Path) -> Path:

@@ -54,12 +54,13 @@ class Sender:
     def send(self) -> bool:
         """Sends what is unsent. Returns whether all was taken; why not stands in the progress file."""
         while part := self._next_part():
-            records = merged([record for record, _ in part if record is not None])
+            taken = self._progress.offset
             try:
-                for record in records:
+                for record, offset in merged(part):
                     self._apply(record)
+                    taken = offset
             except Exception as error:
-                self._note(replace(self._progress, problem=_one_line(error)))
+                self._note(replace(self._progress, offset=taken, problem=_one_line(error)))
                 return False
             self._note(replace(self._progress, offset=part[-1][1], problem=""))
         return True

@@ -1,0 +1,105 @@
+"""A small HTTP proxy before a tracking server, that loses replies or is away when a test wants it."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+NOT_FORWARDED = ("connection", "transfer-encoding", "content-length")
+
+
+class UnreliableProxy:
+    """A context. upstream: the server's port on loopback. url: to be given to clients, the same through all outages.
+
+    drop_first_replies: whether the first reply to each different POST is lost after the server has acted on it;
+    lost: how many were.
+    """
+
+    def __init__(self, upstream: int, *, drop_first_replies: bool = False) -> None:
+        self.upstream = upstream
+        self.drop_first_replies = drop_first_replies
+        self.lost = 0
+        self._seen: set[str] = set()
+        self._guard = threading.Lock()
+        self._port = 0
+        self._server: ThreadingHTTPServer | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> UnreliableProxy:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        proxy = self
+
+        class Handler(_Forwarding):
+            owner = proxy
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server.daemon_threads = True
+        self._port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self) -> None:
+        """From here on connections are refused, until `start`."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def loses_reply(self, method: str, path: str, body: bytes) -> bool:
+        if method != "POST" or not self.drop_first_replies:
+            return False
+        request = hashlib.sha256(path.encode() + b"\0" + body).hexdigest()
+        with self._guard:
+            first = request not in self._seen
+            self._seen.add(request)
+            self.lost += first
+        return first
+
+
+class _Forwarding(BaseHTTPRequestHandler):
+    owner: UnreliableProxy
+
+    def _forward(self) -> None:
+        body = self._body()
+        connection = http.client.HTTPConnection("127.0.0.1", self.owner.upstream, timeout=60)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_FORWARDED}
+        headers["Host"] = f"127.0.0.1:{self.owner.upstream}"
+        connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        self.close_connection = True
+        if self.owner.loses_reply(self.command, self.path, body):
+            return
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in NOT_FORWARDED:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward  # noqa: N815, the names that http.server calls
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002, http.server's own name
+        """Says nothing: the test looks at the tracking server."""
