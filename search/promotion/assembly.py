@@ -30,7 +30,7 @@ def assemble(job: Job, selection: Selection, folder: Path) -> tuple[ModelContrac
         image_shape=job.dataset.image_shape,
         dataset=job.dataset.name,
         fingerprint=job.dataset.fingerprint,
-        resize=job.settings.resize,
+        resize=job.dataset.resize,
         thresholds=tuple(float(threshold) for threshold in thresholds),
         minimum_probability=job.settings.minimum_probability,
         temperature=temperature,

@@ -8,6 +8,7 @@ from ...spaces.registry import SPACES, reference_for
 from ..model_contract import ModelContract
 from .examination import Examination, Score
 from .job import Job
+from .opening import times
 from .selection import Selection
 
 _MOST_CLASSES = 40
@@ -30,7 +31,7 @@ def published(dataset: str) -> str | None:
     """What an article reported on the data set, in words, if one is known."""
     name = reference_for(dataset)
     publication = SPACES[name].publication if name else None
-    return f"{publication.result} ({SPACES[name].summary})" if name and publication else None
+    return f"{publication.result} ({SPACES[name].summary.rstrip('.')})" if name and publication else None
 
 
 def _decision(examination: Examination) -> list[str]:
@@ -99,7 +100,7 @@ def _limits(job: Job, contract: ModelContract, examination: Examination) -> list
         "- It knows its classes alone, and answers with one of them whatever the image shows, unless a minimum "
         "probability is set.",
         "- Its scores hold for images like those of its data set; elsewhere they must be measured anew.",
-        f"- The test set of this study was opened {examination.openings} times: with each, its scores flatter more.",
+        f"- The test set of this study was opened {times(examination.openings)}; each time its scores flatter more.",
     ]
 
 

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EnsembleChoice:
-    """picks: candidates by how often each was picked; the average is weighted so. gain: over the single network,
+    """Which candidates to average. picks: how often each was picked, by its number; the average is weighted so.
 
-    of averages that were selected on the other half of the validation rows. better: whether the gain is real.
+    gain: over the single network, of averages that were selected on the other half of the validation rows.
+    better: whether the gain is real.
     """
 
     picks: dict[int, int]
@@ -49,7 +50,7 @@ def choose_ensemble(
         picks = greedy_selection(metric, labels[other], [answers[other] for answers in candidates], size)
         unseen[mine] = np.mean([candidates[pick][mine] for pick in picks], axis=0)
     gain = paired_bootstrap(metric, labels, single, unseen, seed=seed)
-    better = metric.better(gain.second, gain.first) and gain.p_value < SIGNIFICANT
+    better = bool(metric.better(gain.second, gain.first) and gain.p_value < SIGNIFICANT)
     return EnsembleChoice(dict(Counter(greedy_selection(metric, labels, candidates, size))), gain, better)
 
 

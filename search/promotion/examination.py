@@ -20,7 +20,7 @@ from ..model_contract import ModelContract
 from ..model_package import load_model
 from .gate import Contest, Verdict, contest, judge
 from .job import Job
-from .opening import OpenedTest, open_test_split
+from .opening import OpenedTest, open_test_split, times
 from .selection import Selection
 
 CHAMPION = "champion"
@@ -79,8 +79,7 @@ def examine(
     trial = selection.winner.source
     opened = open_test_split(job.dataset, job.study_folder, f"promotion of trial {trial.trial.number}")
     tag_run(trial.run_id, {"test_openings": str(opened.openings)}, job.home.tracking_uri)
-    times = "once" if opened.openings == 1 else f"{opened.openings} times"
-    job.say(f"The test set of study {job.study.name} has been opened {times}.")
+    job.say(f"The test set of study {job.study.name} has been opened {times(opened.openings)}.")
     challenger = _answers(network, opened)
     if not np.isfinite(challenger).all():
         raise ApertuneError("the model answers some test images with numbers that are not finite; it is not promoted")

@@ -76,7 +76,7 @@ def contest(
         high=gap.high,
         test="McNemar" if counting else "paired bootstrap",
         p_value=p_value,
-        better=metric.better(gap.second, gap.first) and p_value < SIGNIFICANT,
+        better=bool(metric.better(gap.second, gap.first) and p_value < SIGNIFICANT),
     )
 
 

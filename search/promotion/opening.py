@@ -49,3 +49,7 @@ def count_openings(study_folder: Path) -> int:
     """How often the study's test split was opened."""
     path = study_folder / RECORD_FILE
     return len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
+
+
+def times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -18,7 +18,7 @@ from ..executors.base import Executor
 from ..executors.local import LocalExecutor, worker_environments
 from ..settings import Home, make_home
 from .assembly import assemble
-from .card import model_card
+from .card import model_card, published
 from .examination import Examination, examine
 from .job import Job
 from .registration import Registered, alone, register
@@ -30,7 +30,10 @@ from .training import Confirmation
 
 @dataclass(frozen=True)
 class Promotion:
-    """How a promotion ended. trial: the winner's number. notes: how the model came about."""
+    """How a promotion ended. trial: the winner's number. notes: how the model came about.
+
+    published: what an article reported on this data set, if one is known.
+    """
 
     dataset: str
     study: str
@@ -38,6 +41,7 @@ class Promotion:
     trial: int
     confirmations: tuple[Confirmation, ...]
     notes: tuple[str, ...]
+    published: str | None
     examination: Examination
     registered: Registered
 
@@ -87,6 +91,7 @@ def _promoted(job: Job, selection: Selection) -> Promotion:
         trial=selection.winner.number,
         confirmations=selection.confirmations,
         notes=selection.notes,
+        published=published(job.dataset.name),
         examination=examination,
         registered=registered,
     )

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...datasets.decoding import Resize
 from ...errors import SettingError
 
 
@@ -18,7 +17,7 @@ class PromotionSettings:
     validation images together. ensemble: average up to so many networks, if that is really better; None for one
     network. minimum_probability: below it the model answers "unknown". minimums: test scores without which the
     champion stays, by metric; for a metric that is to be small, the most it may be. force: make the model champion
-    whatever the gate says. resize: how the data set's images were brought to the network's size.
+    whatever the gate says.
     """
 
     study: str | None = None
@@ -29,7 +28,6 @@ class PromotionSettings:
     minimum_probability: float = 0.0
     minimums: Mapping[str, float] = field(default_factory=dict)
     force: bool = False
-    resize: Resize = "stretch"
 
     def __post_init__(self) -> None:
         for name, least in (("top", 1), ("seeds", 1), ("ensemble", 2)):

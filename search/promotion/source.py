@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ..evaluation.decisions import Probabilities
 from ..messages import SpaceReference
-from ..mlflow_models import fetch_model, read_run
+from ..mlflow_models import fetch_model, fetch_run_file, read_run
 from ..model_package import check_manifest
 from ..results import StudyResult, read_studies
 from ..settings import Home
 from ..study import TrialRecord
+from ..trial_comparison import PREDICTIONS
 
 PARENT_TAG = "mlflow.parentRunId"
 # What a search uses unless told otherwise, for a run whose settings are not known.
@@ -120,9 +122,9 @@ def own_network(home: Home, source: TrialSource, folder: Path) -> TrainedNetwork
 
 
 def _validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
-    file = fetch_model(f"runs:/{run_id}/predictions.npz", home.tracking_uri, folder)
+    file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, folder)
     try:
         with np.load(file, allow_pickle=False) as saved:
             return np.asarray(saved["probabilities"], np.float32)
-    except (OSError, ValueError, KeyError) as error:
-        raise StudyError(f"predictions.npz of MLflow run {run_id} is damaged: {error}") from None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise StudyError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import SettingError
-from .dataset_options import dataset_options, load_from, load_settings
+from .dataset_options import dataset_options, load_from
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -39,14 +39,16 @@ def promote(dataset: str, storage: str | None, minimums: tuple[str, ...], as_jso
     is opened, and the model registered; it becomes the champion only when it really beats the present one.
     Give the same data set flags as to `apertune search`.
     """
+    # TensorFlow, which loads the model to test it, else writes of its own affairs and takes a GPU's whole memory.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     from ..search.promotion import PromotionSettings
     from ..search.promotion import promote as run_promotion
     from ..search.settings import make_home
 
     own = ("study", "top", "seeds", "refit", "ensemble", "minimum_probability", "force")
     settings = {name: flags.pop(name) for name in own}
-    resize = load_settings(flags).resize
-    chosen = PromotionSettings(**settings, minimums=_bounds(minimums), resize=resize)
+    chosen = PromotionSettings(**settings, minimums=_bounds(minimums))
     loaded = load_from(dataset, flags)
     home = make_home(os.environ, storage=storage)
     promotion = run_promotion(loaded, chosen, home=home, say=lambda line: click.echo(line, err=True))
@@ -103,6 +105,7 @@ def _document(promotion: Promotion) -> dict[str, Any]:
             for confirmed in promotion.confirmations
         ],
         "notes": promotion.notes,
+        "published": promotion.published,
         **examination,
     }
 
@@ -130,6 +133,8 @@ def _print(promotion: Promotion) -> None:
     print_table(columns, rows, title=f"Scores on {examination.test_images:,} test images")
     click.echo(f"{registered.model} version {registered.version} is the {registered.alias}: ", nl=False)
     click.echo(f"{examination.verdict.reason}.")
+    if promotion.published:
+        click.echo(f"An article reported: {promotion.published}.")
     click.echo(f"Predict:  apertune predict {promotion.dataset}@{registered.alias} FILES")
     click.echo(f"Export:   apertune export {promotion.dataset}@{registered.alias} --to FOLDER")
 

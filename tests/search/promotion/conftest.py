@@ -1,0 +1,122 @@
+"""Two real studies of digits, each of one trial: a weak one and a strong one."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apertune import spaces
+from apertune.datasets import load
+from apertune.datasets.base import ImageDataset
+from apertune.search.drawing import load_evaluation
+from apertune.search.executors.in_process import InProcessExecutor
+from apertune.search.journal import Journal
+from apertune.search.messages import SpaceReference, TrialResult, TrialTask
+from apertune.search.mlflow_models import Registry
+from apertune.search.mlflow_tracking import MlflowTracker
+from apertune.search.outbox import Outbox, Progress, unsent, write_progress
+from apertune.search.promotion import Promotion, PromotionSettings, promote
+from apertune.search.settings import Home, make_home
+from apertune.search.storage import open_storage
+from apertune.search.study import Study, StudyDefinition, create_study
+from apertune.search.tracking import DatasetLogged, StudyChanged
+from apertune.search.trial import run_trial
+from apertune.spaces.parameters import SearchSpace
+
+FIXED = {
+    "blocks": "1",
+    "convolutions": "1",
+    "filters": "16",
+    "batch_size": "64",
+    "augmentation": "none",
+    "mixing": "none",
+    "optimizer": "adam",
+    "schedule": "constant",
+    "loss": "cross_entropy",
+    "head": "flatten",
+}
+PATIENCE = 5
+
+
+@dataclass(frozen=True)
+class Studies:
+    """A folder with two studies of digits, `weak` and `strong`."""
+
+    home: Home
+    dataset: ImageDataset
+
+    def promote(self, settings: PromotionSettings) -> Promotion:
+        """Trains in this process."""
+        return promote(self.dataset, settings, home=self.home, executor=InProcessExecutor(run_trial, SearchSpace(())))
+
+    @property
+    def registry(self) -> Registry:
+        return Registry("apertune-digits", self.home.tracking_uri)
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Studies:
+    """Made without worker processes and plots, which would take most of the time."""
+    folder = tmp_path_factory.mktemp("studies")
+    (folder / "mlflow").mkdir()
+    shutil.copy(empty_store, folder / "mlflow" / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("APERTUNE_CACHE", str(folder / "cache"))
+        made = Studies(make_home({}, root=folder / "mlflow"), load("digits"))
+    space = spaces.discover(spaces.load("convnet", made.dataset.training_view().spec()))
+    search(made, "weak", space.narrow({**FIXED, "learning_rate": "0.0001"}, {}), epochs=1)
+    search(made, "strong", space.narrow({**FIXED, "learning_rate": "0.003"}, {}), epochs=6)
+    return made
+
+
+def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> None:
+    """Leaves what a search of one trial leaves: the study, and its runs in MLflow."""
+    home, data = studies.home, studies.dataset
+    definition = StudyDefinition(
+        data.name, data.source, data.task, data.fingerprint, "convnet", space.to_json(), "macro_f1", "maximize", epochs
+    )
+    study = create_study(open_storage(home.storage), name, definition)
+    logged = DatasetLogged("", data.name, data.fingerprint, data.source, {})
+    path = home.study_folder(name) / "outbox.jsonl"
+    with Outbox(path) as outbox:
+        journal = Journal(outbox, study, uuid.uuid4().hex, {})
+        journal.search_started(logged, {"patience": str(PATIENCE), "keep_models": "true", "mixed_precision": "false"})
+        task, result = train(studies, study)
+        journal.trial_started(task, logged)
+        journal.trial_ended(result, task.folder)
+        journal.search_ended("complete", "FINISHED")
+    tracker = MlflowTracker(home.tracking_uri, home.artifacts)
+    for record, _ in unsent(path, 0):
+        assert record is not None
+        if not isinstance(record, StudyChanged):
+            tracker.apply(record)
+    write_progress(path, Progress(path.stat().st_size, tracker.run_ids()))
+
+
+def train(studies: Studies, study: Study) -> tuple[TrialTask, TrialResult]:
+    asked = study.ask()
+    definition = study.definition
+    task = TrialTask(
+        number=asked.number,
+        view=studies.dataset.training_view(),
+        space=SpaceReference("convnet"),
+        search_space=study.search_space,
+        values=asked.values,
+        seed=1,
+        epochs=definition.epochs,
+        patience=PATIENCE,
+        objective=definition.objective,
+        folder=studies.home.study_folder(study.name) / "trials" / f"{asked.number:05d}",
+    )
+    result = run_trial(task, lambda event: None, lambda: None)
+    assert result.outcome == "complete", result.reason
+    study.tell(result)
+    artifacts = task.folder / "artifacts"
+    answers = load_evaluation(artifacts).probabilities
+    np.savez(artifacts / "predictions.npz", labels=task.view.labels("validation"), probabilities=answers)
+    return task, result
