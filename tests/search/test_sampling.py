@@ -132,7 +132,10 @@ def test_a_grid_of_steps_holds_the_values_that_keras_tuner_lists(kind: dict[str,
         assert parameter.options[: len(expected)] == pytest.approx(expected)
         assert all(value <= original.max_value for value in parameter.options[len(expected) :])
     for probability in (0.0, 0.37, 0.999999):
-        assert parameter.contains(original.prob_to_value(probability))
+        value = original.prob_to_value(probability)
+        # KerasTuner's reverse_log may round to just outside of its own range, such as 10 for 11 to 421.
+        if original.min_value <= value <= original.max_value:
+            assert parameter.contains(value)
 
 
 @pytest.mark.parametrize("kind", ["int", "float"])
