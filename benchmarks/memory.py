@@ -1,0 +1,56 @@
+"""Whether memory grows with the number of trials: a search of small trials, watched from outside.
+
+    uv run python benchmarks/memory.py [--trials 50] [--workers 2]
+
+Searches scikit-learn's digits with a tiny network, one epoch a trial, and notes the resident memory of the
+supervisor and of its workers whenever a trial ends. Prints it after 5 trials, at its highest and at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from apertune import datasets, search
+from apertune.search.messages import TrialResult
+from apertune.search.supervisor import NoDisplay, State
+
+SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128"}
+
+
+class Watch(NoDisplay):
+    """Notes resident memory in MiB at every trial's end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.supervisor: list[float] = []
+        self.workers: list[float] = []
+
+    def trial_ended(self, result: TrialResult, state: State) -> None:
+        this = psutil.Process()
+        self.supervisor.append(this.memory_info().rss / 2**20)
+        workers = [child for child in this.children() if "apertune.search.worker" in child.cmdline()]
+        self.workers.append(max((worker.memory_info().rss / 2**20 for worker in workers), default=0.0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    watch = Watch()
+    with tempfile.TemporaryDirectory() as folder:
+        home = search.make_home({}, root=Path(folder))
+        settings = search.SearchSettings(
+            trials=arguments.trials, epochs=1, workers=arguments.workers, pruner="none", fix=SMALL
+        )
+        search.run(datasets.load("digits"), settings, home=home, display=watch)
+    for name, seen in (("supervisor", watch.supervisor), ("largest worker", watch.workers)):
+        print(f"{name}: {seen[4]:.0f} MiB after 5 trials, {max(seen[4:]):.0f} at most, {seen[-1]:.0f} at the end")
+
+
+if __name__ == "__main__":
+    main()
