@@ -34,6 +34,7 @@ from .ownership import owned
 from .sending import PATIENCE_S, SenderProcess
 from .settings import Home, SearchSettings, make_home
 from .storage import open_storage
+from .strategies import make_pruner, make_sampler
 from .study import (
     Asked,
     Launch,
@@ -41,8 +42,6 @@ from .study import (
     StudyDefinition,
     TrialRecord,
     create_study,
-    make_pruner,
-    make_sampler,
     open_study,
     study_names,
 )

@@ -56,8 +56,9 @@ class SenderProcess:
                 left, moved = now_left, time.monotonic()
         left = unsent_bytes(self._outbox)
         if left:
-            problem = read_progress(self._outbox).problem or "it did not answer"
-            say(f"The tracking server did not take everything ({problem}); send the rest with: apertune sync")
+            problem = read_progress(self._outbox).problem
+            why = f" ({problem})" if problem else ""
+            say(f"MLflow does not have everything yet{why}; the next search sends the rest, or: apertune sync")
         return left
 
     def __exit__(

@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeVar
 
 import optuna
 import tenacity
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -201,7 +202,7 @@ class Study:
     def note_launch(self, launch: Launch) -> None:
         _persistently(lambda: self.optuna.set_user_attr(LAUNCH, asdict(launch)))
 
-    def use(self, sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> None:
+    def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
         self.optuna.sampler, self.optuna.pruner = sampler, pruner
 
     def _values(self, frozen: FrozenTrial) -> Values | None:
@@ -272,39 +273,6 @@ def create_study(storage: optuna.storages.BaseStorage, name: str, definition: St
 
 def study_names(storage: optuna.storages.BaseStorage) -> list[str]:
     return sorted(optuna.get_all_study_names(storage))
-
-
-def make_sampler(name: str, seed: int | None) -> BaseSampler:
-    """Raises KeyError for a name not in `SAMPLERS`."""
-    with warnings.catch_warnings():
-        # `group` is marked experimental; it is what models conditional parameters jointly.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return SAMPLERS[name](seed)
-
-
-SAMPLERS: dict[str, Callable[[int | None], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(multivariate=True, group=True, seed=seed),
-    "random": lambda seed: RandomSampler(seed=seed),
-    "qmc": lambda seed: optuna.samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False),
-}
-
-
-def make_pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
-    """A pruner for trials of so many epochs. Raises KeyError for a name not in `PRUNERS`."""
-    return PRUNERS[name](epochs)
-
-
-PRUNERS: dict[str, Callable[[int], optuna.pruners.BasePruner]] = {
-    "hyperband": lambda epochs: optuna.pruners.HyperbandPruner(
-        min_resource=1, max_resource=max(1, epochs), reduction_factor=3
-    ),
-    "successive-halving": lambda epochs: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
-    "median": lambda epochs: optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 5)),
-    "percentile": lambda epochs: optuna.pruners.PercentilePruner(
-        25.0, n_startup_trials=5, n_warmup_steps=max(1, epochs // 5)
-    ),
-    "none": lambda epochs: optuna.pruners.NopPruner(),
-}
 
 
 def _persistently(call: Callable[[], T]) -> T:

@@ -25,7 +25,8 @@ from apertune.search.messages import (
 )
 from apertune.search.outbox import Outbox, unsent
 from apertune.search.storage import open_storage
-from apertune.search.study import Asked, Study, StudyDefinition, create_study, make_pruner, make_sampler, open_study
+from apertune.search.strategies import make_pruner, make_sampler
+from apertune.search.study import Asked, Study, StudyDefinition, create_study, open_study
 from apertune.search.supervisor import NoDisplay, Plan, State, Supervisor
 from apertune.search.tracking import DatasetLogged, RunEnded, RunStarted
 from apertune.spaces.parameters import Parameter, SearchSpace
