@@ -1,9 +1,9 @@
 """Where trials run. The supervisor knows only this protocol.
 
-Life of a call: the supervisor starts the workers, discovers a space once, then submits a task whenever `free_slots` says there is room,
-and waits for events. Each submitted trial is answered by exactly one `TrialResult` or `TrialLost`, after any number
-of `TrialStarted` and `EpochEnded`. A stop request is a wish: the trial answers it with its result. `kill` is not:
-it ends the worker, and the trial comes back as `TrialLost`.
+Life of a call: the supervisor starts the workers, discovers a space once, then submits a task whenever `free_slots`
+says there is room, and waits for events. Each submitted trial is answered by exactly one `TrialResult` or `TrialLost`,
+after any number of `TrialStarted` and `EpochEnded`. A stop request is a wish: the trial answers it with its result.
+`kill` is not: it ends the worker, and the trial comes back as `TrialLost`.
 """
 
 from __future__ import annotations
