@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..evaluation.decisions import Probabilities
 from ..executors.base import Executor
 from .ensemble import choose_ensemble
 from .job import Job
-from .source import TrainedNetwork, complete_trials, own_network, trial_source
+from .source import TrainedNetwork, complete_trials, own_network, trial_source, validation_answers
 from .training import (
     Confirmation,
     best_network,
@@ -99,8 +100,8 @@ def _refitted(job: Job, executor: Executor, selection: Selection) -> Selection:
 def _averaged(job: Job, selection: Selection) -> Selection:
     """The ensemble, when it is really better than the single network."""
     assert job.settings.ensemble is not None
-    candidates = _candidates(job, selection)
     (single, _), labels = selection.members[0], job.view.labels("validation")
+    candidates = _candidates(job, selection)
     answers = [candidate.probabilities for candidate in candidates]
     choice = choose_ensemble(job.metric, labels, answers, single.probabilities, job.settings.ensemble, seed=0)
     gain = f"{choice.gain.value:+.4f} (95 % interval {choice.gain.low:+.4f} to {choice.gain.high:+.4f})"
@@ -109,7 +110,7 @@ def _averaged(job: Job, selection: Selection) -> Selection:
         job.say(note)
         return replace(selection, notes=(*selection.notes, note))
     total = sum(choice.picks.values())
-    members = tuple((candidates[number], times / total) for number, times in choice.picks.items())
+    members = tuple((candidates[number].fetch(), times / total) for number, times in choice.picks.items())
     note = f"An average of {len(members)} networks is better than the single one: {gain}."
     job.say(note)
     probabilities = np.sum([member.probabilities * weight for member, weight in members], axis=0)
@@ -121,14 +122,33 @@ def _averaged(job: Job, selection: Selection) -> Selection:
     )
 
 
-def _candidates(job: Job, selection: Selection) -> Sequence[TrainedNetwork]:
-    """All networks there are: of every complete trial, and of every confirmation."""
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A network that an ensemble may take in. fetch: brings its files, which most candidates never need."""
+
+    probabilities: Probabilities
+    fetch: Callable[[], TrainedNetwork]
+
+
+def _candidates(job: Job, selection: Selection) -> list[Candidate]:
+    """All networks there are: of every confirmation, and of every other complete trial."""
     confirmed = [network for confirmation in selection.confirmations for network in confirmation.networks]
+    candidates = [Candidate(network.probabilities, partial(_itself, network)) for network in confirmed]
     known = {network.trial for network in confirmed if network.seed is None}
-    others = []
     for trial in complete_trials(job.study):
-        if trial.number not in known:
-            source = trial_source(job.home, job.study, trial)
-            if source.keeps_model:
-                others.append(own_network(job.home, source, job.scratch))
-    return [*confirmed, *others]
+        if trial.number in known:
+            continue
+        source = trial_source(job.home, job.study, trial)
+        if not source.keeps_model:
+            continue
+        try:
+            answers = validation_answers(job.home, source.run_id, job.scratch / source.run_id)
+        except StudyError as error:
+            job.say(f"Trial {trial.number} is left out of the ensemble: {error}")
+            continue
+        candidates.append(Candidate(answers, partial(own_network, job.home, source, job.scratch)))
+    return candidates
+
+
+def _itself(network: TrainedNetwork) -> TrainedNetwork:
+    return network

@@ -96,7 +96,7 @@ def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSou
         run_id=run_id,
         search_run_id=search_run_id,
         space=SpaceReference(study.definition.space, params.get("recipe"), options),
-        patience=int(params["patience"]) if "patience" in params else None if params else DEFAULT_PATIENCE,
+        patience=_patience(params),
         mixed_precision=params.get("mixed_precision") == "true",
         keeps_model=params.get("keep_models", "true") == "true",
     )
@@ -117,14 +117,23 @@ def own_network(home: Home, source: TrialSource, folder: Path) -> TrainedNetwork
         value=source.trial.value or 0.0,
         epochs=source.trial.best_epoch,
         folder=model,
-        probabilities=_validation_answers(home, source.run_id, target),
+        probabilities=validation_answers(home, source.run_id, target),
     )
 
 
-def _validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
+def validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
+    """What the trial's network answered on the validation rows, float32 (rows, outputs). Raises StudyError."""
+    folder.mkdir(parents=True, exist_ok=True)
     file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, folder)
     try:
         with np.load(file, allow_pickle=False) as saved:
             return np.asarray(saved["probabilities"], np.float32)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudyError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
+
+
+def _patience(params: Mapping[str, str]) -> int | None:
+    """A search without patience logs none."""
+    if not params:
+        return DEFAULT_PATIENCE
+    return int(params["patience"]) if "patience" in params else None

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...datasets.base import TrainingView
 from ...errors import ApertuneError, StudyError
+from ...spaces.parameters import SearchSpace
 from ..drawing import load_evaluation
 from ..executors.base import Executor
 from ..messages import TrialLost, TrialResult, TrialTask
@@ -88,8 +89,6 @@ def refit_task(
 
 
 def _task(study: StudyResult, source: TrialSource, view: TrainingView, seed: int, folder: Path) -> TrialTask:
-    from ...spaces.parameters import SearchSpace
-
     return TrialTask(
         number=0,
         view=view,
