@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from .messages import EpochEnded, Outcome, TrialResult, TrialTask
+from .model_keeping import ModelKeeper
 from .outbox import Outbox
 from .study import Study
 from .tracking import (
     DatasetLogged,
     FilesLogged,
     MetricsLogged,
+    ModelDropped,
     ModelLogged,
     Record,
     RunEnded,
@@ -41,9 +44,20 @@ def trial_key(study: Study, number: int) -> str:
 
 
 class Journal:
-    """What is told of one search. search_key: unique name of this launch's run. about: tags of all its runs."""
+    """What is told of one search. search_key: unique name of this launch's run. about: tags of all its runs.
 
-    def __init__(self, outbox: Outbox, study: Study, search_key: str, about: Mapping[str, str]) -> None:
+    models: decides whose stay; all unless given.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        study: Study,
+        search_key: str,
+        about: Mapping[str, str],
+        models: ModelKeeper | None = None,
+    ) -> None:
+        self._models = models or ModelKeeper(None, study.definition.direction)
         self._outbox = outbox
         self._study = study
         self._drawn = time.monotonic()
@@ -127,13 +141,24 @@ class Journal:
         if (folder / "artifacts").is_dir():
             records.append(FilesLogged(key, str(folder / "artifacts"), remove=True))
         if result.has_model:
-            scores = {f"best_{name}": value for name, value in result.metrics.items()}
-            records.append(ModelLogged(key, str(folder / "model"), "model", scores, remove=True))
+            records += self._model_records(result, folder / "model")
         records.append(RunEnded(key, RUN_STATUS[result.outcome], now))
         if time.monotonic() - self._drawn >= REDRAW_EVERY_S:
             records.append(StudyChanged(self._search_key, self._study.name))
             self._drawn = time.monotonic()
         self._outbox.put(*records)
+
+    def _model_records(self, result: TrialResult, folder: Path) -> list[Record]:
+        kept, fallen = self._models.ended(result)
+        records: list[Record] = [ModelDropped(trial_key(self._study, number)) for number in fallen]
+        if kept:
+            scores = {f"best_{name}": value for name, value in result.metrics.items()}
+            records.append(
+                ModelLogged(trial_key(self._study, result.number), str(folder), "model", scores, remove=True)
+            )
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        return records
 
 
 def _summary(result: TrialResult) -> dict[str, float]:

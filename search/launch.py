@@ -29,10 +29,11 @@ from .executors.base import Executor
 from .executors.local import LocalExecutor, worker_environments
 from .journal import Journal, trial_key
 from .messages import DiscoveryTask, SpaceReference, TrialTask
+from .model_keeping import ModelKeeper, room_needed
 from .outbox import Outbox, read_progress
 from .ownership import owned
 from .sending import PATIENCE_S, SenderProcess
-from .settings import Home, SearchSettings, make_home
+from .settings import Home, SearchSettings, make_home, most_models
 from .storage import open_storage
 from .strategies import make_pruner, make_sampler
 from .study import (
@@ -113,7 +114,8 @@ def run(
         outbox = stack.enter_context(Outbox(outbox_path))
         sender = stack.enter_context(SenderProcess(outbox_path, home))
         plan = _plan(dataset, view, settings, home, study, began)
-        journal = Journal(outbox, study, uuid.uuid4().hex, _about(dataset))
+        models = ModelKeeper(most_models(settings.keep_models), objective.direction, study.records())
+        journal = Journal(outbox, study, uuid.uuid4().hex, _about(dataset), models)
         journal.search_started(plan.dataset, _described(settings, study))
         try:
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), journal)
@@ -253,7 +255,7 @@ def _plan(
             folder=folder(asked.number),
             attempt=asked.attempt,
             mixed_precision=settings.mixed_precision,
-            keep_model=settings.keep_models,
+            keep_model=settings.keep_models != "none",
         )
 
     return Plan(
@@ -264,7 +266,15 @@ def _plan(
         deadline=began + settings.hours * 3600 if settings.hours else float("inf"),
         trial_seconds=settings.trial_hours * 3600 if settings.trial_hours else float("inf"),
         hang_seconds=settings.hang_minutes * 60,
+        describe_models=lambda parameters: _room_for_models(parameters, settings, home, target - finished),
     )
+
+
+def _room_for_models(parameters: int, settings: SearchSettings, home: Home, trials: int) -> str:
+    """What to say of the disk space that the search's models take; empty when there are none, or a server has them."""
+    most = most_models(settings.keep_models)
+    models = trials if most is None else min(most, trials)
+    return room_needed(parameters, models, home.artifacts) if models and home.artifacts else ""
 
 
 def _target(study: Study, settings: SearchSettings, finished: int) -> int:

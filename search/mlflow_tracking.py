@@ -19,6 +19,7 @@ from .tracking import (
     DatasetLogged,
     FilesLogged,
     MetricsLogged,
+    ModelDropped,
     ModelLogged,
     Point,
     Record,
@@ -62,6 +63,7 @@ class MlflowTracker:
             DatasetLogged: self._log_dataset,
             FilesLogged: self._log_files,
             ModelLogged: self._log_model,
+            ModelDropped: self._drop_model,
             RunEnded: self._end_run,
         }
 
@@ -189,6 +191,15 @@ class MlflowTracker:
             points = tuple((name, value, 0, model.creation_timestamp) for name, value in record.metrics.items())
             self._log_points(run_id, points, model.model_id)
         _finished_with(folder, record.remove)
+
+    def _drop_model(self, record: ModelDropped) -> None:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        experiment = self._client.get_run(self._run(record.key)).info.experiment_id
+        if (model := self._existing_model(experiment, record.key)) is not None:
+            # Deleting a model hides it; its files stay until they are deleted, too.
+            get_artifact_repository(model.artifact_location, self._tracking_uri).delete_artifacts()
+            self._client.delete_logged_model(model.model_id)
 
     def _existing_model(self, experiment: str, key: str) -> Any:
         found = self._client.search_logged_models([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)

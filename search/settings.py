@@ -24,7 +24,8 @@ class SearchSettings:
     workers: processes beside each other; None: one a GPU, else one a processor. gpus: their numbers, or None for
     all there are. per_gpu: workers on each. study: its name; None: chosen from data set and space.
     seed: of sampling and training; None draws a fresh one. trial_hours: at most so long for one trial.
-    hang_minutes: a trial that says nothing for so long is ended. keep_models: whether trials keep their models.
+    hang_minutes: a trial that says nothing for so long is ended. keep_models: whose models MLflow keeps: all,
+    none, or best:K.
     """
 
     space: str = "convnet"
@@ -48,7 +49,7 @@ class SearchSettings:
     trial_hours: float | None = None
     hang_minutes: float = 30.0
     mixed_precision: bool = False
-    keep_models: bool = True
+    keep_models: str = "all"
 
     def __post_init__(self) -> None:
         for name in ("trials", "epochs", "per_gpu"):
@@ -70,9 +71,21 @@ class SearchSettings:
             )
         if self.gpus is not None and self.workers is not None:
             raise SettingError("--workers counts workers on processors; with --gpus say --per-gpu instead")
+        most_models(self.keep_models)
         both = set(self.fix) & set(self.narrow)
         if both:
             raise SettingError(f"--fix and --narrow both name {', '.join(sorted(both))}; give one of them")
+
+
+def most_models(rule: str) -> int | None:
+    """How many models a rule keeps at most: `all` None, `none` 0, `best:K` K. Raises SettingError for another word."""
+    if rule == "all":
+        return None
+    if rule == "none":
+        return 0
+    if found := re.fullmatch(r"best:([1-9]\d*)", rule):
+        return int(found[1])
+    raise SettingError(f"--keep-models must be all, none or best:K such as best:3, but got '{rule}'")
 
 
 def _at_least(name: str, value: int, least: int) -> None:

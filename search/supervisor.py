@@ -35,6 +35,7 @@ PATIENCE_WHEN_STOPPING_S = 3.0
 class Plan:
     """What the supervisor is to do. target: trials the study is to have; make_task: a trial's task; folder: its folder.
 
+    describe_models: a line on the models' disk space, from the parameters of the first network; may be empty.
     deadline, in `time.monotonic` seconds: no trial starts after it, and running ones end. trial_seconds and
     hang_seconds: how long one trial may take, and how long it may say nothing.
     """
@@ -46,6 +47,7 @@ class Plan:
     deadline: float = math.inf
     trial_seconds: float = math.inf
     hang_seconds: float = 1800.0
+    describe_models: Callable[[int], str] = lambda parameters: ""
 
 
 @dataclass
@@ -124,6 +126,7 @@ class Supervisor:
         self._wake_sender = wake_sender
         self._waiting: deque[Asked] = deque()
         self._failures = 0
+        self._told_of_models = False
         self._stopping_since = 0.0
         self._state = State(study.definition.objective, plan.target)
         self._maximize = study.definition.direction == "maximize"
@@ -196,12 +199,18 @@ class Supervisor:
         running.heard = time.monotonic()
         if isinstance(event, TrialStarted):
             running.parameters = event.parameters
+            self._tell_of_models(event.parameters)
         elif isinstance(event, EpochEnded):
             self._epoch_ended(running, event)
         elif isinstance(event, TrialLost):
             self._put_back(running, event)
         else:
             self._conclude(event)
+
+    def _tell_of_models(self, parameters: int) -> None:
+        if not self._told_of_models and (line := self._plan.describe_models(parameters)):
+            self._display.say(line)
+        self._told_of_models = True
 
     def _epoch_ended(self, running: Running, event: EpochEnded) -> None:
         # A resumed trial tells its earlier epochs again, and a pruned one may tell one too many.

@@ -75,6 +75,13 @@ class ModelLogged:
 
 
 @dataclass(frozen=True)
+class ModelDropped:
+    """The run's model is not to be kept any longer, its files included. A run that has none stays as it is."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class StudyChanged:
     """A study to be drawn as it stands when this is sent, by the sender: trackers meet its files instead.
 
@@ -93,7 +100,17 @@ class RunEnded:
     time_ms: int
 
 
-Record = RunStarted | MetricsLogged | TagsSet | DatasetLogged | FilesLogged | ModelLogged | StudyChanged | RunEnded
+Record = (
+    RunStarted
+    | MetricsLogged
+    | TagsSet
+    | DatasetLogged
+    | FilesLogged
+    | ModelLogged
+    | ModelDropped
+    | StudyChanged
+    | RunEnded
+)
 
 _KINDS: dict[str, type[Record]] = {
     kind.__name__: kind
@@ -104,6 +121,7 @@ _KINDS: dict[str, type[Record]] = {
         DatasetLogged,
         FilesLogged,
         ModelLogged,
+        ModelDropped,
         StudyChanged,
         RunEnded,
     )

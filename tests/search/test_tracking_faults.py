@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from apertune.search.mlflow_tracking import MlflowTracker, is_refused
 from apertune.search.outbox import Outbox, unsent_bytes
@@ -24,6 +25,7 @@ from apertune.search.tracking import (
     DatasetLogged,
     FilesLogged,
     MetricsLogged,
+    ModelDropped,
     ModelLogged,
     Record,
     RunEnded,
@@ -45,9 +47,10 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Server:
-    """port: on loopback. process: the one that was started; those that answer are below it."""
+    """port: on loopback. folder: of its files. process: the one that was started; those that answer are below it."""
 
     port: int
+    folder: Path
     process: subprocess.Popen[bytes]
 
     @contextmanager
@@ -81,7 +84,7 @@ def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
     try:
         wait_until_healthy(port, process)
-        yield Server(port, process)
+        yield Server(port, folder, process)
     finally:
         process.terminate()
         process.wait(20)
@@ -199,3 +202,23 @@ def test_a_server_that_hangs_holds_up_no_order_to_stop(
             assert time.monotonic() - began < 5
     send_all(sender)
     assert_told_once(server.port, "hung")
+
+
+def test_a_model_is_dropped_with_its_files(server: Server, tmp_path: Path) -> None:
+    """A model that is not kept is gone from the server with its files; dropping it again, or half of it, is the same."""
+    records = [record for record in story(tmp_path, "dropped") if getattr(record, "key", "") != "dropped-2"]
+    tracker = MlflowTracker(f"http://127.0.0.1:{server.port}")
+    for record in records:
+        tracker.apply(record)
+    client = MlflowClient(f"http://127.0.0.1:{server.port}")
+    experiment = client.get_experiment_by_name("dropped").experiment_id
+    models = {model.tags["apertune.key"]: model for model in client.search_logged_models([experiment])}
+    assert [file.path for file in client.list_logged_model_artifacts(models["dropped-0"].model_id)] == ["MLmodel"]
+    # As after a reply that was lost between the two steps.
+    get_artifact_repository(models["dropped-0"].artifact_location, tracker._tracking_uri).delete_artifacts()
+    for _ in range(2):
+        tracker.apply(ModelDropped("dropped-0"))
+    assert [model.tags["apertune.key"] for model in client.search_logged_models([experiment])] == ["dropped-1"]
+    kept = [file.parent.name for file in server.folder.rglob("MLmodel") if models["dropped-1"].model_id in str(file)]
+    assert kept == ["artifacts"]
+    assert not [file for file in server.folder.rglob("MLmodel") if models["dropped-0"].model_id in str(file)]

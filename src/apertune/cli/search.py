@@ -41,7 +41,7 @@ from .output import json_option, print_json
 @click.option("--trial-hours", type=float, help="End a trial that takes longer.")
 @click.option("--hang-minutes", type=float, help="Restart a trial that says nothing for so long. [default: 30]")
 @click.option("--mixed-precision", is_flag=True, default=None, help="Train in bfloat16 where it can be.")
-@click.option("--keep-models/--no-keep-models", default=None, help="Whether each trial keeps its model. [default: yes]")
+@click.option("--keep-models", metavar="all|best:K|none", help="Whose models MLflow keeps. [default: all]")
 @click.option("--reference", is_flag=True, default=None, help="Train the data set's published network first.")
 @click.option("--config", type=click.Path(path_type=Path), help="A TOML file with the same names; flags win.")
 @json_option
