@@ -38,7 +38,7 @@ class ModelKeeper:
 
 
 def room_needed(parameters: int, models: int, folder: Path) -> str:
-    """One line on the room that so many models of so many parameters take, and a warning when the disk has less.
+    """One line on the room that so many models of so many parameters take, and what to do when the disk has less.
 
     folder: where they will lie; it need not exist yet.
     """
@@ -46,7 +46,7 @@ def room_needed(parameters: int, models: int, folder: Path) -> str:
     free, needed = shutil.disk_usage(there).free, parameters * BYTES_A_PARAMETER * models
     size = f"{needed / GIGABYTE:.1f} GB" if needed >= GIGABYTE / 10 else f"{needed / 1e6:.1f} MB"
     count = f"{models} models" if models > 1 else "one model"
-    line = f"{count} of {parameters:,} parameters, as the first trial's, take about {size}"
+    line = f"Room for {count} of {parameters:,} parameters, as the first trial's: about {size}"
     if needed <= free:
         return f"{line}; {free / GIGABYTE:.0f} GB are free."
-    return f"Warning: {line}, but only {free / GIGABYTE:.1f} GB are free; keep fewer with --keep-models best:3."
+    return f"{line}, but only {free / GIGABYTE:.1f} GB are free; keep fewer with --keep-models best:3."

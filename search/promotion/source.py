@@ -14,7 +14,7 @@ from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ..evaluation.decisions import Probabilities
 from ..messages import SpaceReference
-from ..mlflow_models import fetch_model, fetch_run_file, read_run
+from ..mlflow_models import fetch_model, fetch_run_file, has_model, read_run
 from ..model_package import check_manifest
 from ..results import StudyResult, read_studies
 from ..settings import Home
@@ -98,7 +98,7 @@ def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSou
         space=SpaceReference(study.definition.space, params.get("recipe"), options),
         patience=_patience(params),
         mixed_precision=params.get("mixed_precision") == "true",
-        keeps_model=params.get("keep_models", "true") == "true",
+        keeps_model=_keeps_model(params.get("keep_models", "all"), run_id, home),
     )
 
 
@@ -137,3 +137,10 @@ def _patience(params: Mapping[str, str]) -> int | None:
     if not params:
         return DEFAULT_PATIENCE
     return int(params["patience"]) if "patience" in params else None
+
+
+def _keeps_model(rule: str, run_id: str, home: Home) -> bool:
+    """Whether the trial's model is to be there. Where all are kept a missing one is damage, and not passed over."""
+    if rule.startswith("best:"):
+        return has_model(run_id, home.tracking_uri)
+    return rule != "none"

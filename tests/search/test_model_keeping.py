@@ -61,8 +61,10 @@ def test_the_rule_is_one_of_three():
 
 
 def test_the_room_is_told_and_warned_of(tmp_path):
-    """The line names models and size, and warns when the disk has less than that."""
+    """The line names models and size, and says what to do when the disk has less."""
     little = room_needed(1_000_000, 20, tmp_path / "not" / "there")
-    assert little.startswith("20 models of 1,000,000 parameters, as the first trial's, take about 80.0 MB; ")
+    assert little.startswith("Room for 20 models of 1,000,000 parameters, as the first trial's: about 80.0 MB; ")
     free = shutil.disk_usage(tmp_path).free
-    assert room_needed(free, 1, tmp_path).startswith("Warning: one model of")
+    much = room_needed(free, 1, tmp_path)
+    assert much.startswith("Room for one model of")
+    assert much.endswith(" GB are free; keep fewer with --keep-models best:3.")

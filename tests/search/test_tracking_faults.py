@@ -205,7 +205,7 @@ def test_a_server_that_hangs_holds_up_no_order_to_stop(
 
 
 def test_a_model_is_dropped_with_its_files(server: Server, tmp_path: Path) -> None:
-    """A model that is not kept is gone from the server with its files; dropping it again, or half of it, is the same."""
+    """A model that is not kept is gone from the server with its files, also when it was half gone before."""
     records = [record for record in story(tmp_path, "dropped") if getattr(record, "key", "") != "dropped-2"]
     tracker = MlflowTracker(f"http://127.0.0.1:{server.port}")
     for record in records:
