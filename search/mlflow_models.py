@@ -40,6 +40,22 @@ def read_run(run_id: str, tracking_uri: str) -> RunFacts:
         return RunFacts(dict(data.params), dict(data.tags))
 
 
+def has_model(run_id: str, tracking_uri: str) -> bool:
+    """Whether MLflow still lists the model that the run logged. Raises ApertuneError when it cannot be asked."""
+    from mlflow.exceptions import MlflowException
+
+    client = _client(tracking_uri)
+    with _one_line_errors():
+        outputs = client.get_run(run_id).outputs
+        models = outputs.model_outputs if outputs else []
+        try:
+            return bool([client.get_logged_model(model.model_id) for model in models])
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+
+
 def tag_run(run_id: str, tags: Mapping[str, str], tracking_uri: str) -> None:
     """Raises ApertuneError when MLflow does not take them."""
     with _one_line_errors():
@@ -72,6 +88,7 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         client = _client(self.tracking_uri)
+        _resolve_at(self.tracking_uri)
         with _one_line_errors():
             try:
                 client.create_registered_model(self.name)
@@ -149,11 +166,8 @@ def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
     _import_quietly()
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
-    from mlflow.tracking import set_registry_uri, set_tracking_uri
 
-    # MLflow resolves an alias in the process's registry, whatever address it is given beside the model's.
-    set_tracking_uri(tracking_uri)
-    set_registry_uri(tracking_uri)
+    _resolve_at(tracking_uri)
     try:
         fetched = download_artifacts(artifact_uri=uri, dst_path=str(folder))
     except (MlflowException, OSError) as error:
@@ -175,6 +189,14 @@ def bad_request(message: str) -> Exception:
 
     error: Exception = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
     return error
+
+
+def _resolve_at(tracking_uri: str) -> None:
+    """MLflow looks `models:/…` up in the process's registry, whatever address it is given beside it."""
+    from mlflow.tracking import set_registry_uri, set_tracking_uri
+
+    set_tracking_uri(tracking_uri)
+    set_registry_uri(tracking_uri)
 
 
 def _client(tracking_uri: str) -> Any:

@@ -85,7 +85,7 @@ def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> N
     path = home.study_folder(name) / "outbox.jsonl"
     with Outbox(path) as outbox:
         journal = Journal(outbox, study, uuid.uuid4().hex, {})
-        journal.search_started(logged, {"patience": str(PATIENCE), "keep_models": "true", "mixed_precision": "false"})
+        journal.search_started(logged, {"patience": str(PATIENCE), "keep_models": "all", "mixed_precision": "false"})
         task, result = train(studies, study)
         journal.trial_started(task, logged)
         journal.trial_ended(result, task.folder)

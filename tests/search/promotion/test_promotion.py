@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from apertune.cli import cli
 from apertune.datasets import LoadSettings, load
 from apertune.errors import SettingError, StudyError, UnknownNameError
+from apertune.search.mlflow_models import has_model
 from apertune.search.model_names import model_folder
 from apertune.search.model_package import load_model
 from apertune.search.promotion import Promotion, PromotionSettings, promote, rollback
@@ -92,6 +93,13 @@ def test_a_version_says_where_it_comes_from(studies: Studies, first: Promotion) 
     assert promotion.data.metrics["test_macro_f1_low"] == pytest.approx(score.low)
     names = {file.path for file in client.list_artifacts(first.registered.run_id)}
     assert {"model_card.md", "confusion_matrix.png", "predictions.npz", "scores.csv"} <= names
+
+
+def test_mlflow_says_whether_a_run_has_a_model(studies: Studies, first: Promotion) -> None:
+    """A trial's run has its model; the run of its search has none of its own."""
+    tags = studies.registry.version_tags(first.registered.version)
+    assert has_model(tags["trial_run"], studies.home.tracking_uri)
+    assert not has_model(tags["search_run"], studies.home.tracking_uri)
 
 
 def test_the_registered_model_answers_as_it_was_tested(studies: Studies, first: Promotion) -> None:
