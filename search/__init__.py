@@ -7,18 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .launch import SearchResult, run
+    from .promotion import PromotionSettings, promote, rollback
     from .settings import Home, SearchSettings, make_home
     from .study import TrialRecord
 
-__all__ = ["Home", "SearchResult", "SearchSettings", "TrialRecord", "make_home", "run"]
+__all__ = [
+    "Home",
+    "PromotionSettings",
+    "SearchResult",
+    "SearchSettings",
+    "TrialRecord",
+    "make_home",
+    "promote",
+    "rollback",
+    "run",
+]
 
 # Looked up on first use, so that a worker does not import Optuna and the command starts quickly.
 _MODULES = {
     "Home": "settings",
+    "PromotionSettings": "promotion",
     "SearchResult": "launch",
     "SearchSettings": "settings",
     "TrialRecord": "study",
     "make_home": "settings",
+    "promote": "promotion",
+    "rollback": "promotion",
     "run": "launch",
 }
 

@@ -28,10 +28,13 @@ def test_public_names_are_these() -> None:
     assert sorted(apertune.__all__) == ["ApertuneError", "UserError"]
     assert sorted(apertune.search.__all__) == [
         "Home",
+        "PromotionSettings",
         "SearchResult",
         "SearchSettings",
         "TrialRecord",
         "make_home",
+        "promote",
+        "rollback",
         "run",
     ]
     assert sorted(apertune.spaces.__all__) == [

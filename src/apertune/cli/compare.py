@@ -174,6 +174,8 @@ def show_next_steps(result: SearchResult, dataset: str, home: Home) -> None:
         click.echo(f"Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation.")
     click.echo(f"Compare:  apertune compare {dataset}")
     click.echo("MLflow:   apertune ui")
+    if result.best is not None:
+        click.echo(f"Promote:  apertune promote {dataset}, with the same flags for the data")
 
 
 def _differing(params: list[dict[str, Any]]) -> list[str]:
