@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_SLICES = 12
 MOST_PARALLEL = 8
 MOST_CONTOURS = 4
+# More bars than this leave no room for their names.
+MOST_BARS = 20
 HEIGHT = 420
 HEIGHTS = {"Contour": 800}
 
@@ -125,7 +127,7 @@ def _of_objective(
 def _importance_bars(weights: dict[str, float]) -> plotly.graph_objects.Figure:
     import plotly.graph_objects as go
 
-    ordered = sorted(weights.items(), key=lambda pair: pair[1])
+    ordered = sorted(weights.items(), key=lambda pair: pair[1])[-MOST_BARS:]
     bars = go.Bar(x=[weight for _, weight in ordered], y=[name for name, _ in ordered], orientation="h")
     return go.Figure(bars).update_layout(xaxis_title="share of the importance (PED-ANOVA)")
 
