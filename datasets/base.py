@@ -54,7 +54,7 @@ class ImageDataset:
     relative to the source or "line 12". folder: the cache entry that holds the arrays. fingerprint: SHA-256
     (hexadecimal) over pixels, labels, classes, task and splits. notes: lines the user should read, such as
     what was left out. licence: of the data, when known. resize: how images of other shapes were brought to
-    `image_shape`.
+    `image_shape`. name: what results are kept under; adapter: what read it, empty for arrays in memory.
     """
 
     name: str
@@ -72,6 +72,7 @@ class ImageDataset:
     notes: tuple[str, ...] = ()
     licence: str | None = None
     resize: Resize = "stretch"
+    adapter: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def from_arrays(
         return write_arrays(folder, images, labels, tuple(classes))
 
     folder, meta = cache.entry_or_build(_digest(name, "arrays", identity), build)
-    return _open(name, folder, meta, settings, "arrays")
+    return replace(_open(name, folder, meta, settings, "arrays"), adapter="")
 
 
 def bad_message(name: str, bad: Sequence[BadItem]) -> str:
@@ -118,6 +119,7 @@ def _open(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadSettin
         notes=(*meta["notes"], *skipped, *notes),
         licence=meta["licence"],
         resize=settings.resize,
+        adapter=name,
     )
 
 

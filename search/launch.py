@@ -152,7 +152,7 @@ def _supervised(supervisor: Supervisor, journal: Journal) -> State:
 
 
 def _objective(dataset: ImageDataset, settings: SearchSettings) -> Metric:
-    entry = all_adapters().get(dataset.name)
+    entry = all_adapters().get(dataset.adapter)
     wanted = settings.objective or default_objective(dataset.task, entry.objective if entry else None)
     return resolve_objective(wanted, dataset.task)
 

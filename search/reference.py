@@ -13,15 +13,15 @@ from .settings import Home, SearchSettings
 from .supervisor import Display
 
 
-def reference_settings(dataset: str, settings: SearchSettings) -> SearchSettings:
+def reference_settings(dataset: ImageDataset, settings: SearchSettings) -> SearchSettings:
     """The published recipe as settings: its network, epochs and patience; where to train stays the user's.
 
     Raises SettingError when no reference was published for the data set.
     """
-    name = reference_for(dataset)
+    name = reference_for(dataset.adapter)
     if name is None:
         known = sorted({entry.publication.dataset for entry in SPACES.values() if entry.publication})
-        raise SettingError(f"--reference needs a published network, and '{dataset}' has none; these have: {known}")
+        raise SettingError(f"--reference needs a published network, and '{dataset.name}' has none; these have: {known}")
     publication = SPACES[name].publication
     assert publication is not None
     return replace(
@@ -35,7 +35,7 @@ def reference_settings(dataset: str, settings: SearchSettings) -> SearchSettings
         epochs=publication.epochs,
         patience=publication.patience,
         pruner="none",
-        study=f"{dataset}-reference",
+        study=f"{dataset.name}-reference",
     )
 
 
@@ -43,7 +43,7 @@ def train_reference(
     dataset: ImageDataset, settings: SearchSettings, *, home: Home, display: Display
 ) -> SearchResult | None:
     """Trains the reference, or continues its training. None when it was trained on this very data before."""
-    wanted = reference_settings(dataset.name, settings)
+    wanted = reference_settings(dataset, settings)
     for study in read_studies(home, dataset.name):
         if study.name == wanted.study and study.definition.fingerprint == dataset.fingerprint:
             done = [trial for trial in study.trials if trial.state == "complete"]

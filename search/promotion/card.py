@@ -49,7 +49,7 @@ def _scores(job: Job, examination: Examination) -> list[str]:
         "",
         f"{job.metric.name} is {examination.gap:+.4f} higher on validation than on test.",
     ]
-    article = published(job.dataset.name)
+    article = published(job.dataset.adapter)
     return [*lines, f"An article reported: {article}."] if article else lines
 
 

@@ -91,7 +91,7 @@ def _promoted(job: Job, selection: Selection) -> Promotion:
         trial=selection.winner.number,
         confirmations=selection.confirmations,
         notes=selection.notes,
-        published=published(job.dataset.name),
+        published=published(job.dataset.adapter),
         examination=examination,
         registered=registered,
     )

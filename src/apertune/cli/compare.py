@@ -172,7 +172,7 @@ def show_next_steps(result: SearchResult, dataset: str, home: Home) -> None:
         )
     if result.best is not None:
         click.echo(f"Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation.")
-    click.echo(f"Compare:  apertune compare {dataset}")
+    click.echo(f"Compare:  apertune compare {result.dataset}")
     click.echo("MLflow:   apertune ui")
     if result.best is not None:
         click.echo(f"Promote:  apertune promote {dataset}, with the same flags for the data")

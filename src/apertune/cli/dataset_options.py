@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -46,6 +48,10 @@ _OPTIONS = (
 )
 
 
+# For commands that keep results: the experiment, the study and the registered model are called after it.
+name_option = click.option("--name", metavar="NAME", help="What results are kept under. [default: that of DATASET]")
+
+
 def dataset_options(command: _Command) -> _Command:
     """Adds the flags; each is None (or empty) when not given."""
     return dataset_options_without()(command)
@@ -73,9 +79,18 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
     settings = load_settings(given)
     with progress_bar() as progress:
         loaded = load(dataset, given.get("data"), settings, progress=progress)
+    if (name := given.get("name")) is not None:
+        loaded = replace(loaded, name=_checked_name(str(name)))
     for note in loaded.notes:
         click.echo(f"{dataset}: {note}", err=True)
     return loaded
+
+
+def _checked_name(name: str) -> str:
+    """A name becomes an experiment's, a study's and a registered model's."""
+    if not re.fullmatch(r"\w[\w-]{0,60}", name):
+        raise SettingError(f"--name must be letters, digits, '_' and '-' (at most 61), but got '{name}'")
+    return name
 
 
 def load_settings(given: Mapping[str, Any]) -> LoadSettings:
@@ -84,6 +99,7 @@ def load_settings(given: Mapping[str, Any]) -> LoadSettings:
 
     named = {name.replace("-", "_"): value for name, value in given.items() if value not in (None, ())}
     named.pop("data", None)
+    named.pop("name", None)
     options = _options(named.pop("option", ()))
     for shorthand in _SHORTHANDS:
         value = named.pop(shorthand.replace("-", "_"), None)

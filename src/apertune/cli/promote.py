@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import SettingError
-from .dataset_options import dataset_options, load_from
+from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("dataset")
 @dataset_options
+@name_option
 @click.option("--study", help="The study to promote from. [default: the one of this data with the most trials]")
 @click.option("--top", type=int, default=3, show_default=True, help="Best trials to confirm.")
 @click.option("--seeds", type=int, default=3, show_default=True, help="Fresh trainings of each; 1 trains none.")

@@ -13,13 +13,14 @@ import click
 from ..errors import ApertuneError, SettingError
 from ..search.settings import PRUNER_NAMES, SAMPLER_NAMES, SearchSettings, make_home
 from .configuration import read_configuration
-from .dataset_options import dataset_options, load_from
+from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json
 
 
 @click.command()
 @click.argument("dataset")
 @dataset_options
+@name_option
 @click.option("--space", help="A space (apertune spaces list), or package.module:Name of a KerasTuner HyperModel.")
 @click.option("--recipe", help="Compose a foreign space with our training recipe: standard.")
 @click.option("--space-option", "space_options", multiple=True, metavar="NAME=VALUE", help="A setting of the space.")
@@ -64,7 +65,7 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
 
     home = make_home(os.environ, storage=settings.storage)
     if reference:
-        with SearchDisplay(reference_settings(loaded.name, settings).epochs) as display:
+        with SearchDisplay(reference_settings(loaded, settings).epochs) as display:
             trained = train_reference(loaded, settings, home=home, display=display)
         if trained is not None and trained.stopped:
             raise ApertuneError("the reference was stopped; the same command goes on with it")
