@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import json
 import os
-import platform
-import random
-import shlex
-import signal
-import sys
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ..datasets.base import ImageDataset, TrainingView
 from ..datasets.registry import all_adapters
@@ -28,29 +18,19 @@ from .evaluation.metrics import Metric, default_objective, resolve_objective
 from .executors.base import Executor
 from .executors.local import LocalExecutor, worker_environments
 from .journal import Journal, trial_key
-from .messages import DiscoveryTask, SpaceReference, TrialTask
-from .model_keeping import ModelKeeper, room_needed
+from .messages import DiscoveryTask
+from .model_keeping import ModelKeeper
 from .outbox import Outbox, read_progress
 from .ownership import owned
+from .planning import make_plan, space_reference
+from .provenance import about, described
 from .sending import PATIENCE_S, SenderProcess
 from .settings import Home, SearchSettings, make_home, most_models
+from .stopping import stop_wishes
 from .storage import open_storage
-from .strategies import make_pruner, make_sampler
-from .study import (
-    Asked,
-    Launch,
-    Study,
-    StudyDefinition,
-    TrialRecord,
-    create_study,
-    open_study,
-    study_names,
-)
-from .supervisor import Display, NoDisplay, Plan, State, Supervisor
-from .tracking import DatasetLogged
+from .study import Study, StudyDefinition, TrialRecord, create_study, open_study, study_names
+from .supervisor import Display, NoDisplay, State, Supervisor
 
-PACKAGES = ("apertune", "keras", "tensorflow", "keras-tuner", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
-STOP_FILE = "stop"
 # The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.
 PATIENCE_WHEN_STOPPED_S = 2.0
 
@@ -109,14 +89,14 @@ def run(
         display.say(_opening_line(dataset, executor.slots, objective.name))
         definition = _definition(dataset, view, settings, objective, executor)
         study = stack.enter_context(_claimed(home, settings, definition, display))
-        stopping = stack.enter_context(_stop_signals(home.study_folder(study.name) / STOP_FILE, display))
+        stopping = stack.enter_context(stop_wishes(home.study_folder(study.name), display.say))
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
         outbox = stack.enter_context(Outbox(outbox_path))
         sender = stack.enter_context(SenderProcess(outbox_path, home))
-        plan = _plan(dataset, view, settings, home, study, began)
+        plan = make_plan(dataset, view, settings, home, study, began)
         models = ModelKeeper(most_models(settings.keep_models), objective.direction, study.records())
-        journal = Journal(outbox, study, uuid.uuid4().hex, _about(dataset), models)
-        journal.search_started(plan.dataset, _described(settings, study))
+        journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), models)
+        journal.search_started(plan.dataset, described(settings, study.name))
         try:
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), journal)
         finally:
@@ -180,7 +160,7 @@ def _definition(
     objective: Metric,
     executor: Executor,
 ) -> StudyDefinition:
-    reference = _space_reference(settings)
+    reference = space_reference(settings)
     space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, reference)))
     space = space.narrow(settings.fix, settings.narrow)
     return StudyDefinition(
@@ -194,10 +174,6 @@ def _definition(
         direction=objective.direction,
         epochs=settings.epochs,
     )
-
-
-def _space_reference(settings: SearchSettings) -> SpaceReference:
-    return SpaceReference(settings.space, settings.recipe, settings.space_options)
 
 
 @contextlib.contextmanager
@@ -227,130 +203,3 @@ def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, 
                 display.say(f"Study {base} was made with other settings, so this search is study {name}.")
             yield study
             return
-
-
-def _plan(
-    dataset: ImageDataset, view: TrainingView, settings: SearchSettings, home: Home, study: Study, began: float
-) -> Plan:
-    finished = study.finished()
-    target = _target(study, settings, finished)
-    study.note_launch(Launch(settings.trials, target))
-    seed = None if settings.seed is None else settings.seed + finished
-    study.use(make_sampler(settings.sampler, seed), make_pruner(settings.pruner, settings.epochs))
-
-    def folder(number: int) -> Path:
-        return home.study_folder(study.name) / "trials" / f"{number:05d}"
-
-    def make_task(asked: Asked) -> TrialTask:
-        return TrialTask(
-            number=asked.number,
-            view=view,
-            space=_space_reference(settings),
-            search_space=study.search_space,
-            values=asked.values,
-            seed=_trial_seed(settings.seed, asked.number),
-            epochs=settings.epochs,
-            patience=settings.patience,
-            objective=study.definition.objective,
-            folder=folder(asked.number),
-            attempt=asked.attempt,
-            mixed_precision=settings.mixed_precision,
-            keep_model=settings.keep_models != "none",
-        )
-
-    return Plan(
-        target=target,
-        make_task=make_task,
-        folder=folder,
-        dataset=_logged_dataset(dataset),
-        deadline=began + settings.hours * 3600 if settings.hours else float("inf"),
-        trial_seconds=settings.trial_hours * 3600 if settings.trial_hours else float("inf"),
-        hang_seconds=settings.hang_minutes * 60,
-        describe_models=lambda parameters: _room_for_models(parameters, settings, home, target - finished),
-    )
-
-
-def _room_for_models(parameters: int, settings: SearchSettings, home: Home, trials: int) -> str:
-    """What to say of the disk space that the search's models take; empty when there are none, or a server has them."""
-    most = most_models(settings.keep_models)
-    models = trials if most is None else min(most, trials)
-    return room_needed(parameters, models, home.artifacts) if models and home.artifacts else ""
-
-
-def _target(study: Study, settings: SearchSettings, finished: int) -> int:
-    """An interrupted search is brought to its own end; a new one adds as many trials as it asks for."""
-    last = study.launch()
-    if last is not None and finished < last.target and last.trials == settings.trials:
-        return last.target
-    return finished + settings.trials
-
-
-def _trial_seed(seed: int | None, number: int) -> int:
-    if seed is None:
-        return random.SystemRandom().randrange(2**31)
-    return random.Random(f"{seed}/{number}").randrange(2**31)
-
-
-def _logged_dataset(dataset: ImageDataset) -> DatasetLogged:
-    facts = {
-        "train": str(len(dataset.train)),
-        "validation": str(len(dataset.validation)),
-        "test": str(len(dataset.test)),
-        "image_shape": "x".join(map(str, dataset.image_shape)),
-        "classes": ", ".join(dataset.classes)[:1000],
-        "task": dataset.task,
-    }
-    return DatasetLogged("", dataset.name, dataset.fingerprint, dataset.source, facts)
-
-
-def _about(dataset: ImageDataset) -> dict[str, str]:
-    """Tags that let a result be repeated: the command, the data, the versions."""
-    installed = [f"python {platform.python_version()}"]
-    for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            installed.append(f"{package} {version(package)}")
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return {
-        "command": command,
-        "packages": ", ".join(installed),
-        "fingerprint": dataset.fingerprint,
-        # Shown by MLflow's UI in columns of its own.
-        "mlflow.source.name": command,
-        "mlflow.source.type": "LOCAL",
-        "mlflow.user": getpass.getuser(),
-    }
-
-
-def _described(settings: SearchSettings, study: Study) -> dict[str, str]:
-    described = {name: value for name, value in asdict(replace(settings, storage=None)).items() if value is not None}
-    words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in described.items()}
-    return {**words, "study": study.name}
-
-
-@contextlib.contextmanager
-def _stop_signals(stop_file: Path, display: Display) -> Iterator[Callable[[], int]]:
-    """Counts the user's wishes to stop: Ctrl-C, a closed terminal, `kill`, and `apertune stop` (a file)."""
-    wishes = 0
-
-    def wish(number: int, frame: object) -> None:
-        nonlocal wishes
-        wishes += 1 if number == signal.SIGINT else 2
-        if wishes == 1:
-            display.say("Stopping after the running epochs; Ctrl-C again stops at once.")
-
-    def wanted() -> int:
-        if stop_file.exists() and wishes == 0:
-            return 1
-        return min(wishes, 3)
-
-    stop_file.unlink(missing_ok=True)
-    if threading.current_thread() is not threading.main_thread():
-        yield wanted
-        return
-    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield wanted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        stop_file.unlink(missing_ok=True)

@@ -83,9 +83,9 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """End a running search cleanly: running trials end after their epoch and go on with the next search."""
-    from ..search.launch import STOP_FILE
     from ..search.ownership import read_owner
     from ..search.results import read_study
+    from ..search.stopping import STOP_FILE
 
     home = _home(storage)
     read_study(home, study)

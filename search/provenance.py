@@ -1,0 +1,58 @@
+"""What lets a result be understood and repeated: its data, its command, its settings, its versions."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import platform
+import shlex
+import sys
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..datasets.base import ImageDataset
+from .mlflow_tracking import hidden_credentials
+from .settings import SearchSettings
+from .tracking import DatasetLogged
+
+PACKAGES = ("apertune", "keras", "tensorflow", "keras-tuner", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
+
+
+def logged_dataset(dataset: ImageDataset) -> DatasetLogged:
+    """The data set as a run's input; the run's key is still to be filled in."""
+    facts = {
+        "train": str(len(dataset.train)),
+        "validation": str(len(dataset.validation)),
+        "test": str(len(dataset.test)),
+        "image_shape": "x".join(map(str, dataset.image_shape)),
+        "classes": ", ".join(dataset.classes)[:1000],
+        "task": dataset.task,
+    }
+    return DatasetLogged("", dataset.name, dataset.fingerprint, dataset.source, facts)
+
+
+def about(dataset: ImageDataset) -> dict[str, str]:
+    """Tags of every run: the exact command (passwords starred), the data, the versions."""
+    installed = [f"python {platform.python_version()}"]
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            installed.append(f"{package} {version(package)}")
+    command = hidden_credentials(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+    return {
+        "command": command,
+        "packages": ", ".join(installed),
+        "fingerprint": dataset.fingerprint,
+        # Shown by MLflow's UI in columns of its own.
+        "mlflow.source.name": command,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.user": getpass.getuser(),
+    }
+
+
+def described(settings: SearchSettings, study: str) -> dict[str, str]:
+    """The settings as a run's params; the storage, which may hold a password, is not among them."""
+    given = {name: value for name, value in asdict(replace(settings, storage=None)).items() if value is not None}
+    words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    return {**words, "study": study}

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from apertune import datasets
+from apertune.search import SearchSettings
+from apertune.search.provenance import about, described, logged_dataset
+
+
+def test_a_password_in_the_command_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is a tag of every run, word for word but for the credentials of an address in it."""
+    words = ["/somewhere/apertune", "search", "digits", "--storage", "postgresql+psycopg://me:s3cret@host/studies"]
+    monkeypatch.setattr(sys, "argv", words)
+    tags = about(datasets.load("digits"))
+    assert tags["command"].startswith("apertune search digits --storage")
+    assert "host/studies" in tags["command"]
+    assert not any("s3cret" in value for value in tags.values())
+
+
+def test_settings_are_told_without_the_storage() -> None:
+    """Every setting that was made is a param of the search's run; the storage's address is not."""
+    told = described(SearchSettings(trials=3, fix={"blocks": "1"}, storage="postgresql://me:s3cret@host/x"), "a-study")
+    assert told["trials"] == "3"
+    assert told["fix"] == '{"blocks": "1"}'
+    assert told["study"] == "a-study"
+    assert "storage" not in told
+
+
+def test_the_data_are_told_with_their_fingerprint() -> None:
+    """The logged input names the data, their fingerprint and the sizes of the splits."""
+    digits = datasets.load("digits")
+    told = logged_dataset(digits)
+    assert (told.name, told.digest) == ("digits", digits.fingerprint)
+    assert told.facts["train"] == str(len(digits.train))
