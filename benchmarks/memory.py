@@ -9,6 +9,7 @@ supervisor and of its workers whenever a trial ends. Prints it after 5 trials, a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -30,10 +31,14 @@ class Watch(NoDisplay):
         self.workers: list[float] = []
 
     def trial_ended(self, result: TrialResult, state: State) -> None:
-        this = psutil.Process()
+        this, largest = psutil.Process(), 0.0
         self.supervisor.append(this.memory_info().rss / 2**20)
-        workers = [child for child in this.children() if "apertune.search.worker" in child.cmdline()]
-        self.workers.append(max((worker.memory_info().rss / 2**20 for worker in workers), default=0.0))
+        for child in this.children():
+            # A worker that is being replaced may end while it is looked at.
+            with contextlib.suppress(psutil.Error):
+                if "apertune.search.worker" in child.cmdline():
+                    largest = max(largest, child.memory_info().rss / 2**20)
+        self.workers.append(largest)
 
 
 def main() -> None:

@@ -32,6 +32,8 @@ from ..messages import (
 CLOSING_TIMEOUT_S = 5.0
 # Frameworks grow by some 10 MB a model built. A spare is started at half of this, so that none waits for it.
 MEMORY_GROWTH_LIMIT_MB = 40
+# Its first trials fill a framework's own caches, which is no growth.
+TRIALS_TO_WARM_UP = 3
 WORKER_COMMAND = (sys.executable, "-m", "apertune.search.worker")
 
 
@@ -45,7 +47,7 @@ class Worker:
     trial: int | None = None
     trials_done: int = 0
     killed_because: str = ""
-    first_resident_mb: float = 0.0
+    warm_resident_mb: float = 0.0
 
 
 class LocalExecutor:
@@ -194,8 +196,9 @@ class LocalExecutor:
         worker.trial = None
         worker.trials_done += 1
         resident_mb = _resident_mb(worker.process.pid)
-        worker.first_resident_mb = worker.first_resident_mb or resident_mb
-        grown_mb, left = resident_mb - worker.first_resident_mb, self._trials_per_worker - worker.trials_done
+        if worker.trials_done <= TRIALS_TO_WARM_UP:
+            worker.warm_resident_mb = resident_mb
+        grown_mb, left = resident_mb - worker.warm_resident_mb, self._trials_per_worker - worker.trials_done
         if result.outcome in ("failed", "infeasible") or grown_mb > MEMORY_GROWTH_LIMIT_MB or left == 0:
             self._retire(worker)
         elif (grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left == 1) and worker.slot not in self._spares:
