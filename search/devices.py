@@ -64,15 +64,12 @@ def default_workers() -> int:
     return max(1, min(processors(), MAXIMUM_CPU_WORKERS, affordable))
 
 
-def fits_on_device(size_bytes: int, sharing: int = 1) -> bool:
-    """Whether an image table of that size may lie on the device this worker computes on.
-
-    sharing: workers that draw on the same memory.
-    """
+def fits_on_device(size_bytes: int) -> bool:
+    """Whether an image table of that size may lie on the device this worker computes on."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     cards = gpus() if visible else []
     free_mb = min((card.free_mb for card in cards), default=psutil.virtual_memory().available / 2**20)
-    return size_bytes / 2**20 <= TABLE_SHARE_OF_MEMORY * free_mb / sharing
+    return size_bytes / 2**20 <= TABLE_SHARE_OF_MEMORY * free_mb
 
 
 def reset_peak_memory() -> None:

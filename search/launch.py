@@ -17,13 +17,14 @@ from . import devices
 from .evaluation.metrics import Metric, default_objective, resolve_objective
 from .executors.base import Executor
 from .executors.local import LocalExecutor, worker_environments
-from .journal import Journal, trial_key
+from .journal import Journal
 from .messages import DiscoveryTask
 from .model_keeping import ModelKeeper
 from .outbox import Outbox, read_progress
 from .ownership import owned
 from .planning import make_plan, space_reference
 from .provenance import about, described
+from .results import run_ids_by_number
 from .sending import PATIENCE_S, SenderProcess
 from .settings import Home, SearchSettings, make_home, most_models
 from .stopping import stop_wishes
@@ -102,8 +103,6 @@ def run(
         finally:
             executor.close()
             unsent = sender.finish(display.say, PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
-    progress = read_progress(outbox_path)
-    keys = {trial_key(study, record.number): record.number for record in study.records()}
     return SearchResult(
         study=study.name,
         dataset=dataset.name,
@@ -113,7 +112,7 @@ def run(
         finished=state.finished,
         stopped=state.finished < plan.target,
         trials=tuple(study.records()),
-        run_ids={keys[key]: run_id for key, run_id in progress.run_ids.items() if key in keys},
+        run_ids=run_ids_by_number(study, read_progress(outbox_path)),
         unsent=unsent,
     )
 

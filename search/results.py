@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import StudyError
 from .journal import trial_key
-from .outbox import read_progress
+from .outbox import Progress, read_progress
 from .ownership import Owner, read_owner
 from .settings import Home
 from .storage import open_storage
@@ -17,8 +17,8 @@ from .study import Study, StudyDefinition, TrialRecord, open_study, study_names
 class StudyResult:
     """A study as it stands. run_ids: MLflow runs by trial number; owner: who searches it now, if anybody.
 
-    target: trials its latest search is to bring it to. updated:
-    when its latest trial began, Unix seconds. problem: what keeps results from the tracking server.
+    target: trials its latest search is to bring it to. updated: when its latest trial
+    began, Unix seconds. problem: what keeps results from the tracking server.
     """
 
     name: str
@@ -62,18 +62,23 @@ def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
     return results
 
 
+def run_ids_by_number(study: Study, progress: Progress) -> dict[int, str]:
+    """MLflow's runs of a study's trials, as far as the sender knows them."""
+    numbers = {trial_key(study, record.number): record.number for record in study.records()}
+    return {numbers[key]: run_id for key, run_id in progress.run_ids.items() if key in numbers}
+
+
 def _read(home: Home, study: Study) -> StudyResult:
     folder = home.study_folder(study.name)
     progress = read_progress(folder / "outbox.jsonl")
     owner = read_owner(folder) if folder.is_dir() else None
     records = study.records()
-    keys = {trial_key(study, record.number): record.number for record in records}
     launch = study.launch()
     return StudyResult(
         name=study.name,
         definition=study.definition,
         trials=tuple(records),
-        run_ids={keys[key]: run_id for key, run_id in progress.run_ids.items() if key in keys},
+        run_ids=run_ids_by_number(study, progress),
         owner=owner,
         target=launch.target if launch else len(records),
         updated=study.updated(),

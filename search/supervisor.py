@@ -115,7 +115,6 @@ class Supervisor:
         plan: Plan,
         display: Display,
         stopping_wanted: Callable[[], int] = lambda: 0,
-        wake_sender: Callable[[], None] = lambda: None,
     ) -> None:
         self._study = study
         self._executor = executor
@@ -123,7 +122,6 @@ class Supervisor:
         self._plan = plan
         self._display = display
         self._stopping_wanted = stopping_wanted
-        self._wake_sender = wake_sender
         self._waiting: deque[Asked] = deque()
         self._failures = 0
         self._told_of_models = False
@@ -218,7 +216,6 @@ class Supervisor:
             return
         running.epoch = event.epoch
         self._journal.epoch_ended(event)
-        self._wake_sender()
         value = event.metrics.get(f"val_{self._study.definition.objective}", math.nan)
         running.value = value
         if not math.isfinite(value):
@@ -259,7 +256,6 @@ class Supervisor:
                 self._state.best = result
                 self._journal.best_trial(result)
         self._journal.trial_ended(result, folder)
-        self._wake_sender()
         self._display.trial_ended(result, self._state)
         self._count_failures(result)
 
