@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from apertune.datasets import from_arrays
 from apertune.search.drawing import FILE, Evaluation, draw_evaluation, load_evaluation, save_evaluation
@@ -17,7 +18,6 @@ from apertune.search.storage import open_storage
 from apertune.search.study import StudyDefinition, create_study
 from apertune.search.tracking import RunStarted, StudyChanged
 from apertune.spaces.parameters import Parameter, SearchSpace
-from mlflow import MlflowClient
 
 SPACE = SearchSpace((Parameter("rate", "float", 0.2, low=0.0, high=0.5, sampling="linear"),))
 

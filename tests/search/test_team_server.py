@@ -22,7 +22,6 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
-
 from mlflow import MlflowClient
 
 FOLDER = Path(__file__).parents[2] / "mlflow"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from apertune.search.mlflow_tracking import MlflowTracker, is_refused
@@ -32,7 +33,6 @@ from apertune.search.tracking import (
     RunStarted,
     TagsSet,
 )
-from mlflow import MlflowClient
 
 from .unreliable_proxy import UnreliableProxy
 

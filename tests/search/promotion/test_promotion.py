@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from mlflow import MlflowClient
 
 from apertune.cli import cli
 from apertune.datasets import LoadSettings, load
@@ -20,7 +21,6 @@ from apertune.search.model_package import load_model
 from apertune.search.promotion import Promotion, PromotionSettings, promote, rollback
 from apertune.search.promotion.opening import count_openings
 from apertune.search.results import read_study
-from mlflow import MlflowClient
 
 if TYPE_CHECKING:
     from .conftest import Studies
