@@ -21,8 +21,8 @@ def parse_rows(texts: Sequence[bytes], width: int) -> tuple[NDArray[np.uint8], d
     return _parse_one_by_one(texts, width)
 
 
-def _parse(text: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]] | None:
-    """All numbers of a text, uint8, and a mask of where each ends; None when anything is no byte.
+def _parse(text: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
+    """All numbers of a text, uint8, and the place of each one's last digit; None when anything is no byte.
 
     Works on all characters at once: a number is its last digit, ten times the digit before and a hundred times
     the one before that.
@@ -43,22 +43,18 @@ def _parse(text: bytes) -> tuple[NDArray[np.uint8], NDArray[np.bool_]] | None:
     too_long = np.any(pairs[2:] & pairs[:-2])
     if too_long or hundreds.max() > 2 or np.any((hundreds == 2) & (low > 55)):
         return None
-    ends = is_digit
-    ends[:-1] &= ~is_digit[1:]
+    is_digit[:-1] &= ~is_digit[1:]
     hundreds *= np.uint8(100)
     low += hundreds
-    return low[ends], ends
+    # Three times as quick as indexing with the mask.
+    ends = np.flatnonzero(is_digit)
+    return low.take(ends), ends
 
 
-def _counts_right(texts: Sequence[bytes], ends: NDArray[np.bool_], width: int) -> bool:
-    """Whether every text holds `width` numbers."""
-    start = 0
-    for text in texts:
-        stop = start + len(text)
-        if np.count_nonzero(ends[start:stop]) != width:
-            return False
-        start = stop + 1
-    return True
+def _counts_right(texts: Sequence[bytes], ends: NDArray[np.int64], width: int) -> bool:
+    """Whether every text holds `width` numbers. ends: places in the texts joined by single spaces."""
+    stops = np.cumsum([len(text) + 1 for text in texts])
+    return np.array_equal(np.searchsorted(ends, stops), width * np.arange(1, len(texts) + 1))
 
 
 def _parse_one_by_one(texts: Sequence[bytes], width: int) -> tuple[NDArray[np.uint8], dict[int, str]]:
