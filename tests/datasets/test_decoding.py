@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from apertune.datasets import LoadSettings, load
-from apertune.datasets.decoding import PixelFormat, UnusableImageError, decode_file
+from apertune.datasets.decoding import PixelFormat, UnusableImageError, decode_file, decode_files
 from apertune.errors import DatasetError
 
 COLOUR = PixelFormat(16, 3, "stretch")
@@ -155,6 +155,25 @@ def test_bad_files_named(make: SimpleNamespace, tmp_path: Path) -> None:
     good = load("folders", make.folders(tmp_path / "b", count=6))
     row = dataset.origins.tolist().index("Negative/photo 4.JPG")
     assert np.array_equal(dataset.images[row], good.images[good.origins.tolist().index("Negative/photo 4.JPG")])
+
+
+def test_many_processes(make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many processes decode, pixels, sizes and the reasons of bad files are the same."""
+    root = make.folders(tmp_path / "a", count=70)
+    (root / "Positive" / "zero.png").write_bytes(b"")
+    found = []
+    for seconds_alone in (1e9, 0.0):
+        monkeypatch.setattr("apertune.datasets.decoding._SECONDS_ALONE", seconds_alone)
+        monkeypatch.setattr("apertune.datasets.decoding._SECONDS_WORTH_PROCESSES", 0.0)
+        done: list[int] = []
+        paths = sorted(path for path in root.rglob("*") if path.is_file())
+        images = np.lib.format.open_memmap(tmp_path / f"{seconds_alone}.npy", "w+", np.uint8, (len(paths), 16, 16, 3))
+        sizes = np.zeros((len(paths), 2), np.int32)
+        reasons = decode_files(paths, COLOUR, images, sizes, done.append)
+        assert done[-1] == len(paths)
+        found.append((images.tobytes(), sizes.tolist(), reasons))
+    assert len(found[0][2]) == 3
+    assert found[0] == found[1]
 
 
 def test_bounded_memory(make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
