@@ -17,7 +17,7 @@ import psutil
 
 from apertune import datasets, search
 from apertune.search.messages import TrialResult
-from apertune.search.supervisor import NoDisplay, State
+from apertune.search.state import NoDisplay, State
 
 SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128"}
 

@@ -108,7 +108,7 @@ def _search(arguments: argparse.Namespace) -> dict[str, float]:
     import optuna
 
     from apertune.search import SearchSettings, launch, planning
-    from apertune.search.supervisor import NoDisplay, State
+    from apertune.search.state import NoDisplay, State
 
     class Clock(NoDisplay):
         """Notes when the first trial is handed out and when the last one's end is known."""
@@ -123,7 +123,7 @@ def _search(arguments: argparse.Namespace) -> dict[str, float]:
                 self.ended = time.monotonic()
 
     # A random sampler with the bare loop's seed; the defaults, else the first trial, are not enqueued.
-    planning.make_sampler = lambda name, seed: optuna.samplers.RandomSampler(seed=1)
+    planning.make_sampler = lambda name, seed, options: optuna.samplers.RandomSampler(seed=1)
     optuna.study.Study.enqueue_trial = lambda *_, **__: None  # type: ignore[method-assign]
     clock = Clock()
     settings = SearchSettings(

@@ -95,7 +95,7 @@ def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> Non
 
     try:
         study = open_study(open_storage(home.storage), name)
-        write_study_plots(study.optuna, folder, [study.definition.objective])
+        write_study_plots(study.optuna, folder, [name for name, _ in study.definition.objectives])
         if with_report:
             _write_report(home, name, folder / "report.html")
     except Exception:

@@ -68,7 +68,7 @@ class Journal:
             "study": study.name,
             "dataset": study.definition.dataset,
             "space": study.definition.space,
-            "objective": study.definition.objective,
+            "objective": ", ".join(name for name, _ in study.definition.objectives),
         }
 
     def search_started(self, dataset: DatasetLogged, settings: Mapping[str, str]) -> None:
@@ -174,6 +174,7 @@ def _summary(result: TrialResult) -> dict[str, float]:
         "trial_seconds": result.seconds,
         "peak_memory_mb": result.peak_memory_mb or None,
         "peak_gpu_memory_mb": result.peak_gpu_memory_mb,
+        **result.cost,
     }
     return {name: float(value) for name, value in numbers.items() if value is not None}
 

@@ -14,12 +14,13 @@ from ..datasets.registry import all_adapters
 from ..errors import StudyError
 from ..spaces.parameters import SearchSpace
 from . import devices
-from .evaluation.metrics import Metric, default_objective, resolve_objective
+from .evaluation.metrics import default_objective
 from .executors.base import Executor
 from .executors.local import LocalExecutor, worker_environments
 from .journal import Journal
 from .messages import DiscoveryTask
 from .model_keeping import ModelKeeper
+from .objectives import Objective, resolve_objectives
 from .outbox import Outbox, read_progress
 from .ownership import owned
 from .planning import make_plan, space_reference
@@ -27,10 +28,13 @@ from .provenance import about, described
 from .results import run_ids_by_number
 from .sending import PATIENCE_S, SenderProcess
 from .settings import Home, SearchSettings, make_home, most_models
+from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
 from .storage import open_storage
-from .study import Study, StudyDefinition, TrialRecord, create_study, open_study, study_names
-from .supervisor import Display, NoDisplay, State, Supervisor
+from .study import Study, TrialRecord, create_study, open_study, study_names
+from .study_definition import StudyDefinition
+from .supervisor import Supervisor
+from .warm_start import warm_start
 
 # The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.
 PATIENCE_WHEN_STOPPED_S = 2.0
@@ -40,7 +44,8 @@ PATIENCE_WHEN_STOPPED_S = 2.0
 class SearchResult:
     """How a search ended. stopped: before its target, by the user or the time. unsent: bytes MLflow lacks.
 
-    trials: all of the study; run_ids: of their MLflow runs, by trial number.
+    trials: all of the study; run_ids: of their MLflow runs, by trial number. objectives: names and directions, the
+    first one being `objective` and `direction`. ended: why it ended before its target when it had all it wanted.
     """
 
     study: str
@@ -53,6 +58,8 @@ class SearchResult:
     trials: tuple[TrialRecord, ...]
     run_ids: dict[int, str]
     unsent: int
+    objectives: tuple[tuple[str, str], ...] = ()
+    ended: str = ""
 
     @property
     def best(self) -> TrialRecord | None:
@@ -81,21 +88,23 @@ def run(
     home = home or make_home(os.environ, storage=settings.storage)
     display = display or NoDisplay()
     view = dataset.training_view()
-    objective = _objective(dataset, settings)
+    objectives = _objectives(dataset, settings)
     began = time.monotonic()
     executor = executor or LocalExecutor(_environments(settings), home.root / "logs" / uuid.uuid4().hex[:8])
     with contextlib.ExitStack() as stack:
         stack.callback(executor.close)
         executor.start()
-        display.say(_opening_line(dataset, executor.slots, objective.name))
-        definition = _definition(dataset, view, settings, objective, executor)
+        display.say(_opening_line(dataset, executor.slots, objectives))
+        definition = _definition(dataset, view, settings, objectives, executor)
         study = stack.enter_context(_claimed(home, settings, definition, display))
         stopping = stack.enter_context(stop_wishes(home.study_folder(study.name), display.say))
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
         outbox = stack.enter_context(Outbox(outbox_path))
         sender = stack.enter_context(SenderProcess(outbox_path, home))
+        if settings.from_study is not None:
+            warm_start(study, open_study(open_storage(home.storage), settings.from_study), display.say)
         plan = make_plan(dataset, view, settings, home, study, began)
-        models = ModelKeeper(most_models(settings.keep_models), objective.direction, study.records())
+        models = ModelKeeper(most_models(settings.keep_models), definition.direction, study.records())
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), models)
         journal.search_started(plan.dataset, described(settings, study.name))
         try:
@@ -106,14 +115,16 @@ def run(
     return SearchResult(
         study=study.name,
         dataset=dataset.name,
-        objective=objective.name,
-        direction=objective.direction,
+        objective=definition.objective,
+        direction=definition.direction,
         target=plan.target,
         finished=state.finished,
-        stopped=state.finished < plan.target,
+        stopped=state.finished < plan.target and not state.ended,
         trials=tuple(study.records()),
         run_ids=run_ids_by_number(study, read_progress(outbox_path)),
         unsent=unsent,
+        objectives=definition.objectives,
+        ended=state.ended,
     )
 
 
@@ -123,17 +134,17 @@ def _supervised(supervisor: Supervisor, journal: Journal) -> State:
     except BaseException:
         journal.search_ended("failed", "FAILED")
         raise
-    if state.finished < state.target:
+    if state.finished < state.target and not state.ended:
         journal.search_ended("stopped", "KILLED")
     else:
         journal.search_ended("complete", "FINISHED")
     return state
 
 
-def _objective(dataset: ImageDataset, settings: SearchSettings) -> Metric:
+def _objectives(dataset: ImageDataset, settings: SearchSettings) -> tuple[Objective, ...]:
     entry = all_adapters().get(dataset.adapter)
-    wanted = settings.objective or default_objective(dataset.task, entry.objective if entry else None)
-    return resolve_objective(wanted, dataset.task)
+    default = default_objective(dataset.task, entry.objective if entry else None)
+    return resolve_objectives(settings.objectives or (default,), dataset.task)
 
 
 def _environments(settings: SearchSettings) -> list[dict[str, str]]:
@@ -143,12 +154,13 @@ def _environments(settings: SearchSettings) -> list[dict[str, str]]:
     return worker_environments(settings.workers or devices.default_workers())
 
 
-def _opening_line(dataset: ImageDataset, workers: int, objective: str) -> str:
+def _opening_line(dataset: ImageDataset, workers: int, objectives: tuple[Objective, ...]) -> str:
     images = f"{len(dataset.train):,} training and {len(dataset.validation):,} validation images"
     size = "x".join(map(str, dataset.image_shape))
+    names = ", ".join(objective.name for objective in objectives)
     return (
         f"{dataset.name}: {images} of {size}, {len(dataset.classes)} classes; "
-        f"objective {objective}; {workers} worker{'s' if workers > 1 else ''}."
+        f"objective {names}; {workers} worker{'s' if workers > 1 else ''}."
     )
 
 
@@ -156,7 +168,7 @@ def _definition(
     dataset: ImageDataset,
     view: TrainingView,
     settings: SearchSettings,
-    objective: Metric,
+    objectives: tuple[Objective, ...],
     executor: Executor,
 ) -> StudyDefinition:
     reference = space_reference(settings)
@@ -169,9 +181,13 @@ def _definition(
         fingerprint=dataset.fingerprint,
         space=settings.space,
         search_space=space.to_json(),
-        objective=objective.name,
-        direction=objective.direction,
+        objective=objectives[0].name,
+        direction=objectives[0].direction,
         epochs=settings.epochs,
+        more_objectives=tuple((objective.name, objective.direction) for objective in objectives[1:]),
+        limits=settings.limits,
+        folds=settings.folds,
+        repeats=settings.repeats,
     )
 
 

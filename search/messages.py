@@ -28,6 +28,8 @@ class TrialTask:
 
     epochs: at most so many. patience: stop when the objective has not improved for so many epochs; None never.
     folder: of this trial; checkpoint, model and plots go there. attempt: 0 the first time.
+    limits: what the network may cost at most, by the names of `network_cost`; over one of them it is not trained.
+    rounds: the folds and repeats to train one after the other, each on its own view; empty for one training on `view`.
     """
 
     number: int
@@ -43,6 +45,9 @@ class TrialTask:
     attempt: int = 0
     mixed_precision: bool = False
     keep_model: bool = True
+    limits: Mapping[str, float] = field(default_factory=dict)
+    measure_latency: bool = False
+    rounds: tuple[TrainingView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,21 @@ class EpochEnded:
 
 
 @dataclass(frozen=True)
+class RoundEnded:
+    """One fold or repeat of a trial is trained. round: 1-based. value: its objective, of its best epoch."""
+
+    number: int
+    round: int
+    value: float
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """How a trial ended. metrics: on validation, of the best epoch's weights.
 
     value: the objective. seconds: in this attempt, building and saving included. peak_memory_mb: resident,
-    of the worker, and of its GPU memory where known. reason: why, unless complete.
+    of the worker, and of its GPU memory where known. reason: why, unless complete. cost: of the network, by the
+    names of `network_cost`. over_limit: it costs more than allowed, so it was not trained.
     """
 
     number: int
@@ -103,6 +118,8 @@ class TrialResult:
     peak_memory_mb: float = 0.0
     peak_gpu_memory_mb: float | None = None
     has_model: bool = False
+    cost: dict[str, float] = field(default_factory=dict)
+    over_limit: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,5 +145,5 @@ class DiscoveryFailed:
     user_error: bool
 
 
-TrialEvent = TrialStarted | EpochEnded | TrialResult | TrialLost
+TrialEvent = TrialStarted | EpochEnded | RoundEnded | TrialResult | TrialLost
 WorkerTask = TrialTask | DiscoveryTask

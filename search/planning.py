@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
 from ..datasets.base import ImageDataset, TrainingView
+from ..datasets.folding import fold_views
 from .messages import SpaceReference, TrialTask
 from .model_keeping import room_needed
 from .provenance import logged_dataset
 from .settings import Home, SearchSettings, most_models
-from .strategies import make_pruner, make_sampler
-from .study import Asked, Launch, Study
+from .strategies import check_sampler, make_pruner, make_sampler
+from .study import Asked, Study
+from .study_definition import Launch
 from .supervisor import Plan
 
 
@@ -24,10 +27,16 @@ def make_plan(
 ) -> Plan:
     """Notes in the study what this search is to bring. began: when it did, `time.monotonic` seconds."""
     finished = study.finished()
-    target = _target(study, settings, finished)
-    study.note_launch(Launch(settings.trials, target))
+    launch = _launch(study, settings, finished)
+    study.note_launch(launch)
     seed = None if settings.seed is None else settings.seed + finished
-    study.use(make_sampler(settings.sampler, seed), make_pruner(settings.pruner, settings.epochs))
+    check_sampler(settings.sampler, study.search_space, len(study.definition.objectives))
+    study.use(
+        make_sampler(settings.sampler, seed, settings.sampler_options),
+        make_pruner(settings.pruning, settings.epochs, settings.pruner_options),
+    )
+    rounds = _rounds(view, settings)
+    names = [name for name, _ in study.definition.objectives]
 
     def folder(number: int) -> Path:
         return home.study_folder(study.name) / "trials" / f"{number:05d}"
@@ -47,17 +56,22 @@ def make_plan(
             attempt=asked.attempt,
             mixed_precision=settings.mixed_precision,
             keep_model=settings.keep_models != "none",
+            limits=study.definition.limits,
+            measure_latency="latency_ms" in (*names, *study.definition.limits),
+            rounds=rounds,
         )
 
     return Plan(
-        target=target,
+        target=launch.target,
         make_task=make_task,
         folder=folder,
         dataset=logged_dataset(dataset),
         deadline=began + settings.hours * 3600 if settings.hours else float("inf"),
         trial_seconds=settings.trial_hours * 3600 if settings.trial_hours else float("inf"),
         hang_seconds=settings.hang_minutes * 60,
-        describe_models=lambda parameters: _room_for_models(parameters, settings, home, target - finished),
+        epochs=launch.epochs or float("inf"),
+        target_value=settings.target_value,
+        describe_models=lambda parameters: _room_for_models(parameters, settings, home, launch.target - finished),
     )
 
 
@@ -68,12 +82,25 @@ def _room_for_models(parameters: int, settings: SearchSettings, home: Home, tria
     return room_needed(parameters, models, home.artifacts) if models and home.artifacts else ""
 
 
-def _target(study: Study, settings: SearchSettings, finished: int) -> int:
-    """An interrupted search is brought to its own end; a new one adds as many trials as it asks for."""
-    last = study.launch()
-    if last is not None and finished < last.target and last.trials == settings.trials:
-        return last.target
-    return finished + settings.trials
+def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
+    """An interrupted search is brought to its own end; a new one adds what it asks for."""
+    last, trained = study.launch(), study.epochs_trained()
+    wanted = (settings.trials, settings.total_epochs)
+    same = last is not None and (last.trials, last.total_epochs) == wanted
+    if last is not None and same and finished < last.target and trained < (last.epochs or math.inf):
+        return last
+    epochs = None if settings.total_epochs is None else trained + settings.total_epochs
+    return Launch(settings.trials, finished + settings.trials, settings.total_epochs, epochs)
+
+
+def _rounds(view: TrainingView, settings: SearchSettings) -> tuple[TrainingView, ...]:
+    """The folds and repeats of every trial, the same for all of them; none for one training."""
+    if not settings.in_rounds:
+        return ()
+    if settings.folds is None:
+        return (view,) * settings.repeats
+    seed = settings.seed or 0
+    return tuple(fold for repeat in range(settings.repeats) for fold in fold_views(view, settings.folds, seed + repeat))
 
 
 def _trial_seed(seed: int | None, number: int) -> int:

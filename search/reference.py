@@ -10,7 +10,7 @@ from ..spaces.registry import SPACES, reference_for
 from .launch import SearchResult, run
 from .results import StudyResult, read_studies
 from .settings import Home, SearchSettings
-from .supervisor import Display
+from .state import Display
 
 
 def reference_settings(dataset: ImageDataset, settings: SearchSettings) -> SearchSettings:

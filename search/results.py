@@ -10,7 +10,8 @@ from .outbox import Progress, read_progress
 from .ownership import Owner, read_owner
 from .settings import Home
 from .storage import open_storage
-from .study import Study, StudyDefinition, TrialRecord, open_study, study_names
+from .study import Study, TrialRecord, open_study, study_names
+from .study_definition import StudyDefinition
 
 
 @dataclass(frozen=True)

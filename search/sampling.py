@@ -7,8 +7,10 @@ log scale is an index into it, and a continuous reverse_log parameter the share,
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +30,21 @@ def suggest(trial: optuna.trial.BaseTrial, space: SearchSpace) -> Values:
         drawn = None if distribution is None else _ask(trial, parameter.key, distribution)
         values[parameter.name] = _from_optuna(parameter, drawn)
     return values
+
+
+def identity_of(values: Mapping[str, Value]) -> str:
+    """Equal for equal configurations, and short."""
+    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def draw_untried(space: SearchSpace, tried: Container[str], seed: int, draws: int = 1000) -> Values | None:
+    """A random configuration whose identity is not among those tried; None when so many draws find none."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    for _ in range(draws):
+        values = suggest(study.ask(), space)
+        if identity_of(values) not in tried:
+            return values
+    return None
 
 
 def to_optuna(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SettingError, UnknownNameError
+from .cost_names import COST_NAMES
 
-SAMPLER_NAMES = ("qmc", "random", "tpe")
-PRUNER_NAMES = ("hyperband", "median", "none", "percentile", "successive-halving")
+SAMPLER_NAMES = ("cmaes", "gp", "grid", "nsga2", "qmc", "random", "tpe")
+PRUNER_NAMES = ("hyperband", "median", "none", "percentile", "successive-halving", "wilcoxon")
+# What prunes by the folds or repeats of a trial; all others but none do so by its epochs.
+ROUND_PRUNERS = ("none", "wilcoxon")
 
 
 @dataclass(frozen=True)
@@ -19,13 +22,18 @@ class SearchSettings:
 
     space: a name of `apertune spaces list`, or `package.module:Name`. recipe: composed with a foreign space.
     fix, narrow: parameters held to one value, or to a part of their range, as the user wrote them.
+    objective: a metric of the answers; after it, if several are given, other metrics or costs of the network.
     trials: how many this search brings, an interrupted search's remainder included. hours: at most so long.
+    total_epochs: at most so many, over all its trials. target_value: enough, once a trial's objective reaches it.
     epochs: of a trial at most. patience: epochs without improvement after which a trial ends; None never.
     workers: processes beside each other; None: one a GPU, else one a processor. gpus: their numbers, or None for
     all there are. per_gpu: workers on each. study: its name; None: chosen from data set and space.
     seed: of sampling and training; None draws a fresh one. trial_hours: at most so long for one trial.
     hang_minutes: a trial that says nothing for so long is ended. keep_models: whose models MLflow keeps: all,
-    none, or best:K.
+    none, or best:K. sampler_options, pruner_options: see `strategies`. pruner: hyperband unless given, wilcoxon with
+    folds or repeats. folds: cross-validation with so many parts, None for the data set's own validation split.
+    repeats: trainings of each configuration (on each fold). from_study: whose best configurations are tried first.
+    max_parameters, max_size_mb, max_flops, max_latency_ms: a network over one of these is not trained.
     """
 
     space: str = "convnet"
@@ -33,7 +41,7 @@ class SearchSettings:
     space_options: Mapping[str, str] = field(default_factory=dict)
     fix: Mapping[str, str] = field(default_factory=dict)
     narrow: Mapping[str, str] = field(default_factory=dict)
-    objective: str | None = None
+    objective: str | tuple[str, ...] | None = None
     trials: int = 20
     hours: float | None = None
     epochs: int = 20
@@ -44,7 +52,18 @@ class SearchSettings:
     study: str | None = None
     seed: int | None = 0
     sampler: str = "tpe"
-    pruner: str = "hyperband"
+    pruner: str | None = None
+    sampler_options: Mapping[str, str] = field(default_factory=dict)
+    pruner_options: Mapping[str, str] = field(default_factory=dict)
+    folds: int | None = None
+    repeats: int = 1
+    total_epochs: int | None = None
+    target_value: float | None = None
+    from_study: str | None = None
+    max_parameters: float | None = None
+    max_size_mb: float | None = None
+    max_flops: float | None = None
+    max_latency_ms: float | None = None
     storage: str | None = None
     trial_hours: float | None = None
     hang_minutes: float = 30.0
@@ -52,19 +71,24 @@ class SearchSettings:
     keep_models: str = "all"
 
     def __post_init__(self) -> None:
-        for name in ("trials", "epochs", "per_gpu"):
-            _at_least(name, getattr(self, name), 1)
-        for name in ("patience", "workers"):
+        for name, least in _LEAST.items():
             if getattr(self, name) is not None:
-                _at_least(name, getattr(self, name), 1)
-        for name in ("hours", "trial_hours", "hang_minutes"):
+                _at_least(name, getattr(self, name), least)
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SettingError(f"--{name.replace('_', '-')} must be more than 0, but got {value}")
         if self.sampler not in SAMPLER_NAMES:
             raise UnknownNameError("sampler", self.sampler, SAMPLER_NAMES)
-        if self.pruner not in PRUNER_NAMES:
-            raise UnknownNameError("pruner", self.pruner, PRUNER_NAMES)
+        if self.pruning not in PRUNER_NAMES:
+            raise UnknownNameError("pruner", self.pruning, PRUNER_NAMES)
+        if self.in_rounds and self.pruning not in ROUND_PRUNERS:
+            raise SettingError(
+                f"with --folds or --repeats trials are pruned by their rounds, not by epochs: --pruner must be "
+                f"{' or '.join(reversed(ROUND_PRUNERS))}, but got {self.pruning}"
+            )
+        if not self.in_rounds and self.pruning == "wilcoxon":
+            raise SettingError("--pruner wilcoxon compares folds or repeats; give --folds or --repeats with it")
         if self.study is not None and not re.fullmatch(r"[\w][\w.-]{0,99}", self.study):
             raise SettingError(
                 f"--study must be letters, digits, '.', '_' and '-' (at most 100), but got '{self.study}'"
@@ -75,6 +99,41 @@ class SearchSettings:
         both = set(self.fix) & set(self.narrow)
         if both:
             raise SettingError(f"--fix and --narrow both name {', '.join(sorted(both))}; give one of them")
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives that were asked for; none for the data set's own."""
+        given = self.objective
+        return (given,) if isinstance(given, str) else tuple(given or ())
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether a trial is several trainings."""
+        return self.folds is not None or self.repeats > 1
+
+    @property
+    def pruning(self) -> str:
+        """The pruner by name."""
+        return self.pruner or ("wilcoxon" if self.in_rounds else "hyperband")
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What a network may cost at most, by the cost's name."""
+        bounds = {name: getattr(self, f"max_{name}") for name in COST_NAMES}
+        return {name: float(bound) for name, bound in bounds.items() if bound is not None}
+
+
+_LEAST = {
+    "trials": 1,
+    "epochs": 1,
+    "per_gpu": 1,
+    "patience": 1,
+    "workers": 1,
+    "folds": 2,
+    "repeats": 1,
+    "total_epochs": 1,
+}
+_POSITIVE = ("hours", "trial_hours", "hang_minutes", *(f"max_{name}" for name in COST_NAMES))
 
 
 def most_models(rule: str) -> int | None:

@@ -9,11 +9,13 @@ dead one; `orphans` lists those, to be put back with the same values.
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
+from typing import Any, TypeVar
 
 import optuna
 import tenacity
@@ -22,61 +24,29 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ..datasets.base import Task
 from ..errors import StudyError
 from ..spaces.parameters import SearchSpace, Values
 from .messages import Outcome, TrialResult
-from .sampling import from_optuna, suggest, to_optuna
+from .pruning import MirroredPruning
+from .sampling import draw_untried, from_optuna, identity_of, suggest, to_optuna
+from .study_definition import Launch, StudyDefinition
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Direction = Literal["maximize", "minimize"]
-
 STORAGE_PATIENCE_S = 120
+# So often a sampler may propose what was tried before, until a configuration is drawn at random instead.
+PROPOSALS = 5
 
 DEFINITION = "apertune"
 IDENTITY = "apertune_identity"
 RESULT = "result"
 LAUNCH = "launch"
 MEMORY_CONSTRAINT = "memory"
-
-
-@dataclass(frozen=True)
-class StudyDefinition:
-    """What a study is about. Two searches may share a study only when these agree.
-
-    space: name; search_space: its JSON, with the user's narrowing; data: what to say of the data's origin.
-    """
-
-    dataset: str
-    data: str
-    task: Task
-    fingerprint: str
-    space: str
-    search_space: str
-    objective: str
-    direction: Direction
-    epochs: int
-
-    def differences(self, other: StudyDefinition) -> list[str]:
-        """What `other` asks that this study was not made for, a line each; empty when they agree."""
-        lines = [
-            f"{name}: {getattr(self, attribute)} there, {getattr(other, attribute)} here"
-            for attribute, name in (
-                ("dataset", "data set"),
-                ("space", "space"),
-                ("objective", "objective"),
-                ("epochs", "epochs"),
-            )
-            if getattr(self, attribute) != getattr(other, attribute)
-        ]
-        if self.fingerprint != other.fingerprint:
-            lines.append(f"data: fingerprint {self.fingerprint[:12]} there, {other.fingerprint[:12]} here")
-        mine, theirs = SearchSpace.from_json(self.search_space), SearchSpace.from_json(other.search_space)
-        return lines + mine.describe_difference(theirs)
+REPEATED = "repeated"
+WARM_STARTED = "warm_started"
 
 
 @dataclass(frozen=True)
@@ -103,14 +73,12 @@ class TrialRecord:
     parameters: int = 0
     peak_memory_mb: float = 0.0
     reason: str = ""
+    cost: dict[str, float] = field(default_factory=dict)
+    over_limit: bool = False
 
-
-@dataclass(frozen=True)
-class Launch:
-    """The latest search in a study: it is to bring it to `target` trials, and asked for `trials` of them."""
-
-    trials: int
-    target: int
+    def value_of(self, objective: str) -> float | None:
+        """A metric or cost by name; None where the trial has none, as one that did not complete may."""
+        return self.metrics.get(objective, self.cost.get(objective))
 
 
 class Study:
@@ -121,6 +89,8 @@ class Study:
         self.definition = definition
         self.search_space = SearchSpace.from_json(definition.search_space)
         self._running: dict[int, Trial] = {}
+        self._mirror: MirroredPruning | None = None
+        self._tried: set[str] | None = None
 
     @property
     def name(self) -> str:
@@ -131,10 +101,70 @@ class Study:
         """Unique for ever, where the name may come again in another storage."""
         return str(self.optuna.user_attrs[IDENTITY])
 
-    def ask(self) -> Asked:
+    def ask(self) -> Asked | None:
+        """A configuration that was not tried before; None when all were."""
+        tried = self._known()
+        for _ in range(PROPOSALS):
+            trial, values = self._draw()
+            if identity_of(values) not in tried:
+                return self._take(trial, values)
+            self._set_aside(trial)
+        untried = draw_untried(self.search_space, tried, seed=len(tried))
+        if untried is None:
+            return None
+        _persistently(lambda: self.optuna.enqueue_trial(to_optuna(self.search_space, untried)))
+        return self._take(*self._draw())
+
+    def _draw(self) -> tuple[Trial, Values]:
         trial = _persistently(self.optuna.ask)
+        return trial, _persistently(lambda: suggest(trial, self.search_space))
+
+    def _take(self, trial: Trial, values: Values) -> Asked:
         self._running[trial.number] = trial
-        return Asked(trial.number, _persistently(lambda: suggest(trial, self.search_space)))
+        self._known().add(identity_of(values))
+        return Asked(trial.number, values)
+
+    def _set_aside(self, trial: Trial) -> None:
+        """A proposal that repeats an earlier trial; it has no outcome, and counts nowhere."""
+
+        def record() -> None:
+            if not trial.storage.get_trial(trial._trial_id).state.is_finished():
+                trial.set_user_attr(REPEATED, True)
+                self.optuna.tell(trial, state=TrialState.FAIL)
+
+        _persistently(record)
+
+    def _known(self) -> set[str]:
+        """The identities of all configurations tried or being tried."""
+        if self._tried is None:
+            drawn = (self._values(frozen) for frozen in self._begun())
+            self._tried = {identity_of(values) for values in drawn if values is not None}
+        return self._tried
+
+    def _begun(self) -> list[FrozenTrial]:
+        """Every trial that has begun, but for proposals set aside."""
+        return [
+            frozen
+            for frozen in self.optuna.get_trials(deepcopy=False)
+            if frozen.state is not TrialState.WAITING and REPEATED not in frozen.user_attrs
+        ]
+
+    def enqueue(self, configurations: list[Values], source: str) -> int:
+        """Has these tried next, once: not again for the same source. Returns how many are new."""
+        known = {*self.optuna.user_attrs.get(WARM_STARTED, ())}
+        if source in known:
+            return 0
+        waiting = self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        queued = [trial.system_attrs.get("fixed_params", {}) for trial in waiting]
+        added = 0
+        for values in configurations:
+            params = to_optuna(self.search_space, values)
+            if params not in queued and identity_of(values) not in self._known():
+                _persistently(partial(self.optuna.enqueue_trial, params))
+                queued.append(params)
+                added += 1
+        _persistently(lambda: self.optuna.set_user_attr(WARM_STARTED, sorted({*known, source})))
+        return added
 
     def orphans(self) -> list[Asked]:
         """Trials that a dead supervisor left running, with the values they had."""
@@ -152,43 +182,67 @@ class Study:
         """Notes that a trial was lost so many times, so that a restart does not forget."""
         _persistently(lambda: self._running[number].set_user_attr("attempts", attempts))
 
-    def report(self, number: int, value: float, epoch: int) -> bool:
-        """Takes an epoch's value (1-based); answers whether the trial should be pruned."""
+    def report(self, number: int, value: float, step: int) -> bool:
+        """Takes the first objective's value after an epoch or a round (1-based); answers whether to prune the trial."""
         trial = self._running[number]
 
         def report_and_ask() -> bool:
             with warnings.catch_warnings():
                 # A resumed trial may report an epoch again; the first report stands.
                 warnings.simplefilter("ignore", UserWarning)
-                trial.report(value, epoch)
-                return trial.should_prune()
+                if self._mirror is None:
+                    trial.report(value, step)
+                    return trial.should_prune()
+                trial.storage.set_trial_intermediate_value(trial._trial_id, step, value)
+                return self._mirror.report(number, value, step)
 
         return _persistently(report_and_ask)
+
+    def values_of(self, result: TrialResult) -> list[float]:
+        """The objectives' values of a trial that completed, in order; NaN for one that it does not have."""
+        others = {**result.metrics, **result.cost}
+        first = math.nan if result.value is None else result.value
+        return [first, *(others.get(name, math.nan) for name, _ in self.definition.more_objectives)]
 
     def tell(self, result: TrialResult) -> None:
         """Records the outcome. A trial that was told before keeps its first outcome."""
         trial = self._running.pop(result.number)
         state = _STATES[result.outcome]
-        value = result.value if state is TrialState.COMPLETE else None
+        values = self.values_of(result) if state is TrialState.COMPLETE else None
 
         def record() -> None:
             if trial.storage.get_trial(trial._trial_id).state.is_finished():
                 return
             trial.set_user_attr(RESULT, _described(result))
-            if result.outcome == "infeasible":
-                trial.set_constraint(MEMORY_CONSTRAINT, 1.0)
-            self.optuna.tell(trial, value, state=state)
+            self._constrain(trial, result)
+            self.optuna.tell(trial, values, state=state)
 
         _persistently(record)
+        if self._mirror is not None:
+            self._mirror.tell(result.number, values[0] if values else None, state)
+
+    def _constrain(self, trial: Trial, result: TrialResult) -> None:
+        """Lets the sampler learn what is feasible: at most 0 when it is, the share over the limit when not."""
+        for name, limit in self.definition.limits.items():
+            if name in result.cost:
+                trial.set_constraint(name, result.cost[name] / limit - 1.0)
+        if result.outcome == "infeasible" and not result.over_limit:
+            trial.set_constraint(MEMORY_CONSTRAINT, 1.0)
 
     def finished(self) -> int:
-        """How many trials have an outcome."""
-        return sum(trial.state.is_finished() for trial in self.optuna.get_trials(deepcopy=False))
+        """How many trials have an outcome, those that cost more than allowed and were not trained left out."""
+        return sum(
+            frozen.state.is_finished() and not frozen.user_attrs.get(RESULT, {}).get("over_limit")
+            for frozen in self._begun()
+        )
+
+    def epochs_trained(self) -> int:
+        """Epochs of all ended trials together; those of running ones are told again when they go on."""
+        return sum(record.epochs for record in self.records() if record.state != "running")
 
     def records(self) -> list[TrialRecord]:
-        """Every trial that has begun; those only enqueued are not among them."""
-        every = self.optuna.get_trials(deepcopy=False)
-        return [self._record(frozen) for frozen in every if frozen.state is not TrialState.WAITING]
+        """Every trial that has begun; those only enqueued or set aside are not among them."""
+        return [self._record(frozen) for frozen in self._begun()]
 
     def updated(self) -> float:
         """When the latest trial began, in Unix seconds; 0 without trials."""
@@ -204,6 +258,8 @@ class Study:
 
     def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
         self.optuna.sampler, self.optuna.pruner = sampler, pruner
+        if self.definition.more_objectives:
+            self._mirror = MirroredPruning(pruner, self.name, self.definition.direction, self._begun())
 
     def _values(self, frozen: FrozenTrial) -> Values | None:
         try:
@@ -218,7 +274,9 @@ class Study:
         if value is None and frozen.intermediate_values:
             value = frozen.intermediate_values[max(frozen.intermediate_values)]
         known = {key: result[key] for key in _RECORDED if key in result}
-        epochs = max([known.pop("epochs", 0), *frozen.intermediate_values])
+        # The steps of a trial in rounds are its rounds.
+        told = [] if self.definition.rounds > 1 else list(frozen.intermediate_values)
+        epochs = max([known.pop("epochs", 0), *told])
         return TrialRecord(
             number=frozen.number,
             state=state,
@@ -229,7 +287,7 @@ class Study:
         )
 
 
-_RECORDED = ("metrics", "epochs", "best_epoch", "seconds", "parameters", "peak_memory_mb", "reason")
+_RECORDED = tuple(f.name for f in fields(TrialRecord) if f.name not in ("number", "state", "value", "params"))
 
 _STATES: dict[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -258,14 +316,16 @@ def open_study(storage: optuna.storages.BaseStorage, name: str) -> Study:
     definition = study.user_attrs.get(DEFINITION)
     if definition is None:
         raise StudyError(f"study '{name}' was not made by apertune; name another with --study")
-    return Study(study, StudyDefinition(**definition))
+    return Study(study, StudyDefinition.from_dict(definition))
 
 
 def create_study(storage: optuna.storages.BaseStorage, name: str, definition: StudyDefinition) -> Study:
     """Creates a study, with the space's defaults enqueued as its first trial."""
-    study = optuna.create_study(study_name=name, storage=storage, direction=definition.direction)
+    study = optuna.create_study(
+        study_name=name, storage=storage, directions=[direction for _, direction in definition.objectives]
+    )
     study.set_user_attr(IDENTITY, uuid.uuid4().hex)
-    study.set_user_attr(DEFINITION, asdict(definition))
+    study.set_user_attr(DEFINITION, definition.to_dict())
     made = Study(study, definition)
     study.enqueue_trial(to_optuna(made.search_space, made.search_space.defaults()))
     return made

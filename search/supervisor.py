@@ -10,14 +10,24 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-from ..errors import ApertuneError
+from ..errors import ApertuneError, SettingError
 from .executors.base import Executor
 from .journal import Journal
-from .messages import EpochEnded, Outcome, StopRequest, TrialEvent, TrialLost, TrialResult, TrialStarted, TrialTask
+from .messages import (
+    EpochEnded,
+    Outcome,
+    RoundEnded,
+    StopRequest,
+    TrialEvent,
+    TrialLost,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
+from .state import Display, Running, State
 from .study import Asked, Study
 from .tracking import DatasetLogged
 
@@ -27,6 +37,7 @@ LOOK_EVERY_S = 0.5
 RETRIES_WHEN_KILLED = 100
 RETRIES_AFTER_CRASH = 1
 FAILURES_IN_A_ROW = 5
+OVER_LIMIT_IN_A_ROW = 200
 # So the command ends within 10 s of the first Ctrl-C: a trial then goes on from its last whole epoch.
 PATIENCE_WHEN_STOPPING_S = 3.0
 
@@ -37,7 +48,8 @@ class Plan:
 
     describe_models: a line on the models' disk space, from the parameters of the first network; may be empty.
     deadline, in `time.monotonic` seconds: no trial starts after it, and running ones end. trial_seconds and
-    hang_seconds: how long one trial may take, and how long it may say nothing.
+    hang_seconds: how long one trial may take, and how long it may say nothing. epochs: that the study's trials may
+    take in all. target_value: of the objective; once a trial reaches it, the search ends.
     """
 
     target: int
@@ -47,61 +59,9 @@ class Plan:
     deadline: float = math.inf
     trial_seconds: float = math.inf
     hang_seconds: float = 1800.0
+    epochs: float = math.inf
+    target_value: float | None = None
     describe_models: Callable[[int], str] = lambda parameters: ""
-
-
-@dataclass
-class Running:
-    """A trial at work. best: the objective's best value so far; since, heard: `time.monotonic` seconds."""
-
-    asked: Asked
-    since: float
-    heard: float
-    epoch: int = 0
-    value: float | None = None
-    best: float | None = None
-    parameters: int | None = None
-    stop: StopRequest | None = None
-
-
-@dataclass
-class State:
-    """What a display shows. objective: its name; finished: trials with an outcome; stopping: 0 no, 1 after the epoch,
-    2 at once, 3 by force."""
-
-    objective: str
-    target: int
-    finished: int = 0
-    running: dict[int, Running] = field(default_factory=dict)
-    best: TrialResult | None = None
-    stopping: int = 0
-    note: str = ""
-
-
-class Display(Protocol):
-    """Shows a search to a person. The fake is `NoDisplay`."""
-
-    def update(self, state: State) -> None: ...
-
-    def trial_ended(self, result: TrialResult, state: State) -> None: ...
-
-    def say(self, line: str) -> None: ...
-
-
-class NoDisplay:
-    """Shows nothing; keeps the lines it was given."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def update(self, state: State) -> None:
-        pass
-
-    def trial_ended(self, result: TrialResult, state: State) -> None:
-        self.lines.append(f"trial {result.number} {result.outcome}")
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 class Supervisor:
@@ -124,15 +84,19 @@ class Supervisor:
         self._stopping_wanted = stopping_wanted
         self._waiting: deque[Asked] = deque()
         self._failures = 0
+        self._over_limit = 0
         self._told_of_models = False
         self._stopping_since = 0.0
-        self._state = State(study.definition.objective, plan.target)
+        self._state = State(study.definition.objective, plan.target, deadline=plan.deadline)
         self._maximize = study.definition.direction == "maximize"
 
     def run(self) -> State:
-        """Brings the study to its target. Raises ApertuneError when every configuration fails."""
+        """Brings the study to its target.
+
+        Raises ApertuneError when every configuration fails, SettingError when all cost more than allowed.
+        """
         self._waiting.extend(self._study.orphans())
-        self._state.finished = self._study.finished()
+        self._know_earlier_trials()
         while True:
             self._look_for_ends()
             self._fill_slots()
@@ -142,8 +106,20 @@ class Supervisor:
             for event in self._executor.wait(LOOK_EVERY_S):
                 self._handle(event)
 
+    def _know_earlier_trials(self) -> None:
+        self._state.finished = self._study.finished()
+        self._state.epochs = self._study.epochs_trained()
+        for record in self._study.records():
+            result = TrialResult(record.number, "complete", value=record.value)
+            if record.state == "complete" and self._is_best(result):
+                self._state.best = result
+        if self._state.best is not None:
+            self._journal.best_trial(self._state.best)
+            self._look_for_target_value(self._state.best)
+
     def _wants_more(self) -> bool:
-        return self._state.stopping == 0 and (bool(self._waiting) or self._open_places() > 0)
+        more = not self._state.ended and self._open_places() > 0
+        return self._state.stopping == 0 and (bool(self._waiting) or more)
 
     def _open_places(self) -> int:
         return self._plan.target - self._state.finished - len(self._state.running) - len(self._waiting)
@@ -151,6 +127,10 @@ class Supervisor:
     def _fill_slots(self) -> None:
         while self._wants_more() and self._executor.free_slots() > 0:
             asked = self._waiting.popleft() if self._waiting else self._study.ask()
+            if asked is None:
+                self._state.ended = "every configuration of the space was tried"
+                self._display.say(f"The search ends: {self._state.ended}.")
+                return
             now = time.monotonic()
             self._state.running[asked.number] = Running(asked, now, now)
             task = self._plan.make_task(asked)
@@ -200,6 +180,9 @@ class Supervisor:
             self._tell_of_models(event.parameters)
         elif isinstance(event, EpochEnded):
             self._epoch_ended(running, event)
+        elif isinstance(event, RoundEnded):
+            if self._study.report(event.number, event.value, event.round) and running.stop is None:
+                self._stop(running, StopRequest(event.number, "pruned", f"pruned after round {event.round}"))
         elif isinstance(event, TrialLost):
             self._put_back(running, event)
         else:
@@ -216,14 +199,39 @@ class Supervisor:
             return
         running.epoch = event.epoch
         self._journal.epoch_ended(event)
+        self._count_epoch()
         value = event.metrics.get(f"val_{self._study.definition.objective}", math.nan)
         running.value = value
         if not math.isfinite(value):
             return
         if running.best is None or self._better(value, running.best):
             running.best = value
+        if self._study.definition.rounds > 1:
+            return
         if self._study.report(event.number, value, event.epoch) and running.stop is None:
             self._stop(running, StopRequest(event.number, "pruned", f"pruned after epoch {event.epoch}"))
+
+    def _count_epoch(self) -> None:
+        self._state.epochs += 1
+        if self._state.epochs >= self._plan.epochs:
+            self._end(f"{self._state.epochs} epochs are trained in all")
+
+    def _look_for_target_value(self, result: TrialResult) -> None:
+        wanted, value = self._plan.target_value, result.value
+        if wanted is not None and value is not None and (value == wanted or self._better(value, wanted)):
+            self._end(f"trial {result.number} reached {self._state.objective} {value:.4f}")
+
+    def _end(self, reason: str) -> None:
+        """Ends the search before its target, since it has all it wants: what runs or waits is pruned."""
+        if self._state.ended:
+            return
+        self._state.ended = reason
+        self._display.say(f"The search ends: {reason}.")
+        for number, running in self._state.running.items():
+            if running.stop is None:
+                self._stop(running, StopRequest(number, "pruned", reason, now=False))
+        while self._waiting:
+            self._conclude(TrialResult(self._waiting.popleft().number, "pruned", reason))
 
     def _put_back(self, running: Running, lost: TrialLost) -> None:
         """A trial whose worker died is tried again with the same values, from its last checkpoint."""
@@ -244,13 +252,14 @@ class Supervisor:
 
     def _conclude(self, result: TrialResult) -> None:
         """Records how a trial ended, in the study first: what it knows, no restart repeats."""
-        del self._state.running[result.number]
+        self._state.running.pop(result.number, None)
         folder = self._plan.folder(result.number)
-        if result.outcome == "complete" and not math.isfinite(result.value if result.value is not None else math.nan):
-            result = replace(result, outcome="pruned", value=None, reason="no epoch gave a finite objective")
+        if result.outcome == "complete" and not all(map(math.isfinite, self._study.values_of(result))):
+            result = replace(result, outcome="pruned", value=None, reason="an objective is not finite")
         if result.outcome != "interrupted":
             self._study.tell(result)
-            self._state.finished += 1
+            self._state.finished += not result.over_limit
+            self._state.over_limit += result.over_limit
             (folder / "checkpoint.npz").unlink(missing_ok=True)
             if result.outcome == "complete" and self._is_best(result):
                 self._state.best = result
@@ -258,9 +267,17 @@ class Supervisor:
         self._journal.trial_ended(result, folder)
         self._display.trial_ended(result, self._state)
         self._count_failures(result)
+        if result.outcome == "complete":
+            self._look_for_target_value(result)
 
     def _count_failures(self, result: TrialResult) -> None:
         """Gives up when nothing but failures comes, since more would cost time and teach nothing."""
+        self._over_limit = self._over_limit + 1 if result.over_limit else 0
+        if self._over_limit >= OVER_LIMIT_IN_A_ROW:
+            raise SettingError(
+                f"{self._over_limit} configurations in a row cost more than allowed; the last: {result.reason}; "
+                "raise the limit, or narrow the space with --narrow"
+            )
         self._failures = self._failures + 1 if result.outcome == "failed" else 0
         if self._failures >= FAILURES_IN_A_ROW:
             raise ApertuneError(

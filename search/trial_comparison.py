@@ -20,7 +20,8 @@ from .report_sources import histories
 from .results import StudyResult
 from .settings import Home
 from .storage import open_storage
-from .study import StudyDefinition, TrialRecord, open_study
+from .study import TrialRecord, open_study
+from .study_definition import StudyDefinition
 
 PREDICTIONS = "predictions.npz"
 # Enough for a 95 % interval of two digits, in seconds also for the slow metrics.

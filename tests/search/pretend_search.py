@@ -11,7 +11,7 @@ from apertune.datasets import from_arrays
 from apertune.search import SearchSettings, run
 from apertune.search.executors.local import LocalExecutor, worker_environments
 from apertune.search.messages import TrialResult
-from apertune.search.supervisor import State
+from apertune.search.state import State
 
 PRETEND_WORKER = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
 

@@ -24,10 +24,12 @@ from apertune.search.messages import (
     TrialTask,
 )
 from apertune.search.outbox import Outbox, unsent
+from apertune.search.state import NoDisplay, State
 from apertune.search.storage import open_storage
 from apertune.search.strategies import make_pruner, make_sampler
-from apertune.search.study import Asked, Study, StudyDefinition, create_study, open_study
-from apertune.search.supervisor import NoDisplay, Plan, State, Supervisor
+from apertune.search.study import Asked, Study, create_study, open_study
+from apertune.search.study_definition import StudyDefinition
+from apertune.search.supervisor import Plan, Supervisor
 from apertune.search.tracking import DatasetLogged, RunEnded, RunStarted
 from apertune.spaces.parameters import Parameter, SearchSpace
 
@@ -186,7 +188,7 @@ def test_no_trial_completes_without_a_finite_value(tmp_path: Path, value: float 
     bench = Bench(tmp_path)
     bench.run(hopeless, 2)
     assert bench.states() == ["pruned", "pruned"]
-    assert bench.study.records()[0].reason == "no epoch gave a finite objective"
+    assert bench.study.records()[0].reason == "an objective is not finite"
 
 
 def test_endless_failure_ends_the_search(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..search.messages import TrialResult
-from ..search.supervisor import Running, State
+from ..search.state import Running, State
 
 REFRESHES_A_SECOND = 4
 
@@ -93,11 +94,13 @@ class SearchDisplay:
         return f"; best {state.best.value:.4f} (trial {state.best.number})"
 
     def _time_left(self, state: State) -> str:
-        """By the pace of this search so far; empty before its first trial has ended."""
+        """By the pace of this search so far, or until its time is up; empty when neither says anything."""
         done = state.finished - (self._at_first or 0)
-        if done <= 0 or state.finished >= state.target:
-            return ""
-        return _duration((time.monotonic() - self._began) / done * (state.target - state.finished))
+        seconds = state.deadline - time.monotonic()
+        if done > 0:
+            pace = (time.monotonic() - self._began) / done
+            seconds = min(seconds, pace * (state.target - state.finished))
+        return _duration(max(0.0, seconds)) if math.isfinite(seconds) and state.finished < state.target else ""
 
 
 def _duration(seconds: float) -> str:

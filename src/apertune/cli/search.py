@@ -26,9 +26,11 @@ from .output import json_option, print_json
 @click.option("--space-option", "space_options", multiple=True, metavar="NAME=VALUE", help="A setting of the space.")
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter to one value.")
 @click.option("--narrow", multiple=True, metavar="NAME=RANGE", help="Narrow one: NAME=LOW..HIGH or NAME=a,b,c.")
-@click.option("--objective", help="The metric to search by; the default fits the data set.")
+@click.option("--objective", multiple=True, help="The metric to search by; several, with costs such as latency_ms.")
 @click.option("--trials", type=int, help="Configurations to try. [default: 20]")
 @click.option("--hours", type=float, help="Stop after so many hours.")
+@click.option("--total-epochs", type=int, help="Stop after so many epochs of all trials together.")
+@click.option("--target-value", type=float, help="Stop when a trial's objective reaches this.")
 @click.option("--epochs", type=int, help="Epochs of a trial at most. [default: 20]")
 @click.option("--patience", type=int, help="Epochs without improvement that end a trial. [default: 5]")
 @click.option("--workers", type=int, help="Worker processes on processors. [default: one a processor or GPU]")
@@ -38,6 +40,15 @@ from .output import json_option, print_json
 @click.option("--seed", type=int, help="Of sampling and training. [default: 0]")
 @click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="How values are drawn. [default: tpe]")
 @click.option("--pruner", type=click.Choice(PRUNER_NAMES), help="How weak trials are ended. [default: hyperband]")
+@click.option("--sampler-option", "sampler_options", multiple=True, metavar="NAME=VALUE", help="A setting of it.")
+@click.option("--pruner-option", "pruner_options", multiple=True, metavar="NAME=VALUE", help="A setting of it.")
+@click.option("--folds", type=int, help="Score each configuration by cross-validation with so many folds.")
+@click.option("--repeats", type=int, help="Train each configuration so often with other seeds. [default: 1]")
+@click.option("--from-study", help="Try the best configurations of this other study first.")
+@click.option("--max-parameters", type=float, help="Train no network with more parameters.")
+@click.option("--max-size-mb", type=float, help="Train no network whose weights take more megabytes.")
+@click.option("--max-flops", type=float, help="Train no network that takes more operations an image.")
+@click.option("--max-latency-ms", type=float, help="Train no network slower than this on one image, measured here.")
 @click.option("--storage", help="Optuna storage URL of the studies. [default: mlflow/studies.db]")
 @click.option("--trial-hours", type=float, help="End a trial that takes longer.")
 @click.option("--hang-minutes", type=float, help="Restart a trial that says nothing for so long. [default: 30]")
@@ -120,7 +131,14 @@ def assignments(flag: str) -> Callable[[Any], dict[str, str]]:
     return read
 
 
+def _objectives(given: Any) -> str | tuple[str, ...]:
+    return given if isinstance(given, str) else tuple(str(name) for name in given)
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
+    "objective": _objectives,
+    "sampler_options": assignments("--sampler-option"),
+    "pruner_options": assignments("--pruner-option"),
     "gpus": _gpus,
     "fix": assignments("--fix"),
     "narrow": assignments("--narrow"),

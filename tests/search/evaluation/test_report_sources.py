@@ -10,7 +10,8 @@ from apertune.search.messages import TrialResult
 from apertune.search.report_sources import collect_report, read_scores
 from apertune.search.settings import make_home
 from apertune.search.storage import open_storage
-from apertune.search.study import StudyDefinition, create_study
+from apertune.search.study import create_study
+from apertune.search.study_definition import StudyDefinition
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("dropout", "float", 0.2, low=0.0, high=0.5, sampling="linear"),))
