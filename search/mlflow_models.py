@@ -106,13 +106,19 @@ class Registry:
             )
             return str(made.version)
 
+    def versions(self) -> dict[str, dict[str, str]]:
+        """Tags by version; empty when nothing was registered yet."""
+        with _one_line_errors():
+            found = _client(self.tracking_uri).search_model_versions(f"name = '{self.name}'")
+            return {str(version.version): dict(version.tags) for version in found}
+
+    def delete_version(self, number: str) -> None:
+        with _one_line_errors():
+            _client(self.tracking_uri).delete_model_version(self.name, number)
+
     def version_tags(self, number: str) -> dict[str, str]:
         with _one_line_errors():
             return dict(_client(self.tracking_uri).get_model_version(self.name, number).tags)
-
-    def tag_version(self, number: str, name: str, value: str) -> None:
-        with _one_line_errors():
-            _client(self.tracking_uri).set_model_version_tag(self.name, number, name, value[:LONGEST_TAG])
 
     def set_alias(self, alias: str, number: str) -> None:
         """Moves the alias in one step."""
@@ -181,6 +187,23 @@ def fetch_run_file(run_id: str, name: str, tracking_uri: str, folder: Path) -> P
         return fetch_model(f"runs:/{run_id}/{name}", tracking_uri, folder)
     except StudyError:
         raise StudyError(f"{name} is not in MLflow run {run_id}") from None
+
+
+def run_of_model(uri: str, tracking_uri: str) -> str | None:
+    """The run that a model of MLflow's came from: of `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
+
+    None where MLflow does not know. Raises ApertuneError when MLflow cannot be asked.
+    """
+    kind, _, rest = uri.partition(":/")
+    if kind == "runs":
+        return rest.partition("/")[0] or None
+    client = _client(tracking_uri)
+    with _one_line_errors():
+        name, at, alias = rest.partition("@")
+        if at:
+            return client.get_model_version_by_alias(name, alias).run_id or None
+        name, _, number = rest.rpartition("/")
+        return (client.get_model_version(name, number).run_id or None) if number.isdigit() else None
 
 
 def bad_request(message: str) -> Exception:

@@ -34,7 +34,7 @@ class ModelContract:
     another size is brought to it. thresholds: the probability from which a class counts, for multi-label (one
     a class) and binary tasks (one, of `classes[1]`); empty means 0.5. minimum_probability: below it the answer
     is "unknown". temperature: what the outputs were calibrated with, already inside the network.
-    dataset, fingerprint, licence: the data it was trained on.
+    dataset, fingerprint, licence: the data it was trained on; adapter: what read it, empty for arrays in memory.
     """
 
     classes: tuple[str, ...]
@@ -47,6 +47,7 @@ class ModelContract:
     minimum_probability: float = 0.0
     temperature: float = 1.0
     licence: str | None = None
+    adapter: str = ""
     apertune_version: str | None = field(default_factory=lambda: _installed("apertune"))
     keras_version: str | None = field(default_factory=lambda: _installed("keras"))
 
@@ -128,6 +129,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "minimum_probability": ("a number from 0 to 1", lambda v: _is_number(v, 0, 1)),
     "temperature": ("a number above 0, at most 1000", lambda v: _is_number(v, 1e-6, 1000)),
+    "adapter": ("a name", lambda v: isinstance(v, str)),
     "dataset": ("a name", lambda v: isinstance(v, str)),
     "fingerprint": ("a SHA-256 in hexadecimal", lambda v: isinstance(v, str)),
 }

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import StudyError
 from .model_contract import ModelContract, read_contract
 from .model_safety import check_keras_file, check_mlmodel, first_line
+from .staging import staging
 
 if TYPE_CHECKING:
     import keras
@@ -42,15 +41,11 @@ def save_model(network: keras.Model, contract: ModelContract, folder: Path, *, f
     if folder.exists():
         raise StudyError(f"{folder} already exists: a model is never overwritten")
     _check_fit(network, contract)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with staging(folder) as unfinished:
         write_keras_model(network, contract, unfinished / "model", for_serving=for_serving)
         contract.write(unfinished / "model")
         write_manifest(unfinished / "model")
         (unfinished / "model").rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def load_model(folder: Path) -> tuple[keras.Model, ModelContract]:

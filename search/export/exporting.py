@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...datasets.base import Images
 from ...errors import ApertuneError, SettingError
 from ..model_package import load_model, write_manifest
+from ..staging import staging
 from .formats import FORMATS, ExportJob, Precision, plan
 from .graph import in_float32, predict
 from .parity import Comparison, ParityImages, ParityRow, generated_images
@@ -53,9 +52,7 @@ def export_model(
     target = target.absolute()
     network, contract = load_model(model)
     images = images or generated_images(contract)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    with staging(target) as scratch:
         folder = scratch / "export"
         folder.mkdir()
         contract.write(folder)
@@ -68,8 +65,6 @@ def export_model(
         _write_report(folder, report)
         write_manifest(folder)
         folder.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return report
 
 

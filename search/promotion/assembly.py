@@ -35,6 +35,7 @@ def assemble(job: Job, selection: Selection, folder: Path) -> tuple[ModelContrac
         minimum_probability=job.settings.minimum_probability,
         temperature=temperature,
         licence=job.dataset.licence,
+        adapter=job.dataset.adapter,
     )
     networks = [load_model(member.folder)[0] for member, _ in selection.members]
     weights = [weight for _, weight in selection.members]

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ...spaces.registry import SPACES, reference_for
 from ..model_contract import ModelContract
-from .examination import Examination, Score
+from .examination import Examination
 from .job import Job
 from .opening import times
+from .scores import Score
 from .selection import Selection
+from .training import Confirmation
 
 _MOST_CLASSES = 40
 
 
-def model_card(job: Job, selection: Selection, contract: ModelContract, examination: Examination) -> str:
-    """The card in Markdown. Source of its parts: Mitchell et al., "Model Cards for Model Reporting" (2019)."""
+def model_card(
+    job: Job, selection: Selection, contract: ModelContract, examination: Examination, artifacts: Path
+) -> str:
+    """The card in Markdown. artifacts: holds the plots and tables of the test answers.
+
+    Source of its parts: Mitchell et al., "Model Cards for Model Reporting" (2019).
+    """
     parts = (
         [f"# {job.dataset.name}: {', '.join(_shown(contract.classes))}", "", *selection.notes],
         _decision(examination),
         _scores(job, examination),
-        _data(job),
-        _configuration(job, selection, contract),
         _limits(job, contract, examination),
+        _data(job),
+        _plots(artifacts),
+        _configuration(job, selection, contract),
     )
     return "\n".join(line for part in parts for line in [*part, ""])
 
@@ -34,29 +43,57 @@ def published(dataset: str) -> str | None:
     return f"{publication.result} ({SPACES[name].summary.rstrip('.')})" if name and publication else None
 
 
+def published_line(adapter: str, examination: Examination) -> str | None:
+    """The article's number as what it is: of other test images, so that it decides nothing."""
+    article = published(adapter)
+    if article is None:
+        return None
+    if any(score.reference is not None for score in examination.scores):
+        return f"An article reported: {article}; its network, trained on this data, was compared on the test images."
+    return (
+        f"An article reported: {article}. That is of other test images and no part of the gate; a search with "
+        "--reference trains the article's network, which is then compared on these."
+    )
+
+
 def _decision(examination: Examination) -> list[str]:
     became = "champion" if examination.verdict.promoted else "challenger"
     return [f"Registered as **{became}**: {examination.verdict.reason}."]
 
 
 def _scores(job: Job, examination: Examination) -> list[str]:
+    columns = ["metric", "validation", "test", "95 % interval", "class frequencies alone"]
+    columns += [title for title, _ in other_models(examination.scores)]
     lines = [
         f"## Scores on {examination.test_images:,} test images",
         "",
-        "| metric | validation | test | 95 % interval | class frequencies alone | champion before |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(_score_line(score) for score in examination.scores),
+        f"| {' | '.join(columns)} |",
+        "| --- " * len(columns) + "|",
+        *(f"| {' | '.join(score_cells(score, examination.scores))} |" for score in examination.scores),
         "",
         f"{job.metric.name} is {examination.gap:+.4f} higher on validation than on test.",
     ]
-    article = published(job.dataset.adapter)
-    return [*lines, f"An article reported: {article}."] if article else lines
+    article = published_line(job.dataset.adapter, examination)
+    return [*lines, article] if article else lines
 
 
-def _score_line(score: Score) -> str:
-    interval = "" if score.low is None or score.high is None else f"{score.low:.4f} to {score.high:.4f}"
-    cells = (_number(score.validation), _number(score.test), interval, _number(score.baseline), _number(score.champion))
-    return f"| {score.metric} | {' | '.join(cells)} |"
+def other_models(scores: Sequence[Score]) -> list[tuple[str, str]]:
+    """Columns for the models that took part: title and field."""
+    known = (("champion before", "champion"), ("published reference", "reference"))
+    return [(title, name) for title, name in known if any(getattr(score, name) is not None for score in scores)]
+
+
+def score_cells(score: Score, scores: Sequence[Score]) -> list[str]:
+    """A line of the table: metric, validation, test, interval, baseline, and the other models that took part."""
+    others = [_number(getattr(score, name)) for _, name in other_models(scores)]
+    interval = f"{score.low:.4f} to {score.high:.4f}"
+    return [score.metric, _number(score.validation), _number(score.test), interval, _number(score.baseline), *others]
+
+
+def _plots(artifacts: Path) -> list[str]:
+    """The files by name: where MLflow shows the card it shows them too, as artifacts of the promotion's run."""
+    names = sorted(path.name for path in artifacts.iterdir() if path.suffix in (".png", ".csv"))
+    return ["## Plots and tables", "", f"In the promotion's MLflow run, of the test images: {', '.join(names)}."]
 
 
 def _data(job: Job) -> list[str]:
@@ -79,15 +116,16 @@ def _configuration(job: Job, selection: Selection, contract: ModelContract) -> l
         "",
         f"- study {job.study.name}, trial {source.trial.number} of the space {job.study.definition.space}",
         f"- MLflow runs: trial {source.run_id}, search {source.search_run_id or 'not known'}",
-        *(f"- {confirmed.number}: {_confirmed(confirmed.values)}" for confirmed in selection.confirmations),
+        *(f"- trial {entry.number}, {job.metric.name} {_confirmed(entry)}" for entry in selection.confirmations),
         f"- temperature {contract.temperature:.3f}, minimum probability {contract.minimum_probability:g}",
         *(f"- {name}: {value}" for name, value in source.trial.params.items()),
     ]
 
 
-def _confirmed(values: Sequence[float]) -> str:
-    words = ", ".join(f"{value:.4f}" for value in values)
-    return f"on validation with fresh seeds {words}" if values else "as the search trained it"
+def _confirmed(confirmation: Confirmation) -> str:
+    searched = f"{confirmation.searched:.4f} in the search"
+    words = ", ".join(f"{value:.4f}" for value in confirmation.values)
+    return f"on validation: {searched}{', ' + words + ' with fresh seeds' if words else ''}"
 
 
 def _limits(job: Job, contract: ModelContract, examination: Examination) -> list[str]:

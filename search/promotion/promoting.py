@@ -18,21 +18,23 @@ from ..executors.base import Executor
 from ..executors.local import LocalExecutor, worker_environments
 from ..settings import Home, make_home
 from .assembly import assemble
-from .card import model_card, published
+from .card import model_card, published_line
 from .examination import Examination, examine
 from .job import Job
-from .registration import Registered, alone, register
+from .opponents import Reference, trained_reference
+from .registration import Registered, register
 from .selection import Selection, select
 from .settings import PromotionSettings
 from .source import find_study
 from .training import Confirmation
+from .unfinished import alone, settle
 
 
 @dataclass(frozen=True)
 class Promotion:
     """How a promotion ended. trial: the winner's number. notes: how the model came about.
 
-    published: what an article reported on this data set, if one is known.
+    published: a line on what an article reported on this data set, if one is known.
     """
 
     dataset: str
@@ -69,20 +71,22 @@ def promote(
         raise DatasetError(f"{dataset.name}: the test split is empty; give shares with --split 0.7/0.15/0.15")
     with ExitStack() as stack:
         stack.enter_context(alone(home))
+        settle(home, say)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apertune-promotion-")))
         job = Job(dataset, dataset.training_view(), study, metric, settings, home, say, scratch)
+        reference = trained_reference(job)
         executor = executor or _local_executor(home)
         with ExitStack() as training:
             training.callback(executor.close)
             selection = select(job, executor)
-        return _promoted(job, selection)
+        return _promoted(job, selection, reference)
 
 
-def _promoted(job: Job, selection: Selection) -> Promotion:
+def _promoted(job: Job, selection: Selection, reference: Reference | None) -> Promotion:
     model, artifacts = job.scratch / "model", job.scratch / "artifacts"
     contract, validation = assemble(job, selection, model)
-    examination = examine(job, selection, model, contract, validation, artifacts)
-    card = model_card(job, selection, contract, examination)
+    examination = examine(job, selection, model, contract, validation, reference, artifacts)
+    card = model_card(job, selection, contract, examination, artifacts)
     registered = register(job, selection, examination, model=model, artifacts=artifacts, card=card)
     return Promotion(
         dataset=job.dataset.name,
@@ -91,7 +95,7 @@ def _promoted(job: Job, selection: Selection) -> Promotion:
         trial=selection.winner.number,
         confirmations=selection.confirmations,
         notes=selection.notes,
-        published=published(job.dataset.adapter),
+        published=published_line(job.dataset.adapter, examination),
         examination=examination,
         registered=registered,
     )

@@ -1,19 +1,18 @@
-"""Registers a model in MLflow and moves aliases. Moving an alias is always the last step."""
+"""Registers a model in MLflow and moves aliases. What is killed on the way is settled by `unfinished`."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ...errors import ApertuneError, StudyError
 from ..mlflow_models import Registry
-from ..mlflow_tracking import MlflowTracker, hidden_credentials
+from ..mlflow_tracking import KEY_TAG, MlflowTracker, hidden_credentials, shown_uri
 from ..model_names import registered_name
 from ..model_safety import first_line
 from ..settings import Home
@@ -27,9 +26,11 @@ from ..tracking import (
     RunStarted,
     TagsSet,
 )
-from .examination import CHAMPION, Examination
+from .examination import Examination
 from .job import Job
+from .opponents import CHAMPION
 from .selection import Selection
+from .unfinished import Pending, alone, settle
 
 CHALLENGER = "challenger"
 PREVIOUS_TAG = "previous_champion"
@@ -57,23 +58,48 @@ class Rollback:
 def register(
     job: Job, selection: Selection, examination: Examination, *, model: Path, artifacts: Path, card: str
 ) -> Registered:
-    """Logs a run with the model, registers it, moves the alias. Raises ApertuneError when MLflow does not take it."""
+    """Logs a run with the model, registers it, moves the alias. Raises ApertuneError when MLflow does not take it.
+
+    On an error what was written is removed again; after a kill, the next promotion or rollback does so.
+    """
     (artifacts / "model_card.md").write_text(card, encoding="utf-8")
     alias = CHAMPION if examination.verdict.promoted else CHALLENGER
     tags = {**_lineage(job, selection, examination), "alias": alias}
     if examination.verdict.promoted and examination.champion is not None:
         tags[PREVIOUS_TAG] = examination.champion
-    run_id = _log_run(job, examination, tags, model=model, artifacts=artifacts, card=card)
     registry = Registry(registered_name(job.dataset.name), job.home.tracking_uri)
-    version = registry.add_version(run_id, tags, card)
-    registry.set_alias(alias, version)
+    pending = Pending(uuid.uuid4().hex, registry.name, alias, shown_uri(job.home.tracking_uri))
+    with _noted(job.home, pending):
+        tracker = MlflowTracker(job.home.tracking_uri, job.home.artifacts)
+        _tell(tracker, _records(job, examination, pending.key, tags, model=model, artifacts=artifacts, card=card))
+        run_id = tracker.run_ids()[pending.key]
+        version = registry.add_version(run_id, {**tags, KEY_TAG: pending.key}, card)
+        registry.set_alias(alias, version)
+        ended = TagsSet(pending.key, {"state": "complete"}), RunEnded(pending.key, "FINISHED", int(time.time() * 1000))
+        _tell(tracker, ended)
     return Registered(registry.name, version, alias, run_id)
 
 
-def rollback(home: Home, dataset: str) -> Rollback:
-    """Moves `champion` back to the version that was champion before. Raises StudyError when there was none."""
+@contextmanager
+def _noted(home: Home, pending: Pending) -> Iterator[None]:
+    pending.note(home)
+    try:
+        yield
+    except (Exception, KeyboardInterrupt):
+        with contextlib.suppress(ApertuneError):
+            settle(home, lambda line: None)
+        raise
+    pending.cross_out(home)
+
+
+def rollback(home: Home, dataset: str, say: Callable[[str], None] = lambda line: None) -> Rollback:
+    """Moves `champion` back to the version that was champion before, in one step of MLflow's.
+
+    say: takes lines for a person. Raises StudyError when there was none.
+    """
     registry = Registry(registered_name(dataset), home.tracking_uri)
     with alone(home):
+        settle(home, say)
         champion = registry.aliases().get(CHAMPION)
         if champion is None:
             raise StudyError(f"{dataset} has no champion to roll back; make one with: apertune promote {dataset}")
@@ -83,21 +109,6 @@ def rollback(home: Home, dataset: str) -> Rollback:
         registry.version_tags(previous)  # raises when that version was deleted
         registry.set_alias(CHAMPION, previous)
     return Rollback(registry.name, champion, previous)
-
-
-@contextmanager
-def alone(home: Home) -> Iterator[None]:
-    """Holds the folder against another promotion or rollback. Raises StudyError when there is one."""
-    home.root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home.root / "promotion.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise StudyError("another promotion or rollback is running in this folder; wait for its end") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _lineage(job: Job, selection: Selection, examination: Examination) -> dict[str, str]:
@@ -118,11 +129,11 @@ def _lineage(job: Job, selection: Selection, examination: Examination) -> dict[s
     }
 
 
-def _log_run(
-    job: Job, examination: Examination, tags: dict[str, str], *, model: Path, artifacts: Path, card: str
-) -> str:
-    """One finished run that holds everything; returns its identifier."""
-    key, now = uuid.uuid4().hex, int(time.time() * 1000)
+def _records(
+    job: Job, examination: Examination, key: str, tags: dict[str, str], *, model: Path, artifacts: Path, card: str
+) -> list[Record]:
+    """One run that holds everything, still open."""
+    now = int(time.time() * 1000)
     scores = {f"test_{score.metric}": score.test for score in examination.scores}
     for score in examination.scores:
         if score.low is not None and score.high is not None:
@@ -130,20 +141,20 @@ def _log_run(
     scores["validation_to_test_gap"] = examination.gap
     dataset = job.dataset
     facts = {"test": str(examination.test_images), "task": dataset.task}
-    records: list[Record] = [
-        RunStarted(key, dataset.name, f"promotion {job.study.name}", now, tags={**tags, "kind": "promotion"}),
+    begun = {**tags, "kind": "promotion", "state": "running", "mlflow.note.content": card}
+    return [
+        RunStarted(key, dataset.name, f"promotion {job.study.name}", now, tags=begun),
         DatasetLogged(key, dataset.name, dataset.fingerprint, dataset.source, facts),
         MetricsLogged(key, tuple((name, value, 0, now) for name, value in scores.items())),
         FilesLogged(key, str(artifacts)),
         ModelLogged(key, str(model), "model"),
-        TagsSet(key, {"state": "complete", "mlflow.note.content": card}),
-        RunEnded(key, "FINISHED", int(time.time() * 1000)),
     ]
-    tracker = MlflowTracker(job.home.tracking_uri, job.home.artifacts)
+
+
+def _tell(tracker: MlflowTracker, records: Iterable[Record]) -> None:
     try:
         for record in records:
             tracker.apply(record)
     except Exception as error:
         # MLflow's client raises anything from its own errors to those of the connection.
         raise ApertuneError(f"MLflow did not take the model: {hidden_credentials(first_line(error))}") from error
-    return tracker.run_ids()[key]

@@ -69,7 +69,8 @@ def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
             raise StudyError(f"study '{job.study.name}' kept no models; give --seeds 2 or more, to train them again")
         return tuple(Confirmation(source, (), (own[source.run_id],)) for source in sources)
     tasks = confirmation_tasks(job.study, sources, job.view, seeds, job.trainings_folder)
-    job.say(f"Training the {len(sources)} best trials again, each with {seeds} fresh seeds.")
+    best = "the best trial" if len(sources) == 1 else f"the {len(sources)} best trials"
+    job.say(f"Training {best} again with {seeds} fresh seeds{' each' if len(sources) > 1 else ''}.")
     results = train_all(tasks, executor, job.say)
     confirmations = []
     for number, source in enumerate(sources):

@@ -16,6 +16,7 @@ from ..evaluation.decisions import Probabilities
 from ..messages import SpaceReference
 from ..mlflow_models import fetch_model, fetch_run_file, has_model, read_run
 from ..model_package import check_manifest
+from ..reference import is_reference
 from ..results import StudyResult, read_studies
 from ..settings import Home
 from ..study import TrialRecord
@@ -58,7 +59,7 @@ class TrainedNetwork:
 
 
 def find_study(home: Home, dataset: ImageDataset, name: str | None) -> StudyResult:
-    """The study called `name`, or the one with the most finished trials of this very data. Raises StudyError."""
+    """The study called `name`, or the search with the most finished trials of this very data. Raises StudyError."""
     studies = read_studies(home, dataset.name)
     if name is not None:
         studies = [study for study in studies if study.name == name]
@@ -72,7 +73,12 @@ def find_study(home: Home, dataset: ImageDataset, name: str | None) -> StudyResu
             f"no study was made with this data (its fingerprint is {dataset.fingerprint[:12]}, but {made}); "
             "give the same data set flags as to apertune search"
         )
-    return max(fitting, key=lambda study: sum(trial.state == "complete" for trial in study.trials))
+    # A study of the published reference is promoted only by its name, or where there is no other.
+    return max(fitting, key=lambda study: (not is_reference(study), _complete(study)))
+
+
+def _complete(study: StudyResult) -> int:
+    return sum(trial.state == "complete" for trial in study.trials)
 
 
 def complete_trials(study: StudyResult) -> list[TrialRecord]:

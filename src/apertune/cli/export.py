@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import SettingError
+from ..errors import SettingError, StudyError
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from ..datasets.base import ImageDataset
     from ..search.export import ExportReport, ParityRow
     from ..search.export.formats import Precision
+    from ..search.export.samples import Samples
     from ..search.model_contract import ModelContract
-
-_COMPARED = 500  # images
 
 
 @click.command()
@@ -47,27 +47,28 @@ def export(
     MODEL is fer2013@champion, runs:/RUN/model, or a saved model's folder. Each format is loaded in a fresh process
     by its own runtime and compared with the original; when one differs, the export fails and nothing is left.
     SavedModel, ONNX and LiteRT also take RGB images of any size, and resize them as the data set's were.
+
+    The comparison is made on test images: those kept with a promoted model, or those of --data; on generated noise
+    where there are neither.
     """
-    from ..search.export import ParityImages, export_model
+    from ..search.export import export_model
+    from ..search.export.samples import samples_of
     from ..search.model_contract import read_contract
     from ..search.model_names import model_folder
     from ..search.settings import make_home
 
-    with model_folder(model, make_home(os.environ).tracking_uri) as folder:
-        dataset = _dataset(read_contract(folder), data, option)
-        images = calibration = None
-        if dataset is not None:
-            rows = dataset.test[:: -(-len(dataset.test) // _COMPARED) or 1]
-            source = f"{len(rows)} test images of {dataset.name}"
-            images = ParityImages(dataset.images[rows], dataset.labels[rows], source)
-            calibration = dataset.images[dataset.train[:: -(-len(dataset.train) // _COMPARED) or 1]]
+    home = make_home(os.environ)
+    with model_folder(model, home.tracking_uri) as folder:
+        contract = read_contract(folder)
+        dataset = _dataset(contract, data, option)
+        samples = _kept_samples(model, contract, home.tracking_uri) if dataset is None else samples_of(dataset)
         report = export_model(
             folder,
             target,
-            formats=tuple(filter(None, formats.split(","))),
+            formats=tuple(filter(None, (name.strip() for name in formats.split(",")))),
             quantize=quantize,
-            images=images,
-            calibration=calibration,
+            images=None if samples is None else samples.parity,
+            calibration=None if samples is None else samples.calibration,
         )
     if as_json:
         print_json({**asdict(report), "folder": str(report.folder)})
@@ -80,14 +81,15 @@ def _dataset(contract: ModelContract, data: str | None, option: tuple[str, ...])
     from ..datasets import ADAPTERS
     from .dataset_options import load_from
 
-    entry = ADAPTERS.get(contract.dataset)
+    adapter = contract.adapter or contract.dataset
+    entry = ADAPTERS.get(adapter)
     if data is None and (entry is None or entry.needs_data):
         return None
     height, width, channels = contract.image_shape
     if height != width:
         raise SettingError(f"the model takes {width}x{height} pixels; --data reads images as squares only")
     given = {"data": data, "image_size": height, "channels": channels, "resize": contract.resize, "option": option}
-    dataset = load_from(contract.dataset, {**given, "skip_bad": True})
+    dataset = load_from(adapter, {**given, "skip_bad": True})
     if dataset.classes != contract.classes:
         raise SettingError(
             f"--data holds the classes {', '.join(dataset.classes)}, but the model knows {', '.join(contract.classes)}"
@@ -95,6 +97,24 @@ def _dataset(contract: ModelContract, data: str | None, option: tuple[str, ...])
     if dataset.fingerprint != contract.fingerprint:
         click.echo("Note: the data or its splits are not those the model was trained on.", err=True)
     return dataset
+
+
+def _kept_samples(model: str, contract: ModelContract, tracking_uri: str) -> Samples | None:
+    """The images that a promotion kept with the model; None for a model that was not promoted."""
+    from ..search.export.samples import SAMPLES_FILE, read_samples
+    from ..search.mlflow_models import fetch_run_file, run_of_model
+    from ..search.model_names import model_address
+
+    address = model_address(model)
+    run_id = run_of_model(address, tracking_uri) if isinstance(address, str) else None
+    if run_id is None:
+        return None
+    with TemporaryDirectory(prefix="apertune-samples-") as scratch:
+        try:
+            file = fetch_run_file(run_id, SAMPLES_FILE, tracking_uri, Path(scratch))
+        except StudyError:
+            return None
+        return read_samples(file, contract)
 
 
 def _print(report: ExportReport) -> None:

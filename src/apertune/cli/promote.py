@@ -67,7 +67,7 @@ def rollback(dataset: str, as_json: bool) -> None:
     from ..search.promotion import rollback as move_back
     from ..search.settings import make_home
 
-    moved = move_back(make_home(os.environ), dataset)
+    moved = move_back(make_home(os.environ), dataset, lambda line: click.echo(line, err=True))
     if as_json:
         print_json(asdict(moved))
     else:
@@ -112,6 +112,8 @@ def _document(promotion: Promotion) -> dict[str, Any]:
 
 
 def _print(promotion: Promotion) -> None:
+    from ..search.promotion.card import other_models, score_cells
+
     objective, examination, registered = promotion.metric.name, promotion.examination, promotion.registered
     if any(confirmed.values for confirmed in promotion.confirmations):
         rows = [
@@ -119,23 +121,14 @@ def _print(promotion: Promotion) -> None:
             for confirmed in promotion.confirmations
         ]
         print_table(["trial", "in the search", "mean of fresh seeds", "spread"], rows, title=f"{objective}, validation")
-    columns = ["metric", "validation", "test", "95 % interval", "class frequencies", "champion before"]
-    rows = [
-        [
-            score.metric,
-            _shown(score.validation),
-            _shown(score.test),
-            "" if score.low is None else f"{_shown(score.low)} to {_shown(score.high)}",
-            _shown(score.baseline),
-            _shown(score.champion),
-        ]
-        for score in examination.scores
-    ]
+    columns = ["metric", "validation", "test", "95 % interval", "class frequencies"]
+    columns += [title for title, _ in other_models(examination.scores)]
+    rows = [score_cells(score, examination.scores) for score in examination.scores]
     print_table(columns, rows, title=f"Scores on {examination.test_images:,} test images")
     click.echo(f"{registered.model} version {registered.version} is the {registered.alias}: ", nl=False)
     click.echo(f"{examination.verdict.reason}.")
     if promotion.published:
-        click.echo(f"An article reported: {promotion.published}.")
+        click.echo(promotion.published)
     click.echo(f"Predict:  apertune predict {promotion.dataset}@{registered.alias} FILES")
     click.echo(f"Export:   apertune export {promotion.dataset}@{registered.alias} --to FOLDER")
 

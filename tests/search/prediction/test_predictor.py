@@ -107,7 +107,7 @@ def test_model_comes_from_the_registry(shades_model: Path, tmp_path: Path) -> No
     import mlflow
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client = mlflow.MlflowClient(uri)
+    client = mlflow.MlflowClient(uri, registry_uri=uri)
     client.create_registered_model("apertune-shades")
     client.create_model_version("apertune-shades", str(shades_model))
     client.set_registered_model_alias("apertune-shades", "champion", "1")

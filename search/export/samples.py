@@ -1,0 +1,64 @@
+"""A few images of a data set, kept with a promotion: an export is then compared on test images and calibrated on
+training images where the data set itself is not at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ...datasets.base import ImageDataset, Images, Rows
+from ...errors import StudyError
+from ..model_contract import ModelContract
+from .parity import ParityImages
+
+SAMPLES_FILE = "export_samples.npz"
+_MOST_IMAGES = 200
+_MOST_BYTES = 16 * 2**20  # of each split
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """What an export needs of a data set. calibration: training images, uint8 (n, height, width, channels)."""
+
+    parity: ParityImages
+    calibration: Images
+
+
+def samples_of(dataset: ImageDataset) -> Samples:
+    """Evenly spaced over the test and the training rows."""
+    test, train = _spread(dataset, dataset.test), _spread(dataset, dataset.train)
+    source = f"{len(test)} test images of {dataset.name}"
+    return Samples(ParityImages(dataset.images[test], dataset.labels[test], source), dataset.images[train])
+
+
+def write_samples(dataset: ImageDataset, folder: Path) -> None:
+    test, train = _spread(dataset, dataset.test), _spread(dataset, dataset.train)
+    np.savez_compressed(
+        folder / SAMPLES_FILE,
+        test_images=dataset.images[test],
+        test_labels=dataset.labels[test],
+        training_images=dataset.images[train],
+    )
+
+
+def read_samples(file: Path, contract: ModelContract) -> Samples:
+    """Reads and checks what `write_samples` wrote, which may come from anywhere. Raises StudyError."""
+    try:
+        with np.load(file, allow_pickle=False) as saved:
+            pixels, labels, training = (saved[name] for name in ("test_images", "test_labels", "training_images"))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise StudyError(f"{file} is damaged: {error}") from None
+    wanted = (np.uint8, contract.image_shape)
+    if (pixels.dtype, pixels.shape[1:]) != wanted or (training.dtype, training.shape[1:]) != wanted:
+        raise StudyError(f"{file} holds images that are not uint8 of the model's shape {contract.image_shape}")
+    if len(labels) != len(pixels) or labels.shape[1:] != (() if contract.task != "multilabel" else (contract.outputs,)):
+        raise StudyError(f"{file} holds labels that do not fit its {len(pixels)} test images")
+    return Samples(ParityImages(pixels, labels, f"{len(pixels)} test images of {contract.dataset}"), training)
+
+
+def _spread(dataset: ImageDataset, rows: Rows) -> Rows:
+    most = max(1, min(_MOST_IMAGES, _MOST_BYTES // int(np.prod(dataset.image_shape))))
+    return rows[:: -(-len(rows) // most) or 1]

@@ -1,0 +1,93 @@
+"""Who a new model has to beat on the test images: the present champion, and the published reference.
+
+The reference is an opponent only where it was trained on this very data (`apertune search NAME --reference`): its
+model then answers the same test images. The number that an article printed was measured on other images, so it is
+shown beside the scores and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import StudyError
+from ..evaluation.decisions import Probabilities
+from ..mlflow_models import Registry, fetch_model
+from ..model_contract import ModelContract
+from ..model_names import registered_name
+from ..model_package import load_model
+from ..reference import is_reference
+from ..results import read_studies
+from .job import Job
+from .source import own_network, trial_source
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, eq=False)
+class Opponent:
+    """Another model on the test images. Without probabilities, `obstacle` says why they cannot be had.
+
+    version: of the registered model; empty for the reference.
+    """
+
+    name: str
+    probabilities: Probabilities | None
+    obstacle: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published network that was trained on this data. folder: of its model, every byte of it checked."""
+
+    space: str
+    folder: Path
+
+
+def trained_reference(job: Job) -> Reference | None:
+    """The published reference's model, where a study of it has been trained on this very data.
+
+    None, with a line for a person, where its model was not kept. Raises StudyError when a file of it is damaged.
+    """
+    if is_reference(job.study):
+        return None
+    studies = [study for study in read_studies(job.home, job.dataset.name) if is_reference(study)]
+    for study in studies:
+        complete = [trial for trial in study.best_first() if trial.state == "complete"]
+        if study.definition.fingerprint != job.dataset.fingerprint or not complete:
+            continue
+        source = trial_source(job.home, study, complete[0])
+        if source.keeps_model:
+            network = own_network(job.home, source, job.scratch)
+            return Reference(study.definition.space, network.folder)
+        job.say(f"The reference of study {study.name} kept no model, so it is not compared on the test images.")
+    return None
+
+
+def reference_opponent(reference: Reference, answer: Callable[[object], Probabilities]) -> Opponent:
+    """answer: what a network answers on the test images."""
+    network, _ = load_model(reference.folder)
+    return Opponent(f"{reference.space}, the published reference", answer(network))
+
+
+def champion_opponent(job: Job, contract: ModelContract, answer: Callable[[object], Probabilities]) -> Opponent | None:
+    """The registered champion, if there is one. One that cannot answer these images stands in the way."""
+    name = registered_name(job.dataset.name)
+    version = Registry(name, job.home.tracking_uri).aliases().get(CHAMPION)
+    if version is None:
+        return None
+    called = f"version {version}, the champion"
+    folder = job.scratch / CHAMPION
+    folder.mkdir()
+    try:
+        network, theirs = load_model(fetch_model(f"models:/{name}/{version}", job.home.tracking_uri, folder))
+    except StudyError as error:
+        return Opponent(called, None, f"{called}, cannot be loaded: {error}", version)
+    asked = (contract.classes, contract.task, contract.image_shape)
+    if (theirs.classes, theirs.task, theirs.image_shape) != asked:
+        return Opponent(called, None, f"{called}, has other classes or another image size", version)
+    if theirs.fingerprint != contract.fingerprint:
+        job.say(f"Version {version}, the champion, learned from other data or splits; it may know some test images.")
+    return Opponent(called, answer(network), "", version)

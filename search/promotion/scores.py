@@ -1,0 +1,89 @@
+"""Every metric of a new model on the test images, with its interval, beside those of the models it is measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ...datasets.base import Labels
+from ..evaluation.decisions import Probabilities, averaged
+from ..evaluation.metrics import MULTILABEL, Metric, for_task
+from ..evaluation.significance import bootstrap_interval
+from ..model_contract import ModelContract
+from .job import Job
+from .opponents import Opponent
+
+# Thresholds tuned on the very images they are scored on: on test such a score would flatter.
+_TUNED = "_tuned"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric on test. low, high: its 95 % bootstrap interval. validation: the same metric there.
+
+    baseline: of class frequencies alone; champion, reference: what the present champion and the published reference
+    reach on the same test images; None where there is none.
+    """
+
+    metric: str
+    validation: float
+    test: float
+    low: float
+    high: float
+    baseline: float | None = None
+    champion: float | None = None
+    reference: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What each answers on the test rows: probabilities float32 (rows, outputs). validation: the challenger's there."""
+
+    labels: Labels
+    challenger: Probabilities
+    validation: Probabilities
+    baseline: Probabilities
+    champion: Opponent | None
+    reference: Opponent | None
+
+    @property
+    def opponents(self) -> list[Opponent]:
+        return [opponent for opponent in (self.reference, self.champion) if opponent is not None]
+
+
+def all_scores(job: Job, contract: ModelContract, answers: Answers) -> tuple[Score, ...]:
+    """The metrics of the task; of multi-label data also the F1 of the answers that the model gives, at the thresholds
+    that were tuned on validation."""
+    known = job.view.labels("validation")
+    wanted = {job.metric.name, *job.settings.minimums}
+    metrics = [m for m in for_task(job.dataset.task) if not m.name.endswith(_TUNED) or m.name in wanted]
+    return tuple(_score(metric, known, answers) for metric in (*metrics, *_at_thresholds(contract)))
+
+
+def _score(metric: Metric, known: Labels, answers: Answers) -> Score:
+    interval = bootstrap_interval(metric, answers.labels, answers.challenger, seed=0)
+    others = [None if other is None else other.probabilities for other in (answers.champion, answers.reference)]
+    if metric.name.endswith("_at_thresholds"):
+        # These thresholds are the new model's own.
+        others = [None, None]
+    return Score(
+        metric.name,
+        metric.score(known, answers.validation),
+        interval.value,
+        interval.low,
+        interval.high,
+        metric.score(answers.labels, answers.baseline),
+        *(None if other is None else metric.score(answers.labels, other) for other in others),
+    )
+
+
+def _at_thresholds(contract: ModelContract) -> Iterator[Metric]:
+    if contract.task != "multilabel":
+        return
+    thresholds = np.asarray(contract.thresholds)
+    for average in ("micro", "macro"):
+        function = partial(averaged, "f1", average, thresholds=thresholds)
+        yield Metric(f"{average}_f1_at_thresholds", "maximize", MULTILABEL, function, False, "F1 of the answers.")

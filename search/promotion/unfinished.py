@@ -1,0 +1,119 @@
+"""Promotions that were killed: the next one, or a rollback, completes or undoes what they had begun.
+
+MLflow has no transactions, so a promotion notes in the folder `promotions` what it is about to write, and crosses
+that out at the end. The alias is what counts. Where it points to the new version the promotion is complete, and
+its run is closed as finished; where it does not, version and model are deleted, and the run is closed as killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ...errors import ApertuneError, StudyError
+from ..mlflow_models import Registry
+from ..mlflow_tracking import KEY_TAG, MlflowTracker, hidden_credentials, shown_uri
+from ..model_safety import first_line
+from ..settings import Home
+from ..tracking import ModelDropped, Record, RunEnded, TagsSet
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What a promotion is about to write. key: tags its run, its model and its version. store: that of MLflow."""
+
+    key: str
+    model: str
+    alias: str
+    store: str
+
+    def note(self, home: Home) -> None:
+        """Notes it on disk, whole or not at all."""
+        path = self._path(home)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".writing")
+        unfinished.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        unfinished.replace(path)
+
+    def cross_out(self, home: Home) -> None:
+        self._path(home).unlink(missing_ok=True)
+
+    def _path(self, home: Home) -> Path:
+        return _folder(home) / f"{self.key}.json"
+
+
+@contextmanager
+def alone(home: Home) -> Iterator[None]:
+    """Holds the folder against another promotion or rollback. Raises StudyError when there is one."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home.root / "promotion.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StudyError("another promotion or rollback is running in this folder; wait for its end") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def settle(home: Home, say: Callable[[str], None]) -> None:
+    """Completes or undoes promotions of this folder and store that were killed. The caller is `alone`.
+
+    say: takes lines for a person. Raises ApertuneError when MLflow cannot be asked.
+    """
+    for path in sorted(_folder(home).glob("*.json")):
+        try:
+            pending = Pending(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            path.unlink()
+            continue
+        if pending.store == shown_uri(home.tracking_uri):
+            say(_settled(home, pending))
+
+
+def _settled(home: Home, pending: Pending) -> str:
+    registry = Registry(pending.model, home.tracking_uri)
+    versions = registry.versions()
+    mine = [number for number, tags in versions.items() if tags.get(KEY_TAG) == pending.key]
+    complete = registry.aliases().get(pending.alias) in mine
+    now = int(time.time() * 1000)
+    if complete:
+        _write(home, TagsSet(pending.key, {"state": "complete"}), RunEnded(pending.key, "FINISHED", now))
+        line = f"A promotion was killed when version {mine[0]} of {pending.model} was {pending.alias} already."
+    else:
+        # Where versions came after it, others have promoted meanwhile, and may have moved its alias on.
+        for number in mine:
+            if number == max(versions, key=int):
+                registry.delete_version(number)
+                _write(home, ModelDropped(pending.key))
+        _write(home, TagsSet(pending.key, {"state": "killed"}), RunEnded(pending.key, "KILLED", now))
+        line = f"A promotion of {pending.model} was killed before its end; what it had written was removed."
+    pending.cross_out(home)
+    return line
+
+
+def _write(home: Home, *records: Record) -> None:
+    """Tells MLflow; a run that was not begun needs no end."""
+    tracker = MlflowTracker(home.tracking_uri, home.artifacts)
+    with contextlib.suppress(LookupError):
+        try:
+            for record in records:
+                tracker.apply(record)
+        except LookupError:
+            raise
+        except Exception as error:
+            # MLflow's client raises anything from its own errors to those of the connection.
+            message = hidden_credentials(first_line(error))
+            raise ApertuneError(f"MLflow did not take the end of a killed promotion: {message}") from error
+
+
+def _folder(home: Home) -> Path:
+    return home.root / "promotions"
