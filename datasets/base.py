@@ -98,6 +98,7 @@ class ImageDataset:
             fingerprint=self.fingerprint,
             licence=self.licence,
             resize=self.resize,
+            adapter=self.adapter,
         )
 
 
@@ -106,7 +107,7 @@ class TrainingView:
     """Training and validation rows of a data set, and no way to the test rows.
 
     Small and picklable: it names the cache entry and the rows, and maps the arrays where it is used.
-    licence, resize: as in `ImageDataset`.
+    licence, resize, adapter: as in `ImageDataset`.
     """
 
     name: str
@@ -119,6 +120,7 @@ class TrainingView:
     fingerprint: str
     licence: str | None = None
     resize: Resize = "stretch"
+    adapter: str = ""
 
     def images(self, split: Literal["train", "validation"]) -> Images:
         """Copies a split's pixels into memory: uint8 (rows, height, width, channels)."""

@@ -90,12 +90,13 @@ class Fitting:
             auto_scale_loss=False,
         )
         monitor = EpochMonitor(self)
-        if self.state.epoch < self.task.epochs and not self.out_of_patience():
+        epochs = self.task.fixed_epochs or self.task.epochs
+        if self.state.epoch < epochs and not self.out_of_patience():
             self.model.fit(
                 self.feed.train,
                 batch_size=None if self.feed.table is None else self.candidate.batch_size,
                 initial_epoch=self.state.epoch,
-                epochs=self.task.epochs,
+                epochs=epochs,
                 callbacks=[monitor, *self.candidate.callbacks],
                 verbose=0,
             )
@@ -125,14 +126,18 @@ class Fitting:
         return patience is not None and self.state.epoch - self.state.best_epoch >= patience
 
     def finish(self, stop: StopRequest) -> TrialResult:
-        """Restores the best epoch's weights, evaluates them fully, and leaves model and predictions in the folder."""
-        state = self.state
+        """Restores the best epoch's weights, evaluates them fully, and leaves model and predictions in the folder.
+
+        Where the epochs are fixed, the last epoch's weights stay.
+        """
+        state, fixed = self.state, self.task.fixed_epochs is not None
         base = TrialResult(
             self.task.number, stop.outcome, stop.reason, epochs=state.epoch, parameters=self.network.count_params()
         )
         if not state.best_weights:
             return base
-        self.network.set_weights(state.best_weights)
+        if not fixed:
+            self.network.set_weights(state.best_weights)
         metrics, probabilities = self.scores(per_epoch=False)
         self._save_evaluation(probabilities)
         if self.task.keep_model:
@@ -140,9 +145,9 @@ class Fitting:
         return TrialResult(
             **{
                 **vars(base),
-                "value": state.best_value,
+                "value": metrics[self.objective.name] if fixed else state.best_value,
                 "metrics": metrics,
-                "best_epoch": state.best_epoch,
+                "best_epoch": state.epoch if fixed else state.best_epoch,
                 "has_model": self.task.keep_model,
             }
         )
@@ -165,5 +170,6 @@ class Fitting:
             view.fingerprint,
             resize=view.resize,
             licence=view.licence,
+            adapter=view.adapter,
         )
         save_model(self.network, contract, folder)

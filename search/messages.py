@@ -30,6 +30,8 @@ class TrialTask:
     folder: of this trial; checkpoint, model and plots go there. attempt: 0 the first time.
     limits: what the network may cost at most, by the names of `network_cost`; over one of them it is not trained.
     rounds: the folds and repeats to train one after the other, each on its own view; empty for one training on `view`.
+    fixed_epochs: end after so many of the schedule's `epochs` and keep the last weights, where the validation rows
+    are among those trained on; None keeps the best epoch's.
     """
 
     number: int
@@ -48,6 +50,7 @@ class TrialTask:
     limits: Mapping[str, float] = field(default_factory=dict)
     measure_latency: bool = False
     rounds: tuple[TrainingView, ...] = ()
+    fixed_epochs: int | None = None
 
 
 @dataclass(frozen=True)
