@@ -45,13 +45,14 @@ def write_trial_artifacts(
     written without rows, or with a probability that is NaN or infinite.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [canvas.save(learning.learning_curves(history, objective), folder / "learning_curves.png")]
-    files.append(_write_predictions(folder / "predictions.npz", labels, probabilities, origins))
+    files = [_write_predictions(folder / "predictions.npz", labels, probabilities, origins)]
+    curves_file = folder / "learning_curves.png"
     if len(labels) == 0 or not np.isfinite(probabilities).all():
-        return files
+        return [*files, canvas.save(learning.learning_curves(history, objective), curves_file)]
     if class_counts is None:
         class_counts, train_size = _counts(task, classes, labels), len(labels)
     baseline = baseline_scores(task, labels, class_counts, train_size or sum(class_counts))
+    files.append(canvas.save(learning.learning_curves(history, objective, baseline, reference), curves_file))
     rows = tables.score_rows(evaluate(task, labels, probabilities), baseline, reference or {})
     files.append(tables.write_table(folder / "scores.csv", _SCORE_COLUMNS, rows))
     files += _write_tables(folder, task, classes, labels, probabilities)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..metrics import METRICS
-from .canvas import TRAINING, VALIDATION, legend, name_axes, panels
+from .canvas import RIGHT, TRAINING, VALIDATION, WRONG, legend, name_axes, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,20 +18,30 @@ PREFIX = "val_"
 MOST_PANELS = 9
 
 
-def learning_curves(history: Sequence[Mapping[str, float]], objective: str | None = None) -> Figure:
+def learning_curves(
+    history: Sequence[Mapping[str, float]],
+    objective: str | None = None,
+    baseline: Mapping[str, float] | None = None,
+    reference: Mapping[str, float] | None = None,
+) -> Figure:
     """One panel for each quantity, the loss first, then the objective.
 
     history: one mapping an epoch; `val_x` is the validation side of `x`. objective: marks its best epoch.
+    baseline, reference: scores of class frequencies alone and published ones, by metric; level lines in its panel.
     """
     names = _quantities(history, objective)
     figure, axes = panels(len(names))
     best = _best_epoch(history, objective)
     for panel, name in zip(axes, names, strict=True):
         _draw(panel, history, name)
+        _level(panel, baseline, name, "class frequencies", WRONG)
+        _level(panel, reference, name, "published", RIGHT)
         if best is not None:
             panel.axvline(best, color="black", linewidth=0.8, linestyle=":")
+        if len(panel.get_legend_handles_labels()[0]) > 1:
+            legend(panel)
     if best is not None:
-        axes[0].annotate(f"best {best}", (best, 0.97), xycoords=("data", "axes fraction"), fontsize=8, va="top")
+        axes[0].set_title(f"{axes[0].get_title()} (dotted: best epoch, {best})", fontsize=10)
     return figure
 
 
@@ -54,10 +64,15 @@ def _draw(axes: Axes, history: Sequence[Mapping[str, float]], name: str) -> None
             axes.plot(epochs, _series(history, key), label=label, color=color, marker=marker, markersize=3)
     name_axes(axes, name.replace("_", " "), "epoch", "")
     axes.locator_params(axis="x", integer=True)
-    if name == "learning_rate":
+    if name == "learning_rate" and min(_series(history, name)) > 0:
         axes.set_yscale("log")
-    elif len(axes.lines) > 1:
-        legend(axes)
+
+
+def _level(axes: Axes, scores: Mapping[str, float] | None, name: str, label: str, color: str) -> None:
+    # On validation the loss is the log loss.
+    value = (scores or {}).get("log_loss" if name == "loss" else name, np.nan)
+    if np.isfinite(value):
+        axes.axhline(value, label=label, color=color, linewidth=0.9, linestyle="--")
 
 
 def _best_epoch(history: Sequence[Mapping[str, float]], objective: str | None) -> int | None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....datasets.base import Labels
-from ..acceptance import MINIMA, AcceptanceScores, Certainty, acceptance_scores, accuracy_by_refusal, certainty
+from ..acceptance import MINIMA, Certainty, acceptance_scores, accuracy_by_refusal, certainty
 from ..decisions import Floats, Probabilities
-from .canvas import RIGHT, TRAINING, VALIDATION, WRONG, legend, name_axes, panels, shown, unit_square
+from .canvas import RIGHT, TRAINING, VALIDATION, WRONG, Margins, legend, name_axes, panels, room_for, shown, unit_square
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,22 +21,30 @@ MOST_POINTS = 4000
 
 
 def acceptance_figure(classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
-    """Precision, recall and F1 over the minimum probability: overall, then each of the three class by class."""
+    """Precision, recall and F1 over the minimum probability: overall, then each of the three class by class.
+
+    Few classes are curves; more than curves can be told apart are rows of a heat map.
+    """
     overall, by_class = acceptance_scores(labels, probabilities)
-    figure, axes = panels(4, width=3.9, height=2.8, columns=2)
+    many = len(classes) > NAMED_CLASSES
+    names = [shown(name) for name in classes]
+    height, margins = (0.17 * len(classes), Margins(left=0.1 + room_for(names, 7))) if many else (2.8, None)
+    figure, axes = panels(4, width=3.9, height=height, columns=2, margins=margins)
     for name, color in (("precision", VALIDATION), ("recall", RIGHT), ("f1", WRONG)):
         axes[0].plot(MINIMA, getattr(overall, name), color=color, label=_TITLES[name])
     best = int(np.argmax(overall.f1))
     axes[0].axvline(MINIMA[best], color="black", linewidth=0.8, linestyle=":")
     name_axes(axes[0], f"All classes; best F1 {overall.f1[best]:.3f} at {MINIMA[best]:.2f}", "minimum probability", "")
     legend(axes[0])
+    unit_square(axes[0])
     for panel, name in zip(axes[1:], ("precision", "recall", "f1"), strict=True):
-        _each_class(panel, name, by_class, overall)
-        name_axes(panel, f"{_TITLES[name]} of each class", "minimum probability", "")
-    for panel in axes:
-        unit_square(panel)
-    if len(classes) <= NAMED_CLASSES:
-        names = [shown(name) for name in classes]
+        (_rows if many else _curves)(panel, names, getattr(by_class, name))
+        shades = ", 0 white to 1 blue" if many else ""
+        name_axes(panel, f"{_TITLES[name]} of each class{shades}", "minimum probability", "")
+    if many:
+        for panel in axes[1:]:
+            panel.tick_params(axis="y", labelsize=7, length=0)
+    else:
         axes[1].legend(axes[1].lines, names, fontsize=7, frameon=False)
     return figure
 
@@ -44,23 +52,23 @@ def acceptance_figure(classes: Sequence[str], labels: Labels, probabilities: Pro
 _TITLES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 
 
-def _palette(classes: int) -> str:
-    if classes > NAMED_CLASSES:
-        return "viridis"
-    return "tab10" if classes <= 10 else "tab20"
-
-
-def _each_class(axes: Axes, name: str, by_class: AcceptanceScores, overall: AcceptanceScores) -> None:
+def _curves(axes: Axes, names: Sequence[str], scores: Floats) -> None:
     from matplotlib import colormaps
 
-    curves = getattr(by_class, name)
-    many = len(curves) > NAMED_CLASSES
-    colors = colormaps[_palette(len(curves))](np.linspace(0, 1, len(curves)) if many else range(len(curves)))
-    for curve, color in zip(curves, colors, strict=True):
-        axes.plot(MINIMA, curve, color=color, linewidth=0.8 if many else 1.1, alpha=0.7 if many else 1.0)
-    if many:
-        axes.plot(MINIMA, getattr(overall, name), color="black", linewidth=1.6, label="all classes")
-        legend(axes)
+    colors = colormaps["tab10" if len(names) <= 10 else "tab20"]
+    for number, curve in enumerate(scores):
+        axes.plot(MINIMA, curve, color=colors(number), linewidth=1.1)
+    unit_square(axes)
+
+
+def _rows(axes: Axes, names: Sequence[str], scores: Floats) -> None:
+    """One row a class, its score by colour; grey where nothing is accepted."""
+    from matplotlib import colormaps
+
+    shades = colormaps["Blues"].with_extremes(bad="#d9d9d9")
+    extent = (0.0, 1.0, len(names) - 0.5, -0.5)
+    axes.imshow(scores, cmap=shades, vmin=0, vmax=1, aspect="auto", extent=extent, interpolation="nearest")
+    axes.set_yticks(range(len(names)), names)
 
 
 def certainty_figure(labels: Labels, probabilities: Probabilities) -> Figure:

@@ -19,6 +19,8 @@ from apertune.search.evaluation.plots.examples import (
     confident_mistakes,
     grid,
 )
+from apertune.search.evaluation.plots.learning import learning_curves
+from apertune.search.evaluation.plots.minimum import acceptance_figure
 
 EVERY_TASK = {
     "learning_curves.png", "predictions.npz", "scores.csv", "classes.csv", "mistakes.csv", "confusion_matrix.png",
@@ -179,3 +181,31 @@ def test_text_of_one_picture_stays_below_it():
     text = board[TITLE_HEIGHT + TILE + 1 :]
     assert (text < 200).any()
     assert (text[:, GUTTER + TILE + FRAME + 1 :] == 255).all()
+
+
+def test_learning_curves_show_baseline_and_reference():
+    """A metric's panel has level lines at what class frequencies alone and the published reference score."""
+    figure = learning_curves(HISTORY, "accuracy", {"accuracy": 0.25, "log_loss": 1.5}, {"accuracy": 0.75})
+    loss, accuracy, rate = figure.axes
+    levels = {line.get_label(): line.get_ydata()[0] for line in accuracy.lines if line.get_linestyle() == "--"}
+    assert levels == {"class frequencies": 0.25, "published": 0.75}
+    assert [line.get_ydata()[0] for line in loss.lines if line.get_linestyle() == "--"] == [1.5]
+    assert rate.get_yscale() == "log"
+    assert "best epoch, 3" in loss.get_title()
+
+
+def test_a_learning_rate_that_ends_at_zero_is_drawn_whole():
+    """A rate that falls to 0 is on a plain scale, where 0 can be seen."""
+    (rate,) = learning_curves([{"learning_rate": 1e-3}, {"learning_rate": 0.0}]).axes
+    assert rate.get_yscale() == "linear"
+    assert list(rate.lines[0].get_ydata()) == [1e-3, 0.0]
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_each_of_many_classes_can_be_found(task):
+    """With 42 classes, precision, recall and F1 over the minimum probability are rows that bear their class's name."""
+    given = evaluation(task, classes=42, rows=200)
+    figure = acceptance_figure(given["classes"], given["labels"], given["probabilities"])
+    for panel in figure.axes[1:]:
+        assert [label.get_text() for label in panel.get_yticklabels()] == given["classes"]
+        assert panel.images[0].get_array().shape == (42, 101)
