@@ -50,7 +50,7 @@ class ReportData:
 
 
 def write_report(data: ReportData, target: Path) -> Path:
-    """Writes the page (5 MB and its pictures) and returns its path."""
+    """Writes the page (2 MB and its pictures) and returns its path."""
     complete = best_first(data.trials, data.definition.direction)
     best = complete[0] if complete else None
     plots = list(data.plots)
