@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+# For a worker: how many, it included, share its GPU, or the machine's memory.
+SHARERS_VARIABLE = "APERTUNE_SHARERS"
 MAXIMUM_CPU_WORKERS = 8
 WORKER_MEMORY_MB = 1500
 # Share of the free memory that pixels may take; the rest is for weights, activations and the framework.
@@ -20,11 +22,12 @@ TABLE_SHARE_OF_MEMORY = 0.35
 
 @dataclass(frozen=True)
 class Gpu:
-    """index: as nvidia-smi counts; free_mb: free memory."""
+    """index: as nvidia-smi counts. free_mb, total_mb: of its memory."""
 
     index: int
     name: str
     free_mb: float
+    total_mb: float
 
 
 def processors() -> int:
@@ -48,28 +51,37 @@ def gpus() -> list[Gpu]:
         for index in range(pynvml.nvmlDeviceGetCount()):
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             if visible is None or str(index) in visible.split(",") or pynvml.nvmlDeviceGetUUID(handle) in visible:
-                free = pynvml.nvmlDeviceGetMemoryInfo(handle).free / 2**20
-                found.append(Gpu(index, pynvml.nvmlDeviceGetName(handle), free))
+                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+                name = pynvml.nvmlDeviceGetName(handle)
+                found.append(Gpu(index, name, memory.free / 2**20, memory.total / 2**20))
     finally:
         pynvml.nvmlShutdown()
     return found
 
 
 def default_workers() -> int:
-    """One worker a GPU; without GPUs one a processor, as far as memory allows."""
-    cards = len(gpus())
-    if cards:
-        return cards
+    """One worker a GPU; without GPUs as many as `default_cpu_workers`."""
+    return len(gpus()) or default_cpu_workers()
+
+
+def default_cpu_workers() -> int:
+    """One worker a processor, as far as memory allows."""
     affordable = int(psutil.virtual_memory().available / 2**20 / WORKER_MEMORY_MB)
     return max(1, min(processors(), MAXIMUM_CPU_WORKERS, affordable))
 
 
 def fits_on_device(size_bytes: int) -> bool:
-    """Whether an image table of that size may lie on the device this worker computes on."""
+    """Whether an image table of that size may lie on the device this worker computes on.
+
+    Of the device's whole memory a worker has its share, so that those that start first leave room for the others.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     cards = gpus() if visible else []
-    free_mb = min((card.free_mb for card in cards), default=psutil.virtual_memory().available / 2**20)
-    return size_bytes / 2**20 <= TABLE_SHARE_OF_MEMORY * free_mb
+    memory = psutil.virtual_memory()
+    total_mb = min((card.total_mb for card in cards), default=memory.total / 2**20)
+    free_mb = min((card.free_mb for card in cards), default=memory.available / 2**20)
+    fair_mb = total_mb / int(os.environ.get(SHARERS_VARIABLE, "1"))
+    return size_bytes / 2**20 <= TABLE_SHARE_OF_MEMORY * min(free_mb, fair_mb)
 
 
 def reset_peak_memory() -> None:

@@ -13,17 +13,16 @@ from ..datasets.base import ImageDataset, TrainingView
 from ..datasets.registry import all_adapters
 from ..errors import StudyError
 from ..spaces.parameters import SearchSpace
-from . import devices
 from .evaluation.metrics import default_objective
 from .executors.base import Executor
-from .executors.local import LocalExecutor, worker_environments
+from .executors.choosing import make_executor
 from .journal import Journal
 from .messages import DiscoveryTask
 from .model_keeping import ModelKeeper
 from .objectives import Objective, resolve_objectives
 from .outbox import Outbox, read_progress
 from .ownership import owned
-from .planning import make_plan, space_reference
+from .planning import check_strategies, make_plan, space_reference
 from .provenance import about, described
 from .results import run_ids_by_number
 from .sending import PATIENCE_S, SenderProcess
@@ -31,6 +30,7 @@ from .settings import Home, SearchSettings, make_home, most_models
 from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
 from .storage import open_storage
+from .strategies import check_sampler
 from .study import Study, TrialRecord, create_study, open_study, study_names
 from .study_definition import StudyDefinition
 from .supervisor import Supervisor
@@ -58,7 +58,7 @@ class SearchResult:
     trials: tuple[TrialRecord, ...]
     run_ids: dict[int, str]
     unsent: int
-    objectives: tuple[tuple[str, str], ...] = ()
+    objectives: tuple[tuple[str, str], ...]
     ended: str = ""
 
     @property
@@ -88,21 +88,24 @@ def run(
     home = home or make_home(os.environ, storage=settings.storage)
     display = display or NoDisplay()
     view = dataset.training_view()
+    check_strategies(settings)
+    source = None if settings.from_study is None else open_study(open_storage(home.storage), settings.from_study)
     objectives = _objectives(dataset, settings)
     began = time.monotonic()
-    executor = executor or LocalExecutor(_environments(settings), home.root / "logs" / uuid.uuid4().hex[:8])
+    executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8])
     with contextlib.ExitStack() as stack:
         stack.callback(executor.close)
         executor.start()
         display.say(_opening_line(dataset, executor.slots, objectives))
         definition = _definition(dataset, view, settings, objectives, executor)
+        check_sampler(settings.sampler, SearchSpace.from_json(definition.search_space), len(objectives))
         study = stack.enter_context(_claimed(home, settings, definition, display))
         stopping = stack.enter_context(stop_wishes(home.study_folder(study.name), display.say))
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
         outbox = stack.enter_context(Outbox(outbox_path))
         sender = stack.enter_context(SenderProcess(outbox_path, home))
-        if settings.from_study is not None:
-            warm_start(study, open_study(open_storage(home.storage), settings.from_study), display.say)
+        if source is not None:
+            warm_start(study, source, display.say)
         plan = make_plan(dataset, view, settings, home, study, began)
         models = ModelKeeper(most_models(settings.keep_models), definition.direction, study.records())
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), models)
@@ -145,13 +148,6 @@ def _objectives(dataset: ImageDataset, settings: SearchSettings) -> tuple[Object
     entry = all_adapters().get(dataset.adapter)
     default = default_objective(dataset.task, entry.objective if entry else None)
     return resolve_objectives(settings.objectives or (default,), dataset.task)
-
-
-def _environments(settings: SearchSettings) -> list[dict[str, str]]:
-    cards = [card.index for card in devices.gpus()] if settings.gpus is None else list(settings.gpus)
-    if cards and settings.workers is None:
-        return worker_environments(0, cards, settings.per_gpu)
-    return worker_environments(settings.workers or devices.default_workers())
 
 
 def _opening_line(dataset: ImageDataset, workers: int, objectives: tuple[Objective, ...]) -> str:

@@ -27,7 +27,8 @@ class SearchSettings:
     total_epochs: at most so many, over all its trials. target_value: enough, once a trial's objective reaches it.
     epochs: of a trial at most. patience: epochs without improvement after which a trial ends; None never.
     workers: processes beside each other; None: one a GPU, else one a processor. gpus: their numbers, or None for
-    all there are. per_gpu: workers on each. study: its name; None: chosen from data set and space.
+    all there are. per_gpu: workers on each. cluster: the Ray cluster to run on, auto or ray://HOST:PORT; None: this
+    machine. study: its name; None: chosen from data set and space.
     seed: of sampling and training; None draws a fresh one. trial_hours: at most so long for one trial.
     hang_minutes: a trial that says nothing for so long is ended. keep_models: whose models MLflow keeps: all,
     none, or best:K. sampler_options, pruner_options: see `strategies`. pruner: hyperband unless given, wilcoxon with
@@ -49,6 +50,7 @@ class SearchSettings:
     workers: int | None = None
     gpus: tuple[int, ...] | None = None
     per_gpu: int = 1
+    cluster: str | None = None
     study: str | None = None
     seed: int | None = 0
     sampler: str = "tpe"
@@ -93,12 +95,25 @@ class SearchSettings:
             raise SettingError(
                 f"--study must be letters, digits, '.', '_' and '-' (at most 100), but got '{self.study}'"
             )
-        if self.gpus is not None and self.workers is not None:
-            raise SettingError("--workers counts workers on processors; with --gpus say --per-gpu instead")
+        self._check_places()
         most_models(self.keep_models)
         both = set(self.fix) & set(self.narrow)
         if both:
             raise SettingError(f"--fix and --narrow both name {', '.join(sorted(both))}; give one of them")
+
+    def _check_places(self) -> None:
+        """Refuses what would have no effect on where trials run."""
+        if self.gpus and self.workers is not None:
+            raise SettingError("--workers counts workers on processors; with --gpus say --per-gpu instead")
+        if self.per_gpu > 1 and (self.workers is not None or self.gpus == ()):
+            without = "--workers" if self.workers is not None else "--gpus none"
+            raise SettingError(f"--per-gpu shares GPUs, but with {without} trials run on processors; leave one out")
+        if self.cluster is None:
+            return
+        if not re.fullmatch(r"auto|ray://[^/\s@]+:\d+", self.cluster):
+            raise SettingError(f"--cluster must be auto or ray://HOST:PORT, but got '{self.cluster}'")
+        if self.gpus:
+            raise SettingError("--gpus numbers GPUs of this machine; with --cluster say all or none: Ray chooses them")
 
     @property
     def objectives(self) -> tuple[str, ...]:

@@ -16,7 +16,10 @@ from ..messages import DiscoveryTask, StopRequest, TrialEvent, TrialTask
 class Executor(Protocol):
     """Runs trials in its slots."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many trials may run beside each other, once started."""
+        ...
 
     def start(self) -> None:
         """Begins to make workers ready; returns at once."""

@@ -53,7 +53,7 @@ class Worker:
 class LocalExecutor:
     """One worker process a slot, started when first needed and replaced when it ends.
 
-    environments: for each slot the variables that pin its device and threads (`worker_environments`).
+    environments: for each slot the variables that pin its device and threads (see `environments`).
     logs: the folder for one log file a slot. trials_per_worker: a worker is replaced after so many,
     or before when its memory has grown. command: what starts a worker; the number of its end of the
     connection, an open file, is added.
@@ -235,22 +235,3 @@ def _resident_mb(process_id: int) -> float:
 
 def _exit_words(status: int) -> str:
     return f"signal {-status}" if status < 0 else f"exit status {status}"
-
-
-def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int = 1) -> list[dict[str, str]]:
-    """Variables for each worker: its one GPU, or its share of the processors so that workers do not fight.
-
-    workers: how many on processors, used when `cards` is empty. cards: GPU numbers. per_card: workers on each.
-    """
-    common = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    if cards:
-        growth = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        return [{**common, **growth, "CUDA_VISIBLE_DEVICES": str(card)} for card in cards for _ in range(per_card)]
-    threads = str(max(1, devices.processors() // workers))
-    pinned = {
-        "CUDA_VISIBLE_DEVICES": "",
-        "OMP_NUM_THREADS": threads,
-        "TF_NUM_INTRAOP_THREADS": threads,
-        "TF_NUM_INTEROP_THREADS": "1",
-    }
-    return [{**common, **pinned} for _ in range(workers)]

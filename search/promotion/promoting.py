@@ -15,7 +15,8 @@ from ...errors import DatasetError
 from .. import devices
 from ..evaluation.metrics import Metric, resolve_objective
 from ..executors.base import Executor
-from ..executors.local import LocalExecutor, worker_environments
+from ..executors.environments import worker_environments
+from ..executors.local import LocalExecutor
 from ..settings import Home, make_home
 from .assembly import assemble
 from .card import model_card, published_line

@@ -9,7 +9,8 @@ import numpy as np
 
 from apertune.datasets import from_arrays
 from apertune.search import SearchSettings, run
-from apertune.search.executors.local import LocalExecutor, worker_environments
+from apertune.search.executors.environments import worker_environments
+from apertune.search.executors.local import LocalExecutor
 from apertune.search.messages import TrialResult
 from apertune.search.state import State
 

@@ -11,8 +11,9 @@ import pytest
 
 from apertune.datasets.base import TrainingView
 from apertune.search.executors.base import Executor
+from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.in_process import InProcessExecutor
-from apertune.search.executors.local import LocalExecutor, worker_environments
+from apertune.search.executors.local import LocalExecutor
 from apertune.search.messages import (
     DiscoveryTask,
     EpochEnded,

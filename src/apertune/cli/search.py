@@ -36,6 +36,7 @@ from .output import json_option, print_json
 @click.option("--workers", type=int, help="Worker processes on processors. [default: one a processor or GPU]")
 @click.option("--gpus", help="GPUs to use: all, none, or numbers such as 0,1. [default: all]")
 @click.option("--per-gpu", type=int, help="Workers that share a GPU. [default: 1]")
+@click.option("--cluster", metavar="auto|ray://HOST:PORT", help="Run trials on a Ray cluster (docs/cluster.md).")
 @click.option("--study", help="The study to start or continue. [default: DATASET-SPACE]")
 @click.option("--seed", type=int, help="Of sampling and training. [default: 0]")
 @click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="How values are drawn. [default: tpe]")
@@ -82,9 +83,15 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
             raise ApertuneError("the reference was stopped; the same command goes on with it")
     with SearchDisplay(settings.epochs) as display:
         result = run(loaded, settings, home=home, display=display)
-    document = compare_document(result.dataset, result.objective, result.direction, result.trials, result.run_ids)
+    document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
     if as_json:
-        print_json({"study": result.study, "finished": result.finished, "target": result.target, **document})
+        about = {
+            "study": result.study,
+            "finished": result.finished,
+            "target": result.target,
+            "ended": result.ended or None,
+        }
+        print_json({**about, **document})
     else:
         print_trials(document, title=f"Study {result.study}: {result.finished} trials, best first", most=10)
         show_next_steps(result, dataset, home)

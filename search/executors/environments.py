@@ -1,0 +1,44 @@
+"""The variables that give a worker process its device, its threads and its share of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .. import devices
+
+_COMMON = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int = 1) -> list[dict[str, str]]:
+    """Variables for each worker: its one GPU, or its share of the processors so that workers do not fight.
+
+    workers: how many on processors, used when `cards` is empty. cards: GPU numbers. per_card: workers on each.
+    """
+    if cards:
+        return [gpu_environment(str(card), per_card) for card in cards for _ in range(per_card)]
+    return [processor_environment(max(1, devices.processors() // workers), workers) for _ in range(workers)]
+
+
+def gpu_environment(card: str, workers: int) -> dict[str, str]:
+    """For a worker on a GPU that it may share: it takes memory as it needs it. card: number or UUID."""
+    return {
+        **_COMMON,
+        devices.SHARERS_VARIABLE: str(workers),
+        "CUDA_VISIBLE_DEVICES": card,
+        # Numbers as the driver and nvidia-smi count, where CUDA by itself would begin with the fastest.
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+
+
+def processor_environment(threads: int, workers: int) -> dict[str, str]:
+    """For a worker that sees no GPU. threads: how many it may use; workers: how many share the machine's memory."""
+    return {
+        **_COMMON,
+        devices.SHARERS_VARIABLE: str(workers),
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": str(threads),
+        "TF_NUM_INTRAOP_THREADS": str(threads),
+        "TF_NUM_INTEROP_THREADS": "1",
+    }

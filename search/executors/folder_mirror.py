@@ -1,0 +1,86 @@
+"""A trial's folder kept alike on two machines, so that what it left outlives the machine it ran on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class FolderChange:
+    """What changed in a folder. files: content by relative path; removed: paths that are there no longer."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+
+def read_folder(folder: Path) -> FolderChange:
+    """Everything in the folder, which need not exist."""
+    return FolderChange({name: (folder / name).read_bytes() for name in _stamps(folder)})
+
+
+def write_change(folder: Path, change: FolderChange) -> None:
+    """Each file is replaced as a whole. Raises OSError when the disk is full; writing it again completes it."""
+    for name, content in change.files.items():
+        target = _inside(folder, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.landing")
+        unfinished.write_bytes(content)
+        unfinished.replace(target)
+    for name in change.removed:
+        _inside(folder, name).unlink(missing_ok=True)
+
+
+class FolderWatch:
+    """Tells what changed since it was last asked. bytes_per_s: at most so much, but for the last call."""
+
+    def __init__(self, folder: Path, bytes_per_s: float) -> None:
+        self._folder = folder
+        self._bytes_per_s = bytes_per_s
+        self._known = _stamps(folder)
+        self._next = 0.0
+
+    def changes(self, *, last: bool = False) -> FolderChange:
+        now = time.monotonic()
+        if now < self._next and not last:
+            return FolderChange()
+        stamps = _stamps(self._folder)
+        files: dict[str, bytes] = {}
+        for name, stamp in stamps.items():
+            if self._known.get(name) != stamp and (content := _content(self._folder / name)) is not None:
+                files[name] = content
+        removed = tuple(sorted(set(self._known) - set(stamps)))
+        self._known = stamps
+        self._next = now + sum(map(len, files.values())) / self._bytes_per_s
+        return FolderChange(files, removed)
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """When each file was changed, and its bytes; files still under a temporary name are passed over."""
+    found: dict[str, tuple[int, int]] = {}
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if name.suffix == ".writing" or any(part.startswith(".") for part in name.parts):
+            continue
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        if path.is_file():
+            found[name.as_posix()] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"a file of a trial must lie in its folder, but got {name}")
+    return path

@@ -1,0 +1,171 @@
+"""The Ray actor that has one slot: it keeps a worker process on its node and passes on what that says.
+
+The worker is the same as on one machine (`LocalExecutor`), so it is replaced, killed and measured in the same way,
+and a framework that crashes takes no part of Ray with it. Imported only where Ray is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+import ray
+
+from ...datasets.base import Rows
+from ...datasets.cache import cache_folder
+from ...errors import ApertuneError, SpaceError
+from ..messages import DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
+from .folder_mirror import FolderChange, FolderWatch, write_change
+from .local import WORKER_COMMAND, LocalExecutor
+from .returning import Batch
+from .shipping import Part, Shipment, land, moved
+
+# What must be the same everywhere, so that a trial gives the same on every node.
+COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
+CONTROL_GROUP = "control"
+LOOK_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Cargo:
+    """The data of a task and the rows it holds."""
+
+    shipment: Shipment
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """Where an actor runs. versions: of Python and of the packages that must agree."""
+
+    host: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class SpaceWalked:
+    """The answer to a discovery: the space as JSON, or why there is none."""
+
+    space: str = ""
+    reason: str = ""
+    user_error: bool = False
+
+
+def installed_versions() -> dict[str, str]:
+    """Of Python and `COMPARED_PACKAGES`; a package that is missing is not among them."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for package in COMPARED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class TrialActor:
+    """One slot on a node. environment: as `LocalExecutor` has it; without a device, Ray's own choice of GPU holds.
+
+    bytes_per_s: what the trial's folder may send on average while it runs. command: what starts a worker; the usual
+    one unless given. `run` and `next_events` wait for the worker; the methods of the control group answer meanwhile.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        trials_per_worker: int,
+        bytes_per_s: float,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        self._scratch = _own_folder()
+        self._bytes_per_s = bytes_per_s
+        self._executor = LocalExecutor(
+            [environment],
+            self._scratch / "logs",
+            trials_per_worker=trials_per_worker,
+            command=command or WORKER_COMMAND,
+        )
+        self._folder = self._scratch
+        self._watch: FolderWatch | None = None
+        self._log_read = 0
+        self._executor.start()
+
+    def facts(self) -> NodeFacts:
+        return NodeFacts(platform.node(), installed_versions())
+
+    def discover(self, task: DiscoveryTask, cargo: Cargo) -> SpaceWalked:
+        view = moved(task.view, land(cargo.shipment, _fetch), cargo.rows)
+        try:
+            return SpaceWalked(self._executor.discover(replace(task, view=view)))
+        except ApertuneError as error:
+            return SpaceWalked(reason=str(error), user_error=isinstance(error, SpaceError))
+
+    def run(self, task: TrialTask, cargo: Cargo, left: FolderChange) -> Batch:
+        """Starts a trial, with what an earlier attempt left in its folder, and waits for its first events."""
+        data = land(cargo.shipment, _fetch)
+        self._folder = self._scratch / "trials" / str(task.number)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True)
+        write_change(self._folder, left)
+        self._watch = FolderWatch(self._folder, self._bytes_per_s)
+        rounds = tuple(moved(view, data, cargo.rows) for view in task.rounds)
+        view = moved(task.view, data, cargo.rows)
+        self._executor.submit(replace(task, view=view, rounds=rounds, folder=self._folder))
+        return self.next_events()
+
+    def next_events(self) -> Batch:
+        """Waits for events. The last batch of a trial has all that it left."""
+        events: list[TrialEvent] = []
+        while not events:
+            events = self._executor.wait(LOOK_EVERY_S)
+        assert self._watch is not None
+        ended = isinstance(events[-1], TrialResult | TrialLost)
+        change = self._watch.changes(last=ended)
+        if ended:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        return Batch(tuple(events), change, self._new_log())
+
+    @ray.method(concurrency_group=CONTROL_GROUP)  # type: ignore[untyped-decorator]  # Ray is not always installed
+    def stop(self, request: StopRequest) -> None:
+        self._executor.stop(request)
+
+    @ray.method(concurrency_group=CONTROL_GROUP)  # type: ignore[untyped-decorator]  # Ray is not always installed
+    def kill(self, number: int, reason: str) -> None:
+        self._executor.kill(number, reason)
+
+    @ray.method(concurrency_group=CONTROL_GROUP)  # type: ignore[untyped-decorator]  # Ray is not always installed
+    def close(self) -> None:
+        self._executor.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _new_log(self) -> bytes:
+        logs = sorted((self._scratch / "logs").glob("worker-*.log"))
+        if not logs:
+            return b""
+        with logs[0].open("rb") as file:
+            file.seek(self._log_read)
+            new = file.read()
+        self._log_read += len(new)
+        return new
+
+
+def _fetch(ticket: object) -> Part:
+    part: Part = ray.get(ticket)
+    return part
+
+
+def _own_folder() -> Path:
+    """A folder for this actor, named by its process; those of actors that are gone are removed."""
+    parent = cache_folder() / "cluster" / platform.node()
+    parent.mkdir(parents=True, exist_ok=True)
+    for folder in parent.iterdir():
+        process_id = folder.name.partition("-")[0]
+        if process_id.isdigit() and not psutil.pid_exists(int(process_id)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))

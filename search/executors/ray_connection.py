@@ -1,0 +1,88 @@
+"""Reaching a Ray cluster, and what may be wrong with it. Imports Ray only when asked to."""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ApertuneError, MissingExtraError, SettingError
+from ..messages import TrialLost
+
+if TYPE_CHECKING:
+    from .ray_actor import NodeFacts
+
+
+def connect(cluster: str) -> ModuleType:
+    """Connects this process; returns Ray. cluster: `auto`, or ray://HOST:PORT.
+
+    Raises MissingExtraError without Ray, SettingError when there is no such cluster or it runs another Ray.
+    """
+    # Otherwise Ray's own processes write their warnings to this one's standard error.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("--cluster", "ray") from None
+    try:
+        ray.init(cluster, log_to_driver=False, configure_logging=False, namespace="apertune")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise SettingError(_unreachable(cluster, error)) from None
+    return ray  # type: ignore[no-any-return]  # Ray is not always installed
+
+
+def actor_class() -> Any:
+    """`TrialActor` as Ray wants it. A lost one is not restarted by Ray: the supervisor decides what to do."""
+    import ray
+
+    from .ray_actor import CONTROL_GROUP, TrialActor
+
+    return ray.remote(concurrency_groups={CONTROL_GROUP: 2}, max_concurrency=1, max_restarts=0)(TrialActor)
+
+
+def check_versions(facts: NodeFacts) -> None:
+    """Raises SettingError when a node would train with other versions than this machine's."""
+    from .ray_actor import installed_versions
+
+    here = installed_versions()
+    different = [
+        f"{name} {facts.versions.get(name, 'none')} there, {wanted} here"
+        for name, wanted in here.items()
+        if facts.versions.get(name) != wanted
+    ]
+    if different:
+        raise SettingError(
+            f"every node of the cluster must have the same versions as this machine, but {facts.host} has "
+            f"{'; '.join(different)}: install the same environment there"
+        )
+
+
+def lost_trial(number: int, host: str, error: Exception) -> TrialLost:
+    """What to say of a trial whose actor answered with an error of Ray's. host: where it was."""
+    from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+
+    if isinstance(error, RayTaskError) and not isinstance(error, RayActorError):
+        return TrialLost(number, f"the node {host} cannot run it ({one_line(error)})")
+    if isinstance(error, OutOfMemoryError):
+        return TrialLost(number, f"Ray ended the worker on {host}, whose memory was full", out_of_memory=True)
+    return TrialLost(number, f"the worker or its node {host} was lost", killed=True)
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong on a node, without the traceback that Ray puts before it."""
+    cause = getattr(error, "cause", None) or error
+    if isinstance(cause, ApertuneError):
+        return str(cause)
+    lines = [line for line in str(cause).strip().splitlines() if line.strip()] or [type(cause).__name__]
+    return f"{type(cause).__name__}: {lines[-1].strip()}"[:300]
+
+
+def _unreachable(cluster: str, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    if cluster == "auto":
+        return (
+            f"--cluster auto: this machine belongs to no running Ray cluster ({reason}); start one with "
+            "ray start --head, or name one with --cluster ray://HOST:10001"
+        )
+    return f"--cluster {cluster}: cannot connect ({reason}); its port is the one of ray start --ray-client-server-port"

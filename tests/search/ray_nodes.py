@@ -1,0 +1,50 @@
+"""A Ray cluster of several nodes on this machine, for tests that run where there is a loopback interface alone.
+
+Ray listens on the machine's own address even when told 127.0.0.1, so `test_ray_cluster.py` runs these tests in a
+network namespace.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+import pytest
+
+STORE_BYTES = 100 * 2**20
+
+
+def skip_reason() -> str:
+    """Why no cluster can be started here; empty when one can."""
+    if importlib.util.find_spec("ray") is None:
+        return "Ray is not installed; run: uv run --extra ray pytest -m slow tests/search/test_ray_cluster.py"
+    if set(psutil.net_if_addrs()) != {"lo"}:
+        return "runs within test_ray_cluster.py, in a network namespace"
+    return ""
+
+
+@contextmanager
+def ray_cluster(nodes: int, processors: int = 1, client_port: int | None = None) -> Iterator[Any]:
+    """A head without processors, and so many nodes with some; the environment's Ray address is the cluster's."""
+    if reason := skip_reason():
+        pytest.skip(reason)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"
+    from ray.cluster_utils import Cluster
+
+    head: dict[str, Any] = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+    if client_port is not None:
+        head["ray_client_server_port"] = client_port
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    os.environ["RAY_ADDRESS"] = cluster.address
+    try:
+        for _ in range(nodes):
+            cluster.add_node(num_cpus=processors, object_store_memory=STORE_BYTES)
+        yield cluster
+    finally:
+        cluster.shutdown()
+        del os.environ["RAY_ADDRESS"]
