@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 from ..datasets.base import ImageDataset, TrainingView
 from ..datasets.folding import fold_views
@@ -12,7 +13,7 @@ from .messages import SpaceReference, TrialTask
 from .model_keeping import room_needed
 from .provenance import logged_dataset
 from .settings import Home, SearchSettings, most_models
-from .strategies import check_sampler, make_pruner, make_sampler
+from .strategies import make_pruner, make_sampler
 from .study import Asked, Study
 from .study_definition import Launch
 from .supervisor import Plan
@@ -20,6 +21,18 @@ from .supervisor import Plan
 
 def space_reference(settings: SearchSettings) -> SpaceReference:
     return SpaceReference(settings.space, settings.recipe, settings.space_options)
+
+
+def check_strategies(settings: SearchSettings) -> None:
+    """Raises SettingError for a sampler or pruner that cannot be made of these settings."""
+    _strategies(settings, settings.seed)
+
+
+def _strategies(settings: SearchSettings, seed: int | None) -> tuple[Any, Any]:
+    return (
+        make_sampler(settings.sampler, seed, settings.sampler_options),
+        make_pruner(settings.pruning, settings.epochs, settings.pruner_options),
+    )
 
 
 def make_plan(
@@ -30,11 +43,7 @@ def make_plan(
     launch = _launch(study, settings, finished)
     study.note_launch(launch)
     seed = None if settings.seed is None else settings.seed + finished
-    check_sampler(settings.sampler, study.search_space, len(study.definition.objectives))
-    study.use(
-        make_sampler(settings.sampler, seed, settings.sampler_options),
-        make_pruner(settings.pruning, settings.epochs, settings.pruner_options),
-    )
+    study.use(*_strategies(settings, seed))
     rounds = _rounds(view, settings)
     names = [name for name, _ in study.definition.objectives]
 

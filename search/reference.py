@@ -8,7 +8,7 @@ from ..datasets.base import ImageDataset
 from ..errors import SettingError
 from ..spaces.registry import SPACES, reference_for
 from .launch import SearchResult, run
-from .results import StudyResult, read_studies
+from .results import read_studies
 from .settings import Home, SearchSettings
 from .state import Display
 
@@ -54,9 +54,3 @@ def train_reference(
                 return None
     display.say(f"Training the published reference {wanted.space} first, for at most {wanted.epochs} epochs.")
     return run(dataset, wanted, home=home, display=display)
-
-
-def is_reference(study: StudyResult) -> bool:
-    """Whether a study is of a published network rather than a search."""
-    entry = SPACES.get(study.definition.space)
-    return entry is not None and entry.publication is not None

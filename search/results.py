@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import StudyError
+from ..spaces.registry import SPACES
 from .journal import trial_key
 from .outbox import Progress, read_progress
 from .ownership import Owner, read_owner
@@ -42,6 +45,32 @@ def rank(trial: TrialRecord, direction: str) -> tuple[int, float, int]:
     value = trial.value if trial.value is not None else 0.0
     sign = -1.0 if direction == "maximize" else 1.0
     return order.index(trial.state) if trial.state in order else len(order), sign * value, trial.number
+
+
+def is_reference(study: StudyResult) -> bool:
+    """Whether a study is of a published network rather than a search."""
+    entry = SPACES.get(study.definition.space)
+    return entry is not None and entry.publication is not None
+
+
+def pareto_front(trials: Sequence[TrialRecord], objectives: Sequence[tuple[str, str]]) -> set[int]:
+    """Numbers of the complete trials that no other one beats: as good in every objective and better in one."""
+    complete = [trial for trial in trials if trial.state == "complete"]
+    values = {trial.number: losses for trial in complete if (losses := _losses(trial, objectives)) is not None}
+    return {
+        number
+        for number, mine in values.items()
+        if not any(other != mine and all(map(operator.le, other, mine)) for other in values.values())
+    }
+
+
+def _losses(trial: TrialRecord, objectives: Sequence[tuple[str, str]]) -> tuple[float, ...] | None:
+    """The objectives' values, turned so that less is better."""
+    values = [trial.value, *(trial.value_of(name) for name, _ in objectives[1:])]
+    if any(value is None for value in values):
+        return None
+    signs = [-1.0 if direction == "maximize" else 1.0 for _, direction in objectives]
+    return tuple(sign * value for sign, value in zip(signs, values, strict=True) if value is not None)
 
 
 def read_study(home: Home, name: str) -> StudyResult:

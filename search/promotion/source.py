@@ -16,11 +16,11 @@ from ..evaluation.decisions import Probabilities
 from ..messages import SpaceReference
 from ..mlflow_models import fetch_model, fetch_run_file, has_model, read_run
 from ..model_package import check_manifest
-from ..reference import is_reference
-from ..results import StudyResult, read_studies
+from ..results import StudyResult, is_reference, read_studies
 from ..settings import Home
 from ..study import TrialRecord
 from ..trial_comparison import PREDICTIONS
+from .job import Job
 
 PARENT_TAG = "mlflow.parentRunId"
 # What a search uses unless told otherwise, for a run whose settings are not known.
@@ -47,7 +47,7 @@ class TrialSource:
 class TrainedNetwork:
     """A saved network and what it answered. folder: of the model; value: the objective on validation.
 
-    seed: None for the trial's own. probabilities: of the validation rows, float32 (rows, outputs).
+    seed: None for the search's own training. probabilities: of the validation rows, float32 (rows, outputs).
     """
 
     trial: int
@@ -108,7 +108,7 @@ def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSou
     )
 
 
-def own_network(home: Home, source: TrialSource, folder: Path) -> TrainedNetwork:
+def own_model(home: Home, source: TrialSource, folder: Path) -> Path:
     """Fetches the model that the trial left, below `folder`, and checks every byte of it.
 
     Raises StudyError, naming the file, when one is missing or altered.
@@ -117,14 +117,24 @@ def own_network(home: Home, source: TrialSource, folder: Path) -> TrainedNetwork
     target.mkdir(parents=True, exist_ok=True)
     model = fetch_model(f"runs:/{source.run_id}/model", home.tracking_uri, target)
     check_manifest(model)
-    return TrainedNetwork(
-        trial=source.trial.number,
-        seed=None,
-        value=source.trial.value or 0.0,
-        epochs=source.trial.best_epoch,
-        folder=model,
-        probabilities=validation_answers(home, source.run_id, target),
-    )
+    return model
+
+
+def own_network(job: Job, source: TrialSource) -> TrainedNetwork:
+    """The model that the trial left, and what it answered on the validation rows.
+
+    Its value is that of its own answers: of a trial of several trainings, the study has their mean, and the model is
+    of the first. Raises StudyError, naming the file, when one is missing or altered.
+    """
+    model = own_model(job.home, source, job.scratch)
+    answers = validation_answers(job.home, source.run_id, job.scratch / source.run_id)
+    labels = job.view.labels("validation")
+    if len(answers) != len(labels):
+        raise StudyError(
+            f"{PREDICTIONS} of MLflow run {source.run_id} has {len(answers)} rows for {len(labels)} validation images"
+        )
+    value, epochs = job.metric.score(labels, answers), source.trial.best_epoch
+    return TrainedNetwork(source.trial.number, None, value, epochs, model, answers)
 
 
 def validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:

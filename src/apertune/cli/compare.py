@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,19 +68,24 @@ def compare(
 
 def _latest_document(dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
     """The trials of the latest study, and of all others that had the same objective on the same data."""
-    from ..search.reference import is_reference
+    from ..search.results import is_reference
 
     latest = max(chosen, key=lambda result: (result.owner is not None, not is_reference(result), result.updated))
     about = latest.definition
     same = [
         result
         for result in chosen
-        if (result.definition.objective, result.definition.fingerprint) == (about.objective, about.fingerprint)
+        if (result.definition.objectives, result.definition.fingerprint) == (about.objectives, about.fingerprint)
+        or (
+            is_reference(result)
+            and result.definition.fingerprint == about.fingerprint
+            and result.definition.objective == about.objective
+        )
     ]
     references, searches = [r for r in same if is_reference(r)], [r for r in same if not is_reference(r)]
-    document = _document(dataset, about.objective, about.direction, _entries(searches or references))
+    document = _document(dataset, about.objectives, _entries(searches or references))
     if searches and references:
-        document["reference"] = _document(dataset, about.objective, about.direction, _entries(references))["trials"][0]
+        document["reference"] = _document(dataset, about.objectives, _entries(references))["trials"][0]
     return document
 
 
@@ -95,26 +101,43 @@ def _print_left_out(document: Mapping[str, Any], chosen: list[StudyResult]) -> N
 
 
 def compare_document(
-    dataset: str, objective: str, direction: str, trials: Iterable[TrialRecord], run_ids: Mapping[int, str]
+    dataset: str,
+    objectives: Sequence[tuple[str, str]],
+    trials: Iterable[TrialRecord],
+    run_ids: Mapping[int, str],
 ) -> dict[str, Any]:
     """One study's trials as `compare --json` shows them."""
-    return _document(dataset, objective, direction, [(None, trial, run_ids.get(trial.number)) for trial in trials])
+    return _document(dataset, objectives, [(None, trial, run_ids.get(trial.number)) for trial in trials])
 
 
 def _document(
-    dataset: str, objective: str, direction: str, trials: Sequence[tuple[str | None, TrialRecord, str | None]]
+    dataset: str, objectives: Sequence[tuple[str, str]], trials: Sequence[tuple[str | None, TrialRecord, str | None]]
 ) -> dict[str, Any]:
     from ..search.results import rank
 
+    objective, direction = objectives[0]
     ordered = sorted(trials, key=lambda entry: rank(entry[1], direction))
-    return {
-        "dataset": dataset,
-        "objective": objective,
-        "direction": direction,
-        "trials": [
-            {**trial_document(trial, run_id), **({"study": study} if study else {})} for study, trial, run_id in ordered
-        ],
-    }
+    document: dict[str, Any] = {"dataset": dataset, "objective": objective, "direction": direction}
+    entries = [
+        {**trial_document(trial, run_id), **({"study": study} if study else {})} for study, trial, run_id in ordered
+    ]
+    if len(objectives) > 1:
+        document["objectives"] = [{"name": name, "direction": aim} for name, aim in objectives]
+        _mark_front(entries, [trial for _, trial, _ in ordered], objectives)
+    return {**document, "trials": entries}
+
+
+def _mark_front(
+    entries: list[dict[str, Any]], trials: Sequence[TrialRecord], objectives: Sequence[tuple[str, str]]
+) -> None:
+    """Adds each trial's values of all objectives, and whether no other trial beats it."""
+    from ..search.results import pareto_front
+
+    # Trials of several studies may have one number.
+    front = pareto_front([replace(trial, number=place) for place, trial in enumerate(trials)], objectives)
+    for place, (entry, trial) in enumerate(zip(entries, trials, strict=True)):
+        others = {name: trial.value_of(name) for name, _ in objectives[1:]}
+        entry |= {"values": {objectives[0][0]: trial.value, **others}, "pareto": place in front}
 
 
 def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
@@ -124,6 +147,7 @@ def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
         "state": trial.state,
         "value": trial.value,
         "metrics": trial.metrics,
+        "cost": trial.cost,
         "params": trial.params,
         "epochs": trial.epochs,
         "seconds": round(trial.seconds, 2),
@@ -135,19 +159,37 @@ def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
 def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
     """The tables of `compare`: trials best first, then the parameters in which the first of them differ."""
     trials = document["trials"][:most]
-    columns = ["trial", "state", document["objective"], "epochs", "time", "MLflow run", "reason"]
-    rows = [[_label(trial, trials), *_cells(trial)] for trial in trials]
+    names = [objective["name"] for objective in document.get("objectives", ())][1:]
+    front = ["front"] if names else []
+    columns = ["trial", "state", document["objective"], *names, *front, "epochs", "time", "MLflow run", "reason"]
+    rows = [[_label(trial, trials), *_cells(trial, names)] for trial in trials]
     if (reference := document.get("reference")) is not None:
-        rows.append(["reference", *_cells(reference)])
+        rows.append(["reference", *_cells(reference, names)])
     print_table(columns, rows, title=title)
     if len(document["trials"]) > most:
         click.echo(f"and {len(document['trials']) - most} more (--json shows all)")
     _print_differing(trials[:COMPARED_SIDE_BY_SIDE])
 
 
-def _cells(trial: Mapping[str, Any]) -> list[object]:
+def _cells(trial: Mapping[str, Any], more_objectives: Sequence[str]) -> list[object]:
+    """A row but for its label. front: a star on trials that no other one beats in every objective."""
     value = "" if trial["value"] is None else f"{trial['value']:.4f}"
-    return [trial["state"], value, trial["epochs"], f"{trial['seconds']:.0f} s", trial["run_id"], trial["reason"]]
+    others = [_number(trial.get("values", {}).get(name)) for name in more_objectives]
+    front = ["*" if trial.get("pareto") else ""] if more_objectives else []
+    return [
+        trial["state"],
+        value,
+        *others,
+        *front,
+        trial["epochs"],
+        f"{trial['seconds']:.0f} s",
+        trial["run_id"],
+        trial["reason"],
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def _print_differing(trials: list[dict[str, Any]]) -> None:
@@ -170,6 +212,8 @@ def show_next_steps(result: SearchResult, dataset: str, home: Home) -> None:
             f"Stopped at {result.finished} of {result.target} trials; the same command goes on, or: "
             f"apertune search {dataset} --study {result.study}"
         )
+    if result.ended:
+        click.echo(f"Ended at {result.finished} of {result.target} trials: {result.ended}.")
     if result.best is not None:
         click.echo(f"Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation.")
     click.echo(f"Compare:  apertune compare {result.dataset}")
