@@ -17,10 +17,9 @@ from ..mlflow_models import Registry, fetch_model
 from ..model_contract import ModelContract
 from ..model_names import registered_name
 from ..model_package import load_model
-from ..reference import is_reference
-from ..results import read_studies
+from ..results import is_reference, read_studies
 from .job import Job
-from .source import own_network, trial_source
+from .source import own_model, trial_source
 
 CHAMPION = "champion"
 
@@ -60,8 +59,7 @@ def trained_reference(job: Job) -> Reference | None:
             continue
         source = trial_source(job.home, study, complete[0])
         if source.keeps_model:
-            network = own_network(job.home, source, job.scratch)
-            return Reference(study.definition.space, network.folder)
+            return Reference(study.definition.space, own_model(job.home, source, job.scratch))
         job.say(f"The reference of study {study.name} kept no model, so it is not compared on the test images.")
     return None
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ApertuneError, StudyError
+from ..credentials import hidden_credentials, shown_uri
 from ..mlflow_models import Registry
-from ..mlflow_tracking import KEY_TAG, MlflowTracker, hidden_credentials, shown_uri
+from ..mlflow_tracking import KEY_TAG, MlflowTracker
 from ..model_names import registered_name
 from ..model_safety import first_line
 from ..settings import Home

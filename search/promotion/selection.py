@@ -15,7 +15,7 @@ from ..evaluation.decisions import Probabilities
 from ..executors.base import Executor
 from .ensemble import choose_ensemble
 from .job import Job
-from .source import TrainedNetwork, complete_trials, own_network, trial_source, validation_answers
+from .source import TrainedNetwork, TrialSource, complete_trials, own_network, trial_source, validation_answers
 from .training import (
     Confirmation,
     best_network,
@@ -63,10 +63,11 @@ def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
     seeds = job.settings.seeds
     trials = complete_trials(job.study)[: job.settings.top if seeds > 1 else 1]
     sources = [trial_source(job.home, job.study, trial) for trial in trials]
-    own = {source.run_id: own_network(job.home, source, job.scratch) for source in sources if source.keeps_model}
+    own = {source.run_id: own_network(job, source) for source in sources if _takes_part(job, source)}
     if seeds == 1:
         if not own:
-            raise StudyError(f"study '{job.study.name}' kept no models; give --seeds 2 or more, to train them again")
+            kept = "kept no models" if job.study.definition.folds is None else "was validated on folds"
+            raise StudyError(f"study '{job.study.name}' {kept}; give --seeds 2 or more, to train its trials again")
         return tuple(Confirmation(source, (), (own[source.run_id],)) for source in sources)
     tasks = confirmation_tasks(job.study, sources, job.view, seeds, job.trainings_folder)
     best = "the best trial" if len(sources) == 1 else f"the {len(sources)} best trials"
@@ -82,6 +83,11 @@ def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
             networks = (*networks, own[source.run_id])
         confirmations.append(Confirmation(source, values, networks))
     return tuple(confirmations)
+
+
+def _takes_part(job: Job, source: TrialSource) -> bool:
+    """Whether the search's own network may be chosen. A fold's network has learned some of the validation images."""
+    return source.keeps_model and job.study.definition.folds is None
 
 
 def _refitted(job: Job, executor: Executor, selection: Selection) -> Selection:
@@ -140,14 +146,14 @@ def _candidates(job: Job, selection: Selection) -> list[Candidate]:
         if trial.number in known:
             continue
         source = trial_source(job.home, job.study, trial)
-        if not source.keeps_model:
+        if not _takes_part(job, source):
             continue
         try:
             answers = validation_answers(job.home, source.run_id, job.scratch / source.run_id)
         except StudyError as error:
             job.say(f"Trial {trial.number} is left out of the ensemble: {error}")
             continue
-        candidates.append(Candidate(answers, partial(own_network, job.home, source, job.scratch)))
+        candidates.append(Candidate(answers, partial(own_network, job, source)))
     return candidates
 
 

@@ -75,17 +75,14 @@ def confirmation_tasks(
 def refit_task(
     study: StudyResult, source: TrialSource, view: TrainingView, epochs: int, seed: int, folder: Path
 ) -> TrialTask:
-    """The configuration on training and validation images together, for a fixed number of epochs.
+    """The configuration on training and validation images together, for a fixed number of its schedule's epochs.
 
     The validation rows stay what they were, so that epochs can be logged, but the network has learned them: its
-    scores on them mean nothing. They are watched by log loss, which goes on falling where others reach their
-    end, so that the weights kept are those of the last epochs.
+    scores on them mean nothing, so the last epoch's weights are kept and not the best one's.
     """
     both = replace(view, train=np.union1d(view.train, view.validation))
     target = folder / f"{source.trial.number:05d}-{seed}-refit-{epochs}"
-    return replace(
-        _task(study, source, both, seed, target), epochs=epochs, patience=None, objective="log_loss", number=0
-    )
+    return replace(_task(study, source, both, seed, target), patience=None, fixed_epochs=epochs, number=0)
 
 
 def _task(study: StudyResult, source: TrialSource, view: TrainingView, seed: int, folder: Path) -> TrialTask:

@@ -18,8 +18,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ...errors import ApertuneError, StudyError
+from ..credentials import hidden_credentials, shown_uri
 from ..mlflow_models import Registry
-from ..mlflow_tracking import KEY_TAG, MlflowTracker, hidden_credentials, shown_uri
+from ..mlflow_tracking import KEY_TAG, MlflowTracker
 from ..model_safety import first_line
 from ..settings import Home
 from ..tracking import ModelDropped, Record, RunEnded, TagsSet

@@ -60,7 +60,7 @@ class Studies:
         return Registry("apertune-digits", self.home.tracking_uri)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def studies(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Studies:
     """Made without worker processes and plots, which would take most of the time."""
     folder = tmp_path_factory.mktemp("studies")

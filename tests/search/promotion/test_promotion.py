@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from apertune.cli import cli
 from apertune.datasets import LoadSettings, load
 from apertune.errors import SettingError, StudyError, UnknownNameError
+from apertune.search.export.samples import SAMPLES_FILE
 from apertune.search.mlflow_models import has_model
 from apertune.search.model_names import model_folder
 from apertune.search.model_package import load_model
@@ -79,20 +80,20 @@ def test_a_version_says_where_it_comes_from(studies: Studies, first: Promotion) 
     client = MlflowClient(studies.home.tracking_uri)
     version = client.get_model_version("apertune-digits", first.registered.version)
     assert version.description.startswith("# digits: 0, 1, 2")
-    assert "| macro_f1 |" in version.description
+    for part in ("| macro_f1 |", "confusion_matrix.png", studies.dataset.fingerprint, "licence: ", "learning_rate: "):
+        assert part in version.description
     tags = version.tags
     assert (tags["study"], tags["trial"], tags["fingerprint"]) == ("weak", "0", studies.dataset.fingerprint)
     assert client.get_run(tags["trial_run"]).data.tags["mlflow.parentRunId"] == tags["search_run"]
     promotion = client.get_run(first.registered.run_id)
     assert promotion.info.status == "FINISHED"
     score = first.examination.score("macro_f1")
-    assert score.low is not None
-    assert score.high is not None
-    assert score.low <= score.test <= score.high
     assert promotion.data.metrics["test_macro_f1"] == pytest.approx(score.test)
     assert promotion.data.metrics["test_macro_f1_low"] == pytest.approx(score.low)
     names = {file.path for file in client.list_artifacts(first.registered.run_id)}
-    assert {"model_card.md", "confusion_matrix.png", "predictions.npz", "scores.csv"} <= names
+    assert {"model_card.md", "confusion_matrix.png", "predictions.npz", "scores.csv", SAMPLES_FILE} <= names
+    for score in first.examination.scores:
+        assert score.low <= score.test <= score.high, score.metric
 
 
 def test_mlflow_says_whether_a_run_has_a_model(studies: Studies, first: Promotion) -> None:
@@ -143,23 +144,27 @@ def test_fresh_seeds_refit_and_force(studies: Studies, first: Promotion) -> None
         assert load_model(folder)[1].minimum_probability == 0.3
 
 
-@pytest.fixture
-def damaged(studies: Studies) -> Iterator[Path]:
-    """A byte of the strong trial's network flipped, where MLflow keeps it."""
+@pytest.fixture(params=["flipped", "gone"])
+def damaged(studies: Studies, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A byte of the strong trial's network flipped, where MLflow keeps it, or the file gone; yields how."""
     client = MlflowClient(studies.home.tracking_uri)
     run = client.get_run(read_study(studies.home, "strong").run_ids[0])
     location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
     network = Path(location.removeprefix("file://")) / "data" / "model.keras"
     whole = network.read_bytes()
-    network.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    yield network
+    if request.param == "gone":
+        network.unlink()
+    else:
+        network.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    yield request.param
     network.write_bytes(whole)
 
 
-def test_a_flipped_byte_is_refused(studies: Studies, damaged: Path) -> None:
+def test_damage_is_refused(studies: Studies, damaged: str) -> None:
     """A damaged model is not promoted: the line names the file, the registry and the test set stay untouched."""
     aliases, openings = studies.registry.aliases(), count_openings(studies.home.study_folder("strong"))
-    with pytest.raises(StudyError, match=r"model\.keras was altered: its SHA-256 is not the one in manifest\.json"):
+    reason = r"was altered: its SHA-256 is not the one in manifest\.json" if damaged == "flipped" else "is missing"
+    with pytest.raises(StudyError, match=rf"model\.keras {reason}"):
         studies.promote(STRONG)
     assert studies.registry.aliases() == aliases
     assert count_openings(studies.home.study_folder("strong")) == openings
