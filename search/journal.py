@@ -11,6 +11,7 @@ from pathlib import Path
 from .messages import EpochEnded, Outcome, TrialResult, TrialTask
 from .model_keeping import ModelKeeper
 from .outbox import Outbox
+from .saved_views import every_study_view, trials_view
 from .study import Study
 from .tracking import (
     DatasetLogged,
@@ -89,6 +90,8 @@ class Journal:
                 params=dict(settings),
             ),
             replace(dataset, key=self._search_key),
+            trials_view(self._study.name, self._study.identity, self._study.definition),
+            every_study_view(self._experiment),
         )
 
     def _note(self) -> str:
@@ -97,7 +100,8 @@ class Journal:
         return (
             f"Searches the space **{about.space}** on **{about.dataset}** ({about.task}, {about.data}) "
             f"to {about.direction} **{about.objective}** on validation, trials of at most {about.epochs} epochs. "
-            f"Its trials are the runs below it; more of the study: `apertune compare {about.dataset}`."
+            f"Its trials are the runs below it; *Views* above the table of runs has them best first; "
+            f"more of the study: `apertune compare {about.dataset}`."
         )
 
     def search_ended(self, state: str, status: RunStatus) -> None:
@@ -171,8 +175,8 @@ def _summary(result: TrialResult) -> dict[str, float]:
         "epochs": result.epochs,
         "best_epoch": result.best_epoch or None,
         "parameters": result.parameters or None,
-        "trial_seconds": result.seconds,
-        "peak_memory_mb": result.peak_memory_mb or None,
+        "trial_seconds": round(result.seconds, 1),
+        "peak_memory_mb": round(result.peak_memory_mb, 1) or None,
         "peak_gpu_memory_mb": result.peak_gpu_memory_mb,
         **result.cost,
     }

@@ -7,13 +7,14 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ApertuneError, StudyError
-from .mlflow_tracking import LONGEST_TAG, hidden_credentials
+from .credentials import hidden_credentials
+from .mlflow_tracking import LONGEST_TAG
 from .model_contract import ModelContract
 from .model_safety import first_line
 
@@ -27,17 +28,18 @@ LONGEST_DESCRIPTION = 5000
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run was given, and what it is tagged with."""
+    """What a run was given, what it is tagged with, and the last value of each of its metrics."""
 
     params: Mapping[str, str]
     tags: Mapping[str, str]
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_run(run_id: str, tracking_uri: str) -> RunFacts:
     """Raises ApertuneError when MLflow cannot be asked, or has no such run."""
     with _one_line_errors():
         data = _client(tracking_uri).get_run(run_id).data
-        return RunFacts(dict(data.params), dict(data.tags))
+        return RunFacts(dict(data.params), dict(data.tags), dict(data.metrics))
 
 
 def has_model(run_id: str, tracking_uri: str) -> bool:

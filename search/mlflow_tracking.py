@@ -6,15 +6,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock
 
+from .saved_views import view_tag
 from .tracking import (
     DatasetLogged,
     FilesLogged,
@@ -26,13 +26,14 @@ from .tracking import (
     RunEnded,
     RunStarted,
     TagsSet,
+    ViewSaved,
 )
 
 KEY_TAG = "apertune.key"
 PARENT_TAG = "mlflow.parentRunId"
 # Opens MLflow's UI with the runs of models being trained, not with its pages for language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-METRICS_A_CALL, PARAMS_A_CALL, TAGS_A_CALL = 1000, 100, 100
+METRICS_A_CALL, WORDS_A_CALL = 1000, 100
 LONGEST_PARAM, LONGEST_TAG = 6000, 5000
 LONGEST_DIGEST = 36
 
@@ -64,6 +65,7 @@ class MlflowTracker:
             FilesLogged: self._log_files,
             ModelLogged: self._log_model,
             ModelDropped: self._drop_model,
+            ViewSaved: self._save_view,
             RunEnded: self._end_run,
         }
 
@@ -115,8 +117,6 @@ class MlflowTracker:
         return self._runs[key]
 
     def _start_run(self, record: RunStarted) -> None:
-        from mlflow.entities import Param, RunTag
-
         experiment = self._experiment(record.experiment)
         tags = {KEY_TAG: record.key, **record.tags}
         if record.parent:
@@ -131,11 +131,17 @@ class MlflowTracker:
                 experiment, start_time=record.time_ms, run_name=record.name, tags={KEY_TAG: record.key}
             )
             self._runs[record.key] = made.info.run_id
-        run_id = self._runs[record.key]
-        for part in _parts(tags.items(), TAGS_A_CALL):
-            self._client.log_batch(run_id, tags=[RunTag(name, value[:LONGEST_TAG]) for name, value in part])
-        for part in _parts(record.params.items(), PARAMS_A_CALL):
-            self._client.log_batch(run_id, params=[Param(name, value[:LONGEST_PARAM]) for name, value in part])
+        self._log_words(self._runs[record.key], tags, record.params)
+
+    def _log_words(self, run_id: str, tags: Mapping[str, str], params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param, RunTag
+
+        for kind, entity, words, longest in (
+            ("tags", RunTag, tags, LONGEST_TAG),
+            ("params", Param, params, LONGEST_PARAM),
+        ):
+            for part in _parts(words.items(), WORDS_A_CALL):
+                self._client.log_batch(run_id, **{kind: [entity(name, value[:longest]) for name, value in part]})
 
     def _log_metrics(self, record: MetricsLogged) -> None:
         self._log_points(self._run(record.key), record.points)
@@ -148,11 +154,10 @@ class MlflowTracker:
             self._client.log_batch(run_id, metrics=metrics)
 
     def _set_tags(self, record: TagsSet) -> None:
-        from mlflow.entities import RunTag
+        self._log_words(self._run(record.key), record.tags, {})
 
-        self._client.log_batch(
-            self._run(record.key), tags=[RunTag(name, value[:LONGEST_TAG]) for name, value in record.tags.items()]
-        )
+    def _save_view(self, record: ViewSaved) -> None:
+        self._client.set_experiment_tag(self._experiment(record.experiment), *view_tag(record))
 
     def _log_dataset(self, record: DatasetLogged) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -213,18 +218,6 @@ def is_refused(error: Exception) -> bool:
     """Whether MLflow refuses a record for what it says, so that repeating it is in vain."""
     code = getattr(error, "error_code", "")
     return code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE") or isinstance(error, LookupError)
-
-
-def hidden_credentials(text: str) -> str:
-    """The text with the credentials of every URI in it starred: MLflow's errors show tracking URIs whole."""
-    return re.sub(r"(\w[\w+.-]*://)[^/\s@'\"]+@", r"\1***@", text)
-
-
-def shown_uri(uri: str) -> str:
-    """A tracking URI as it may be shown: without user, password and query."""
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", "")) if parts.netloc else uri
 
 
 @contextmanager

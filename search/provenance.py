@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..datasets.base import ImageDataset
-from .mlflow_tracking import hidden_credentials
+from .credentials import hidden_credentials
 from .settings import SearchSettings
 from .tracking import DatasetLogged
 
@@ -35,14 +35,10 @@ def logged_dataset(dataset: ImageDataset) -> DatasetLogged:
 
 def about(dataset: ImageDataset) -> dict[str, str]:
     """Tags of every run: the exact command (passwords starred), the data, the versions."""
-    installed = [f"python {platform.python_version()}"]
-    for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            installed.append(f"{package} {version(package)}")
     command = hidden_credentials(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     return {
         "command": command,
-        "packages": ", ".join(installed),
+        "packages": ", ".join(installed_packages()),
         "fingerprint": dataset.fingerprint,
         # Shown by MLflow's UI in columns of its own.
         "mlflow.source.name": command,
@@ -51,8 +47,17 @@ def about(dataset: ImageDataset) -> dict[str, str]:
     }
 
 
-def described(settings: SearchSettings, study: str) -> dict[str, str]:
+def installed_packages() -> list[str]:
+    """Name and version of Python and of each package that results depend on, always in one order."""
+    installed = [f"python {platform.python_version()}"]
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            installed.append(f"{package} {version(package)}")
+    return installed
+
+
+def described(settings: SearchSettings, study: str, workers: int) -> dict[str, str]:
     """The settings as a run's params; the storage, which may hold a password, is not among them."""
     given = {name: value for name, value in asdict(replace(settings, storage=None)).items() if value is not None}
     words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-    return {**words, "study": study}
+    return {**words, "study": study, "workers": str(workers)}

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from .credentials import hidden_credentials
 from .drawing import draw_evaluation, draw_study
 from .outbox import Progress, merged, read_progress, unsent, write_progress
 from .settings import Home
@@ -136,10 +137,9 @@ def _listen(finish: threading.Event) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    from .mlflow_tracking import hidden_credentials
-
     lines = str(error).strip().splitlines()
-    return hidden_credentials(f"{type(error).__name__}: {lines[0] if lines else ''}"[:300])
+    # Starred before it is cut: a cut address shows a password and no host to know it by.
+    return hidden_credentials(f"{type(error).__name__}: {lines[0] if lines else ''}")[:300]
 
 
 if __name__ == "__main__":

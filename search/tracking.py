@@ -94,6 +94,23 @@ class StudyChanged:
 
 
 @dataclass(frozen=True)
+class ViewSaved:
+    """A table of runs that people open by its name.
+
+    key: our own name of the view, unique in its experiment. runs: a filter in the tracking server's language.
+    order_by: a column; columns: those shown, in order; each as `metrics.NAME`, `params.NAME` or `tags.NAME`.
+    """
+
+    key: str
+    experiment: str
+    name: str
+    runs: str
+    order_by: str
+    ascending: bool
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RunEnded:
     key: str
     status: RunStatus
@@ -109,6 +126,7 @@ Record = (
     | ModelLogged
     | ModelDropped
     | StudyChanged
+    | ViewSaved
     | RunEnded
 )
 
@@ -123,6 +141,7 @@ _KINDS: dict[str, type[Record]] = {
         ModelLogged,
         ModelDropped,
         StudyChanged,
+        ViewSaved,
         RunEnded,
     )
 }
@@ -139,6 +158,8 @@ def from_line(line: str) -> Record:
     kind = _KINDS[document.pop("kind")]
     if kind is MetricsLogged:
         document["points"] = tuple((str(n), float(v), int(s), int(t)) for n, v, s, t in document["points"])
+    if kind is ViewSaved:
+        document["columns"] = tuple(document["columns"])
     return kind(**document)
 
 

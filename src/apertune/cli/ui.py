@@ -16,7 +16,8 @@ from ..errors import ApertuneError, SettingError
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only: the UI has no authentication.")
 def ui(port: int, host: str) -> None:
     """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it."""
-    from ..search.mlflow_tracking import CLIENT_SETTINGS, shown_uri
+    from ..search.credentials import shown_uri
+    from ..search.mlflow_tracking import CLIENT_SETTINGS
     from ..search.settings import make_home
 
     if host not in ("127.0.0.1", "localhost"):

@@ -1,0 +1,18 @@
+"""Addresses without the secrets in them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+
+def hidden_credentials(text: str) -> str:
+    """The text with the credentials of every URI in it starred: MLflow's errors show tracking URIs whole."""
+    return re.sub(r"(\w[\w+.-]*://)[^/\s@'\"]+@", r"\1***@", text)
+
+
+def shown_uri(uri: str) -> str:
+    """A tracking URI as it may be shown: without user, password and query."""
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", "")) if parts.netloc else uri
