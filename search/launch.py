@@ -109,7 +109,7 @@ def run(
         plan = make_plan(dataset, view, settings, home, study, began)
         models = ModelKeeper(most_models(settings.keep_models), definition.direction, study.records())
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), models)
-        journal.search_started(plan.dataset, described(settings, study.name))
+        journal.search_started(plan.dataset, described(settings, study.name, executor.slots))
         try:
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), journal)
         finally:

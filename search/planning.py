@@ -44,7 +44,7 @@ def make_plan(
     study.note_launch(launch)
     seed = None if settings.seed is None else settings.seed + finished
     study.use(*_strategies(settings, seed))
-    rounds = _rounds(view, settings)
+    rounds = round_views(view, settings.folds, settings.repeats, settings.seed or 0)
     names = [name for name, _ in study.definition.objectives]
 
     def folder(number: int) -> Path:
@@ -102,14 +102,11 @@ def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
     return Launch(settings.trials, finished + settings.trials, settings.total_epochs, epochs)
 
 
-def _rounds(view: TrainingView, settings: SearchSettings) -> tuple[TrainingView, ...]:
+def round_views(view: TrainingView, folds: int | None, repeats: int, seed: int) -> tuple[TrainingView, ...]:
     """The folds and repeats of every trial, the same for all of them; none for one training."""
-    if not settings.in_rounds:
-        return ()
-    if settings.folds is None:
-        return (view,) * settings.repeats
-    seed = settings.seed or 0
-    return tuple(fold for repeat in range(settings.repeats) for fold in fold_views(view, settings.folds, seed + repeat))
+    if folds is None:
+        return (view,) * repeats if repeats > 1 else ()
+    return tuple(fold for repeat in range(repeats) for fold in fold_views(view, folds, seed + repeat))
 
 
 def _trial_seed(seed: int | None, number: int) -> int:

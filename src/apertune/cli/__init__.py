@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("studies", "status", "What a study is doing now."),
     "stop": ("studies", "stop", "End a running search cleanly."),
     "compare": ("compare", "compare", "A data set's trials side by side, best first."),
+    "rerun": ("rerun", "rerun", "Train a trial again from what MLflow recorded, and compare."),
     "report": ("report", "report", "A study as one page that works offline."),
     "promote": ("promote", "promote", "The best trial becomes the champion, if it is really better."),
     "rollback": ("promote", "rollback", "Make the champion before it champion again."),
