@@ -8,7 +8,7 @@ Requests to `/invocations`, each with any number of images (at most 1024) of one
     {"dataframe_records": [{"image": "/9j/…"}, …]}  the same as a table
 
 The reply is {"predictions": [{"name", "names", "probability", "probabilities"}, …]}. Input of another form is
-answered with 400 and the reason.
+answered with 400 and the reason, a request of another Host or Origin with 403 (see `serving_guard`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ..datasets.base import Images
 from ..datasets.decoding import UnusableImageError, decode_file
 from .mlflow_models import bad_request
 from .prediction.predictor import Predictor, open_predictor
+from .serving_guard import guard_scoring_server
 
 _MOST_IMAGES = 1024
 _LARGEST_FILE = 64 * 2**20  # bytes, encoded
@@ -77,6 +78,7 @@ class ServedModel:
 
 def _load_pyfunc(path: str) -> ServedModel:
     """Called by MLflow with the model folder."""
+    guard_scoring_server()
     return ServedModel(open_predictor(Path(path)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import json
 import os
@@ -20,6 +21,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
+from apertune.search.serving_guard import HostGuard
 
 
 def free_port() -> int:
@@ -126,6 +129,54 @@ def test_bad_requests_get_a_reason(server: str, document: object, reason: str) -
     assert 400 <= status < 500, reply
     assert reason in reply
     assert ask(server, {"inputs": np.zeros((1, 16, 16, 3), int).tolist()})[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/ping", "/health", "/version", "/docs", "/../../etc/passwd"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "10.evil.example"},
+        {"Host": "localhost.evil.example:5000"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_foreign_pages_are_refused(server: str, path: str, headers: dict[str, str]) -> None:
+    """A Host that is no address of this machine, or a foreign Origin, is answered with 403 on every route."""
+    connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=60)
+    try:
+        method = "POST" if path == "/invocations" else "GET"
+        connection.request(method, path, headers={"Content-Type": "application/json", **headers})
+        reply = connection.getresponse()
+        assert reply.status == 403
+        assert "is not this server's; list it in MLFLOW_SERVER_" in reply.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "passes"),
+    [
+        ("127.0.0.1:5000", None, True),
+        ("[::1]:5000", None, True),
+        ("192.168.0.7", None, True),
+        ("localhost:5000", "http://localhost:5000", True),
+        ("127.0.0.1:5000", "http://127.0.0.1:8888", False),
+        ("models.example", None, True),
+        ("models.example:5000", "https://app.example", True),
+        ("other.example", None, False),
+        ("", None, False),
+        ("[", None, False),
+    ],
+)
+def test_hosts_that_pass(host: str, origin: str | None, passes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numeric addresses, localhost and what MLflow's variables list pass; a page is answered from its own origin."""
+    monkeypatch.setenv("MLFLOW_SERVER_ALLOWED_HOSTS", "models.example, *.lab.example")
+    monkeypatch.setenv("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS", "https://app.example")
+
+    async def application(scope: object, receive: object, send: object) -> None: ...
+
+    assert (HostGuard(application).refusal(host, origin) is None) is passes
 
 
 def test_mlflow_reads_the_network(shades_model: Path) -> None:
