@@ -9,6 +9,7 @@ import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -37,25 +38,28 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def gpus() -> list[Gpu]:
-    """NVIDIA GPUs that the driver lists and `CUDA_VISIBLE_DEVICES` leaves visible; empty without a driver."""
-    import pynvml
+def gpus(nvml: Any = None) -> list[Gpu]:
+    """NVIDIA GPUs that the driver lists and `CUDA_VISIBLE_DEVICES` leaves visible; empty without a driver.
 
+    nvml: the module `pynvml`, or what stands for it in a test.
+    """
+    if nvml is None:
+        import pynvml as nvml
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     found = []
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
         return []
     try:
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-            if visible is None or str(index) in visible.split(",") or pynvml.nvmlDeviceGetUUID(handle) in visible:
-                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-                name = pynvml.nvmlDeviceGetName(handle)
+        for index in range(nvml.nvmlDeviceGetCount()):
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            if visible is None or str(index) in visible.split(",") or nvml.nvmlDeviceGetUUID(handle) in visible:
+                memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+                name = nvml.nvmlDeviceGetName(handle)
                 found.append(Gpu(index, name, memory.free / 2**20, memory.total / 2**20))
     finally:
-        pynvml.nvmlShutdown()
+        nvml.nvmlShutdown()
     return found
 
 

@@ -178,6 +178,7 @@ def _summary(result: TrialResult) -> dict[str, float]:
         "trial_seconds": round(result.seconds, 1),
         "peak_memory_mb": round(result.peak_memory_mb, 1) or None,
         "peak_gpu_memory_mb": result.peak_gpu_memory_mb,
+        "gpu_utilization_percent": result.gpu_utilization_percent,
         **result.cost,
     }
     return {name: float(value) for name, value in numbers.items() if value is not None}

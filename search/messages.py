@@ -105,8 +105,9 @@ class TrialResult:
     """How a trial ended. metrics: on validation, of the best epoch's weights.
 
     value: the objective. seconds: in this attempt, building and saving included. peak_memory_mb: resident,
-    of the worker, and of its GPU memory where known. reason: why, unless complete. cost: of the network, by the
-    names of `network_cost`. over_limit: it costs more than allowed, so it was not trained.
+    of the worker, and of its GPU memory where known; gpu_utilization_percent: of its own GPU, on average.
+    reason: why, unless complete. cost: of the network, by the names of `network_cost`. over_limit: it costs more
+    than allowed, so it was not trained.
     """
 
     number: int
@@ -120,6 +121,7 @@ class TrialResult:
     seconds: float = 0.0
     peak_memory_mb: float = 0.0
     peak_gpu_memory_mb: float | None = None
+    gpu_utilization_percent: float | None = None
     has_model: bool = False
     cost: dict[str, float] = field(default_factory=dict)
     over_limit: bool = False

@@ -15,6 +15,7 @@ import keras
 from .. import spaces
 from . import devices
 from .fitting import Emit, Fitting, StopRequested
+from .gpu_usage import watched_gpu
 from .messages import Outcome, TrialResult, TrialTask
 from .network_cost import broken_limits, measure_cost
 from .rounds import run_rounds
@@ -27,9 +28,12 @@ def run_trial(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
 
     emit: told of the start, of every epoch and of every round. stop_requested: asked between batches.
     """
-    if task.rounds:
-        return run_rounds(task, emit, stop_requested, _run_once)
-    return _run_once(task, emit, stop_requested)
+    with watched_gpu() as usage:
+        if task.rounds:
+            result = run_rounds(task, emit, stop_requested, _run_once)
+        else:
+            result = _run_once(task, emit, stop_requested)
+    return usage.noted(result)
 
 
 def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:

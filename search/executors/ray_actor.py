@@ -12,7 +12,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -24,11 +23,10 @@ from ...errors import ApertuneError, SpaceError
 from ..messages import DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
 from .folder_mirror import FolderChange, FolderWatch, write_change
 from .local import WORKER_COMMAND, LocalExecutor
+from .ray_connection import installed_versions
 from .returning import Batch
 from .shipping import Part, Shipment, land, moved
 
-# What must be the same everywhere, so that a trial gives the same on every node.
-COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
 CONTROL_GROUP = "control"
 LOOK_EVERY_S = 1.0
 
@@ -56,17 +54,6 @@ class SpaceWalked:
     space: str = ""
     reason: str = ""
     user_error: bool = False
-
-
-def installed_versions() -> dict[str, str]:
-    """Of Python and `COMPARED_PACKAGES`; a package that is missing is not among them."""
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for package in COMPARED_PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 class TrialActor:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ApertuneError, MissingExtraError, SettingError
 from ..messages import TrialLost
+
+# What must be the same everywhere, so that a trial gives the same on every node.
+COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
 
 if TYPE_CHECKING:
     from .ray_actor import NodeFacts
@@ -41,10 +46,19 @@ def actor_class() -> Any:
     return ray.remote(concurrency_groups={CONTROL_GROUP: 2}, max_concurrency=1, max_restarts=0)(TrialActor)
 
 
+def installed_versions() -> dict[str, str]:
+    """Of Python and `COMPARED_PACKAGES`; a package that is missing is not among them."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for package in COMPARED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
 def check_versions(facts: NodeFacts) -> None:
     """Raises SettingError when a node would train with other versions than this machine's."""
-    from .ray_actor import installed_versions
-
     here = installed_versions()
     different = [
         f"{name} {facts.versions.get(name, 'none')} there, {wanted} here"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,21 +31,28 @@ def skip_reason() -> str:
 @contextmanager
 def ray_cluster(nodes: int, processors: int = 1, client_port: int | None = None) -> Iterator[Any]:
     """A head without processors, and so many nodes with some; the environment's Ray address is the cluster's."""
-    if reason := skip_reason():
-        pytest.skip(reason)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_BACKEND_LOG_LEVEL"] = "fatal"
     from ray.cluster_utils import Cluster
 
     head: dict[str, Any] = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
     if client_port is not None:
         head["ray_client_server_port"] = client_port
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    os.environ["RAY_ADDRESS"] = cluster.address
-    try:
-        for _ in range(nodes):
-            cluster.add_node(num_cpus=processors, object_store_memory=STORE_BYTES)
-        yield cluster
-    finally:
-        cluster.shutdown()
-        del os.environ["RAY_ADDRESS"]
+    with tempfile.TemporaryDirectory() as cache, environment(cache):
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        os.environ["RAY_ADDRESS"] = cluster.address
+        try:
+            for _ in range(nodes):
+                cluster.add_node(num_cpus=processors, object_store_memory=STORE_BYTES)
+            yield cluster
+        finally:
+            cluster.shutdown()
+
+
+@contextmanager
+def environment(cache: str) -> Iterator[None]:
+    """What Ray's processes inherit: a cache that is no test's own."""
+    settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "APERTUNE_CACHE": cache}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        patch.setenv("RAY_ADDRESS", "")
+        yield

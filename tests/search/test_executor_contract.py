@@ -14,6 +14,7 @@ from apertune.search.executors.base import Executor
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.executors.local import LocalExecutor
+from apertune.search.executors.ray import RayExecutor
 from apertune.search.messages import (
     DiscoveryTask,
     EpochEnded,
@@ -26,6 +27,8 @@ from apertune.search.messages import (
     TrialTask,
 )
 from apertune.spaces.parameters import Parameter, SearchSpace
+
+from .ray_nodes import ray_cluster, skip_reason
 
 SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
 EPOCHS = 3
@@ -45,14 +48,33 @@ def local(folder: Path) -> LocalExecutor:
     return LocalExecutor(worker_environments(2), folder / "logs", trials_per_worker=3, command=command)
 
 
+def on_ray(folder: Path) -> RayExecutor:
+    command = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
+    return RayExecutor("auto", folder / "logs", trials_per_worker=3, command=command)
+
+
 EXECUTORS: dict[str, Callable[[Path], Executor]] = {
     "local": local,
     "in-process": lambda folder: InProcessExecutor(pretend, SPACE),
+    "ray": on_ray,
 }
+ON_RAY = pytest.param("ray", marks=pytest.mark.slow)
+# In these a trial can be stopped and killed while it runs.
+WITH_PROCESSES = ["local", ON_RAY]
 
 
-@pytest.fixture(params=list(EXECUTORS))
+@pytest.fixture(scope="module")
+def two_ray_nodes() -> Iterator[None]:
+    if reason := skip_reason():
+        pytest.skip(reason)
+    with ray_cluster(nodes=2):
+        yield
+
+
+@pytest.fixture(params=["local", "in-process", ON_RAY])
 def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Executor]:
+    if request.param == "ray":
+        request.getfixturevalue("two_ray_nodes")
     made = EXECUTORS[request.param](tmp_path)
     made.start()
     yield made
@@ -121,35 +143,30 @@ def test_slots_are_counted(executor: Executor, tmp_path: Path) -> None:
     assert executor.free_slots() == slots
 
 
-def test_a_local_trial_obeys_a_stop_request(tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", WITH_PROCESSES, indirect=True)
+def test_a_running_trial_obeys_a_stop_request(executor: Executor, tmp_path: Path) -> None:
     """A request ends a running trial with the request's outcome and reason."""
-    executor = local(tmp_path)
-    try:
-        executor.submit(task(tmp_path, 0, epochs=2000))
-        while not executor.wait(10):
-            continue
-        executor.stop(StopRequest(0, "pruned", "enough"))
-        result = events_until_end(executor, {0})[0][-1]
-        assert isinstance(result, TrialResult)
-        assert (result.outcome, result.reason) == ("pruned", "enough")
-    finally:
-        executor.close()
+    executor.submit(task(tmp_path, 0, epochs=2000))
+    while not executor.wait(10):
+        continue
+    executor.stop(StopRequest(0, "pruned", "enough"))
+    result = events_until_end(executor, {0})[0][-1]
+    assert isinstance(result, TrialResult)
+    assert (result.outcome, result.reason) == ("pruned", "enough")
 
 
-def test_a_killed_local_trial_is_lost_and_the_slot_works_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", WITH_PROCESSES, indirect=True)
+def test_a_killed_trial_is_lost_and_the_slot_works_on(executor: Executor, tmp_path: Path) -> None:
     """Ending a worker gives its trial back as lost with the reason, and its slot takes the next one."""
-    executor = local(tmp_path)
-    try:
-        executor.submit(task(tmp_path, 0, epochs=2000))
-        while not executor.wait(10):
-            continue
-        executor.kill(0, "it said nothing")
-        lost = events_until_end(executor, {0})[0][-1]
-        assert lost == TrialLost(0, "it said nothing")
-        executor.submit(task(tmp_path, 1))
-        assert isinstance(events_until_end(executor, {1})[1][-1], TrialResult)
-    finally:
-        executor.close()
+    executor.submit(task(tmp_path, 0, epochs=2000))
+    while not executor.wait(10):
+        continue
+    executor.kill(0, "it said nothing")
+    lost = events_until_end(executor, {0})[0][-1]
+    assert lost == TrialLost(0, "it said nothing")
+    assert executor.free_slots() == executor.slots
+    executor.submit(task(tmp_path, 1))
+    assert isinstance(events_until_end(executor, {1})[1][-1], TrialResult)
 
 
 def test_closing_leaves_no_process(tmp_path: Path) -> None:

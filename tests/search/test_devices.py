@@ -1,0 +1,203 @@
+"""What a worker is given of the machine, and what is measured of its GPU; the driver here is a stand-in."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from apertune.errors import SettingError
+from apertune.search import devices
+from apertune.search.devices import Gpu
+from apertune.search.executors.choosing import local_environments, make_executor
+from apertune.search.executors.environments import gpu_environment, worker_environments
+from apertune.search.gpu_usage import watched_gpu
+from apertune.search.messages import TrialResult
+from apertune.search.settings import SearchSettings
+
+MB = 2**20
+
+
+class DriverError(Exception):
+    pass
+
+
+class FakeDriver:
+    """Two GPUs of 1000 MB: this process holds `held` of the second in turn, and another process 700 MB of the first."""
+
+    NVMLError = DriverError
+
+    def __init__(self, held: list[int], own_process: int | None = None) -> None:
+        self.held = held
+        self.own_process = os.getpid() if own_process is None else own_process
+        self.opened = 0
+
+    def nvmlInit(self) -> None:  # noqa: N802  (the driver's name)
+        self.opened += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802  (the driver's name)
+        self.opened -= 1
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802  (the driver's name)
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802  (the driver's name)
+        return index
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:  # noqa: N802  (the driver's name)
+        return int(uuid.removeprefix("GPU-"))
+
+    def nvmlDeviceGetUUID(self, handle: int) -> str:  # noqa: N802  (the driver's name)
+        return f"GPU-{handle}"
+
+    def nvmlDeviceGetName(self, handle: int) -> str:  # noqa: N802  (the driver's name)
+        return "a GPU"
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:  # noqa: N802  (the driver's name)
+        used = (700 if handle == 0 else max(self.held)) * MB
+        return SimpleNamespace(used=used, free=1000 * MB - used, total=1000 * MB)
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:  # noqa: N802  (the driver's name)
+        return SimpleNamespace(gpu=90 if handle == 0 else 40)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[SimpleNamespace]:  # noqa: N802
+        if handle == 0:
+            return [SimpleNamespace(pid=1, usedGpuMemory=700 * MB)]
+        held = self.held.pop(0) if len(self.held) > 1 else self.held[0]
+        return [
+            SimpleNamespace(pid=1, usedGpuMemory=5 * MB),
+            SimpleNamespace(pid=self.own_process, usedGpuMemory=held * MB),
+        ]
+
+
+@pytest.mark.parametrize("visible", ["1", "GPU-1"])
+def test_a_trial_is_measured_on_its_own_gpu(monkeypatch: pytest.MonkeyPatch, visible: str) -> None:
+    """The peak is the most that this process held, the utilisation its own GPU's, and both reach the result."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    driver = FakeDriver([100, 300, 200])
+    with watched_gpu(driver, every_s=0.005) as usage:
+        while usage.looks < 4:
+            time.sleep(0.005)
+    result = usage.noted(TrialResult(0, "complete"))
+    assert (result.peak_gpu_memory_mb, result.gpu_utilization_percent) == (300.0, 40.0)
+    assert driver.opened == 0
+
+
+def test_a_shared_gpu_is_not_charged_to_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the driver knows this process by another number, only a GPU of its own is measured as a whole."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setenv(devices.SHARERS_VARIABLE, "1")
+    with watched_gpu(FakeDriver([250], own_process=99999), every_s=0.005) as alone:
+        pass
+    monkeypatch.setenv(devices.SHARERS_VARIABLE, "2")
+    with watched_gpu(FakeDriver([250], own_process=99999), every_s=0.005) as shared:
+        pass
+    assert (alone.peak_memory_mb, shared.peak_memory_mb) == (250.0, None)
+
+
+def test_nothing_is_measured_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker on processors asks no driver."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    driver = FakeDriver([1])
+    with watched_gpu(driver) as usage:
+        assert driver.opened == 0
+    assert usage.noted(TrialResult(0, "complete")) == TrialResult(0, "complete")
+
+
+def test_visible_gpus_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`CUDA_VISIBLE_DEVICES` decides, by number or UUID; unset, all are visible."""
+    driver, found = FakeDriver([100]), {}
+    for visible in ("1", "GPU-0", ""):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        found[visible] = [gpu.index for gpu in devices.gpus(driver)]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert found == {"1": [1], "GPU-0": [0], "": []}
+    assert devices.gpus(driver)[1] == Gpu(1, "a GPU", 900.0, 1000.0)
+
+
+def give_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    cards = [Gpu(index, "a GPU", 800.0, 1000.0) for index in range(count)]
+    monkeypatch.setattr(devices, "gpus", lambda: cards)
+
+
+def test_workers_are_pinned_to_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each GPU gets its workers, by the driver's numbers, and each worker takes memory only as it needs it."""
+    give_gpus(monkeypatch, 3)
+    made = local_environments(SearchSettings(gpus=(0, 2), per_gpu=2))
+    assert [variables["CUDA_VISIBLE_DEVICES"] for variables in made] == ["0", "0", "2", "2"]
+    assert {variables["CUDA_DEVICE_ORDER"] for variables in made} == {"PCI_BUS_ID"}
+    assert {variables["TF_FORCE_GPU_ALLOW_GROWTH"] for variables in made} == {"true"}
+    assert {variables[devices.SHARERS_VARIABLE] for variables in made} == {"2"}
+    assert len(local_environments(SearchSettings())) == 3
+
+
+def test_no_gpus_means_workers_on_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--gpus none` or `--workers` no worker sees a GPU, and threads are divided among them."""
+    give_gpus(monkeypatch, 3)
+    monkeypatch.setattr(devices, "processors", lambda: 8)
+    for settings in (SearchSettings(gpus=(), workers=4), SearchSettings(workers=4)):
+        made = local_environments(settings)
+        assert [variables["CUDA_VISIBLE_DEVICES"] for variables in made] == [""] * 4
+        assert {variables["OMP_NUM_THREADS"] for variables in made} == {"2"}
+    assert len(local_environments(SearchSettings(gpus=()))) == devices.default_cpu_workers()
+
+
+@pytest.mark.parametrize(
+    ("count", "settings", "message"),
+    [
+        (2, {"gpus": (1, 5)}, "--gpus names 5, but this machine has 0, 1; see nvidia-smi"),
+        (0, {"gpus": (0,)}, "--gpus names 0, but this machine shows no GPU; see nvidia-smi"),
+        (0, {"per_gpu": 2}, "--per-gpu 2 shares GPUs, but this machine shows none; say --workers instead"),
+    ],
+)
+def test_gpus_that_are_not_there_are_refused(
+    monkeypatch: pytest.MonkeyPatch, count: int, settings: dict[str, object], message: str
+) -> None:
+    """A GPU that is not there is refused by its number instead of training on processors in silence."""
+    give_gpus(monkeypatch, count)
+    with pytest.raises(SettingError, match=message):
+        local_environments(SearchSettings(**settings))  # type: ignore[arg-type]  # names are given by the test
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"workers": 2, "gpus": (0,)}, "--workers counts workers on processors"),
+        ({"workers": 2, "per_gpu": 2}, "with --workers trials run on processors"),
+        ({"gpus": (), "per_gpu": 2}, "with --gpus none trials run on processors"),
+        ({"cluster": "auto", "gpus": (0,)}, "with --cluster say all or none"),
+        ({"cluster": "10.0.0.1:6379"}, "--cluster must be auto or ray://HOST:PORT, but got '10.0.0.1:6379'"),
+    ],
+)
+def test_settings_without_effect_are_refused(settings: dict[str, object], message: str) -> None:
+    """What would not change where trials run is refused at the door."""
+    with pytest.raises(SettingError, match=message):
+        SearchSettings(**settings)  # type: ignore[arg-type]  # names are given by the test
+
+
+def test_a_shared_device_holds_only_a_share_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two workers on a GPU neither takes so much for its images that the other cannot."""
+    give_gpus(monkeypatch, 1)
+    images = 250 * MB
+    for worker_variables, fits in ((gpu_environment("0", 1), True), (gpu_environment("0", 2), False)):
+        for name, value in worker_variables.items():
+            monkeypatch.setenv(name, value)
+        assert devices.fits_on_device(images) is fits
+
+
+def test_processors_are_divided() -> None:
+    """More workers than processors still get a thread each."""
+    made = worker_environments(devices.processors() + 1)
+    assert {variables["TF_NUM_INTRAOP_THREADS"] for variables in made} == {"1"}
+
+
+def test_a_cluster_without_ray_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without Ray the error says what installs it."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    executor = make_executor(SearchSettings(cluster="auto"), tmp_path)
+    with pytest.raises(SettingError, match=r"--cluster needs an optional package: pip install 'apertune\[ray\]'"):
+        executor.start()

@@ -1,0 +1,179 @@
+"""Searches on a Ray cluster of several nodes on this machine, one of them killed while it trains.
+
+These tests need Ray (`uv run --extra ray pytest -m slow tests/search/test_ray_cluster.py`). They run in a network
+namespace that has a loopback interface alone: the first test starts it, and the others in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apertune.datasets import from_arrays
+from apertune.search import SearchSettings, run
+from apertune.search.executors.ray import RayExecutor
+from apertune.search.messages import TrialResult
+from apertune.search.results import read_study
+from apertune.search.settings import make_home
+from apertune.search.state import State
+
+from .ray_nodes import ray_cluster, skip_reason
+
+HERE = Path(__file__).parent
+PRETEND_WORKER = (sys.executable, str(HERE / "pretend_worker.py"))
+CLIENT_PORT = 10001
+IN_NAMESPACE = "APERTUNE_IN_NAMESPACE"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    # Ray's own, where it starts a cluster in this process
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.mark.skipif(IN_NAMESPACE in os.environ, reason="this is what it starts")
+@pytest.mark.skipif("not installed" in skip_reason(), reason=skip_reason())
+@pytest.mark.timeout(1500)
+def test_all_of_this_holds_in_a_network_namespace() -> None:
+    """The tests of this file, and the executor's contract on Ray, pass where no other machine can be reached."""
+    unshare = ["unshare", "--map-root-user", "--net", "sh", "-c"]
+    if subprocess.run([*unshare, "ip link set lo up"], capture_output=True, check=False).returncode:
+        pytest.skip("no network namespace can be made here: unshare and ip must be there and allowed")
+    tests = [str(HERE / "test_executor_contract.py"), str(Path(__file__))]
+    pytest_command = [sys.executable, "-m", "pytest", "-q", "-m", "slow", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(
+        [*unshare, f"ip link set lo up && exec {shlex.join(pytest_command)}"],
+        capture_output=True,
+        text=True,
+        cwd=HERE.parents[1],
+        env={**os.environ, IN_NAMESPACE: "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 skipped" in done.stdout, done.stdout
+
+
+@pytest.fixture
+def three_nodes() -> Iterator[Any]:
+    if reason := skip_reason():
+        pytest.skip(reason)
+    with ray_cluster(nodes=3, client_port=CLIENT_PORT) as cluster:
+        yield cluster
+
+
+def search(trials: int, epochs: int, cluster: str = "auto", display: Any = None) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
+    dataset = from_arrays("pretended", images, np.arange(60, dtype=np.int32) % 3, ("a", "b", "c"))
+    executor = RayExecutor(cluster, Path("logs"), command=PRETEND_WORKER)
+    settings = SearchSettings(
+        trials=trials, epochs=epochs, objective="accuracy", pruner="none", sampler="random", study="pretended"
+    )
+    run(dataset, settings, executor=executor, display=display)
+
+
+class KillsANode:
+    """Kills the newest node, without a word to it, once every slot has a trial in its third epoch."""
+
+    def __init__(self, cluster: Any, slots: int) -> None:
+        self.lines: list[str] = []
+        self.ended: list[TrialResult] = []
+        self.killed_at: dict[int, int] = {}
+        self._cluster, self._slots = cluster, slots
+
+    def update(self, state: State) -> None:
+        epochs = {number: running.epoch for number, running in state.running.items()}
+        if not self.killed_at and len(epochs) == self._slots and min(epochs.values()) >= 3:
+            self.killed_at = epochs
+            self._cluster.remove_node(list(self._cluster.worker_nodes)[-1], allow_graceful=False)
+
+    def trial_ended(self, result: TrialResult, state: State) -> None:
+        self.ended.append(result)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def epochs_run(number: int) -> list[int]:
+    path = Path(f"mlflow/studies/pretended/trials/{number:05d}/epochs.txt")
+    return [int(line) for line in path.read_text().split()]
+
+
+def test_a_lost_node_costs_no_trial(three_nodes: Any, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
+    """When a node dies, its trial goes on elsewhere from an epoch that had come back; each trial ends exactly once."""
+    Path("mlflow").mkdir()
+    shutil.copy(empty_store, "mlflow/mlflow.db")
+    display = KillsANode(three_nodes, slots=3)
+    search(8, 10, display=display)
+    assert display.killed_at
+    assert sorted(result.number for result in display.ended) == list(range(8))
+    result = read_study(make_home({}), "pretended")
+    assert [(trial.number, trial.state) for trial in result.trials] == [(number, "complete") for number in range(8)]
+    assert len(set(result.run_ids.values())) == 8
+    lost = [line for line in display.lines if "was lost; it goes on in another" in line]
+    assert len(lost) == 1, display.lines
+    number = int(lost[0].split()[1].rstrip(":"))
+    again = epochs_run(number)
+    assert sorted(set(again)) == list(range(1, 11))
+    assert again.count(1) == 1, again
+    assert len(again) <= 10 + 2, again
+
+
+def test_a_search_through_the_client_port(three_nodes: Any, empty_store: Path) -> None:
+    """A machine outside the cluster searches on it through ray://."""
+    Path("mlflow").mkdir()
+    shutil.copy(empty_store, "mlflow/mlflow.db")
+    search(4, 2, cluster=f"ray://127.0.0.1:{CLIENT_PORT}")
+    states = [trial.state for trial in read_study(make_home({}), "pretended").trials]
+    assert states == ["complete"] * 4
+
+
+def test_the_cluster_gives_what_one_machine_gives(three_nodes: Any) -> None:
+    """A real search on nodes has the scores of one on this machine; models and plots come back and reach MLflow."""
+    words = ["--trials", "2", "--epochs", "2", "--pruner", "none", "--sampler", "random", "--limit", "300", "--json"]
+    found = []
+    for place in (["--cluster", "auto"], ["--workers", "1"]):
+        command = [sys.executable, "-m", "apertune", "search", "digits", *words, *place, "--study", place[0].lstrip("-")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found.append({trial["number"]: trial for trial in json.loads(done.stdout)["trials"]})
+    for number in (0, 1):
+        assert found[0][number]["value"] == pytest.approx(found[1][number]["value"], abs=1e-3)
+        assert found[0][number]["params"] == found[1][number]["params"]
+    artifacts = Path("mlflow/artifacts")
+    for trial in found[0].values():
+        names = {path.name for path in artifacts.rglob(f"{trial['run_id']}/**/*.png")}
+        assert "confusion_matrix.png" in names or any("confusion" in name for name in names), names
+    assert len(list(artifacts.rglob("model.keras"))) == 4
+    assert not list(Path("mlflow/studies").rglob("trials/*/model"))
+
+
+def test_closing_leaves_no_actor(three_nodes: Any) -> None:
+    """After close no actor, worker process or folder of a trial is left on the nodes."""
+    import psutil
+    import ray
+
+    executor = RayExecutor("auto", Path("logs"), command=PRETEND_WORKER)
+    executor.start()
+    assert (executor.slots, executor.free_slots()) == (3, 3)
+    executor.close()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(
+        "pretend_worker" in " ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])
+    ):
+        time.sleep(0.1)
+    assert time.monotonic() < deadline
+    assert not ray.is_initialized()
+    left = list(Path(os.environ["APERTUNE_CACHE"]).rglob("cluster/*/*"))
+    assert left == []
