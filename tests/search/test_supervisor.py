@@ -3,117 +3,18 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
+from pretend_study import EPOCHS, SPACE, Bench, Emit, definition, train
 
-from apertune.datasets.base import TrainingView
 from apertune.errors import ApertuneError
-from apertune.search.executors.in_process import InProcessExecutor, RunTrial, StopRequested
-from apertune.search.journal import Journal
-from apertune.search.messages import (
-    EpochEnded,
-    SpaceReference,
-    TrialEvent,
-    TrialLost,
-    TrialResult,
-    TrialStarted,
-    TrialTask,
-)
-from apertune.search.outbox import Outbox, unsent
-from apertune.search.state import NoDisplay, State
-from apertune.search.storage import open_storage
-from apertune.search.strategies import make_pruner, make_sampler
-from apertune.search.study import Asked, Study, create_study, open_study
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.supervisor import Plan, Supervisor
-from apertune.search.tracking import DatasetLogged, RunEnded, RunStarted
+from apertune.search.executors.in_process import InProcessExecutor, StopRequested
+from apertune.search.messages import EpochEnded, TrialLost, TrialResult, TrialStarted, TrialTask
+from apertune.search.outbox import unsent
+from apertune.search.study import Study
+from apertune.search.tracking import RunEnded, RunStarted
 from apertune.spaces.parameters import Parameter, SearchSpace
-
-SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
-EPOCHS = 4
-Emit = Callable[[TrialEvent], None]
-
-
-def definition(**changes: object) -> StudyDefinition:
-    facts: dict[str, object] = {
-        "dataset": "pretended",
-        "data": "nowhere",
-        "task": "multiclass",
-        "fingerprint": "ab" * 32,
-        "space": "pretended",
-        "search_space": SPACE.to_json(),
-        "objective": "accuracy",
-        "direction": "maximize",
-        "epochs": EPOCHS,
-    }
-    return StudyDefinition(**{**facts, **changes})  # type: ignore[arg-type]  # names are given by the tests
-
-
-class Bench:
-    """A study in a folder, and supervisors for it."""
-
-    def __init__(self, folder: Path, pruner: str = "none") -> None:
-        self.folder = folder
-        self.url = f"sqlite:///{folder / 'studies.db'}"
-        self.study = create_study(open_storage(self.url), "s", definition())
-        self.study.use(make_sampler("random", 0), make_pruner(pruner, EPOCHS))
-        self.display = NoDisplay()
-
-    def reopen(self) -> None:
-        self.study = open_study(open_storage(self.url), "s")
-        self.study.use(make_sampler("random", 0), make_pruner("none", EPOCHS))
-
-    def run(self, trial: RunTrial, target: int, wishes: Callable[[], int] = lambda: 0) -> State:
-        return self.run_with(InProcessExecutor(trial, SPACE), target, wishes)
-
-    def run_with(self, executor: InProcessExecutor, target: int, wishes: Callable[[], int] = lambda: 0) -> State:
-        dataset = DatasetLogged("", "pretended", "ab" * 32, "nowhere", {})
-        plan = Plan(target, self.task, lambda number: self.folder / str(number), dataset)
-        with Outbox(self.folder / "outbox.jsonl") as outbox:
-            journal = Journal(outbox, self.study, "launch", {})
-            return Supervisor(self.study, executor, journal, plan, self.display, wishes).run()
-
-    def task(self, asked: Asked) -> TrialTask:
-        rows = np.arange(1)
-        view = TrainingView(
-            name="pretended",
-            task="multiclass",
-            classes=("a", "b", "c"),
-            image_shape=(8, 8, 1),
-            folder=self.folder,
-            train=rows,
-            validation=rows,
-            fingerprint="ab" * 32,
-        )
-        return TrialTask(
-            number=asked.number,
-            view=view,
-            space=SpaceReference("pretended"),
-            search_space=SPACE,
-            values=asked.values,
-            seed=0,
-            epochs=EPOCHS,
-            patience=None,
-            objective="accuracy",
-            folder=self.folder / str(asked.number),
-            attempt=asked.attempt,
-        )
-
-    def states(self) -> list[str]:
-        return [record.state for record in self.study.records()]
-
-
-def train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
-    """Accuracy is the rate, at every epoch."""
-    value = float(task.values["rate"])
-    emit(TrialStarted(task.number, 1, 1))
-    for epoch in range(1, task.epochs + 1):
-        emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, int(time.time() * 1000)))
-    return TrialResult(task.number, "complete", value=value, metrics={"accuracy": value}, epochs=task.epochs)
 
 
 def test_as_many_trials_as_asked_for(tmp_path: Path) -> None:

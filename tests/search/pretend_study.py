@@ -1,0 +1,123 @@
+"""A study whose trials only pretend to train, for tests of the supervisor's policy. Needs no framework."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apertune.datasets.base import TrainingView
+from apertune.search.executors.in_process import InProcessExecutor, RunTrial, StopRequested
+from apertune.search.journal import Journal
+from apertune.search.messages import (
+    EpochEnded,
+    SpaceReference,
+    TrialEvent,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
+from apertune.search.outbox import Outbox
+from apertune.search.state import NoDisplay, State
+from apertune.search.storage import open_storage
+from apertune.search.strategies import make_pruner, make_sampler
+from apertune.search.study import Asked, create_study, open_study
+from apertune.search.study_definition import StudyDefinition
+from apertune.search.supervisor import Plan, Supervisor
+from apertune.search.tracking import DatasetLogged
+from apertune.spaces.parameters import Parameter, SearchSpace
+
+SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
+EPOCHS = 4
+Emit = Callable[[TrialEvent], None]
+
+
+def definition(**changes: object) -> StudyDefinition:
+    facts: dict[str, object] = {
+        "dataset": "pretended",
+        "data": "nowhere",
+        "task": "multiclass",
+        "fingerprint": "ab" * 32,
+        "space": "pretended",
+        "search_space": SPACE.to_json(),
+        "objective": "accuracy",
+        "direction": "maximize",
+        "epochs": EPOCHS,
+    }
+    return StudyDefinition(**{**facts, **changes})  # type: ignore[arg-type]  # names are given by the tests
+
+
+def pretended_task(folder: Path, asked: Asked) -> TrialTask:
+    """A trial's task in a data set that nobody reads."""
+    rows = np.arange(1)
+    view = TrainingView(
+        name="pretended",
+        task="multiclass",
+        classes=("a", "b", "c"),
+        image_shape=(8, 8, 1),
+        folder=folder,
+        train=rows,
+        validation=rows,
+        fingerprint="ab" * 32,
+    )
+    return TrialTask(
+        number=asked.number,
+        view=view,
+        space=SpaceReference("pretended"),
+        search_space=SPACE,
+        values=asked.values,
+        seed=0,
+        epochs=EPOCHS,
+        patience=None,
+        objective="accuracy",
+        folder=folder / str(asked.number),
+        attempt=asked.attempt,
+    )
+
+
+class Bench:
+    """A study in a folder, and supervisors for it."""
+
+    def __init__(self, folder: Path, pruner: str = "none", space: SearchSpace = SPACE, **changes: object) -> None:
+        self.folder = folder
+        self.space = space
+        self.url = f"sqlite:///{folder / 'studies.db'}"
+        about = definition(search_space=space.to_json(), **changes)
+        self.study = create_study(open_storage(self.url), "s", about)
+        self.study.use(make_sampler("random", 0), make_pruner(pruner, EPOCHS))
+        self.display = NoDisplay()
+
+    def reopen(self) -> None:
+        self.study = open_study(open_storage(self.url), "s")
+        self.study.use(make_sampler("random", 0), make_pruner("none", EPOCHS))
+
+    def run(self, trial: RunTrial, target: int, wishes: Callable[[], int] = lambda: 0, **plan: Any) -> State:
+        return self.run_with(InProcessExecutor(trial, self.space), target, wishes, **plan)
+
+    def run_with(
+        self, executor: InProcessExecutor, target: int, wishes: Callable[[], int] = lambda: 0, **more: Any
+    ) -> State:
+        dataset = DatasetLogged("", "pretended", "ab" * 32, "nowhere", {})
+        plan = Plan(target, self.task, lambda number: self.folder / str(number), dataset, **more)
+        with Outbox(self.folder / "outbox.jsonl") as outbox:
+            journal = Journal(outbox, self.study, "launch", {})
+            return Supervisor(self.study, executor, journal, plan, self.display, wishes).run()
+
+    def task(self, asked: Asked) -> TrialTask:
+        return replace(pretended_task(self.folder, asked), search_space=self.space)
+
+    def states(self) -> list[str]:
+        return [record.state for record in self.study.records()]
+
+
+def train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+    """Accuracy is the rate, at every epoch."""
+    value = float(task.values["rate"])
+    emit(TrialStarted(task.number, 1, 1))
+    for epoch in range(1, task.epochs + 1):
+        emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, int(time.time() * 1000)))
+    return TrialResult(task.number, "complete", value=value, metrics={"accuracy": value}, epochs=task.epochs)
