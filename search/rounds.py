@@ -8,7 +8,6 @@ trial's first round has the same validation images, so that trials can be compar
 from __future__ import annotations
 
 import json
-import logging
 import random
 import shutil
 import statistics
@@ -16,11 +15,10 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from .fitting import Emit, StopRequested
-from .messages import EpochEnded, RoundEnded, TrialEvent, TrialResult, TrialStarted, TrialTask
+from .messages import EpochEnded, RoundEnded, StopRequest, TrialEvent, TrialResult, TrialStarted, TrialTask
 
-logger = logging.getLogger(__name__)
-
+Emit = Callable[[TrialEvent], None]
+StopRequested = Callable[[], StopRequest | None]
 RunOnce = Callable[[TrialTask, Emit, StopRequested], TrialResult]
 
 ROUND_FILE = "round.json"

@@ -106,7 +106,7 @@ SAMPLERS: dict[str, Strategy] = {
     ),
     "cmaes": Strategy(
         lambda seed, **given: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, **given),
-        {"n_startup_trials": 1, "sigma0": 1 / 6},
+        {"n_startup_trials": 1},
     ),
     "nsga2": Strategy(
         lambda seed, **given: optuna.samplers.NSGAIISampler(seed=seed, **given),

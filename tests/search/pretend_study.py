@@ -82,18 +82,20 @@ def pretended_task(folder: Path, asked: Asked) -> TrialTask:
 class Bench:
     """A study in a folder, and supervisors for it."""
 
-    def __init__(self, folder: Path, pruner: str = "none", space: SearchSpace = SPACE, **changes: object) -> None:
+    def __init__(
+        self, folder: Path, pruner: str = "none", space: SearchSpace = SPACE, name: str = "s", **changes: object
+    ) -> None:
         self.folder = folder
         self.space = space
         self.url = f"sqlite:///{folder / 'studies.db'}"
         about = definition(search_space=space.to_json(), **changes)
-        self.study = create_study(open_storage(self.url), "s", about)
+        self.study = create_study(open_storage(self.url), name, about)
         self.study.use(make_sampler("random", 0), make_pruner(pruner, EPOCHS))
         self.display = NoDisplay()
 
-    def reopen(self) -> None:
-        self.study = open_study(open_storage(self.url), "s")
-        self.study.use(make_sampler("random", 0), make_pruner("none", EPOCHS))
+    def reopen(self, pruner: str = "none") -> None:
+        self.study = open_study(open_storage(self.url), self.study.name)
+        self.study.use(make_sampler("random", 1), make_pruner(pruner, EPOCHS))
 
     def run(self, trial: RunTrial, target: int, wishes: Callable[[], int] = lambda: 0, **plan: Any) -> State:
         return self.run_with(InProcessExecutor(trial, self.space), target, wishes, **plan)

@@ -21,7 +21,9 @@ def test_a_password_in_the_command_is_not_told(monkeypatch: pytest.MonkeyPatch) 
 
 def test_settings_are_told_without_the_storage() -> None:
     """Every setting that was made is a param of the search's run; the storage's address is not."""
-    told = described(SearchSettings(trials=3, fix={"blocks": "1"}, storage="postgresql://me:s3cret@host/x"), "a-study", 2)
+    told = described(
+        SearchSettings(trials=3, fix={"blocks": "1"}, storage="postgresql://me:s3cret@host/x"), "a-study", 2
+    )
     assert told["trials"] == "3"
     assert told["fix"] == '{"blocks": "1"}'
     assert told["study"] == "a-study"

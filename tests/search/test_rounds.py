@@ -1,0 +1,105 @@
+"""Trials of several rounds, with trainings that only pretend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pretend_study import EPOCHS, pretended_task
+
+from apertune.search.messages import EpochEnded, RoundEnded, StopRequest, TrialEvent, TrialResult, TrialTask
+from apertune.search.rounds import Emit, StopRequested, run_rounds
+from apertune.search.study import Asked
+
+
+def task_of(folder: Path, rounds: int) -> TrialTask:
+    task = pretended_task(folder, Asked(0, {"rate": 0.5}))
+    return replace(task, rounds=(task.view,) * rounds)
+
+
+class Trainings:
+    """Pretends to train: the n-th training's value is `values[n]`, and it leaves files as a real one does."""
+
+    def __init__(self, values: list[float], die_at: int | None = None) -> None:
+        self.values = values
+        self.die_at = die_at
+        self.tasks: list[TrialTask] = []
+
+    def __call__(self, task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        index = int(task.folder.name.removeprefix("round-")) - 1
+        if self.die_at == index:
+            raise SystemExit("killed")
+        self.tasks.append(task)
+        value = self.values[index]
+        for name in ("artifacts", "model"):
+            (task.folder / name).mkdir(parents=True)
+            (task.folder / name / "of").write_text(str(index))
+        for epoch in range(1, EPOCHS + 1):
+            emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, 0))
+        metrics = {"accuracy": value}
+        return TrialResult(
+            0, "complete", value=value, metrics=metrics, epochs=EPOCHS, best_epoch=2 + index, seconds=1.0
+        )
+
+
+def test_the_rounds_are_averaged(tmp_path: Path) -> None:
+    """Value and metrics are means over the rounds, epochs and seconds sums, files those of the first round."""
+    events: list[TrialEvent] = []
+    trainings = Trainings([0.2, 0.4, 0.9])
+    result = run_rounds(task_of(tmp_path, 3), events.append, lambda: None, trainings)
+    assert result.value == pytest.approx(0.5)
+    assert result.metrics == {"accuracy": pytest.approx(0.5), "objective_spread": pytest.approx(0.36055513)}
+    assert (result.epochs, result.best_epoch, result.seconds) == (3 * EPOCHS, 3, 3.0)
+    assert (tmp_path / "0" / "model" / "of").read_text() == "0"
+    assert not list((tmp_path / "0").glob("round-*"))
+
+
+def test_epochs_run_on_from_round_to_round(tmp_path: Path) -> None:
+    """Each epoch is told once with a number of its own, and each round with its value."""
+    events: list[TrialEvent] = []
+    run_rounds(task_of(tmp_path, 2), events.append, lambda: None, Trainings([0.2, 0.4]))
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == list(range(1, 2 * EPOCHS + 1))
+    assert [event for event in events if isinstance(event, RoundEnded)] == [
+        RoundEnded(0, 1, 0.2),
+        RoundEnded(0, 2, 0.4),
+    ]
+
+
+def test_rounds_have_seeds_of_their_own(tmp_path: Path) -> None:
+    """Every round trains with another seed, drawn from the trial's, and only the first leaves a model."""
+    trainings = Trainings([0.2, 0.4, 0.9])
+    run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, trainings)
+    assert len({task.seed for task in trainings.tasks}) == 3
+    assert [task.keep_model for task in trainings.tasks] == [True, False, False]
+
+
+def test_a_killed_trial_goes_on_with_the_round_it_was_in(tmp_path: Path) -> None:
+    """Rounds that ended before the worker died are not trained again."""
+    with pytest.raises(SystemExit):
+        run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, Trainings([0.2, 0.4, 0.9], die_at=2))
+    again = Trainings([0.2, 0.4, 0.9])
+    result = run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, again)
+    assert [task.folder.name for task in again.tasks] == ["round-3"]
+    assert result.value == pytest.approx(0.5)
+
+
+def test_a_request_ends_the_trial_between_rounds(tmp_path: Path) -> None:
+    """A trial that is pruned after a round keeps the mean so far and trains no further round."""
+    trainings = Trainings([0.2, 0.4, 0.9])
+    request = StopRequest(0, "pruned", "pruned after round 2")
+    result = run_rounds(
+        task_of(tmp_path, 3), lambda event: None, lambda: request if len(trainings.tasks) == 2 else None, trainings
+    )
+    assert (result.outcome, result.reason, len(trainings.tasks)) == ("pruned", "pruned after round 2", 2)
+    assert result.value == pytest.approx(0.3)
+
+
+def test_the_round_that_fails_decides(tmp_path: Path) -> None:
+    """A round that does not complete gives the trial its outcome and reason."""
+
+    def fails(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        return TrialResult(0, "infeasible", "out of memory")
+
+    result = run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, fails)
+    assert (result.outcome, result.reason, result.value) == ("infeasible", "out of memory", None)
