@@ -7,8 +7,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 def hidden_credentials(text: str) -> str:
-    """The text with the credentials of every URI in it starred: MLflow's errors show tracking URIs whole."""
-    return re.sub(r"(\w[\w+.-]*://)[^/\s@'\"]+@", r"\1***@", text)
+    """The text with the credentials of every URI in it starred: MLflow's errors show tracking URIs whole.
+
+    Those before the host, unquoted `/` and `@` in a password included, and a password among the URI's settings.
+    """
+    text = re.sub(r"(\w[\w+.-]*://)[^\s'\"]*@", r"\1***@", text)
+    return re.sub(r"([?&](?:password|passwd|token)=)[^&\s'\"]+", r"\1***", text)
 
 
 def shown_uri(uri: str) -> str:

@@ -44,7 +44,9 @@ def gpus(nvml: Any = None) -> list[Gpu]:
     nvml: the module `pynvml`, or what stands for it in a test.
     """
     if nvml is None:
-        import pynvml as nvml
+        import pynvml
+
+        nvml = pynvml
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     found = []
     try:

@@ -195,7 +195,7 @@ def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, 
     name = base
     number = 1
     while True:
-        with owned(home.study_folder(name), name):
+        with owned(home, name):
             if name not in study_names(storage):
                 study = create_study(storage, name, definition)
             else:

@@ -10,7 +10,7 @@ from ..errors import StudyError
 from ..spaces.registry import SPACES
 from .journal import trial_key
 from .outbox import Progress, read_progress
-from .ownership import Owner, read_owner
+from .ownership import Owner, find_owner
 from .settings import Home
 from .storage import open_storage
 from .study import Study, TrialRecord, open_study, study_names
@@ -101,7 +101,6 @@ def run_ids_by_number(study: Study, progress: Progress) -> dict[int, str]:
 def _read(home: Home, study: Study) -> StudyResult:
     folder = home.study_folder(study.name)
     progress = read_progress(folder / "outbox.jsonl")
-    owner = read_owner(folder) if folder.is_dir() else None
     records = study.records()
     launch = study.launch()
     return StudyResult(
@@ -109,7 +108,7 @@ def _read(home: Home, study: Study) -> StudyResult:
         definition=study.definition,
         trials=tuple(records),
         run_ids=run_ids_by_number(study, progress),
-        owner=owner,
+        owner=find_owner(home, study.name),
         target=launch.target if launch else len(records),
         updated=study.updated(),
         problem=progress.problem,

@@ -59,6 +59,7 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command line: exit status 0 done, 1 the work failed, 2 the user's words or data are at fault."""
+    _hide_credentials()
     try:
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -71,3 +72,18 @@ def main() -> None:
     except ApertuneError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_status)
+
+
+def _hide_credentials() -> None:
+    """Stars the credentials of URLs given as flags, where other users of the machine see them in the process list."""
+    if not any("://" in word for word in sys.argv):
+        return
+    import shlex
+
+    import setproctitle
+
+    from ..search.credentials import hidden_credentials
+
+    command = shlex.join(sys.orig_argv)
+    if (hidden := hidden_credentials(command)) != command:
+        setproctitle.setproctitle(hidden)

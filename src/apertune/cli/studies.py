@@ -63,7 +63,7 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
     if as_json:
         print_json(described)
         return
-    owner = f"searched by process {result.owner.process_id} on {result.owner.host}" if result.owner else "not running"
+    owner = f"searched by {result.owner.words()}" if result.owner else "not running"
     states = ", ".join(f"{count} {state}" for state, count in described["states"].items()) or "none"
     click.echo(f"Study {study}: {owner}")
     click.echo(f"Trials: {described['finished']} of {described['target']} finished ({states})")
@@ -88,10 +88,12 @@ def stop(study: str, storage: str | None) -> None:
     from ..search.stopping import STOP_FILE
 
     home = _home(storage)
-    read_study(home, study)
+    owner = read_study(home, study).owner
+    if owner is None:
+        raise StudyError(f"study '{study}' is not being searched; nothing to stop")
     folder = home.study_folder(study)
     if not folder.is_dir() or read_owner(folder) is None:
-        raise StudyError(f"study '{study}' is not being searched here; nothing to stop")
+        raise StudyError(f"study '{study}' is searched from another folder, by {owner.words()}; stop it from there")
     (folder / STOP_FILE).touch()
     deadline = time.monotonic() + STOP_PATIENCE_S
     while read_owner(folder) is not None:
