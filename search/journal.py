@@ -130,7 +130,8 @@ class Journal:
         )
 
     def epoch_ended(self, event: EpochEnded) -> None:
-        points = tuple((name, value, event.epoch, event.time_ms) for name, value in event.metrics.items())
+        told = {**event.metrics, **event.system}
+        points = tuple((name, value, event.epoch, event.time_ms) for name, value in told.items())
         self._outbox.put(MetricsLogged(trial_key(self._study, event.number), points))
 
     def trial_ended(self, result: TrialResult, folder: Path) -> None:
@@ -179,6 +180,7 @@ def _summary(result: TrialResult) -> dict[str, float]:
         "peak_memory_mb": round(result.peak_memory_mb, 1) or None,
         "peak_gpu_memory_mb": result.peak_gpu_memory_mb,
         "gpu_utilization_percent": result.gpu_utilization_percent,
+        "energy_joules": result.energy_joules,
         **result.cost,
     }
     return {name: float(value) for name, value in numbers.items() if value is not None}

@@ -82,13 +82,17 @@ class TrialStarted:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """epoch: 1-based. metrics: loss, accuracy (training), val_* (validation), learning_rate. time_ms: Unix time."""
+    """epoch: 1-based. metrics: loss, accuracy (training), val_* (validation), learning_rate. time_ms: Unix time.
+
+    system: what the epoch took of the trial's own GPU, by MLflow's names for system metrics; empty without one.
+    """
 
     number: int
     epoch: int
     metrics: dict[str, float]
     seconds: float
     time_ms: int
+    system: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ class TrialResult:
 
     value: the objective. seconds: in this attempt, building and saving included. peak_memory_mb: resident,
     of the worker, and of its GPU memory where known; gpu_utilization_percent: of its own GPU, on average.
+    gpu_seconds, energy_joules: of that GPU, this worker's share where others share it; None without one.
     reason: why, unless complete. cost: of the network, by the names of `network_cost`. over_limit: it costs more
     than allowed, so it was not trained.
     """
@@ -122,6 +127,8 @@ class TrialResult:
     peak_memory_mb: float = 0.0
     peak_gpu_memory_mb: float | None = None
     gpu_utilization_percent: float | None = None
+    gpu_seconds: float | None = None
+    energy_joules: float | None = None
     has_model: bool = False
     cost: dict[str, float] = field(default_factory=dict)
     over_limit: bool = False

@@ -73,6 +73,8 @@ class TrialRecord:
     parameters: int = 0
     peak_memory_mb: float = 0.0
     reason: str = ""
+    gpu_seconds: float | None = None
+    energy_joules: float | None = None
     cost: dict[str, float] = field(default_factory=dict)
     over_limit: bool = False
 

@@ -29,6 +29,7 @@ def run_trial(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
     emit: told of the start, of every epoch and of every round. stop_requested: asked between batches.
     """
     with watched_gpu() as usage:
+        emit = usage.telling(emit)
         if task.rounds:
             result = run_rounds(task, emit, stop_requested, _run_once)
         else:

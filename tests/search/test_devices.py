@@ -64,6 +64,9 @@ class FakeDriver:
     def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:  # noqa: N802  (the driver's name)
         return SimpleNamespace(gpu=90 if handle == 0 else 40)
 
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802  (the driver's name)
+        raise DriverError("not supported")
+
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[SimpleNamespace]:  # noqa: N802
         if handle == 0:
             return [SimpleNamespace(pid=1, usedGpuMemory=700 * MB)]
