@@ -26,7 +26,9 @@ _THUMBNAIL = 16
 # do, and most that differ in a few more.
 _BANDS = 6
 _MOST_BITS = 10
-# Correlation of thumbnails above which two pictures with near hashes count as one.
+# Correlation of thumbnails above which two pictures with near hashes count as one. Measured (benchmarks/findings.py):
+# recompressed, resized, brighter and higher-contrast copies are found, crops by 3 % a side and mirrored ones are not;
+# all thirty pairs of cartoons and faces that were looked at were one picture.
 _LEAST_CORRELATION = 0.985
 _PAIRS_AT_ONCE = 1 << 20
 

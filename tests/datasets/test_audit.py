@@ -82,9 +82,9 @@ def test_wrong_labels() -> None:
     labels[wrong] = (labels[wrong] + 1) % 10
     found = dict(suspicious_labels(digits.images, labels, seed=0))
     hits = [row for row in found if row in set(wrong.tolist())]
-    assert len(hits) >= 50
-    assert len(hits) >= 0.7 * len(found)
-    assert sum(found[row] == (digits.labels[row],) for row in hits) >= 45
+    assert len(hits) >= 45
+    assert len(hits) >= 0.9 * len(found)
+    assert sum(found[row] == (digits.labels[row],) for row in hits) >= 43
 
 
 def test_wrong_labels_multilabel() -> None:

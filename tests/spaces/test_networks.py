@@ -64,6 +64,7 @@ def test_what_a_space_proposes_trains_a_step(name: str, spec: DataSpec, batch_of
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["convnet", "residual"])
 @pytest.mark.parametrize("shape", [(8, 8, 1), (33, 20, 3), (48, 48, 1), (96, 64, 3)])
 def test_every_corner_of_a_space_trains_a_step(

@@ -1,0 +1,147 @@
+"""Measures what the audit finds: of labels changed on purpose, and of copies of pictures made on purpose.
+
+    python benchmarks/findings.py simpsons=simpsons_dataset fer2013=fer2013.csv folders=photographs
+
+Takes minutes. For each set: of 5 % of the labels, changed at random, the share found (recall) and the share of
+what is found that was changed (precision; a set's own wrong labels count against it). Then, for each kind of
+change to a picture, the share of changed copies that count as the same picture as their originals, and the pairs of
+originals that count as one, of which some are. With --pictures FOLDER, a sheet of those pairs to judge by eye.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+IMAGES = 2000
+NOISE = 0.05
+PAIRS_SHOWN = 24
+Change = Callable[[Image.Image], Image.Image]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="+", metavar="NAME=PATH")
+    parser.add_argument("--pictures", type=Path)
+    arguments = parser.parse_args()
+    from apertune.datasets import LoadSettings, load
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["APERTUNE_CACHE"] = folder
+        for pair in arguments.sets:
+            name, _, path = pair.partition("=")
+            dataset = load(name, path, LoadSettings(skip_bad=True))
+            if dataset.task != "multilabel":
+                measure_labels(name, dataset.images, dataset.labels)
+            measure_copies(name, dataset.images, arguments.pictures)
+
+
+def measure_labels(name: str, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
+    from apertune.datasets.label_errors import suspicious_labels
+
+    random = np.random.default_rng(1)
+    classes = int(labels.max()) + 1
+    changed = random.permutation(len(labels))[: int(NOISE * len(labels))]
+    noisy = labels.copy()
+    noisy[changed] = (noisy[changed] + random.integers(1, classes, len(changed))) % classes
+    started = time.perf_counter()
+    found = [row for row, _ in suspicious_labels(images, noisy, seed=0)]
+    seconds = time.perf_counter() - started
+    hits = len(set(found) & set(changed.tolist()))
+    print(
+        f"{name}: {len(labels)} labels, {len(changed)} changed, {len(found)} found: recall {hits / len(changed):.2f}, "
+        f"precision {hits / max(1, len(found)):.2f}; {seconds:.0f} s",
+        flush=True,
+    )
+
+
+def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) -> None:
+    from apertune.datasets.duplicates import find_duplicates
+
+    chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:IMAGES])
+    # One of each exact picture, so that what is found is near and not the same.
+    originals = np.unique(images[chosen], axis=0)
+    alone = find_duplicates(originals).near
+    pairs = [(int(first), row) for row, first in enumerate(alone) if first != row]
+    print(f"{name}: {len(originals)} different pictures, {len(pairs)} of them near another", flush=True)
+    if pictures is not None and pairs:
+        draw_pairs(originals, pairs, pictures / f"{name}.png")
+    for what, change in CHANGES.items():
+        copies = np.stack([changed_picture(picture, change) for picture in originals])
+        groups = find_duplicates(np.concatenate([originals, copies])).near
+        same = groups[: len(originals)] == groups[len(originals) :]
+        print(f"{name}: {what}: {same.mean():.3f} of the copies found", flush=True)
+
+
+def changed_picture(picture: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
+    """The change on a picture four times as large, as photographs are before they are resized."""
+    height, width, channels = picture.shape
+    image = Image.fromarray(picture if channels == 3 else picture[:, :, 0])
+    large = change(image.resize((width * 4, height * 4), Image.Resampling.BICUBIC))
+    return np.asarray(large.resize((width, height), Image.Resampling.BILINEAR)).reshape(picture.shape)
+
+
+def recompressed(quality: int) -> Change:
+    def change(image: Image.Image) -> Image.Image:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=quality)
+        return Image.open(file)
+
+    return change
+
+
+def cropped(share: float) -> Change:
+    """The share of each side is cut off all around."""
+    return lambda image: image.crop(
+        (
+            round(image.width * share),
+            round(image.height * share),
+            round(image.width * (1 - share)),
+            round(image.height * (1 - share)),
+        )
+    )
+
+
+def smaller(factor: float) -> Change:
+    return lambda image: image.resize((round(image.width * factor), round(image.height * factor)))
+
+
+CHANGES: dict[str, Change] = {
+    "JPEG quality 75": recompressed(75),
+    "JPEG quality 30": recompressed(30),
+    "half the size": smaller(1 / 8),
+    "brightness +15 %": lambda image: ImageEnhance.Brightness(image).enhance(1.15),
+    "brightness -30 %": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
+    "contrast +20 %": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
+    "cropped by 1 % a side": cropped(0.01),
+    "cropped by 3 % a side": cropped(0.03),
+    "cropped by 6 % a side": cropped(0.06),
+    "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC),
+    "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+}
+
+
+def draw_pairs(images: NDArray[np.uint8], pairs: list[tuple[int, int]], target: Path) -> None:
+    """A sheet of pairs, spread over all that were found, eight a row."""
+    shown = [pairs[index] for index in np.linspace(0, len(pairs) - 1, min(PAIRS_SHOWN, len(pairs))).astype(int)]
+    height, width = images.shape[1:3]
+    sheet = Image.new("RGB", (8 * (2 * width + 8), -(-len(shown) // 8) * (height + 8)), "white")
+    for place, pair in enumerate(shown):
+        for side, row in enumerate(pair):
+            picture = Image.fromarray(images[row].squeeze())
+            sheet.paste(picture, ((place % 8) * (2 * width + 8) + side * width, (place // 8) * (height + 8)))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(target)
+
+
+if __name__ == "__main__":
+    main()
