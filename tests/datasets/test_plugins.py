@@ -12,42 +12,23 @@ from apertune.datasets import ADAPTERS, load
 from apertune.datasets.registry import all_adapters
 from apertune.errors import SettingError, UnknownNameError
 
-# The whole of an adapter for sets saved as one .npz file, in a distribution of its own.
-EXAMPLE = '''
-import numpy as np
-import pandas as pd
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
-from apertune.datasets import AdapterEntry, Index
-from apertune.errors import DatasetError
-
-
-class NpzAdapter:
-    """Reads files with `images` (n, height, width), uint8, and `labels` (n,), whole numbers."""
-
-    def index(self, source, options, scratch, progress):
-        files = source.with_suffix(".npz")
-        if len(files) != 1:
-            raise DatasetError(f"npz: one .npz file is expected in {source.root}, found {len(files)}")
-        with np.load(source.root / files[0].path) as arrays:
-            images, labels = arrays["images"], arrays["labels"]
-        names = [f"class {label}" for label in labels]
-        keys = [f"image {row}" for row in range(len(labels))]
-        table = pd.DataFrame({"key": keys, "label": names, "split": None})
-        return Index(table=table, classes=tuple(sorted(set(names))), task="multiclass", pixels=images)
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 
-NPZ = AdapterEntry(
-    target="npz_adapter:NpzAdapter",
-    description="one .npz file with images and labels",
-    image_size=16,
-    channels=1,
-)
-'''
+def _example(language: str) -> str:
+    """The code block of CONTRIBUTING.md that shows an adapter (python) or how it is registered (toml)."""
+    text = CONTRIBUTING.read_text(encoding="utf-8").partition("## A data set adapter of your own")[2]
+    return text.partition(f"```{language}\n")[2].partition("```")[0]
 
 
 def _install(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lays a distribution with the example's entry point where Python finds it."""
-    (folder / "npz_adapter.py").write_text(EXAMPLE)
+    (folder / "npz_adapter.py").write_text(_example("python"))
     facts = folder / "npz_adapter-1.0.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: npz-adapter\nVersion: 1.0\n")
@@ -57,7 +38,11 @@ def _install(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An adapter that another distribution registers is found by name, listed, and loads."""
+    """The adapter that CONTRIBUTING.md shows, registered as it says, is found by name, listed, and loads."""
+    assert _example("python").count("\n") <= 30
+    assert tomllib.loads(_example("toml")) == {
+        "project": {"entry-points": {"apertune.datasets": {"npz": "npz_adapter:NPZ"}}}
+    }
     (tmp_path / "site").mkdir()
     _install(tmp_path / "site", "npz", monkeypatch)
     random = np.random.default_rng(0)

@@ -56,7 +56,7 @@ def test_audit_finds_known_faults() -> None:
 
 
 def test_audit_finds_changed_labels() -> None:
-    """Of cartoon characters whose labels were changed on purpose about half are found, far more often than by chance."""
+    """Of labels of cartoon characters that were changed on purpose about half are found."""
     dataset = load("simpsons", ROOT / "simpsons_dataset")
     random, labels = np.random.default_rng(1), dataset.labels.copy()
     changed = random.permutation(len(labels))[: len(labels) // 20]
