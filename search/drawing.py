@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,14 @@ class Evaluation:
     """What a trial's plots are drawn from.
 
     probabilities: of the validation rows, float32 (rows, outputs). history: each epoch's metrics.
+    reference: published scores by metric.
     """
 
     view: TrainingView
     probabilities: NDArray[np.float32]
     history: list[dict[str, float]]
     objective: str
+    reference: Mapping[str, float] = field(default_factory=dict)
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
@@ -48,7 +51,12 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
         "licence": view.licence,
         "resize": view.resize,
     }
-    words = {"view": facts, "history": evaluation.history, "objective": evaluation.objective}
+    words = {
+        "view": facts,
+        "history": evaluation.history,
+        "objective": evaluation.objective,
+        "reference": dict(evaluation.reference),
+    }
     np.savez(
         folder / FILE,
         words=np.array(json.dumps(words)),
@@ -73,7 +81,7 @@ def load_evaluation(folder: Path) -> Evaluation:
                 "validation": saved["validation"],
             }
         )
-        return Evaluation(view, saved["probabilities"], words["history"], words["objective"])
+        return Evaluation(view, saved["probabilities"], words["history"], words["objective"], words["reference"])
 
 
 def draw_evaluation(folder: Path) -> None:
@@ -90,12 +98,13 @@ def draw_evaluation(folder: Path) -> None:
 def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> None:
     """Draws a study as it stands: `study_plots.html` and, if wanted, `report.html`. What fails is logged."""
     from .evaluation.study_plots import write_study_plots
+    from .readable_study import readable
     from .storage import open_storage
     from .study import open_study
 
     try:
         study = open_study(open_storage(home.storage), name)
-        write_study_plots(study.optuna, folder, [name for name, _ in study.definition.objectives])
+        write_study_plots(readable(study), folder, [name for name, _ in study.definition.objectives])
         if with_report:
             _write_report(home, name, folder / "report.html")
     except Exception:
@@ -125,6 +134,7 @@ def _draw(folder: Path, evaluation: Evaluation) -> None:
         origins=[str(origin) for origin in view.origins("validation")],
         history=evaluation.history,
         objective=evaluation.objective,
+        reference=evaluation.reference,
         class_counts=spec.class_counts,
         train_size=spec.train_size,
     )

@@ -156,7 +156,8 @@ class Fitting:
         folder = self.task.folder / "artifacts"
         shutil.rmtree(folder, ignore_errors=True)
         history = [ended.metrics for ended in self.state.history]
-        save_evaluation(folder, Evaluation(self.task.view, probabilities, history, self.task.objective))
+        task = self.task
+        save_evaluation(folder, Evaluation(task.view, probabilities, history, task.objective, task.reference))
 
     def _save_model(self) -> None:
         folder = self.task.folder / "model"

@@ -28,6 +28,7 @@ class TrialTask:
 
     epochs: at most so many. patience: stop when the objective has not improved for so many epochs; None never.
     folder: of this trial; checkpoint, model and plots go there. attempt: 0 the first time.
+    reference: published scores to draw beside the trial's, by metric.
     limits: what the network may cost at most, by the names of `network_cost`; over one of them it is not trained.
     rounds: the folds and repeats to train one after the other, each on its own view; empty for one training on `view`.
     fixed_epochs: end after so many of the schedule's `epochs` and keep the last weights, where the validation rows
@@ -47,6 +48,7 @@ class TrialTask:
     attempt: int = 0
     mixed_precision: bool = False
     keep_model: bool = True
+    reference: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
     measure_latency: bool = False
     rounds: tuple[TrainingView, ...] = ()

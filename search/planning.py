@@ -9,6 +9,7 @@ from typing import Any
 
 from ..datasets.base import ImageDataset, TrainingView
 from ..datasets.folding import fold_views
+from ..spaces.registry import published_scores
 from .messages import SpaceReference, TrialTask
 from .model_keeping import room_needed
 from .provenance import logged_dataset
@@ -50,6 +51,8 @@ def make_plan(
     def folder(number: int) -> Path:
         return home.study_folder(study.name) / "trials" / f"{number:05d}"
 
+    reference = published_scores(dataset.adapter)
+
     def make_task(asked: Asked) -> TrialTask:
         return TrialTask(
             number=asked.number,
@@ -64,6 +67,7 @@ def make_plan(
             folder=folder(asked.number),
             attempt=asked.attempt,
             mixed_precision=settings.mixed_precision,
+            reference=reference,
             keep_model=settings.keep_models != "none",
             limits=study.definition.limits,
             measure_latency="latency_ms" in (*names, *study.definition.limits),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_TRIALS = 15
 MOST_CURVES = 5
+LEVEL_COLORS = {"class frequencies alone": "#d73027", "published": "#1a9850"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def write_report(data: ReportData, target: Path) -> Path:
     best = complete[0] if complete else None
     plots = list(data.plots)
     if any(data.histories.values()):
-        figure = learning_curves_figure(data.histories, data.definition.objective)
+        objective = data.definition.objective
+        levels = {"class frequencies alone": data.baseline.get(objective), "published": data.reference.get(objective)}
+        figure = learning_curves_figure(data.histories, objective, levels)
         plots.insert(0, ("Learning curves of the best trials", figure))
     page = render(
         "report.html",
@@ -66,7 +69,7 @@ def write_report(data: ReportData, target: Path) -> Path:
         configuration=_configuration(best.params) if best else [],
         scores=_scores(data, best) if best else [],
         space=_space_rows(data),
-        table=_trial_table(complete),
+        table=_trial_table(complete, [name for name, _ in data.definition.more_objectives]),
         advice=_advice(data, complete),
         costs=_costs(data),
         plots=[(title, plot_html(figure)) for title, figure in plots],
@@ -78,9 +81,11 @@ def write_report(data: ReportData, target: Path) -> Path:
 
 
 def learning_curves_figure(
-    histories: Mapping[int, Sequence[Mapping[str, float]]], objective: str
+    histories: Mapping[int, Sequence[Mapping[str, float]]],
+    objective: str,
+    levels: Mapping[str, float | None] | None = None,
 ) -> plotly.graph_objects.Figure:
-    """The objective on validation over the epochs, one curve a trial."""
+    """The objective on validation over the epochs, one curve a trial. levels: scores to compare with, by name."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -88,8 +93,16 @@ def learning_curves_figure(
         values = [epoch.get(f"val_{objective}") for epoch in history]
         epochs = list(range(1, len(values) + 1))
         figure.add_trace(go.Scatter(x=epochs, y=values, mode="lines+markers", name=f"trial {number}"))
+    longest = max(map(len, histories.values()), default=1)
+    for name, level in (levels or {}).items():
+        if level is not None:
+            ends = {"x": [1, longest], "y": [level, level]}
+            figure.add_trace(
+                go.Scatter(**ends, mode="lines", line_dash="dash", line_color=LEVEL_COLORS[name], name=name)
+            )
     layout = {"template": "plotly_white", "height": 420, "margin": {"t": 30}, "showlegend": True}
-    return figure.update_layout(**layout, xaxis_title="epoch", yaxis_title=f"validation {objective}")
+    figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, longest // 10))
+    return figure.update_layout(**layout, yaxis_title=f"validation {objective}")
 
 
 def best_first(trials: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
@@ -108,7 +121,7 @@ def _cards(data: ReportData, best: TrialRecord | None) -> list[tuple[str, str]]:
     if objective in data.reference:
         cards.append((f"published {name}", _number(data.reference[objective])))
     hours = sum(trial.seconds for trial in data.trials) / 3600
-    return [*cards, ("trials", str(len(data.trials))), ("hours of training", f"{hours:.2f}")]
+    return [*cards, ("trials", str(len(data.trials))), ("time of training", _duration(hours))]
 
 
 def _states(trials: Sequence[TrialRecord]) -> dict[str, int]:
@@ -148,8 +161,8 @@ def _space_rows(data: ReportData) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _trial_table(complete: Sequence[TrialRecord]) -> tuple[list[str], list[list[str]]]:
-    """The best trials, with the parameters that differ among them."""
+def _trial_table(complete: Sequence[TrialRecord], others: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """The best trials, with the parameters that differ among them. others: further objectives."""
     shown = complete[:MOST_TRIALS]
     names = list(dict.fromkeys(name for trial in shown for name in trial.params))
     differing = [name for name in names if len({trial.params.get(name) for trial in shown}) > 1]
@@ -157,13 +170,14 @@ def _trial_table(complete: Sequence[TrialRecord]) -> tuple[list[str], list[list[
         [
             str(trial.number),
             _number(trial.value),
+            *(_number(trial.value_of(name)) for name in others),
             str(trial.epochs),
             f"{trial.seconds:,.0f}",
             *(_number(trial.params.get(name)) for name in differing),
         ]
         for trial in shown
     ]
-    return ["trial", "value", "epochs", "seconds", *differing], rows
+    return ["trial", "value", *others, "epochs", "seconds", *differing], rows
 
 
 def _advice(data: ReportData, complete: Sequence[TrialRecord]) -> list[str]:
@@ -174,15 +188,19 @@ def _advice(data: ReportData, complete: Sequence[TrialRecord]) -> list[str]:
 def _costs(data: ReportData) -> list[tuple[str, str]]:
     ended = [trial for trial in data.trials if trial.state != "complete"]
     costs = [
-        ("time of all trials, one after the other", f"{sum(trial.seconds for trial in data.trials) / 3600:.2f} h"),
-        ("of which on trials that did not complete", f"{sum(trial.seconds for trial in ended) / 3600:.2f} h"),
+        ("time of all trials, one after the other", _duration(sum(trial.seconds for trial in data.trials) / 3600)),
+        ("of which on trials that did not complete", _duration(sum(trial.seconds for trial in ended) / 3600)),
         ("epochs", f"{sum(trial.epochs for trial in data.trials):,}"),
     ]
     if data.gpu_hours is not None:
-        costs.append(("GPU hours", f"{data.gpu_hours:.2f}"))
+        costs.append(("GPU hours", f"{data.gpu_hours:.3g}"))
     if data.energy_kwh is not None:
-        costs.append(("energy", f"{data.energy_kwh:.2f} kWh"))
+        costs.append(("energy", f"{data.energy_kwh:.3g} kWh"))
     return costs
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.2f} h" if hours >= 0.1 else f"{hours * 60:.1f} min"
 
 
 def _number(value: Value | None) -> str:

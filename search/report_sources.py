@@ -9,13 +9,17 @@ from datetime import datetime
 from pathlib import Path
 
 from ..errors import StudyError
+from ..spaces.registry import published_by
 from .evaluation.study_plots import importances, study_figures
 from .mlflow_models import fetch_run_file
+from .outbox import unsent
+from .readable_study import readable
 from .report import MOST_CURVES, ReportData, best_first
 from .results import read_study
 from .settings import Home
 from .storage import open_storage
 from .study import Study, TrialRecord, open_study
+from .tracking import DatasetLogged
 
 # Files of a trial's run that a report shows, by title, most telling first.
 PICTURES = {
@@ -28,6 +32,7 @@ PICTURES = {
 }
 SCORES = "scores.csv"
 FILES = (SCORES, *PICTURES.values())
+SPLITS = ("train", "validation", "test")
 
 
 def collect_report(home: Home, name: str, *, files: Path, created: str) -> ReportData:
@@ -38,20 +43,39 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
     study = open_study(open_storage(home.storage), name)
     records = study.records()
     scores = read_scores(files / SCORES)
-    objective = study.definition.objective
     return ReportData(
         name=name,
         definition=study.definition,
         trials=records,
         created=created,
-        dataset_facts={"source": study.definition.data} if study.definition.data else {},
+        dataset_facts=dataset_facts(home, study),
         baseline=scores["class_frequencies_alone"],
         reference=scores["published_reference"],
+        reference_source=published_by(scores["published_reference"]),
         importances=importances(study.optuna),
-        plots=study_figures(study.optuna, [objective]),
+        plots=study_figures(readable(study), [objective for objective, _ in study.definition.objectives]),
         histories=histories(study, best_first(records, study.definition.direction)[:MOST_CURVES]),
         pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
+        gpu_hours=_total([record.gpu_seconds for record in records], 3600),
+        energy_kwh=_total([record.energy_joules for record in records], 3.6e6),
     )
+
+
+def dataset_facts(home: Home, study: Study) -> dict[str, str]:
+    """What its searches told of the data set, as far as they ran here: counts by split, shape, classes."""
+    facts = {"source": study.definition.data} if study.definition.data else {}
+    for record, _ in unsent(home.study_folder(study.name) / "outbox.jsonl", 0):
+        if isinstance(record, DatasetLogged):
+            told = {"images for " + part: f"{int(record.facts[part]):,}" for part in SPLITS if part in record.facts}
+            others = {name.replace("_", " "): value for name, value in record.facts.items() if name not in SPLITS}
+            return {**facts, **told, **others}
+    return facts
+
+
+def _total(parts: Sequence[float | None], unit: float) -> float | None:
+    """The sum of those that were measured, in the unit; None when none was."""
+    measured = [part for part in parts if part is not None]
+    return sum(measured) / unit if measured else None
 
 
 def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Publication:
-    """What an article reported. dataset: the adapter's name. patience: epochs without gain, None for no stopping."""
+    """What an article reported. dataset: the adapter's name. patience: epochs without gain, None for no stopping.
+
+    result: in its words; scores: those of it that are numbers, by the metrics' names here. On its own test images.
+    """
 
     dataset: str
     epochs: int
     patience: int | None
     image_size: int
     result: str
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ SPACES: dict[str, Entry] = {
         ".networks.references:emotion",
         "Article on emotion in images: four convolutions of 64, two dense layers.",
         recipe=".recipes.references:emotion",
-        publication=Publication("emotion", 10, None, 64, "accuracy 0.55, AUC 0.57"),
+        publication=Publication(
+            "emotion", 10, None, 64, "accuracy 0.55, AUC 0.57", {"accuracy": 0.55, "roc_auc": 0.57}
+        ),
     ),
     "simpsons-cnn": Entry(
         ".networks.references:simpsons",
@@ -68,14 +74,14 @@ SPACES: dict[str, Entry] = {
         ".networks.references:fer2013",
         "Article on FER2013: five stages of convolutions, 5.8 million parameters.",
         recipe=".recipes.references:fer2013",
-        publication=Publication("fer2013", 30, 5, 48, "accuracy 0.6266"),
+        publication=Publication("fer2013", 30, 5, 48, "accuracy 0.6266", {"accuracy": 0.6266}),
     ),
     "voc2012-resnet50": Entry(
         ".networks.references:voc2012",
         "Article on VOC2012: ResNet50, frozen, under one dense layer.",
         options=_WEIGHTS,
         recipe=".recipes.references:voc2012",
-        publication=Publication("voc2012", 5, None, 128, "weighted F1 0.28 after one epoch"),
+        publication=Publication("voc2012", 5, None, 128, "weighted F1 0.28 after one epoch", {"weighted_f1": 0.28}),
     ),
 }
 
@@ -86,6 +92,21 @@ def reference_for(dataset: str) -> str | None:
         if entry.publication is not None and entry.publication.dataset == dataset:
             return name
     return None
+
+
+def published_scores(dataset: str) -> dict[str, float]:
+    """What was published for a data set (the adapter's name), by metric; empty where nothing was, or no number."""
+    name = reference_for(dataset)
+    publication = SPACES[name].publication if name else None
+    return dict(publication.scores) if publication else {}
+
+
+def published_by(scores: Mapping[str, float]) -> str:
+    """Whose published scores these are, in words; empty when nobody's."""
+    for entry in SPACES.values():
+        if scores and entry.publication is not None and entry.publication.scores == scores:
+            return f"{entry.summary.rstrip('.')}: {entry.publication.result}"
+    return ""
 
 
 def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mapping[str, str] | None = None) -> Space:

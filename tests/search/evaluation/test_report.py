@@ -55,7 +55,7 @@ def test_the_report_tells_the_story_offline(trials, tmp_path):
     )
     html = write_report(data, tmp_path / "new" / "report.html").read_text(encoding="utf-8")
     for text in ("trial 1", "0.75", "0.251", "0.7128", "Goodfellow", "28,709", "0.0001 to 0.1, log scale", "1 pruned",
-                 "12,345", "2.00", "0.50 h", "1.50", "0.25 kWh", "Learning curves of the best trials",
+                 "12,345", "2.00 h", "0.50 h", "1.5", "0.25 kWh", "Learning curves of the best trials",
                  'src="data:image/png;base64,'):  # fmt: skip
         assert text in html
     assert not re.search(r'<(script|img|link|iframe)[^>]+(src|href)="(?!data:)', html)

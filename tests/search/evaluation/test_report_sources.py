@@ -7,11 +7,14 @@ from PIL import Image
 from apertune.cli.report import report
 from apertune.errors import StudyError
 from apertune.search.messages import TrialResult
+from apertune.search.outbox import Outbox
+from apertune.search.report import write_report
 from apertune.search.report_sources import collect_report, read_scores
 from apertune.search.settings import make_home
 from apertune.search.storage import open_storage
-from apertune.search.study import create_study
+from apertune.search.study import create_study, open_study
 from apertune.search.study_definition import StudyDefinition
+from apertune.search.tracking import DatasetLogged
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("dropout", "float", 0.2, low=0.0, high=0.5, sampling="linear"),))
@@ -58,6 +61,36 @@ def test_a_report_is_gathered_from_study_and_files(home, tmp_path):
     assert [title for title, _ in data.pictures] == ["Confusion matrix of the best trial"]
     assert data.importances == {"dropout": 1.0}
     assert "History" in [title for title, _ in data.plots]
+
+
+def test_a_report_tells_data_reference_and_cost(home, tmp_path):
+    """Facts of the data come from the search's own outbox, the article from its scores, GPU hours from the trials."""
+    study = open_study(open_storage(home.storage), "digits-convnet")
+    told = DatasetLogged(
+        "key", "digits", "ab", "scikit-learn", {"train": "1257", "test": "270", "image_shape": "8x8x1"}
+    )
+    with Outbox(home.study_folder("digits-convnet") / "outbox.jsonl") as outbox:
+        outbox.put(DatasetLogged("key", "digits", "ab", "scikit-learn", facts))
+    number = study.ask().number
+    study.tell(TrialResult(number, "complete", value=0.9, epochs=1, gpu_seconds=1800.0, energy_joules=7.2e5))
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "scores.csv").write_text(
+        "metric,value,class_frequencies_alone,published_reference,better\naccuracy,0.75,0.1,0.6266,maximize\n", "utf-8"
+    )
+    data = collect_report(home, "digits-convnet", files=files, created="today")
+    assert data.dataset_facts == {
+        "source": "inside scikit-learn",
+        "images for train": "1,257",
+        "images for test": "270",
+        "image shape": "8x8x1",
+    }
+    assert data.reference == {"accuracy": 0.6266}
+    assert data.reference_source.startswith("Article on FER2013")
+    assert (data.gpu_hours, data.energy_kwh) == (0.5, 0.2)
+    page = write_report(data, tmp_path / "page.html").read_text("utf-8")
+    assert "0.2 kWh" in page
+    assert "1,257" in page
 
 
 def test_scores_of_no_file_are_empty(tmp_path):
