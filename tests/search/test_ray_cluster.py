@@ -144,7 +144,17 @@ def test_the_cluster_gives_what_one_machine_gives(three_nodes: Any) -> None:
     words = ["--trials", "2", "--epochs", "2", "--pruner", "none", "--sampler", "random", "--limit", "300", "--json"]
     found = []
     for place in (["--cluster", "auto"], ["--workers", "1"]):
-        command = [sys.executable, "-m", "apertune", "search", "digits", *words, *place, "--study", place[0].lstrip("-")]
+        command = [
+            sys.executable,
+            "-m",
+            "apertune",
+            "search",
+            "digits",
+            *words,
+            *place,
+            "--study",
+            place[0].lstrip("-"),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         found.append({trial["number"]: trial for trial in json.loads(done.stdout)["trials"]})

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pwd
 import re
 import secrets
 import shlex
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 import yaml
 from mlflow import MlflowClient
+
+from .postgres_server import free_port, postgres_server
 
 FOLDER = Path(__file__).parents[2] / "mlflow"
 SEARCH = (sys.executable, str(Path(__file__).with_name("pretend_search.py")))
@@ -33,12 +30,6 @@ TRIALS = 3
 def example_settings() -> dict[str, str]:
     lines = (FOLDER / "server.env.example").read_text("utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def status_of(url: str, host: str | None = None) -> int:
@@ -79,42 +70,8 @@ def server_command() -> list[str]:
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
     """A PostgreSQL of its own with the databases mlflow and studies; its address up to the database's name."""
-    if shutil.which("initdb") is None or shutil.which("postgres") is None:
-        pytest.skip("PostgreSQL's initdb and postgres are not on the path")
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if os.getuid() == 0 else None
-    folder, port = Path(tempfile.mkdtemp(prefix="apertune-")), free_port()
-    (folder / "password").write_text(PASSWORD)
-    if user:
-        account = pwd.getpwnam(user)
-        for path in (folder, folder / "password"):
-            os.chown(path, account.pw_uid, account.pw_gid)
-    make = ["initdb", "--username=mlflow", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
-    subprocess.run([*make, "-D", str(folder / "data")], check=True, capture_output=True, user=user, cwd=folder)
-    run = ["postgres", "-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(run, stdout=log, stderr=log, user=user, cwd=folder)
-    try:
-        create_databases(port, process)
-        yield f"postgresql+psycopg://mlflow:{PASSWORD}@127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-        shutil.rmtree(folder)
-
-
-def create_databases(port: int, process: subprocess.Popen[bytes]) -> None:
-    address = f"postgresql://mlflow:{PASSWORD}@127.0.0.1:{port}/postgres"
-    for _ in range(150):
-        assert process.poll() is None, "PostgreSQL ended"
-        try:
-            with psycopg.connect(address, autocommit=True) as connection:
-                for name in ("mlflow", "studies"):
-                    connection.execute(f"CREATE DATABASE {name}")
-                return
-        except psycopg.OperationalError:
-            time.sleep(0.2)
-    raise AssertionError("PostgreSQL did not answer")
+    with postgres_server(PASSWORD, ["mlflow", "studies"]) as server:
+        yield server.address("").rstrip("/")
 
 
 WITH_USERS = pytest.param(
