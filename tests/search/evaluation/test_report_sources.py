@@ -66,9 +66,7 @@ def test_a_report_is_gathered_from_study_and_files(home, tmp_path):
 def test_a_report_tells_data_reference_and_cost(home, tmp_path):
     """Facts of the data come from the search's own outbox, the article from its scores, GPU hours from the trials."""
     study = open_study(open_storage(home.storage), "digits-convnet")
-    told = DatasetLogged(
-        "key", "digits", "ab", "scikit-learn", {"train": "1257", "test": "270", "image_shape": "8x8x1"}
-    )
+    facts = {"train": "1257", "test": "270", "image_shape": "8x8x1"}
     with Outbox(home.study_folder("digits-convnet") / "outbox.jsonl") as outbox:
         outbox.put(DatasetLogged("key", "digits", "ab", "scikit-learn", facts))
     number = study.ask().number
