@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.base import TrainingView
+from .augmented_examples import draw_augmented
 from .settings import Home
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ def load_evaluation(folder: Path) -> Evaluation:
 
 def draw_evaluation(folder: Path) -> None:
     """Draws what a worker left in the folder, in its place. A plot that fails is logged and costs no other result."""
+    draw_augmented(folder)
     if not (folder / FILE).exists():
         return
     try:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..datasets.base import TrainingView
 from ..spaces.base import Candidate
 from . import devices
+from .augmented_examples import save_augmented
 from .checkpoint import TrainingState, load_checkpoint
 from .drawing import Evaluation, save_evaluation
 from .epoch_monitor import EpochMonitor
@@ -158,6 +159,8 @@ class Fitting:
         history = [ended.metrics for ended in self.state.history]
         task = self.task
         save_evaluation(folder, Evaluation(task.view, probabilities, history, task.objective, task.reference))
+        if self.candidate.augmentation is not None:
+            save_augmented(task, self.candidate.augmentation, folder)
 
     def _save_model(self) -> None:
         folder = self.task.folder / "model"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from .augmented_examples import FILE as AUGMENTATION
 from .messages import EpochEnded, Outcome, TrialResult, TrialTask
 from .model_keeping import ModelKeeper
 from .outbox import Outbox
@@ -39,9 +40,9 @@ RUN_STATUS: dict[Outcome, RunStatus] = {
 }
 
 
-def trial_key(study: Study, number: int) -> str:
-    """Our own, unique name of a trial's run."""
-    return f"{study.identity}-{number}"
+def trial_key(identity: str, number: int) -> str:
+    """Our own, unique name of a trial's run. identity: the study's."""
+    return f"{identity}-{number}"
 
 
 class Journal:
@@ -61,7 +62,9 @@ class Journal:
         self._models = models or ModelKeeper(None, study.definition.direction)
         self._outbox = outbox
         self._study = study
+        self._identity = study.identity
         self._drawn = time.monotonic()
+        self._augmentation_shown = False
         self._search_key = search_key
         self._experiment = study.definition.dataset
         self._about = about
@@ -119,7 +122,7 @@ class Journal:
         self._outbox.put(TagsSet(self._search_key, {"best_trial": str(result.number), "best_value": value}))
 
     def trial_started(self, task: TrialTask, dataset: DatasetLogged) -> None:
-        key = trial_key(self._study, task.number)
+        key = trial_key(self._identity, task.number)
         repeat = {"seed": str(task.seed), "max_epochs": str(task.epochs), "fingerprint": task.view.fingerprint}
         tags = {**self._tags, **self._about, **repeat, "kind": "trial", "trial": str(task.number), "state": "running"}
         params = {name: str(value) for name, value in task.values.items()}
@@ -132,11 +135,11 @@ class Journal:
     def epoch_ended(self, event: EpochEnded) -> None:
         told = {**event.metrics, **event.system}
         points = tuple((name, value, event.epoch, event.time_ms) for name, value in told.items())
-        self._outbox.put(MetricsLogged(trial_key(self._study, event.number), points))
+        self._outbox.put(MetricsLogged(trial_key(self._identity, event.number), points))
 
     def trial_ended(self, result: TrialResult, folder: Path) -> None:
         """folder: the trial's; its model and artifacts are removed once the tracking server has them."""
-        key, now = trial_key(self._study, result.number), _now()
+        key, now = trial_key(self._identity, result.number), _now()
         records: list[Record] = []
         numbers = _summary(result)
         if numbers:
@@ -144,6 +147,7 @@ class Journal:
         tags = {"state": result.outcome, **({"reason": result.reason} if result.reason else {})}
         records.append(TagsSet(key, tags))
         if (folder / "artifacts").is_dir():
+            records += self._augmentation_records(folder)
             records.append(FilesLogged(key, str(folder / "artifacts"), remove=True))
         if result.has_model:
             records += self._model_records(result, folder / "model")
@@ -153,13 +157,24 @@ class Journal:
             self._drawn = time.monotonic()
         self._outbox.put(*records)
 
+    def _augmentation_records(self, folder: Path) -> list[Record]:
+        """Shows the search's run, too, how its first trial that augments does it."""
+        saved = folder / "artifacts" / AUGMENTATION
+        if self._augmentation_shown or not saved.exists():
+            return []
+        self._augmentation_shown = True
+        shown = folder / "shown"
+        shown.mkdir(exist_ok=True)
+        shutil.copy(saved, shown / AUGMENTATION)
+        return [FilesLogged(self._search_key, str(shown), remove=True)]
+
     def _model_records(self, result: TrialResult, folder: Path) -> list[Record]:
         kept, fallen = self._models.ended(result)
-        records: list[Record] = [ModelDropped(trial_key(self._study, number)) for number in fallen]
+        records: list[Record] = [ModelDropped(trial_key(self._identity, number)) for number in fallen]
         if kept:
             scores = {f"best_{name}": value for name, value in result.metrics.items()}
             records.append(
-                ModelLogged(trial_key(self._study, result.number), str(folder), "model", scores, remove=True)
+                ModelLogged(trial_key(self._identity, result.number), str(folder), "model", scores, remove=True)
             )
         else:
             shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ....datasets.base import Images, Labels, Task
 from ..acceptance import class_probabilities
 from ..decisions import Probabilities, answers
-from .canvas import RIGHT, WRONG, shortened
+from .canvas import RIGHT, TRAINING, WRONG, shortened
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
@@ -29,11 +29,11 @@ GREY_BACKGROUND = 236
 
 @dataclass(frozen=True)
 class Example:
-    """One picture of a grid: its row, two lines of text, and whether the answer is right."""
+    """One picture of a grid: its row, two lines of text, and whether the answer is right; None where none is given."""
 
     row: int
     text: str
-    right: bool
+    right: bool | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def grid(title: str, examples: Sequence[Example], images: Images) -> Image.Image
     font = ImageFont.truetype(path, 10)
     for place, example in enumerate(examples):
         left, top = GUTTER + (place % ACROSS) * across, TITLE_HEIGHT + (place // ACROSS) * down
-        color = RIGHT if example.right else WRONG
+        color = {True: RIGHT, False: WRONG, None: TRAINING}[example.right]
         pen.rectangle((left, top, left + TILE - 1, top + TILE - 1), fill=color)
         board.paste(_tile(images[example.row]), (left + FRAME, top + FRAME))
         text = "\n".join(_fitted(line, font) for line in example.text.split("\n"))
