@@ -55,7 +55,8 @@ def test_augmented_images_are_drawn(task, tmp_path):
     assert ((targets > 0.05) & (targets < 0.95)).any()
     draw_augmented(tmp_path)
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == [PICTURE]
-    assert Image.open(tmp_path / PICTURE).width > 6 * 100
+    with Image.open(tmp_path / PICTURE) as picture:
+        assert picture.width > 6 * 100
 
 
 def test_targets_are_told_in_words():
