@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .launch import SearchResult, run
     from .promotion import PromotionSettings, promote, rollback
     from .settings import Home, SearchSettings, make_home
-    from .study import TrialRecord
+    from .trial_records import TrialRecord
 
 __all__ = [
     "Home",

@@ -31,9 +31,10 @@ from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
 from .storage import open_storage
 from .strategies import check_sampler
-from .study import Study, TrialRecord, create_study, open_study, study_names
+from .study import Study, create_study, open_study, study_names
 from .study_definition import StudyDefinition
 from .supervisor import Supervisor
+from .trial_records import TrialRecord
 from .warm_start import warm_start
 
 # The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.
@@ -115,6 +116,7 @@ def run(
         finally:
             executor.close()
             unsent = sender.finish(display.say, PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
+    records = study.records()
     return SearchResult(
         study=study.name,
         dataset=dataset.name,
@@ -123,8 +125,8 @@ def run(
         target=plan.target,
         finished=state.finished,
         stopped=state.finished < plan.target and not state.ended,
-        trials=tuple(study.records()),
-        run_ids=run_ids_by_number(study, read_progress(outbox_path)),
+        trials=tuple(records),
+        run_ids=run_ids_by_number(study, records, read_progress(outbox_path)),
         unsent=unsent,
         objectives=definition.objectives,
         ended=state.ended,
@@ -212,5 +214,6 @@ def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, 
                     )
             if number > 1:
                 display.say(f"Study {base} was made with other settings, so this search is study {name}.")
+            study.own(home.records_file(study.name))
             yield study
             return

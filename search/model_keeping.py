@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .messages import TrialResult
-from .study import TrialRecord
 from .study_definition import Direction
+from .trial_records import TrialRecord
 
 BYTES_A_PARAMETER = 4
 GIGABYTE = 1e9

@@ -16,8 +16,8 @@ from .evaluation.pages import picture_source, plot_html, plotly_script, render, 
 if TYPE_CHECKING:
     import plotly.graph_objects
 
-    from .study import TrialRecord
     from .study_definition import StudyDefinition
+    from .trial_records import TrialRecord
 
 MOST_TRIALS = 15
 MOST_CURVES = 5

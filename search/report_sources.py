@@ -18,8 +18,9 @@ from .report import MOST_CURVES, ReportData, best_first
 from .results import read_study
 from .settings import Home
 from .storage import open_storage
-from .study import Study, TrialRecord, open_study
+from .study import Study, open_study
 from .tracking import DatasetLogged
+from .trial_records import TrialRecord
 
 # Files of a trial's run that a report shows, by title, most telling first.
 PICTURES = {

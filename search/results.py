@@ -13,8 +13,9 @@ from .outbox import Progress, read_progress
 from .ownership import Owner, find_owner
 from .settings import Home
 from .storage import open_storage
-from .study import Study, TrialRecord, open_study, study_names
+from .study import Study, open_study, study_names
 from .study_definition import StudyDefinition
+from .trial_records import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
     return results
 
 
-def run_ids_by_number(study: Study, progress: Progress) -> dict[int, str]:
+def run_ids_by_number(study: Study, records: Sequence[TrialRecord], progress: Progress) -> dict[int, str]:
     """MLflow's runs of a study's trials, as far as the sender knows them."""
-    numbers = {trial_key(study, record.number): record.number for record in study.records()}
+    numbers = {trial_key(study.identity, record.number): record.number for record in records}
     return {numbers[key]: run_id for key, run_id in progress.run_ids.items() if key in numbers}
 
 
@@ -107,9 +108,9 @@ def _read(home: Home, study: Study) -> StudyResult:
         name=study.name,
         definition=study.definition,
         trials=tuple(records),
-        run_ids=run_ids_by_number(study, progress),
+        run_ids=run_ids_by_number(study, records, progress),
         owner=find_owner(home, study.name),
         target=launch.target if launch else len(records),
-        updated=study.updated(),
+        updated=max((record.began for record in records), default=0.0),
         problem=progress.problem,
     )

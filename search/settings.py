@@ -186,6 +186,10 @@ class Home:
     def study_folder(self, name: str) -> Path:
         return self.root / "studies" / name
 
+    def records_file(self, name: str) -> Path:
+        """A study's ended trials, for `RecordFile`."""
+        return self.study_folder(name) / "trials.jsonl"
+
 
 def make_home(environment: Mapping[str, str], *, root: Path | None = None, storage: str | None = None) -> Home:
     """environment: the process's. root: defaults to `mlflow` in the working directory."""

@@ -8,35 +8,34 @@ dead one; `orphans` lists those, to be put back with the same values.
 
 from __future__ import annotations
 
-import logging
 import math
 import uuid
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import optuna
-import tenacity
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..errors import StudyError
 from ..spaces.parameters import SearchSpace, Values
 from .messages import Outcome, TrialResult
+from .owned_storage import OwnedStorage
+from .persistence import persistently
 from .pruning import MirroredPruning
 from .sampling import draw_untried, from_optuna, identity_of, suggest, to_optuna
 from .study_definition import Launch, StudyDefinition
+from .trial_records import RecordFile, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-STORAGE_PATIENCE_S = 120
 # So often a sampler may propose what was tried before, until a configuration is drawn at random instead.
 PROPOSALS = 5
 
@@ -58,37 +57,14 @@ class Asked:
     attempt: int = 0
 
 
-@dataclass(frozen=True)
-class TrialRecord:
-    """A trial as it stands in the study. state: an `Outcome` but interrupted, or running. value: the objective."""
-
-    number: int
-    state: str
-    value: float | None
-    params: Values
-    metrics: dict[str, float] = field(default_factory=dict)
-    epochs: int = 0
-    best_epoch: int = 0
-    seconds: float = 0.0
-    parameters: int = 0
-    peak_memory_mb: float = 0.0
-    reason: str = ""
-    gpu_seconds: float | None = None
-    energy_joules: float | None = None
-    cost: dict[str, float] = field(default_factory=dict)
-    over_limit: bool = False
-
-    def value_of(self, objective: str) -> float | None:
-        """A metric or cost by name; None where the trial has none, as one that did not complete may."""
-        return self.metrics.get(objective, self.cost.get(objective))
-
-
 class Study:
     """An open study. Made by `create` or `open_study`."""
 
-    def __init__(self, study: OptunaStudy, definition: StudyDefinition) -> None:
+    def __init__(self, study: OptunaStudy, definition: StudyDefinition, storage: BaseStorage) -> None:
         self.optuna = study
         self.definition = definition
+        self._storage = storage
+        self._file: RecordFile | None = None
         self.search_space = SearchSpace.from_json(definition.search_space)
         self._running: dict[int, Trial] = {}
         self._mirror: MirroredPruning | None = None
@@ -103,6 +79,19 @@ class Study:
         """Unique for ever, where the name may come again in another storage."""
         return str(self.optuna.user_attrs[IDENTITY])
 
+    def own(self, file: Path) -> None:
+        """From here on nobody else writes this study: it is read from memory, and its ended trials are kept in a file.
+
+        file: for `RecordFile`, beside the study.
+        """
+        owned = OwnedStorage(self._storage, self.name)
+        self.optuna = optuna.load_study(study_name=self.name, storage=owned)
+        self._storage = owned
+        self._file = RecordFile(file, self.identity)
+        begun = self.optuna.get_trials(deepcopy=False)
+        set_aside = [frozen.number for frozen in begun if REPEATED in frozen.user_attrs]
+        self._file.rewrite((record for record in self.records() if record.state != "running"), set_aside)
+
     def ask(self) -> Asked | None:
         """A configuration that was not tried before; None when all were."""
         tried = self._known()
@@ -114,12 +103,15 @@ class Study:
         untried = draw_untried(self.search_space, tried, seed=len(tried))
         if untried is None:
             return None
-        _persistently(lambda: self.optuna.enqueue_trial(to_optuna(self.search_space, untried)))
+        persistently(lambda: self.optuna.enqueue_trial(to_optuna(self.search_space, untried)))
         return self._take(*self._draw())
 
     def _draw(self) -> tuple[Trial, Values]:
-        trial = _persistently(self.optuna.ask)
-        return trial, _persistently(lambda: suggest(trial, self.search_space))
+        trial = persistently(self.optuna.ask)
+        values = persistently(lambda: suggest(trial, self.search_space))
+        if isinstance(self._storage, OwnedStorage):
+            persistently(self._storage.flush)
+        return trial, values
 
     def _take(self, trial: Trial, values: Values) -> Asked:
         self._running[trial.number] = trial
@@ -132,9 +124,11 @@ class Study:
         def record() -> None:
             if not trial.storage.get_trial(trial._trial_id).state.is_finished():
                 trial.set_user_attr(REPEATED, True)
+                if self._file is not None:
+                    self._file.set_aside(trial.number)
                 self.optuna.tell(trial, state=TrialState.FAIL)
 
-        _persistently(record)
+        persistently(record)
 
     def _known(self) -> set[str]:
         """The identities of all configurations tried or being tried."""
@@ -162,10 +156,10 @@ class Study:
         for values in configurations:
             params = to_optuna(self.search_space, values)
             if params not in queued and identity_of(values) not in self._known():
-                _persistently(partial(self.optuna.enqueue_trial, params))
+                persistently(partial(self.optuna.enqueue_trial, params))
                 queued.append(params)
                 added += 1
-        _persistently(lambda: self.optuna.set_user_attr(WARM_STARTED, sorted({*known, source})))
+        persistently(lambda: self.optuna.set_user_attr(WARM_STARTED, sorted({*known, source})))
         return added
 
     def orphans(self) -> list[Asked]:
@@ -182,7 +176,7 @@ class Study:
 
     def lost(self, number: int, attempts: int) -> None:
         """Notes that a trial was lost so many times, so that a restart does not forget."""
-        _persistently(lambda: self._running[number].set_user_attr("attempts", attempts))
+        persistently(lambda: self._running[number].set_user_attr("attempts", attempts))
 
     def report(self, number: int, value: float, step: int) -> bool:
         """Takes the first objective's value after an epoch or a round (1-based); answers whether to prune the trial."""
@@ -198,7 +192,7 @@ class Study:
                 trial.storage.set_trial_intermediate_value(trial._trial_id, step, value)
                 return self._mirror.report(number, value, step)
 
-        return _persistently(report_and_ask)
+        return persistently(report_and_ask)
 
     def values_of(self, result: TrialResult) -> list[float]:
         """The objectives' values of a trial that completed, in order; NaN for one that it does not have."""
@@ -217,9 +211,11 @@ class Study:
                 return
             trial.set_user_attr(RESULT, _described(result))
             self._constrain(trial, result)
+            if self._file is not None:
+                self._file.add(self._record(self._storage.get_trial(trial._trial_id), ended=True))
             self.optuna.tell(trial, values, state=state)
 
-        _persistently(record)
+        persistently(record)
         if self._mirror is not None:
             self._mirror.tell(result.number, values[0] if values else None, state)
 
@@ -246,17 +242,32 @@ class Study:
         """Every trial that has begun; those only enqueued or set aside are not among them."""
         return [self._record(frozen) for frozen in self._begun()]
 
-    def updated(self) -> float:
-        """When the latest trial began, in Unix seconds; 0 without trials."""
-        every = self.optuna.get_trials(deepcopy=False)
-        return max((trial.datetime_start.timestamp() for trial in every if trial.datetime_start), default=0.0)
+    def records_in(self, file: Path) -> list[TrialRecord]:
+        """As `records`, from the owner's file of ended trials where it is whole: a hundred times faster for thousands.
+
+        Only trials that run or wait are read from Optuna. A number that neither knows means that the file is not of
+        this storage, and everything is read.
+        """
+        read = RecordFile(file, self.identity).read()
+        if read is None:
+            return self.records()
+        ended, set_aside = read
+        open_states = (TrialState.RUNNING, TrialState.WAITING)
+        unfinished = self._storage.get_all_trials(self.optuna._study_id, deepcopy=False, states=open_states)
+        running = {frozen.number: frozen for frozen in unfinished if frozen.state is TrialState.RUNNING}
+        known = {*ended, *set_aside, *(frozen.number for frozen in unfinished)}
+        if len(known) != max(known, default=-1) + 1:
+            return self.records()
+        records = {number: record for number, record in ended.items() if number not in running}
+        records |= {number: self._record(frozen) for number, frozen in running.items()}
+        return [records[number] for number in sorted(records)]
 
     def launch(self) -> Launch | None:
         noted = self.optuna.user_attrs.get(LAUNCH)
         return Launch(**noted) if noted else None
 
     def note_launch(self, launch: Launch) -> None:
-        _persistently(lambda: self.optuna.set_user_attr(LAUNCH, asdict(launch)))
+        persistently(lambda: self.optuna.set_user_attr(LAUNCH, asdict(launch)))
 
     def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
         self.optuna.sampler, self.optuna.pruner = sampler, pruner
@@ -269,9 +280,11 @@ class Study:
         except KeyError:
             return None
 
-    def _record(self, frozen: FrozenTrial) -> TrialRecord:
-        result: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {})
-        state = result.get("outcome") or ("running" if not frozen.state.is_finished() else "failed")
+    def _record(self, frozen: FrozenTrial, *, ended: bool = False) -> TrialRecord:
+        """ended: it is about to be told; a result alone may be of a trial whose telling was cut short."""
+        ended = ended or frozen.state.is_finished()
+        result: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {}) if ended else {}
+        state = result.get("outcome") or ("failed" if ended else "running")
         value = result.get("value")
         if value is None and frozen.intermediate_values:
             value = frozen.intermediate_values[max(frozen.intermediate_values)]
@@ -285,11 +298,14 @@ class Study:
             value=value,
             params=self._values(frozen) or {},
             epochs=epochs,
+            began=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
             **known,
         )
 
 
-_RECORDED = tuple(f.name for f in fields(TrialRecord) if f.name not in ("number", "state", "value", "params"))
+_RECORDED = tuple(
+    item.name for item in fields(TrialRecord) if item.name not in ("number", "state", "value", "params", "began")
+)
 
 _STATES: dict[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -305,7 +321,7 @@ def _described(result: TrialResult) -> dict[str, Any]:
     return described
 
 
-def open_study(storage: optuna.storages.BaseStorage, name: str) -> Study:
+def open_study(storage: BaseStorage, name: str) -> Study:
     """Opens an existing study. Raises StudyError when there is none of that name, or it is not Apertune's."""
     try:
         study = optuna.load_study(study_name=name, storage=storage)
@@ -318,36 +334,20 @@ def open_study(storage: optuna.storages.BaseStorage, name: str) -> Study:
     definition = study.user_attrs.get(DEFINITION)
     if definition is None:
         raise StudyError(f"study '{name}' was not made by apertune; name another with --study")
-    return Study(study, StudyDefinition.from_dict(definition))
+    return Study(study, StudyDefinition.from_dict(definition), storage)
 
 
-def create_study(storage: optuna.storages.BaseStorage, name: str, definition: StudyDefinition) -> Study:
+def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -> Study:
     """Creates a study, with the space's defaults enqueued as its first trial."""
     study = optuna.create_study(
         study_name=name, storage=storage, directions=[direction for _, direction in definition.objectives]
     )
     study.set_user_attr(IDENTITY, uuid.uuid4().hex)
     study.set_user_attr(DEFINITION, definition.to_dict())
-    made = Study(study, definition)
+    made = Study(study, definition, storage)
     study.enqueue_trial(to_optuna(made.search_space, made.search_space.defaults()))
     return made
 
 
-def study_names(storage: optuna.storages.BaseStorage) -> list[str]:
+def study_names(storage: BaseStorage) -> list[str]:
     return sorted(optuna.get_all_study_names(storage))
-
-
-def _persistently(call: Callable[[], T]) -> T:
-    """Repeats a storage call that fails, since a database that restarts or a full disk comes back.
-
-    Optuna lets a storage's error surface as AssertionError or UnboundLocalError too, so any Exception counts.
-    """
-    for attempt in tenacity.Retrying(
-        stop=tenacity.stop_after_delay(STORAGE_PATIENCE_S),
-        wait=tenacity.wait_exponential(multiplier=0.1, max=5),
-        before_sleep=tenacity.before_sleep_log(logger, logging.WARNING),
-        reraise=True,
-    ):
-        with attempt:
-            return call()
-    raise AssertionError("unreachable: tenacity returns or raises")

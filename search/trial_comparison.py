@@ -20,8 +20,9 @@ from .report_sources import histories
 from .results import StudyResult
 from .settings import Home
 from .storage import open_storage
-from .study import TrialRecord, open_study
+from .study import open_study
 from .study_definition import StudyDefinition
+from .trial_records import TrialRecord
 
 PREDICTIONS = "predictions.npz"
 # Enough for a 95 % interval of two digits, in seconds also for the slow metrics.

@@ -16,10 +16,11 @@ from ..evaluation.decisions import Probabilities
 from ..messages import SpaceReference
 from ..mlflow_models import fetch_model, fetch_run_file, has_model, read_run
 from ..model_package import check_manifest
+from ..model_safety import check_mlmodel
 from ..results import StudyResult, is_reference, read_studies
 from ..settings import Home
-from ..study import TrialRecord
 from ..trial_comparison import PREDICTIONS
+from ..trial_records import TrialRecord
 from .job import Job
 
 PARENT_TAG = "mlflow.parentRunId"
@@ -111,12 +112,13 @@ def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSou
 def own_model(home: Home, source: TrialSource, folder: Path) -> Path:
     """Fetches the model that the trial left, below `folder`, and checks every byte of it.
 
-    Raises StudyError, naming the file, when one is missing or altered.
+    Raises StudyError, naming the file, when one is missing, altered, or could run code.
     """
     target = folder / source.run_id
     target.mkdir(parents=True, exist_ok=True)
     model = fetch_model(f"runs:/{source.run_id}/model", home.tracking_uri, target)
     check_manifest(model)
+    check_mlmodel(model)
     return model
 
 

@@ -90,11 +90,13 @@ class Bench:
         self.url = f"sqlite:///{folder / 'studies.db'}"
         about = definition(search_space=space.to_json(), **changes)
         self.study = create_study(open_storage(self.url), name, about)
+        self.study.own(folder / "trials.jsonl")
         self.study.use(make_sampler("random", 0), make_pruner(pruner, EPOCHS))
         self.display = NoDisplay()
 
     def reopen(self, pruner: str = "none") -> None:
         self.study = open_study(open_storage(self.url), self.study.name)
+        self.study.own(self.folder / "trials.jsonl")
         self.study.use(make_sampler("random", 1), make_pruner(pruner, EPOCHS))
 
     def run(self, trial: RunTrial, target: int, wishes: Callable[[], int] = lambda: 0, **plan: Any) -> State:

@@ -8,7 +8,7 @@ from apertune.errors import SettingError
 from apertune.search.messages import TrialResult
 from apertune.search.model_keeping import ModelKeeper, room_needed
 from apertune.search.settings import SearchSettings, most_models
-from apertune.search.study import TrialRecord
+from apertune.search.trial_records import TrialRecord
 
 
 def result(number, value, outcome="complete"):

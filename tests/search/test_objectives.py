@@ -13,7 +13,7 @@ from apertune.search.executors.in_process import InProcessExecutor, StopRequeste
 from apertune.search.messages import EpochEnded, RoundEnded, TrialResult, TrialStarted, TrialTask
 from apertune.search.objectives import Objective, resolve_objectives
 from apertune.search.results import pareto_front
-from apertune.search.study import TrialRecord
+from apertune.search.trial_records import TrialRecord
 from apertune.search.warm_start import warm_start
 from apertune.spaces.parameters import SearchSpace
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from apertune.search.evaluation.study_plots import importances, study_figures
 from apertune.search.report import ReportData, write_report
-from apertune.search.study import TrialRecord
 from apertune.search.study_definition import StudyDefinition
+from apertune.search.trial_records import TrialRecord
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace((

@@ -18,7 +18,7 @@ from apertune.search.messages import SpaceReference, StopRequest, TrialEvent, Tr
 from apertune.search.model_package import write_manifest
 from apertune.search.promotion.source import TrainedNetwork, TrialSource
 from apertune.search.promotion.training import Confirmation, choose, train_all, trained_network
-from apertune.search.study import TrialRecord
+from apertune.search.trial_records import TrialRecord
 from apertune.spaces.parameters import SearchSpace
 
 SPACE = SearchSpace(())

@@ -29,8 +29,8 @@ from apertune.search.promotion.training import Confirmation
 from apertune.search.promotion.unfinished import Pending, settle
 from apertune.search.results import StudyResult
 from apertune.search.settings import make_home
-from apertune.search.study import TrialRecord
 from apertune.search.study_definition import StudyDefinition
+from apertune.search.trial_records import TrialRecord
 
 
 class Killed(BaseException):

@@ -1,0 +1,251 @@
+"""How far one supervisor and one SQLite file carry: a study of many trials, and many workers at once.
+
+    uv run python benchmarks/scale.py [--trials 10000] [--workers 64] [--seconds 60]
+
+First a study is filled with finished trials of 40 parameters and 20 epochs, and it is measured how long the next
+configuration takes to ask for, with each sampler, and how long `apertune status` and `compare` take to answer. Then
+workers that only sleep and report an epoch a second are given to a supervisor, with everything it does but sending
+to MLflow; its share of a processor is measured, and every trial and epoch counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import optuna
+
+from apertune.datasets.base import TrainingView
+from apertune.search.journal import Journal
+from apertune.search.messages import (
+    EpochEnded,
+    SpaceReference,
+    StopRequest,
+    TrialEvent,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
+from apertune.search.outbox import Outbox
+from apertune.search.sampling import distribution_of, suggest, to_optuna
+from apertune.search.settings import make_home
+from apertune.search.state import NoDisplay
+from apertune.search.storage import open_storage
+from apertune.search.strategies import make_pruner, make_sampler
+from apertune.search.study import Asked, Study, create_study, open_study
+from apertune.search.study_definition import Launch, StudyDefinition
+from apertune.search.supervisor import Plan, Supervisor
+from apertune.search.tracking import DatasetLogged
+from apertune.spaces.parameters import Condition, Parameter, SearchSpace
+
+EPOCHS = 20
+ASKS = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--workers", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--samplers", default="tpe,random,qmc,nsga2", help="which to ask")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        many_trials(Path(folder) / "many", arguments.trials, arguments.samplers.split(","))
+        many_workers(Path(folder) / "workers", arguments.workers, arguments.seconds)
+
+
+def space() -> SearchSpace:
+    """40 parameters, half of them under a condition, as in the spaces that ship."""
+    optimizers = ("adam", "sgd", "rmsprop", "adamw")
+    plain = [Parameter("optimizer", "choice", "adam", values=optimizers)]
+    plain += [Parameter(f"choice_{n}", "choice", "a", values=("a", "b", "c")) for n in range(9)]
+    plain += [Parameter(f"share_{n}", "float", 0.1, low=0.0, high=0.5, sampling="linear") for n in range(10)]
+    under = [
+        Parameter(
+            f"rate_{n}",
+            "float",
+            1e-3,
+            low=1e-5,
+            high=1e-1,
+            sampling="log",
+            conditions=(Condition("optimizer", (optimizers[n % 4],)),),
+        )
+        for n in range(20)
+    ]
+    return SearchSpace((*plain, *under))
+
+
+def definition(epochs: int) -> StudyDefinition:
+    return StudyDefinition(
+        "scale", "generated", "multiclass", "ab" * 32, "generated", space().to_json(), "accuracy", "maximize", epochs
+    )
+
+
+def many_trials(root: Path, trials: int, samplers: list[str]) -> None:
+    home = make_home({}, root=root / "mlflow")
+    home.root.mkdir(parents=True)
+    study = create_study(open_storage(home.storage), "scale", definition(EPOCHS))
+    began = time.monotonic()
+    fill(study, trials, home.records_file("scale"))
+    print(f"{trials:,} finished trials written in {time.monotonic() - began:.0f} s", flush=True)
+    for name in samplers:
+        study = open_study(open_storage(home.storage), "scale")
+        began = time.monotonic()
+        study.own(home.records_file("scale"))
+        opened = time.monotonic() - began
+        study.use(make_sampler(name, 0), make_pruner("hyperband", EPOCHS))
+        began = time.monotonic()
+        first = study.ask()
+        took = [time.monotonic() - began]
+        for _ in range(ASKS - 1):
+            began = time.monotonic()
+            study.ask()
+            took.append(time.monotonic() - began)
+        assert first is not None
+        later = statistics.median(took[1:])
+        print(f"{name}: opened in {opened:.1f} s; first ask {took[0]:.2f} s, then {later:.2f} s (median)", flush=True)
+    for words in (["status", "scale"], ["compare", "scale"], ["studies"]):
+        began = time.monotonic()
+        command = [sys.executable, "-m", "apertune", *words, "--storage", home.storage]
+        subprocess.run(command, check=True, capture_output=True, cwd=root)
+        print(f"apertune {words[0]}: {time.monotonic() - began:.2f} s", flush=True)
+
+
+def fill(study: Study, trials: int, file: Path) -> None:
+    """Writes finished trials as a search would have left them."""
+    draws = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    searched = study.search_space
+    random_numbers = random.Random(0)
+    made = []
+    for _ in range(trials):
+        values = suggest(draws.ask(), searched)
+        params = to_optuna(searched, values)
+        distributions = {
+            parameter.key: distribution_of(parameter) for parameter in searched.parameters if parameter.key in params
+        }
+        value = random_numbers.random()
+        result = {"outcome": "complete", "value": value, "metrics": {"accuracy": value}, "epochs": EPOCHS}
+        made.append(
+            optuna.trial.create_trial(
+                params=params,
+                distributions=distributions,
+                value=value,
+                intermediate_values={epoch: value * epoch / EPOCHS for epoch in range(1, EPOCHS + 1)},
+                user_attrs={"result": result},
+            )
+        )
+    study.optuna.add_trials(made)
+    study.note_launch(Launch(trials, trials))
+    study.own(file)
+
+
+class SleepingWorkers:
+    """An executor whose trials take an epoch a second and always end; it remembers what it was given."""
+
+    def __init__(self, slots: int, epochs: int) -> None:
+        self.slots = slots
+        self.epochs = epochs
+        self.submitted: list[int] = []
+        self._running: set[int] = set()
+        self._due: list[tuple[float, int, int]] = []
+
+    def start(self) -> None:
+        pass
+
+    def discover(self, task: object) -> str:
+        return space().to_json()
+
+    def free_slots(self) -> int:
+        return self.slots - len(self._running)
+
+    def submit(self, task: TrialTask) -> None:
+        self.submitted.append(task.number)
+        self._running.add(task.number)
+        heapq.heappush(self._due, (time.monotonic() + random.random(), task.number, 0))
+
+    def wait(self, timeout_s: float) -> list[TrialEvent]:
+        now = time.monotonic()
+        if self._due:
+            time.sleep(max(0.0, min(timeout_s, self._due[0][0] - now)))
+        events: list[TrialEvent] = []
+        while self._due and self._due[0][0] <= time.monotonic():
+            due, number, epoch = heapq.heappop(self._due)
+            events.append(self._event(due, number, epoch))
+        return events
+
+    def _event(self, due: float, number: int, epoch: int) -> TrialEvent:
+        if epoch == self.epochs + 1:
+            self._running.remove(number)
+            value = random.Random(number).random()
+            return TrialResult(number, "complete", value=value, metrics={"accuracy": value}, epochs=self.epochs)
+        heapq.heappush(self._due, (due + 1.0, number, epoch + 1))
+        if epoch == 0:
+            return TrialStarted(number, 1000, 1)
+        metrics = {"loss": 1.0, "val_loss": 1.0, "val_accuracy": random.random(), "learning_rate": 1e-3}
+        return EpochEnded(number, epoch, metrics, 1.0, int(time.time() * 1000))
+
+    def stop(self, request: StopRequest) -> None:
+        pass
+
+    def kill(self, number: int, reason: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def many_workers(root: Path, workers: int, seconds: float) -> None:
+    root.mkdir(parents=True)
+    epochs = 8
+    trials = max(workers, int(workers * seconds / (epochs + 1)))
+    study = create_study(open_storage(f"sqlite:///{root / 'studies.db'}"), "workers", definition(epochs))
+    study.own(root / "trials.jsonl")
+    study.use(make_sampler("tpe", 0), make_pruner("none", epochs))
+    executor = SleepingWorkers(workers, epochs)
+    rows = np.arange(1)
+    view = TrainingView("scale", "multiclass", ("a", "b"), (8, 8, 1), root, rows, rows, "ab" * 32)
+
+    def task(asked: Asked) -> TrialTask:
+        reference = SpaceReference("generated")
+        folder = root / str(asked.number)
+        return TrialTask(
+            asked.number, view, reference, study.search_space, asked.values, 0, epochs, None, "accuracy", folder
+        )
+
+    plan = Plan(trials, task, lambda number: root / str(number), DatasetLogged("", "scale", "ab" * 32, "", {}))
+    began, before = time.monotonic(), _processor_seconds()
+    with Outbox(root / "outbox.jsonl") as outbox:
+        Supervisor(study, executor, Journal(outbox, study, "launch", {}), plan, NoDisplay()).run()
+    wall, busy = time.monotonic() - began, _processor_seconds() - before
+    records = study.records()
+    told = sum(len(trial.intermediate_values) for trial in study.optuna.trials)
+    complete = sum(record.state == "complete" for record in records)
+    assert complete == len(records) == trials == len(set(executor.submitted)) == len(executor.submitted)
+    assert told == trials * epochs, (told, trials * epochs)
+    print(
+        f"{workers} workers, {trials} trials, {told} epochs in {wall:.0f} s ({told / wall:.0f} reports a second): "
+        f"the supervisor took {busy / wall:.2f} of a processor; {complete} of {trials} complete, each once"
+    )
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    main()

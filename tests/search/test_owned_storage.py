@@ -1,0 +1,113 @@
+"""The study as its owner sees it, against the database it is written to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pretend_study import Bench, train
+
+from apertune.search.messages import TrialResult
+from apertune.search.storage import open_storage
+from apertune.search.strategies import SAMPLERS, make_pruner, make_sampler
+from apertune.search.study import Study, open_study
+from apertune.search.trial_records import RecordFile, TrialRecord
+
+
+def as_stored(bench: Bench) -> Study:
+    """The study read by somebody else."""
+    return open_study(open_storage(bench.url), bench.study.name)
+
+
+def facts(study: Study) -> list[tuple[object, ...]]:
+    return [
+        (
+            trial.number,
+            trial.state,
+            trial.values,
+            trial.params,
+            trial.distributions,
+            trial.intermediate_values,
+            trial.user_attrs,
+            trial.system_attrs,
+        )
+        for trial in study.optuna.trials
+    ]
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "qmc", "grid"])
+def test_the_database_holds_what_the_owner_sees(tmp_path: Path, name: str) -> None:
+    """Everything written through the owner's view, samplers' own notes too, is in the database alike."""
+    from test_strategies import CONDITIONAL
+
+    assert name in SAMPLERS
+    bench = Bench(tmp_path, space=CONDITIONAL)
+    bench.study.use(make_sampler(name, 0), make_pruner("hyperband", 4))
+    bench.run(train, 5)
+    bench.study.ask()
+    assert facts(as_stored(bench)) == facts(bench.study)
+    assert as_stored(bench).optuna.user_attrs == bench.study.optuna.user_attrs
+
+
+def test_a_refused_write_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the database refuses a write for a while, the trial is told once it takes it, and once only."""
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    bench = Bench(tmp_path)
+    asked = bench.study.ask()
+    assert asked is not None
+    database = bench.study._storage._database  # type: ignore[attr-defined]
+    write, refused = database.set_trial_state_values, []
+
+    def refuse_at_first(*given: object) -> object:
+        if len(refused) < 2:
+            refused.append(given)
+            if len(refused) == 2:
+                write(*given)
+            raise OSError("the database is locked")
+        return write(*given)
+
+    monkeypatch.setattr(database, "set_trial_state_values", refuse_at_first)
+    bench.study.tell(TrialResult(asked.number, "complete", value=0.25))
+    assert [record.state for record in as_stored(bench).records()] == ["complete"]
+    assert [record.value for record in bench.study.records()] == [0.25]
+
+
+def test_the_file_of_ended_trials_tells_the_same(tmp_path: Path) -> None:
+    """Records read by way of the file equal those read from the database, running trials among them."""
+    bench = Bench(tmp_path)
+    bench.run(train, 4)
+    bench.study.ask()
+    reader = as_stored(bench)
+    by_file, by_database = reader.records_in(tmp_path / "trials.jsonl"), reader.records()
+    assert [replace(record, began=0.0) for record in by_file] == [replace(record, began=0.0) for record in by_database]
+    assert [record.began for record in by_file] == pytest.approx([record.began for record in by_database], abs=1.0)
+    assert len(by_file) == 5
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other", "short"])
+def test_a_file_that_is_not_whole_is_not_believed(tmp_path: Path, damage: str) -> None:
+    """A file that is missing, cut off, of another study or lacks a trial gives way to the database."""
+    bench = Bench(tmp_path)
+    bench.run(train, 4)
+    file = tmp_path / "trials.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    if damage == "missing":
+        file.unlink()
+    elif damage == "cut":
+        file.write_text("".join(lines)[:-20])
+    elif damage == "other":
+        RecordFile(file, "another").rewrite([TrialRecord(0, "complete", 1.0, {})], [])
+    else:
+        file.write_text("".join(lines[:2] + lines[3:]))
+    reader = as_stored(bench)
+    assert reader.records_in(file) == reader.records()
+
+
+def test_a_trial_told_to_the_file_alone_still_runs(tmp_path: Path) -> None:
+    """A kill between the file and the database leaves a trial running, whatever the file says."""
+    bench = Bench(tmp_path)
+    asked = bench.study.ask()
+    assert asked is not None
+    RecordFile(tmp_path / "trials.jsonl", bench.study.identity).add(TrialRecord(0, "complete", 0.9, asked.values))
+    assert [record.state for record in as_stored(bench).records_in(tmp_path / "trials.jsonl")] == ["running"]
