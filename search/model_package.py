@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import StudyError
 from .model_contract import ModelContract, read_contract
 from .model_safety import check_keras_file, check_mlmodel, first_line
+from .quiet import import_keras_quietly
 from .staging import staging
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def load_model(folder: Path) -> tuple[keras.Model, ModelContract]:
 def load_network(path: Path, contract: ModelContract) -> keras.Model:
     """Loads a `.keras` file in safe mode, after checking what is in it. Raises StudyError."""
     check_keras_file(path)
+    import_keras_quietly()
     import keras
 
     try:

@@ -16,6 +16,7 @@ import numpy as np
 from ...datasets.base import Images
 from ...errors import MissingExtraError, SettingError, UnknownNameError
 from ..model_contract import ModelContract
+from ..quiet import nothing_on_standard_error
 from .graph import ANY_SIZE_SIGNATURE, FIXED_SIGNATURE, INPUT, has_any_size, make_signatures
 
 if TYPE_CHECKING:
@@ -102,10 +103,20 @@ def _write_onnx(job: ExportJob, precision: Precision) -> Artifact:
             function,
             input_signature=function.input_signature,
             opset=_ONNX_OPSET,
+            custom_op_handlers={"Erfc": (_write_erfc, [])},
             output_path=str(job.folder / files[name]),
         )
     any_size = files[ANY_SIZE_SIGNATURE] if has_any_size(job.contract) else None
     return Artifact("onnx", files[FIXED_SIGNATURE], "onnxruntime", any_size_file=any_size)
+
+
+def _write_erfc(graph: Any, node: Any, name: str, arguments: Any) -> None:
+    """The complementary error function, of which GELU is made, as 1 - erf(x): tf2onnx has no operation for it."""
+    dtypes, shapes, outputs = node.output_dtypes, node.output_shapes, node.output
+    graph.remove_node(node.name)
+    one = graph.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    error = graph.make_node("Erf", [node.input[0]], dtypes=dtypes, shapes=shapes)
+    graph.make_node("Sub", [one, error.output[0]], name=name, outputs=outputs, dtypes=dtypes, shapes=shapes)
 
 
 def _quantize_onnx(job: ExportJob) -> Artifact:
@@ -159,7 +170,8 @@ def _write_litert(job: ExportJob, precision: Precision) -> Artifact:
         with warnings.catch_warnings():
             # TensorFlow announces that its LiteRT interpreter will go; the converter, which uses it, stays.
             warnings.simplefilter("ignore")
-            content = converter.convert()
+            with nothing_on_standard_error():
+                content = converter.convert()
     file = "model.tflite" if precision == "float32" else f"model_{precision}.tflite"
     (job.folder / file).write_bytes(content)
     return Artifact("litert", file, "litert", precision, file if ANY_SIZE_SIGNATURE in used else None)

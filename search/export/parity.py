@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class ParityRow:
     largest_difference: of any probability, 0 to 1; any_size_difference: the same for images of other sizes,
     None where the format takes none. equal_answers: share, 0 to 1. ms: milliseconds an image, one at a time,
     on the CPU. size_mb: 10^6 bytes. accuracy, accuracy_loss: share of right answers on the labelled images, and
-    how much of the original's is lost; None without labels. problem: why it does not pass, or None.
+    how much of the original's is lost; None without labels. problem: why it does not pass, or None. note: what
+    whoever runs the file himself has to know, or None.
     """
 
     format: str
@@ -66,6 +68,7 @@ class ParityRow:
     accuracy: float | None
     accuracy_loss: float | None
     problem: str | None
+    note: str | None = None
 
 
 def generated_images(contract: ModelContract, count: int = 32) -> ParityImages:
@@ -130,6 +133,7 @@ class Comparison:
             accuracy,
             None if accuracy is None or original is None else original - accuracy,
             _problem(artifact.precision, difference, any_size, equal),
+            str(measured["note"]) or None,
         )
 
     def _measure(self, folder: Path, artifact: Artifact) -> dict[str, Any]:
@@ -155,6 +159,7 @@ class Comparison:
         )
         if run.returncode != 0:
             reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+            reason = re.sub(r"^[\w.]+Error: ", "", reason).replace(f"{folder}{os.sep}", "")
             raise ApertuneError(f"the exported {artifact.file} does not load in {artifact.runtime}: {reason[:300]}")
         with np.load(self.scratch / "answers.npz") as arrays:
             return dict(arrays)

@@ -61,13 +61,40 @@ def _open_onnx(path: Path, contract: ModelContract, signature: str) -> PixelFunc
     return lambda images: np.asarray(session.run([OUTPUT], {INPUT: images})[0], np.float32)
 
 
+class LiteRtFunction:
+    """A LiteRT file as a function. note: what whoever runs the file himself has to know; empty for nothing."""
+
+    def __init__(self, path: Path, signature: str) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._path = path
+        self._signature = signature
+        self._run = Interpreter(model_path=str(path)).get_signature_runner(signature)
+        self.note = ""
+
+    def __call__(self, images: Images) -> Probabilities:
+        try:
+            return self._answer(images)
+        except RuntimeError as error:
+            if self.note or "XNNPACK" not in str(error):
+                raise
+        # The delegate takes few networks of int8 not, and says so only when it is asked.
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(model_path=str(self._path), experimental_op_resolver_type=plain)
+        self._run = interpreter.get_signature_runner(self._signature)
+        self.note = "runs without the XNNPACK delegate only"
+        return self._answer(images)
+
+    def _answer(self, images: Images) -> Probabilities:
+        return np.array(self._run(**{INPUT: images})[OUTPUT], np.float32)
+
+
 def _open_litert(path: Path, contract: ModelContract, signature: str) -> PixelFunction:
     if find_spec("ai_edge_litert") is None:
         raise MissingExtraError(f"loading {path.name}", "export")
-    from ai_edge_litert.interpreter import Interpreter
-
-    runner = Interpreter(model_path=str(path)).get_signature_runner(signature)
-    return lambda images: np.array(runner(**{INPUT: images})[OUTPUT], np.float32)
+    return LiteRtFunction(path, signature)
 
 
 _OPEN: dict[Runtime, Callable[[Path, ModelContract, str], PixelFunction]] = {

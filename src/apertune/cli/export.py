@@ -124,6 +124,9 @@ def _print(report: ExportReport) -> None:
     print_table(
         (*columns, "accuracy", "lost") if scored else columns, rows, title=f"Compared on {report.images} images"
     )
+    for row in report.rows:
+        if row.note:
+            click.echo(f"{row.file} {row.note}.")
     click.echo(f"Compared on: {report.compared_on}. Written to {report.folder}")
 
 

@@ -54,8 +54,9 @@ def label(
     if target.exists() and not target.is_dir():
         raise SettingError(f"--to {target} is a file; give a folder")
     with model_folder(model, make_home(os.environ).tracking_uri) as folder, progress_bar() as report:
-        predictor = open_predictor(folder)
-        predictor.minimum_probability = min_probability or predictor.contract.minimum_probability or _LEAST_SURE
+        predictor = open_predictor(folder, min_probability)
+        if min_probability is None:
+            predictor.minimum_probability = predictor.contract.minimum_probability or _LEAST_SURE
         frames = read_frames(video, lambda done, total: report(video.name, done, total) if total else None)
         wanted = tuple(filter(None, (classes or "").split(",")))
         pictures = label_frames(predictor, frames, target, video=video.stem, every=every, classes=wanted)

@@ -16,7 +16,7 @@ from .dataset_options import progress_bar
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..search.prediction import FileAnswer, Predictor
+    from ..search.prediction import Answer, FileAnswer, Predictor
     from ..search.prediction.video import FrameAnswer
 
 
@@ -82,7 +82,7 @@ def predict(
     if as_json:
         print_json(_document(model, results, top))
     elif as_csv:
-        _print_csv(results)
+        _print_csv(results, top)
     else:
         _print(results, top)
     for file, reason in results.failed:
@@ -172,16 +172,23 @@ def _document(model: str, results: _Results, top: int) -> dict[str, object]:
     }
 
 
-def _print_csv(results: _Results) -> None:
+def _print_csv(results: _Results, top: int) -> None:
     writer = csv.writer(sys.stdout)
-    writer.writerow(("file", "frame", "time_s", "name", "probability"))
+    answers = [entry.answer for entry in results.images] + [frame.answer for v in results.videos for frame in v.answers]
+    top = min(top, max((len(answer.probabilities) for answer in answers if answer is not None), default=top))
+    ranks = [column for rank in range(1, top + 1) for column in (f"top{rank}", f"top{rank}_probability")]
+    writer.writerow(("file", "frame", "time_s", "name", "probability", *ranks))
     for entry in results.images:
         if entry.answer is not None:
-            writer.writerow((entry.path, "", "", entry.answer.name, f"{entry.answer.probability:.4f}"))
+            writer.writerow((entry.path, "", "", *_csv_cells(entry.answer, top)))
     for video in results.videos:
         for frame in video.answers:
-            answer = frame.answer
-            writer.writerow((video.path, frame.number, f"{frame.time_s:.3f}", answer.name, f"{answer.probability:.4f}"))
+            writer.writerow((video.path, frame.number, f"{frame.time_s:.3f}", *_csv_cells(frame.answer, top)))
+
+
+def _csv_cells(answer: Answer, top: int) -> list[str]:
+    ranked = [cell for name, share in answer.probabilities[:top] for cell in (name, f"{share:.4f}")]
+    return [answer.name, f"{answer.probability:.4f}", *ranked]
 
 
 def _print(results: _Results, top: int) -> None:

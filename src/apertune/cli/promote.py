@@ -40,9 +40,6 @@ def promote(dataset: str, storage: str | None, minimums: tuple[str, ...], as_jso
     is opened, and the model registered; it becomes the champion only when it really beats the present one.
     Give the same data set flags as to `apertune search`.
     """
-    # TensorFlow, which loads the model to test it, else writes of its own affairs and takes a GPU's whole memory.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     from ..search.promotion import PromotionSettings
     from ..search.promotion import promote as run_promotion
     from ..search.settings import make_home

@@ -46,6 +46,8 @@ def test_csv(shades_model: Path, pictures: Path) -> None:
     run = CliRunner().invoke(predict, [str(shades_model), str(pictures / "*.jpg"), "--csv"])
     rows = list(csv.DictReader(io.StringIO(run.stdout)))
     assert [(Path(row["file"]).name, row["name"]) for row in rows] == [("a dark.jpg", "dark")]
+    assert [rows[0][f"top{rank}"] for rank in (1, 2, 3)] == ["dark", "middle", "light"]
+    assert float(rows[0]["top1_probability"]) == float(rows[0]["probability"]) > 0.9
 
 
 def test_table(shades_model: Path, pictures: Path) -> None:

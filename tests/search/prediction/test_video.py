@@ -147,6 +147,17 @@ def test_unsure_pictures_are_set_aside(predictor: Predictor, tmp_path: Path) -> 
         label_frames(strict, read_frames(video), tmp_path / "to", video="v", classes=["bright"])
 
 
+def test_a_minimum_of_zero_sorts_everything(shades_model: Path, tmp_path: Path) -> None:
+    """`--min-probability 0` sets nothing aside, where the default would."""
+    video = write_video(tmp_path / "v.mp4", [190])
+    words = [str(video), "--model", str(shades_model), "--every", "1", "--json"]
+    unsure = CliRunner().invoke(label, [*words, "--to", str(tmp_path / "a")])
+    assert json.loads(unsure.stdout)["folders"] == {"unsure": 3}
+    certain = CliRunner().invoke(label, [*words, "--to", str(tmp_path / "b"), "--min-probability", "0"])
+    assert sum(json.loads(certain.stdout)["folders"].values()) == 3
+    assert not (tmp_path / "b" / "unsure").exists()
+
+
 def test_class_names_stay_below_the_target() -> None:
     """A class whose name is a path becomes a plain folder, and two that would share one are refused."""
     assert folder_names(["../../etc", "a/b", "Homer Simpson"]) == {

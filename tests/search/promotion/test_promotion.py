@@ -18,7 +18,7 @@ from apertune.errors import SettingError, StudyError, UnknownNameError
 from apertune.search.export.samples import SAMPLES_FILE
 from apertune.search.mlflow_models import has_model
 from apertune.search.model_names import model_folder
-from apertune.search.model_package import load_model
+from apertune.search.model_package import load_model, write_manifest
 from apertune.search.promotion import Promotion, PromotionSettings, promote, rollback
 from apertune.search.promotion.opening import count_openings
 from apertune.search.results import read_study
@@ -144,9 +144,9 @@ def test_fresh_seeds_refit_and_force(studies: Studies, first: Promotion) -> None
         assert load_model(folder)[1].minimum_probability == 0.3
 
 
-@pytest.fixture(params=["flipped", "gone"])
+@pytest.fixture(params=["flipped", "gone", "pickle"])
 def damaged(studies: Studies, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A byte of the strong trial's network flipped, where MLflow keeps it, or the file gone; yields how."""
+    """A byte of the strong trial's network flipped, where MLflow keeps it, the file gone, or a pickle beside it."""
     client = MlflowClient(studies.home.tracking_uri)
     run = client.get_run(read_study(studies.home, "strong").run_ids[0])
     location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
@@ -154,20 +154,33 @@ def damaged(studies: Studies, request: pytest.FixtureRequest) -> Iterator[str]:
     whole = network.read_bytes()
     if request.param == "gone":
         network.unlink()
+    elif request.param == "pickle":
+        (network.parent / "python_model.pkl").write_bytes(b"cos\nsystem\n(S'touch run'\ntR.")
+        write_manifest(network.parents[1])
     else:
         network.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     yield request.param
     network.write_bytes(whole)
+    (network.parent / "python_model.pkl").unlink(missing_ok=True)
+    write_manifest(network.parents[1])
 
 
 def test_damage_is_refused(studies: Studies, damaged: str) -> None:
-    """A damaged model is not promoted: the line names the file, the registry and the test set stay untouched."""
+    """A damaged model, or one with a pickle, is not promoted: the line names the file.
+
+    The registry and the test set stay untouched, and nothing is run.
+    """
     aliases, openings = studies.registry.aliases(), count_openings(studies.home.study_folder("strong"))
-    reason = r"was altered: its SHA-256 is not the one in manifest\.json" if damaged == "flipped" else "is missing"
-    with pytest.raises(StudyError, match=rf"model\.keras {reason}"):
+    reasons = {
+        "flipped": r"model\.keras was altered: its SHA-256 is not the one in manifest\.json",
+        "gone": r"model\.keras is missing",
+        "pickle": r"python_model\.pkl can run code",
+    }
+    with pytest.raises(StudyError, match=reasons[damaged]):
         studies.promote(STRONG)
     assert studies.registry.aliases() == aliases
     assert count_openings(studies.home.study_folder("strong")) == openings
+    assert not Path("run").exists()
 
 
 @pytest.mark.parametrize(
