@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..datasets.base import ImageDataset
 from ..errors import SettingError
-from ..spaces.registry import SPACES, reference_for
+from ..spaces.registry import SPACES, reference_network
 from .launch import SearchResult, run
 from .results import read_studies
 from .settings import Home, SearchSettings
@@ -14,27 +14,41 @@ from .state import Display
 
 
 def reference_settings(dataset: ImageDataset, settings: SearchSettings) -> SearchSettings:
-    """The published recipe as settings: its network, epochs and patience; where to train stays the user's.
+    """The published recipe as settings: its network, epochs and patience.
+
+    Where to train stays the user's, and so do options of the space that the reference has as well (`weights`).
 
     Raises SettingError when no reference was published for the data set.
     """
-    name = reference_for(dataset.adapter)
+    name = reference_network(dataset.adapter, dataset.task)
     if name is None:
-        known = sorted({entry.publication.dataset for entry in SPACES.values() if entry.publication})
-        raise SettingError(f"--reference needs a published network, and '{dataset.name}' has none; these have: {known}")
-    publication = SPACES[name].publication
+        raise SettingError(
+            f"--reference needs a published network, and '{dataset.name}' has none; these have: "
+            "fer2013, simpsons, voc2012, and folders of two classes"
+        )
+    known, publication = SPACES[name].options, SPACES[name].publication
     assert publication is not None
     return replace(
         settings,
         space=name,
         recipe=None,
-        space_options={},
+        space_options={option: text for option, text in settings.space_options.items() if option in known},
         fix={},
         narrow={},
         trials=1,
         epochs=publication.epochs,
         patience=publication.patience,
         pruner="none",
+        pruner_options={},
+        sampler_options={},
+        # It is trained to its end, however much that is.
+        total_epochs=None,
+        target_value=None,
+        from_study=None,
+        max_parameters=None,
+        max_size_mb=None,
+        max_flops=None,
+        max_latency_ms=None,
         study=f"{dataset.name}-reference",
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..datasets.base import DataSpec
+from ..datasets.base import DataSpec, Task
 from ..errors import SettingError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ def reference_for(dataset: str) -> str | None:
         if entry.publication is not None and entry.publication.dataset == dataset:
             return name
     return None
+
+
+def reference_network(adapter: str, task: Task) -> str | None:
+    """The published space that is trained beside a search: the data set's own; for any two folders of images, the
+    form that the article on emotion in images had its photographs in, that article's, whose scores are of others."""
+    return reference_for(adapter) or ("emotion-cnn" if adapter in ("folders", "binary") and task == "binary" else None)
 
 
 def published_scores(dataset: str) -> dict[str, float]:
