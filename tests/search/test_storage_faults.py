@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -35,9 +36,15 @@ DELAY_S = 0.1
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    # Results are read in this process, whose pooled connections end with it.
+    # Results are read in this process, whose pooled connections are not closed before they are collected.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +95,12 @@ def home_of(folder: Path, storage: str | None = None) -> Home:
     return make_home({}, root=folder / "mlflow", storage=storage)
 
 
-def wait_for_epochs(folder: Path, count: int) -> None:
+def wait_for_epochs(process: subprocess.Popen[str], folder: Path, count: int) -> None:
+    """Until so many epochs of all trials together have been told."""
     outbox = folder / "mlflow/studies/pretended/outbox.jsonl"
     deadline = time.monotonic() + 60
     while not outbox.exists() or outbox.read_text().count('"MetricsLogged"') < count:
+        assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -149,7 +158,7 @@ def test_a_search_survives_a_restart_of_its_database(
     folder = machines[0]
     with Clock() as clock, search(folder, 8, 2, 10, storage=studies) as process:
         for epochs in (6, 30):
-            wait_for_epochs(folder, epochs)
+            wait_for_epochs(process, folder, epochs)
             postgres.stop()
             time.sleep(3)
             postgres.start()
@@ -165,7 +174,7 @@ def test_a_search_survives_a_locked_database(machines: list[Path]) -> None:
     """SQLite is locked for 30 s: no trial fails, and no epoch waits for it."""
     folder = machines[0]
     with Clock() as clock, search(folder, 8, 2, 10) as process:
-        wait_for_epochs(folder, 6)
+        wait_for_epochs(process, folder, 6)
         with sqlite3.connect(folder / "mlflow/studies.db", isolation_level=None, timeout=30) as other:
             other.execute("BEGIN EXCLUSIVE")
             time.sleep(30)
@@ -182,7 +191,7 @@ def test_a_study_has_one_owner_on_all_machines(studies: str, machines: list[Path
     """A second machine is told who searches the study; when that one dies, the second takes it over at once."""
     first, second = machines
     with search(first, 6, 1, 10, storage=studies) as owner:
-        wait_for_epochs(first, 3)
+        wait_for_epochs(owner, first, 3)
         with search(second, 6, 1, 10, storage=studies) as refused:
             text = refused.communicate(timeout=60)[0]
         assert refused.returncode != 0
@@ -209,7 +218,7 @@ def test_a_study_taken_while_the_database_was_away_is_given_up(
     import psycopg
 
     with search(machines[0], 4, 1, 40, storage=studies) as process:
-        wait_for_epochs(machines[0], 3)
+        wait_for_epochs(process, machines[0], 3)
         home = home_of(machines[1], studies)
         with psycopg.connect(postgres.address("studies", "postgresql"), autocommit=True) as other:
             other.execute("SET application_name = 'apertune 4711 1700000000 elsewhere'")
