@@ -8,11 +8,14 @@ from typing import TypeVar
 
 import tenacity
 
+from .credentials import hidden_credentials
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 STORAGE_PATIENCE_S = 120
+TOLD_AT_ATTEMPT = 3
 
 
 def persistently(call: Callable[[], T]) -> T:
@@ -23,9 +26,24 @@ def persistently(call: Callable[[], T]) -> T:
     for attempt in tenacity.Retrying(
         stop=tenacity.stop_after_delay(STORAGE_PATIENCE_S),
         wait=tenacity.wait_exponential(multiplier=0.1, max=5),
-        before_sleep=tenacity.before_sleep_log(logger, logging.WARNING),
+        before_sleep=_tell,
         reraise=True,
     ):
         with attempt:
             return call()
     raise AssertionError("unreachable: tenacity returns or raises")
+
+
+def _tell(state: tenacity.RetryCallState) -> None:
+    """One line the first time, and not until a moment has passed, since most of what fails is over by then."""
+    if state.attempt_number != TOLD_AT_ATTEMPT or state.outcome is None:
+        return
+    error = state.outcome.exception()
+    while error is not None and error.__cause__ is not None:
+        error = error.__cause__
+    reason = (str(error).strip().splitlines() or [""])[0]
+    logger.warning(
+        "The studies' database does not take what it is told (%s: %s); trying again while trials go on.",
+        type(error).__name__,
+        hidden_credentials(reason)[:200],
+    )
