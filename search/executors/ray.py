@@ -212,7 +212,7 @@ class RayExecutor:
             return []
         except self._ray.exceptions.RayError as error:
             raise ApertuneError(f"a node of the Ray cluster cannot run workers: {one_line(error)}") from None
-        check_versions(facts)
+        check_versions(facts.host, facts.versions)
         slot.answer, slot.ready, slot.host = None, True, facts.host
         return []
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import ApertuneError, MissingExtraError, SettingError
 from ..messages import TrialLost
 
 # What must be the same everywhere, so that a trial gives the same on every node.
 COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
-
-if TYPE_CHECKING:
-    from .ray_actor import NodeFacts
 
 
 def connect(cluster: str) -> ModuleType:
@@ -57,17 +55,17 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def check_versions(facts: NodeFacts) -> None:
+def check_versions(host: str, there: Mapping[str, str]) -> None:
     """Raises SettingError when a node would train with other versions than this machine's."""
     here = installed_versions()
     different = [
-        f"{name} {facts.versions.get(name, 'none')} there, {wanted} here"
+        f"{name} {there.get(name, 'none')} there, {wanted} here"
         for name, wanted in here.items()
-        if facts.versions.get(name) != wanted
+        if there.get(name) != wanted
     ]
     if different:
         raise SettingError(
-            f"every node of the cluster must have the same versions as this machine, but {facts.host} has "
+            f"every node of the cluster must have the same versions as this machine, but {host} has "
             f"{'; '.join(different)}: install the same environment there"
         )
 
