@@ -1,0 +1,107 @@
+"""Where studies may be kept, who owns one, and what is shown of its address."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from apertune.errors import SettingError, StudyError
+from apertune.search import file_systems
+from apertune.search.credentials import hidden_credentials
+from apertune.search.ownership import find_owner, owned
+from apertune.search.settings import make_home
+from apertune.search.storage import open_storage
+
+SECRET = "5ecret-1234"
+
+
+def mounted(monkeypatch: pytest.MonkeyPatch, *mounts: tuple[Path | str, str]) -> None:
+    table = [SimpleNamespace(mountpoint=str(point), fstype=kind) for point, kind in (("/", "ext4"), *mounts)]
+    monkeypatch.setattr(file_systems.psutil, "disk_partitions", lambda **how: table)
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "lustre"])
+def test_sqlite_on_a_network_file_system_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str) -> None:
+    """The line names the file, the file system and where it is mounted, and the way out; nothing is created."""
+    mounted(monkeypatch, (tmp_path, kind))
+    path = tmp_path / "deep/studies.db"
+    with pytest.raises(SettingError, match=rf"{path} is on {kind} \({tmp_path}\); name a file on a local disk, or"):
+        open_storage(f"sqlite:///{path}")
+    assert not path.parent.exists()
+
+
+def test_the_innermost_mount_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A local disk below a network mount is taken, as is one mounted over it, and a FUSE that reaches no network."""
+    local = tmp_path / "local"
+    mounted(monkeypatch, (tmp_path, "nfs4"), (local, "xfs"))
+    open_storage(f"sqlite:///{local}/studies.db").engine.dispose()
+    mounted(monkeypatch, (tmp_path, "nfs4"), (tmp_path, "fuse.fuseblk"))
+    open_storage(f"sqlite:///{tmp_path}/studies.db").engine.dispose()
+
+
+def test_this_machines_own_mounts_can_be_read(tmp_path: Path) -> None:
+    """The real mount table has a place for a path that does not exist yet."""
+    assert file_systems.network_mount(tmp_path / "not/yet") is None
+
+
+def test_a_study_has_one_owner(tmp_path: Path) -> None:
+    """While a study is owned a second owner is refused and told of the first; afterwards nobody owns it."""
+    home = make_home({}, root=tmp_path)
+    with owned(home, "s"):
+        found = find_owner(home, "s")
+        assert found is not None
+        assert (found.process_id, found.host) == (os.getpid(), socket.gethostname())
+        with pytest.raises(StudyError, match=f"is being searched by process {os.getpid()} on "), owned(home, "s"):
+            pass
+    assert find_owner(home, "s") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql+psycopg://me:{s}@db:5432/x", "postgresql+psycopg://***@db:5432/x"),
+        ("--storage=postgresql://me:a@b/{s}@db/x --json", "--storage=postgresql://***@db/x --json"),
+        ("cannot reach 'http://me:{s}@server/' now", "cannot reach 'http://***@server/' now"),
+        (
+            "postgresql://db/x?user=me&password={s}&sslmode=require",
+            "postgresql://db/x?user=me&password=***&sslmode=require",
+        ),
+        ("sqlite:////home/me/studies.db", "sqlite:////home/me/studies.db"),
+        ("see http://server/a and me@mail.example", "see http://server/a and me@mail.example"),
+    ],
+)
+def test_credentials_are_starred(text: str, shown: str) -> None:
+    """User and password go from every address in a text, wherever a password may stand, and nothing else does."""
+    assert hidden_credentials(text.replace("{s}", SECRET)) == shown
+
+
+def test_the_process_list_shows_no_password() -> None:
+    """While a command talks to its database, its command line in the process list has stars for the password."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        storage = f"postgresql+psycopg://me:{SECRET}@127.0.0.1:{silent.getsockname()[1]}/studies"
+        with subprocess.Popen([sys.executable, "-m", "apertune", "studies", "--storage", storage]) as process:
+            connection, _ = silent.accept()
+            shown = " ".join(psutil.Process(process.pid).cmdline())
+            process.kill()
+            connection.close()
+    assert SECRET not in shown
+    assert "apertune studies --storage postgresql+psycopg://***@127.0.0.1" in shown
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+    """The error names the server and hides who asked with which password."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(
+        SettingError, match=rf"cannot open the storage postgresql\+psycopg://\*\*\*@127.0.0.1:{port}/x"
+    ) as error:
+        open_storage(f"postgresql+psycopg://me:{SECRET}@127.0.0.1:{port}/x")
+    assert SECRET not in str(error.value)
