@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from apertune import spaces
+from apertune.datasets import from_arrays
+from apertune.search.messages import EpochEnded, SpaceReference, TrialEvent, TrialStarted, TrialTask
+from apertune.search.trial import run_trial
+
+pytestmark = [
+    pytest.mark.slow,
+    # Keras 3.15 reads TensorFlow's arrays in a way that NumPy 2 has deprecated.
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+SIZE = (32, 32, 3)
+RATE, FACTOR = 1e-3, 0.1
+
+
+class KilledError(Exception):
+    """Ends a training as a killed worker's ends: after an epoch, with nothing told."""
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> TrialTask:
+    """A small pretrained backbone for five epochs, the last three of them fine-tuned."""
+    path = tmp_path / "small.weights.h5"
+    keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=SIZE).save_weights(path)
+    images = np.random.default_rng(0).integers(0, 256, (60, *SIZE), np.uint8)
+    view = from_arrays("small", images, np.arange(60, dtype=np.int32) % 3, tuple("abc")).training_view()
+    space = SpaceReference("pretrained", options={"weights": str(path), "backbone": "mobilenet_v3_small"})
+    walked = spaces.discover(spaces.load(space.name, view.spec(), options=space.options))
+    fixed = {"frozen_share": 0.4, "tuned_depth": 0.3, "tuned_rate_factor": FACTOR, "augmentation": "none"}
+    narrowed = walked.narrow({name: str(value) for name, value in fixed.items()})
+    return TrialTask(
+        number=0, view=view, space=space, search_space=narrowed, values=narrowed.defaults(), seed=0, epochs=5,
+        patience=None, objective="accuracy", folder=tmp_path / "trial", keep_model=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_a_trial_killed_while_it_is_fine_tuned_goes_on(
+    schedule: str, task: TrialTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in its second phase, it goes on there: the rate is lowered once, and the backbone goes on moving."""
+    monkeypatch.setattr("apertune.search.epoch_monitor.CHECKPOINT_SHARE_OF_TIME", float("inf"))
+    values = task.search_space.narrow({"schedule": schedule}).defaults()
+    task = TrialTask(**{**vars(task), "values": values})
+    rates, starts = [], []
+
+    def emit(event: TrialEvent) -> None:
+        if isinstance(event, TrialStarted):
+            starts.append(event.first_epoch)
+        if isinstance(event, EpochEnded) and event.epoch > len(rates):
+            rates.append(event.metrics["learning_rate"])
+            if event.epoch == 4 and len(starts) == 1:
+                raise KilledError
+
+    assert run_trial(task, emit, lambda: None).outcome == "failed"
+    before = _network(task.folder / "checkpoint.npz")
+    assert run_trial(task, emit, lambda: None).outcome == "complete"
+    assert starts == [1, 5]
+    assert len(rates) == 5
+    if schedule == "constant":
+        assert rates == pytest.approx([RATE, RATE, RATE * FACTOR, RATE * FACTOR, RATE * FACTOR])
+    else:
+        # What is told at an epoch's end is the rate of the step after it.
+        assert rates[1] < 0.2 * rates[0]
+        assert 0 <= rates[4] < rates[3] < rates[2] < rates[1]
+    after = _network(task.folder / "checkpoint.npz")
+    moved = [not np.array_equal(old, new) for old, new in zip(before, after, strict=True)]
+    assert not any(moved[: len(moved) // 2])
+    assert sum(moved) > 2
+
+
+def _network(checkpoint: Path) -> list[np.ndarray]:
+    """The network's weights, from the backbone's first layer to the head."""
+    with np.load(checkpoint) as saved:
+        return [saved[name] for name in sorted(saved.files) if name.startswith("network_")]
