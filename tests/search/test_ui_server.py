@@ -1,0 +1,130 @@
+"""Row 24 of the faults: `apertune ui` as a web page of somebody else, or a tampered path, would meet it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from mlflow import MlflowClient
+
+from apertune.cli.ui import ui
+from apertune.errors import SettingError
+from apertune.search.mlflow_tracking import MlflowTracker
+from apertune.search.tracking import FilesLogged, RunStarted
+
+SECRET = "a file outside the artifacts"
+
+
+def status(url: str, method: str = "GET", **headers: str) -> int:
+    """The HTTP status of an answer; the path is sent as it is written."""
+    body = b"{}" if method in ("POST", "PUT", "PATCH") else None
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert SECRET.encode() not in answer.read()
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        assert SECRET.encode() not in error.read()
+        return error.code
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[tuple[str, str]]:
+    """`apertune ui` on a store with one run that has a file: the address and the run."""
+    folder = tmp_path_factory.mktemp("served")
+    root = folder / "mlflow"
+    (folder / "files").mkdir()
+    (folder / "files" / "scores.csv").write_text("metric,value\n")
+    root.mkdir()
+    (root / "secret.txt").write_text(SECRET)
+    shutil.copy(empty_store, root / "mlflow.db")
+    tracker = MlflowTracker(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts")
+    tracker.apply(RunStarted("key", "pets", "pets #0", 1))
+    tracker.apply(FilesLogged("key", str(folder / "files")))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    command = [sys.executable, "-m", "apertune", "ui", "--port", str(port)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        for _ in range(450):
+            assert process.poll() is None, (folder / "log").read_text()
+            try:
+                assert status(f"http://127.0.0.1:{port}/health") == 200
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}", tracker.run_ids()["key"]
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every method and path that MLflow's server knows."""
+    from mlflow.server import app
+    from mlflow.server.fastapi_app import app as outer
+
+    flask = [(method, str(rule)) for rule in app.url_map.iter_rules() for method in rule.methods or ()]
+    fast = [(method, route.path) for route in outer.routes for method in getattr(route, "methods", None) or ()]
+    filled = {(method, re.sub(r"<[^>]+>|\{[^}]+\}", "x", path)) for method, path in [*flask, *fast]}
+    return sorted(route for route in filled if route[0] not in ("HEAD", "OPTIONS"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # MLflow's server, imported for its list of routes, is full of deprecations
+def test_foreign_hosts_and_origins_are_refused_on_every_route(served: tuple[str, str]) -> None:
+    """A Host that looks like an address, and the Origin of another page, get 403 wherever they ask."""
+    address, _ = served
+    every = routes()
+    assert len(every) > 300
+    assert status(f"{address}/api/2.0/mlflow/experiments/search?max_results=1") == 200
+    assert status(f"{address}/api/2.0/mlflow/experiments/search?max_results=1", Origin=address) == 200
+    for foreign in ({"Host": "10.evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+        answers = {(method, path): status(address + path, method, **foreign) for method, path in every}
+        assert {route: answer for route, answer in answers.items() if answer != 403} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "climb", ["../secret.txt", "..%2Fsecret.txt", "%2e%2e/%2e%2e/%2e%2e/secret.txt", "/etc/passwd"]
+)
+def test_no_path_leads_out_of_the_artifacts(served: tuple[str, str], climb: str) -> None:
+    """A path that climbs out of a run's artifacts is refused, whatever route it takes, and shows nothing."""
+    address, run = served
+    assert status(f"{address}/get-artifact?run_uuid={run}&path=scores.csv") == 200
+    for path in (
+        f"/get-artifact?run_uuid={run}&path={climb}",
+        f"/get-artifact?run_uuid={run}&path=x/../../../../{climb}",
+        f"/api/2.0/mlflow/artifacts/list?run_id={run}&path={climb}",
+        f"/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path={climb}",
+        f"/api/2.0/mlflow-artifacts/artifacts/{climb}",
+        f"/ajax-api/2.0/mlflow-artifacts/artifacts/{climb}",
+        f"/api/2.0/mlflow-artifacts/artifacts?path={climb}",
+    ):
+        assert status(address + path) in (400, 403, 404), path
+    assert status(f"{address}/api/2.0/mlflow-artifacts/artifacts/{climb}", "PUT") in (400, 403, 404)
+    client = MlflowClient(address)
+    assert [file.path for file in client.list_artifacts(run)] == ["scores.csv"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
+def test_the_ui_listens_on_loopback_alone(host: str) -> None:
+    """The UI has no users, so an address that others reach is refused, and the way to a team's server told."""
+    done = CliRunner().invoke(ui, ["--host", host])
+    assert isinstance(done.exception, SettingError)
+    assert f"but got {host}" in str(done.exception)
+    assert "mlflow/README.md" in str(done.exception)
