@@ -31,12 +31,12 @@ def status(url: str, method: str = "GET", **headers: str) -> int:
     body = b"{}" if method in ("POST", "PUT", "PATCH") else None
     request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            assert SECRET.encode() not in answer.read()
-            return int(answer.status)
+        answer = urllib.request.urlopen(request, timeout=20)
     except urllib.error.HTTPError as error:
-        assert SECRET.encode() not in error.read()
-        return error.code
+        answer = error
+    with answer:
+        assert SECRET.encode() not in answer.read()
+        return int(answer.status or 0)
 
 
 @pytest.fixture(scope="module")

@@ -31,9 +31,8 @@ def ui(port: int, host: str) -> None:
         return
     if not home.root.joinpath("mlflow.db").exists():
         raise SettingError(f"there are no results in {home.root} yet; start with: apertune search digits")
-    click.echo(
-        f"MLflow UI: http://{host}:{port} (Ctrl-C ends it); an experiment's Views list a study's trials, best first"
-    )
+    click.echo(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
+    click.echo("A data set is an experiment; its Views, above the table of runs, have each study's trials, best first.")
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}", "--app-name", "apertune"]
     command += ["--artifacts-destination", str(home.root / "artifacts")]
