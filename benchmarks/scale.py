@@ -38,6 +38,7 @@ from apertune.search.messages import (
     TrialTask,
 )
 from apertune.search.outbox import Outbox
+from apertune.search.plan import Plan
 from apertune.search.sampling import distribution_of, suggest, to_optuna
 from apertune.search.settings import make_home
 from apertune.search.state import NoDisplay
@@ -45,7 +46,7 @@ from apertune.search.storage import open_storage
 from apertune.search.strategies import make_pruner, make_sampler
 from apertune.search.study import Asked, Study, create_study, open_study
 from apertune.search.study_definition import Launch, StudyDefinition
-from apertune.search.supervisor import Plan, Supervisor
+from apertune.search.supervisor import Supervisor
 from apertune.search.tracking import DatasetLogged
 from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 

@@ -12,12 +12,12 @@ from ..datasets.folding import fold_views
 from ..spaces.registry import published_scores
 from .messages import SpaceReference, TrialTask
 from .model_keeping import room_needed
+from .plan import Plan
 from .provenance import logged_dataset
 from .settings import Home, SearchSettings, most_models
 from .strategies import make_pruner, make_sampler
 from .study import Asked, Study
 from .study_definition import Launch
-from .supervisor import Plan
 
 
 def space_reference(settings: SearchSettings) -> SpaceReference:

@@ -122,9 +122,14 @@ class SearchSettings:
         return (given,) if isinstance(given, str) else tuple(given or ())
 
     @property
+    def rounds(self) -> int:
+        """Trainings a trial takes."""
+        return (self.folds or 1) * self.repeats
+
+    @property
     def in_rounds(self) -> bool:
         """Whether a trial is several trainings."""
-        return self.folds is not None or self.repeats > 1
+        return self.rounds > 1
 
     @property
     def pruning(self) -> str:

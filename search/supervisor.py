@@ -10,8 +10,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from ..errors import ApertuneError, SettingError
 from .executors.base import Executor
@@ -25,11 +24,10 @@ from .messages import (
     TrialLost,
     TrialResult,
     TrialStarted,
-    TrialTask,
 )
+from .plan import Plan
 from .state import Display, Running, State
 from .study import Asked, Study
-from .tracking import DatasetLogged
 
 LOOK_EVERY_S = 0.5
 # A worker that was killed from outside says nothing against its trial; one that crashed, or that the kernel killed
@@ -40,28 +38,6 @@ FAILURES_IN_A_ROW = 5
 OVER_LIMIT_IN_A_ROW = 200
 # So the command ends within 10 s of the first Ctrl-C: a trial then goes on from its last whole epoch.
 PATIENCE_WHEN_STOPPING_S = 3.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the supervisor is to do. target: trials the study is to have; make_task: a trial's task; folder: its folder.
-
-    describe_models: a line on the models' disk space, from the parameters of the first network; may be empty.
-    deadline, in `time.monotonic` seconds: no trial starts after it, and running ones end. trial_seconds and
-    hang_seconds: how long one trial may take, and how long it may say nothing. epochs: that the study's trials may
-    take in all. target_value: of the objective; once a trial reaches it, the search ends.
-    """
-
-    target: int
-    make_task: Callable[[Asked], TrialTask]
-    folder: Callable[[int], Path]
-    dataset: DatasetLogged
-    deadline: float = math.inf
-    trial_seconds: float = math.inf
-    hang_seconds: float = 1800.0
-    epochs: float = math.inf
-    target_value: float | None = None
-    describe_models: Callable[[int], str] = lambda parameters: ""
 
 
 class Supervisor:
@@ -239,6 +215,10 @@ class Supervisor:
         retries = RETRIES_WHEN_KILLED if lost.killed else RETRIES_AFTER_CRASH
         if self._state.stopping:
             self._conclude(TrialResult(lost.number, "interrupted", lost.reason, epochs=running.epoch))
+            return
+        if running.stop is not None and running.stop.outcome == "pruned":
+            # It was to end anyway, and died before it could answer.
+            self._conclude(TrialResult(lost.number, "pruned", running.stop.reason, running.best, epochs=running.epoch))
             return
         if asked.attempt > retries:
             outcome: Outcome = "infeasible" if lost.out_of_memory else "failed"

@@ -22,12 +22,13 @@ from apertune.search.messages import (
     TrialTask,
 )
 from apertune.search.outbox import Outbox
+from apertune.search.plan import Plan
 from apertune.search.state import NoDisplay, State
 from apertune.search.storage import open_storage
 from apertune.search.strategies import make_pruner, make_sampler
 from apertune.search.study import Asked, create_study, open_study
 from apertune.search.study_definition import StudyDefinition
-from apertune.search.supervisor import Plan, Supervisor
+from apertune.search.supervisor import Supervisor
 from apertune.search.tracking import DatasetLogged
 from apertune.spaces.parameters import Parameter, SearchSpace
 

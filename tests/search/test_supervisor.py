@@ -156,3 +156,19 @@ def test_the_study_survives_reopening(tmp_path: Path) -> None:
     assert isinstance(bench.study, Study)
     assert bench.study.identity == identity
     assert bench.study.definition == definition()
+
+
+def test_a_trial_that_dies_on_its_way_out_is_not_tried_again(tmp_path: Path) -> None:
+    """A trial that was to be pruned and whose worker died before it could answer is pruned all the same."""
+
+    def dies(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        if task.number == 0:
+            return train(task, emit, stop_requested)
+        emit(TrialStarted(task.number, 1, 1))
+        emit(EpochEnded(task.number, 1, {"val_accuracy": 0.2}, 0.0, 0))
+        return TrialLost(task.number, "the worker died (signal 9)", killed=True)  # type: ignore[return-value]
+
+    bench = Bench(tmp_path)
+    state = bench.run(dies, 5, epochs=EPOCHS + 1)
+    assert bench.states() == ["complete", "pruned"]
+    assert bench.study.records()[1].reason == state.ended == f"{EPOCHS + 1} epochs are trained in all"

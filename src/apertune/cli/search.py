@@ -81,7 +81,7 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
             trained = train_reference(loaded, settings, home=home, display=display)
         if trained is not None and trained.stopped:
             raise ApertuneError("the reference was stopped; the same command goes on with it")
-    with SearchDisplay(settings.epochs) as display:
+    with SearchDisplay(settings.epochs * settings.rounds) as display:
         result = run(loaded, settings, home=home, display=display)
     document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
     if as_json:
