@@ -90,6 +90,10 @@ class Space(Protocol):
         """
         ...
 
+    def without_effect(self, parameters: Sequence[Any]) -> Sequence[Any]:
+        """Those of the discovered parameters, keras_tuner's objects, that training would not heed; not searched."""
+        ...
+
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
         """Builds the configuration that `hp` holds, declaring its parameters on the way.
 

@@ -27,7 +27,9 @@ def discover(space: Space) -> SearchSpace:
     user's own code raises for its defaults.
     """
     parts = [_Walk(declare).all_parameters() for declare in space.declarations()]
-    return _to_search_space([parameter for part in parts for parameter in part])
+    found = [parameter for part in parts for parameter in part]
+    idle = {id(parameter) for parameter in space.without_effect(found)}
+    return _to_search_space([parameter for parameter in found if id(parameter) not in idle])
 
 
 def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.HyperParameters:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from ..datasets.base import DataSpec
 from ..errors import SettingError, SpaceError, UnknownNameError
 from .adaptation import adapted
 from .base import Candidate, Declaration, RecipeSpace
+from .compilation import compiled_only
 from .recipes.losses import ExampleLoss, LossSettings
 from .recipes.recipe import Recipe
 from .recipes.standard import StandardRecipe
+
+logger = logging.getLogger(__name__)
 
 RECIPES: dict[str, type[RecipeSpace]] = {"standard": StandardRecipe}
 
@@ -62,6 +66,17 @@ class ForeignSpace:
 
     def declarations(self) -> tuple[Declaration, ...]:
         return self._build_and_drop, self._declare_recipe
+
+    def without_effect(self, parameters: Sequence[Any]) -> list[Any]:
+        """With a recipe, what the model's own compilation alone is decided by."""
+        if self._recipe is None:
+            return []
+        own = [parameter for parameter in parameters if not parameter.name.startswith(f"{RECIPE_SCOPE}/")]
+        dropped = compiled_only(self._hypermodel.build, own)
+        if dropped:
+            names = ", ".join(sorted({parameter.name for parameter in dropped}))
+            logger.warning("%s is trained by the recipe, so %s of its own are not searched", self.name, names)
+        return dropped
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
         """Raises SpaceError when the model does not fit the data set's images or classes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -34,6 +35,9 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
     def declarations(self) -> tuple[Declaration, ...]:
         """Network and recipe; neither builds a layer."""
         return (lambda hp: self._network.declare(hp, self._spec)), (lambda hp: self._recipe.declare(hp, self._spec))
+
+    def without_effect(self, parameters: Sequence[Any]) -> list[Any]:
+        return []
 
     def declare(self, hp: keras_tuner.HyperParameters) -> tuple[Architecture, Recipe]:
         """The settings that these values draw, all parameters declared on the way."""

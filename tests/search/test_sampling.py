@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras_tuner
@@ -26,6 +26,9 @@ class Declared:
 
     def __init__(self, declare: Callable[[keras_tuner.HyperParameters], object]) -> None:
         self._declare = declare
+
+    def without_effect(self, parameters: Sequence[Any]) -> list[Any]:
+        return []
 
     def declarations(self) -> tuple[Callable[[keras_tuner.HyperParameters], object], ...]:
         return (self._declare,)

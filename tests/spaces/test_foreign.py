@@ -44,6 +44,18 @@ def sparse_name(hp):
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
 
+def tuned(hp):
+    units = hp.Int("units", 4, 8)
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(units)])
+    model.add(keras.layers.Dense(4, "softmax"))
+    rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log") / units
+    kind = hp.Choice("optimizer", ["adam", "sgd"])
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        momentum = hp.Float("momentum", 0.1, 0.9)
+    optimizer = keras.optimizers.SGD(rate, momentum=momentum) if kind == "sgd" else keras.optimizers.Adam(rate)
+    model.compile(optimizer, "categorical_crossentropy")
+    return model
+
 def uncompiled(hp):
     return network(hp, 4, None)
 
@@ -171,6 +183,16 @@ def test_our_recipe_can_be_composed_with_any_network(spec_of: Any) -> None:
     candidate = load("named_loss", spec_of(), recipe="standard")
     assert type(candidate.optimizer).__name__ == "Adam"
     assert candidate.augmentation is not None
+
+
+def test_what_the_recipe_decides_is_not_searched_twice(spec_of: Any) -> None:
+    """With our recipe a model's own optimizer, rate and momentum are left out, what shapes its layers stays."""
+    own = {parameter.name for parameter in discover("tuned", spec_of()).parameters}
+    assert own == {"units", "learning_rate", "optimizer", "momentum"}
+    composed = {parameter.name for parameter in discover("tuned", spec_of(), recipe="standard").parameters}
+    assert {name for name in composed if not name.startswith("recipe/")} == {"units"}
+    candidate = load("tuned", spec_of(), recipe="standard")
+    assert candidate.optimizer.name.startswith("adam")
 
 
 @pytest.mark.parametrize("name", ["Kind", "instance"])
