@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
-from collections.abc import Mapping
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -24,12 +28,16 @@ def connect(cluster: str) -> ModuleType:
     # Otherwise Ray's own processes write their warnings to this one's standard error.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # An address that nobody answers at is given up after some seconds instead of minutes.
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")
     try:
         import ray
     except ImportError:
         raise MissingExtraError("--cluster", "ray") from None
     try:
-        ray.init(cluster, log_to_driver=False, configure_logging=False, namespace="apertune")
+        with _silenced(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(cluster, log_to_driver=False, configure_logging=False, namespace="apertune")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise SettingError(_unreachable(cluster, error)) from None
     return ray  # type: ignore[no-any-return]  # Ray is not always installed
@@ -90,11 +98,26 @@ def one_line(error: Exception) -> str:
     return f"{type(cause).__name__}: {lines[-1].strip()}"[:300]
 
 
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Ray's compiled parts write to standard error whatever they are told; errors are raised all the same."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _unreachable(cluster: str, error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     if cluster == "auto":
         return (
-            f"--cluster auto: this machine belongs to no running Ray cluster ({reason}); start one with "
-            "ray start --head, or name one with --cluster ray://HOST:10001"
+            "--cluster auto: this machine belongs to no running Ray cluster; start one with ray start --head, "
+            "or name one with --cluster ray://HOST:10001"
         )
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return f"--cluster {cluster}: cannot connect ({reason}); its port is the one of ray start --ray-client-server-port"

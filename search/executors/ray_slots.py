@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...errors import SettingError
 from ..devices import MAXIMUM_CPU_WORKERS, WORKER_MEMORY_MB
 from .environments import gpu_environment, processor_environment
 
@@ -44,6 +45,7 @@ def count_slots(
     """How many workers to ask for, and what each needs.
 
     workers: so many on processors, even where they do not fit yet; None: as many as fit. per_gpu: workers on each GPU.
+    Raises SettingError when there is no GPU to share.
     """
     with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1] if use_gpus else []
     if with_gpus:
@@ -51,6 +53,8 @@ def count_slots(
         processors = min(int(node.get("CPU", 0)) // count for node, count in zip(with_gpus, counts, strict=True))
         share = 1.0 if per_gpu == 1 else math.floor(SHARE_STEPS / per_gpu) / SHARE_STEPS
         return sum(counts), SlotShape(share, processors, per_gpu)
+    if use_gpus and per_gpu > 1:
+        raise SettingError(f"--per-gpu {per_gpu} shares GPUs, but no node of the cluster shows one; leave it out")
     usable = [node for node in nodes if node.get("CPU", 0) >= 1]
     if workers is None:
         counts = [_affordable(node) for node in usable]

@@ -171,6 +171,12 @@ def test_slots_fit_the_nodes(
     assert count_slots(nodes, workers, per_gpu, use_gpus=True) == expected
 
 
+def test_no_gpu_cannot_be_shared() -> None:
+    """Workers that were to share GPUs do not train on processors in silence."""
+    with pytest.raises(SettingError, match="--per-gpu 2 shares GPUs, but no node of the cluster shows one"):
+        count_slots([NODE], None, 2, use_gpus=True)
+
+
 def test_gpus_can_be_left_alone() -> None:
     """Without GPUs the workers of a node with GPUs run on its processors, and see none."""
     count, shape = count_slots([{**NODE, "GPU": 4.0}], None, 1, use_gpus=False)
