@@ -171,6 +171,38 @@ def test_degenerate_input_is_defined_and_silent(task, kind):
     assert all(math.isfinite(value) for name, value in scores.items() if name not in allowed)
 
 
+NOT_RANKED_WITHOUT_POSITIVES = ("average_precision", "map")
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("kind", [*DEGENERATE, "empty class", "equal scores"])
+@pytest.mark.filterwarnings("ignore")  # scikit-learn warns of what it finds undefined
+def test_degenerate_input_equals_scikit_learn(task, kind):
+    """One class only, an empty class, one row, ties and certainty give scikit-learn's numbers wherever it has one.
+
+    Without a positive row scikit-learn calls the area under precision and recall 0; here it is undefined, and a class
+    without one is left out of the mean.
+    """
+    labels, probabilities = degenerate(kind, task)
+    if kind == "empty class":
+        labels = np.where(labels == 1, 0, labels) if task == "multiclass" else labels
+        if task == "multilabel":
+            labels[:, 1] = 0
+    elif kind == "equal scores":
+        probabilities = np.full_like(probabilities, 1 / probabilities.shape[1])
+    for metric_task, name in IN_SKLEARN:
+        if metric_task != task:
+            continue
+        found = METRICS[name].score(labels, probabilities)
+        if name in NOT_RANKED_WITHOUT_POSITIVES and not np.atleast_2d(labels.T).any(axis=1).all():
+            columns = [c for c in range(probabilities.shape[1]) if np.atleast_2d(labels.T)[c].any()]
+            rows = [sk.average_precision_score(np.atleast_2d(labels.T)[c], probabilities[:, c]) for c in columns]
+            expected = np.mean(rows) if rows else math.nan
+        else:
+            expected = sklearn_score(name, task, labels, probabilities)
+        assert found == pytest.approx(expected, abs=1e-6, nan_ok=True), name
+
+
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
 def test_perfect_answers_score_best(task):
     """Perfect probabilities reach the best value of every metric."""
