@@ -198,3 +198,49 @@ def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     done = subprocess.run([sys.executable, "-c", small], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "macro_f1" in done.stdout
+
+
+def test_a_trial_can_be_trained_again_to_the_last_digit(searched: Searched) -> None:
+    """`apertune rerun` trains a run's trial again from what MLflow recorded, and the numbers are the same."""
+    best = searched.document["trials"][0]
+    done = searched.run("rerun", best["run_id"], "digits", "--json", "--tolerance", "0")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["recorded"]["objective"] == answer["again"]["objective"] == best["value"]
+    assert len(answer["again"]) > 5
+    assert answer["packages"] == []
+
+
+def test_a_rerun_on_other_data_is_refused(searched: Searched) -> None:
+    """The data must be what the trial was trained on, and the line says which command it was."""
+    done = searched.run("rerun", searched.document["trials"][0]["run_id"], "digits", "--limit", "300")
+    assert done.returncode == 2
+    assert "was trained on other data" in done.stderr
+    assert "search digits" in done.stderr
+
+
+def test_folds_and_several_objectives_end_to_end(searched: Searched) -> None:
+    """A search by cross-validation for accuracy and size ends with a trial of two trainings, on the Pareto front."""
+    words = ("--folds", "2", "--objective", "accuracy", "--objective", "parameters", "--max-parameters", "100000")
+    done = searched.run(
+        "search",
+        "digits",
+        "--json",
+        "--trials",
+        "1",
+        "--epochs",
+        "1",
+        "--workers",
+        "1",
+        "--study",
+        "folds",
+        *words,
+        *SMALL,
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    (trial,) = document["trials"]
+    assert [objective["name"] for objective in document["objectives"]] == ["accuracy", "parameters"]
+    assert (trial["state"], trial["epochs"], trial["pareto"]) == ("complete", 2, True)
+    assert trial["metrics"]["objective_spread"] >= 0
+    assert 0 < trial["values"]["parameters"] == trial["cost"]["parameters"] <= 100000
