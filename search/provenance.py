@@ -40,8 +40,8 @@ def about(dataset: ImageDataset) -> dict[str, str]:
         "command": command,
         "packages": ", ".join(installed_packages()),
         "fingerprint": dataset.fingerprint,
-        # Shown by MLflow's UI in columns of its own.
-        "mlflow.source.name": command,
+        # Shown by MLflow's UI in columns of its own; of a source it shows what comes after the last slash.
+        "mlflow.source.name": " ".join(word.rstrip("/").rpartition("/")[2] for word in shlex.split(command)),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": getpass.getuser(),
     }

@@ -17,6 +17,7 @@ def test_a_password_in_the_command_is_not_told(monkeypatch: pytest.MonkeyPatch) 
     assert tags["command"].startswith("apertune search digits --storage")
     assert "host/studies" in tags["command"]
     assert not any("s3cret" in value for value in tags.values())
+    assert tags["mlflow.source.name"] == "apertune search digits --storage studies"
 
 
 def test_settings_are_told_without_the_storage() -> None:
