@@ -37,6 +37,8 @@ _KERAS_MODULES = {
     "keras.metrics",
 }
 _KERAS_INTERNALS = ("keras.src.models.", "keras.src.ops.", "keras.src.layers.")
+# A layer of Keras's own ConvNeXt, which it keeps beside the network.
+_KERAS_OTHERS = {("keras.src.applications.convnext", "LayerScale")}
 
 
 def first_line(error: BaseException) -> str:
@@ -122,7 +124,9 @@ def _objects(config: Any) -> Iterator[dict[str, Any]]:
 def _is_known(module: str, name: str) -> bool:
     if module == "keras":
         return name in ("Sequential", "Model", "Functional", "Variable", "DTypePolicy")
-    return module == "builtins" or module in _KERAS_MODULES or module.startswith(_KERAS_INTERNALS)
+    if module == "builtins" or (module, name) in _KERAS_OTHERS:
+        return True
+    return module in _KERAS_MODULES or module.startswith(_KERAS_INTERNALS)
 
 
 def _is_registered(name: str) -> bool:

@@ -6,6 +6,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,21 +94,51 @@ def _write_saved_model(job: ExportJob, precision: Precision) -> Artifact:
 def _write_onnx(job: ExportJob, precision: Precision) -> Artifact:
     if precision == "int8":
         return _quantize_onnx(job)
+    import onnx
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     _, functions = make_signatures(job.network, job.contract, frozen=False)
     files = {FIXED_SIGNATURE: "model.onnx", ANY_SIZE_SIGNATURE: "model_any_size.onnx"}
     for name, function in functions.items():
-        tf2onnx.convert.from_function(
-            function,
-            input_signature=function.input_signature,
-            opset=_ONNX_OPSET,
-            custom_op_handlers={"Erfc": (_write_erfc, [])},
-            output_path=str(job.folder / files[name]),
-        )
+        with _inner_functions_inlined():
+            model, _ = tf2onnx.convert.from_function(
+                function,
+                input_signature=function.input_signature,
+                opset=_ONNX_OPSET,
+                custom_op_handlers={"Erfc": (_write_erfc, [])},
+            )
+            _hold_constants(model, function)
+        onnx.save(model, str(job.folder / files[name]))
     any_size = files[ANY_SIZE_SIGNATURE] if has_any_size(job.contract) else None
     return Artifact("onnx", files[FIXED_SIGNATURE], "onnxruntime", any_size_file=any_size)
+
+
+@contextmanager
+def _inner_functions_inlined() -> Iterator[None]:
+    """Keras compiles grouped convolutions, as of ConvNeXt, as functions of their own, which tf2onnx leaves as calls."""
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _hold_constants(model: Any, function: Any) -> None:
+    """Puts the constants that layers hold outside of variables, such as a Normalization's mean, into the ONNX model.
+
+    tf2onnx makes inputs of them, which nobody could fill.
+    """
+    import onnx
+
+    captured = {placeholder.name: value for value, placeholder in function.get_concrete_function().graph.captures}
+    for entry in list(model.graph.input):
+        if entry.name in captured:
+            model.graph.input.remove(entry)
+            model.graph.initializer.append(onnx.numpy_helper.from_array(captured[entry.name].numpy(), entry.name))
 
 
 def _write_erfc(graph: Any, node: Any, name: str, arguments: Any) -> None:

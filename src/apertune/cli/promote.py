@@ -120,8 +120,8 @@ def _print(promotion: Promotion) -> None:
         print_table(["trial", "in the search", "mean of fresh seeds", "spread"], rows, title=f"{objective}, validation")
     columns = ["metric", "validation", "test", "95 % interval", "class frequencies"]
     columns += [title for title, _ in other_models(examination.scores)]
-    rows = [score_cells(score, examination.scores) for score in examination.scores]
-    print_table(columns, rows, title=f"Scores on {examination.test_images:,} test images")
+    scored = [score_cells(score, examination.scores) for score in examination.scores]
+    print_table(columns, scored, title=f"Scores on {examination.test_images:,} test images")
     click.echo(f"{registered.model} version {registered.version} is the {registered.alias}: ", nl=False)
     click.echo(f"{examination.verdict.reason}.")
     if promotion.published:

@@ -5,18 +5,9 @@ from __future__ import annotations
 import base64
 import http.client
 import io
-import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,53 +15,14 @@ from PIL import Image
 
 from apertune.search.serving_guard import HostGuard
 
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+from ..model_server import ask, serving
 
 
 @pytest.fixture(scope="module")
 def server(shades_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a scoring server for the shades model."""
-    port, log = free_port(), tmp_path_factory.mktemp("server") / "log"
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(shades_model), "--env-manager", "local"]
-    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-            stdout=output,
-            stderr=output,
-            env=environment,
-            start_new_session=True,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"{address}/ping", timeout=5):
-                    break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.5)
+    with serving(str(shades_model), tmp_path_factory.mktemp("server") / "log", os.environ) as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
-def ask(server: str, document: object) -> tuple[int, Any]:
-    request = urllib.request.Request(
-        f"{server}/invocations", json.dumps(document).encode(), {"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            return reply.status, json.loads(reply.read())["predictions"]
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
 
 
 def encoded(level: int, size: tuple[int, int], kind: str, mode: str = "RGB") -> str:
