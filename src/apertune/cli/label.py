@@ -41,7 +41,7 @@ def label(
     """Sorts a VIDEO's frames, whole and their left and right halves, into a folder a class by the model's answer.
 
     Unsure ones go to the folder "unsure". File names tell the time. Nothing is overwritten. Check the pictures,
-    move those that are wrong, and search on them: apertune search folders --data DIR
+    move those that are wrong, sort or delete the unsure ones, and search on them: apertune search folders --data DIR
     """
     from ..search.model_names import model_folder
     from ..search.prediction import open_predictor
