@@ -11,7 +11,7 @@ from pathlib import Path
 from .augmented_examples import FILE as AUGMENTATION
 from .messages import EpochEnded, Outcome, TrialResult, TrialTask
 from .model_keeping import ModelKeeper
-from .outbox import Outbox
+from .outbox import Outbox, open_runs
 from .saved_views import every_study_view, trials_view
 from .study import Study
 from .tracking import (
@@ -76,6 +76,10 @@ class Journal:
         }
 
     def search_started(self, dataset: DatasetLogged, settings: Mapping[str, str]) -> None:
+        """Ends the runs of earlier searches, too, whose supervisor was killed before it could."""
+        left = [key for key, run in open_runs(self._outbox.path).items() if run.tags.get("kind") == "search"]
+        for key in left:
+            self._outbox.put(TagsSet(key, {"state": "killed"}), RunEnded(key, "KILLED", _now()))
         name = f"search {self._study.name}"
         self._outbox.put(
             RunStarted(
@@ -115,6 +119,12 @@ class Journal:
         if status == "FINISHED":
             records.append(StudyChanged(self._search_key, self._study.name, ended=True))
         self._outbox.put(*records)
+
+    def trials_left_open(self) -> set[int]:
+        """Numbers of the study's trials whose runs have begun and not ended: their supervisor was killed."""
+        identity, _, _ = trial_key(self._identity, 0).rpartition("-")
+        parts = (key.rpartition("-") for key in open_runs(self._outbox.path))
+        return {int(number) for study, _, number in parts if study == identity}
 
     def best_trial(self, result: TrialResult) -> None:
         """Tags the search's run with its best trial so far."""

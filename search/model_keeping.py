@@ -29,7 +29,7 @@ class ModelKeeper:
             return True, []
         if result.outcome != "complete" or result.value is None:
             return False, []
-        ranked = sorted([*self._kept, (self._sign * result.value, result.number)])
+        ranked = sorted({*self._kept, (self._sign * result.value, result.number)})
         self._kept = self._ranked(ranked)
         fallen = [number for _, number in ranked[len(self._kept) :] if number != result.number]
         return (self._sign * result.value, result.number) in self._kept, fallen

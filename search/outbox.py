@@ -6,6 +6,7 @@ file how far it has come. A line cut by a power loss was never acknowledged and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from .tracking import MetricsLogged, Record, StudyChanged, from_line, to_line
+from .persistence import append_whole, persistently
+from .tracking import MetricsLogged, Record, RunEnded, RunStarted, StudyChanged, from_line, to_line
 
 
 class Outbox:
@@ -21,10 +23,10 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._file = path.open("ab")
-        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
-            self._file.write(b"\n")
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+        if self._file.tell() and not _ends_a_line(path):
+            append_whole(self._file, b"\n")
 
     def __enter__(self) -> Outbox:
         return self
@@ -35,16 +37,12 @@ class Outbox:
         self._file.close()
 
     def put(self, *records: Record) -> None:
-        """Appends records, safe against power loss on return. Raises OSError when the disk is full."""
-        text = "".join(to_line(record) + "\n" for record in records)
-        start = self._file.tell()
-        try:
-            self._file.write(text.encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError:
-            os.truncate(self._path, start)
-            raise
+        """Appends records, safe against power loss on return; waits while the disk is full.
+
+        Raises OSError when it stays so for longer than `STORAGE_PATIENCE_S`.
+        """
+        text = "".join(to_line(record) + "\n" for record in records).encode()
+        persistently(lambda: append_whole(self._file, text), "what MLflow is to be told")
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,25 @@ def unsent(path: Path, offset: int) -> Iterator[tuple[Record | None, int]]:
                 yield None, offset
 
 
+def open_runs(path: Path) -> dict[str, RunStarted]:
+    """Runs that were begun and not ended since, by key: those at work, or left by a supervisor that was killed."""
+    begun: dict[str, RunStarted] = {}
+    if not path.exists():
+        return begun
+    with path.open("rb") as file:
+        for line in file:
+            # Of the many lines only these need to be parsed.
+            if not line.startswith((b'{"kind": "RunStarted"', b'{"kind": "RunEnded"')):
+                continue
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                record = from_line(line.decode())
+                if isinstance(record, RunStarted):
+                    begun[record.key] = record
+                elif isinstance(record, RunEnded):
+                    begun.pop(record.key, None)
+    return begun
+
+
 def merged(part: Sequence[tuple[Record | None, int]]) -> list[tuple[Record, int]]:
     """What `unsent` yields, in fewer calls, each with the offset behind it: neighbouring metrics of one run become one.
 
@@ -113,6 +130,12 @@ def merged(part: Sequence[tuple[Record | None, int]]) -> list[tuple[Record, int]
         else:
             result.append((record, offset))
     return result
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _progress_path(path: Path) -> Path:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+from functools import partial
+from io import FileIO
 from typing import TypeVar
 
 import tenacity
@@ -18,15 +21,15 @@ STORAGE_PATIENCE_S = 120
 TOLD_AT_ATTEMPT = 3
 
 
-def persistently(call: Callable[[], T]) -> T:
-    """Repeats a storage call that fails, since a database that restarts or a full disk comes back.
+def persistently(call: Callable[[], T], what: str = "the studies' database") -> T:
+    """Repeats a call that writes `what` while it fails, since a database that restarts or a full disk comes back.
 
     Optuna lets a storage's error surface as AssertionError or UnboundLocalError too, so any Exception counts.
     """
     for attempt in tenacity.Retrying(
         stop=tenacity.stop_after_delay(STORAGE_PATIENCE_S),
         wait=tenacity.wait_exponential(multiplier=0.1, max=5),
-        before_sleep=_tell,
+        before_sleep=partial(_tell, what),
         reraise=True,
     ):
         with attempt:
@@ -34,7 +37,7 @@ def persistently(call: Callable[[], T]) -> T:
     raise AssertionError("unreachable: tenacity returns or raises")
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
+def _tell(what: str, state: tenacity.RetryCallState) -> None:
     """One line the first time, and not until a moment has passed, since most of what fails is over by then."""
     if state.attempt_number != TOLD_AT_ATTEMPT or state.outcome is None:
         return
@@ -43,7 +46,24 @@ def _tell(state: tenacity.RetryCallState) -> None:
         error = error.__cause__
     reason = (str(error).strip().splitlines() or [""])[0]
     logger.warning(
-        "The studies' database does not take what it is told (%s: %s); trying again while trials go on.",
+        "%s cannot be written (%s: %s); trying again while trials go on.",
+        what[0].upper() + what[1:],
         type(error).__name__,
         hidden_credentials(reason)[:200],
     )
+
+
+def append_whole(file: FileIO, data: bytes) -> None:
+    """Appends to an unbuffered file, all or nothing, safe against power loss on return.
+
+    Raises OSError when the disk is full; the file is then as it was.
+    """
+    start = os.fstat(file.fileno()).st_size
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+        os.fsync(file.fileno())
+    except OSError:
+        os.ftruncate(file.fileno(), start)
+        raise

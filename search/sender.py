@@ -101,7 +101,11 @@ class Sender:
 
     def _note(self, progress: Progress) -> None:
         self._progress = replace(progress, run_ids={**progress.run_ids, **self._tracker.run_ids()})
-        write_progress(self._outbox, self._progress)
+        try:
+            write_progress(self._outbox, self._progress)
+        except OSError as error:
+            # Told again after a restart, which is the same as being told once.
+            logger.warning("how far MLflow was told cannot be noted: %s", error)
 
 
 def main() -> None:

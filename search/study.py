@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -173,6 +173,15 @@ class Study:
                 values = suggest(self._running[frozen.number], self.search_space)
             asked.append(Asked(frozen.number, values, int(frozen.user_attrs.get("attempts", 0))))
         return asked
+
+    def results_of(self, numbers: Container[int]) -> list[TrialResult]:
+        """What was told of these trials, of those that have ended."""
+        ended = self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        return [
+            TrialResult(frozen.number, **frozen.user_attrs[RESULT])
+            for frozen in ended
+            if frozen.number in numbers and RESULT in frozen.user_attrs
+        ]
 
     def lost(self, number: int, attempts: int) -> None:
         """Notes that a trial was lost so many times, so that a restart does not forget."""

@@ -37,7 +37,7 @@ RETRIES_AFTER_CRASH = 1
 FAILURES_IN_A_ROW = 5
 OVER_LIMIT_IN_A_ROW = 200
 # So the command ends within 10 s of the first Ctrl-C: a trial then goes on from its last whole epoch.
-PATIENCE_WHEN_STOPPING_S = 3.0
+PATIENCE_WHEN_STOPPING_S = 2.0
 
 
 class Supervisor:
@@ -73,6 +73,7 @@ class Supervisor:
         """
         self._waiting.extend(self._study.orphans())
         self._know_earlier_trials()
+        self._tell_what_was_cut_short()
         while True:
             self._look_for_ends()
             self._fill_slots()
@@ -92,6 +93,13 @@ class Supervisor:
         if self._state.best is not None:
             self._journal.best_trial(self._state.best)
             self._look_for_target_value(self._state.best)
+
+    def _tell_what_was_cut_short(self) -> None:
+        """A supervisor may have been killed after the study, and before MLflow, was told how a trial ended."""
+        for result in self._study.results_of(self._journal.trials_left_open()):
+            folder = self._plan.folder(result.number)
+            (folder / "checkpoint.npz").unlink(missing_ok=True)
+            self._journal.trial_ended(result, folder)
 
     def _wants_more(self) -> bool:
         more = not self._state.ended and self._open_places() > 0

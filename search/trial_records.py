@@ -8,12 +8,12 @@ but runs in Optuna has not ended.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..spaces.parameters import Values
+from .persistence import append_whole
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,8 @@ class RecordFile:
         self._append(json.dumps({"set_aside": number}))
 
     def _append(self, line: str) -> None:
-        with self._path.open("ab") as file:
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with self._path.open("ab", buffering=0) as file:
+            append_whole(file, line.encode() + b"\n")
 
     def read(self) -> tuple[dict[int, TrialRecord], set[int]] | None:
         """Ended trials by number, and the numbers set aside; None without a whole file of this study."""
