@@ -21,6 +21,7 @@ from .indexing import BadItem
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 # 50 million pixels take 200 MB in Pillow as RGB and as much again while a palette or transparency is resolved.
 MAX_PIXELS = 50_000_000
+_ROWS_AT_ONCE = 512
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -211,10 +212,18 @@ def _to_mode(image: Image.Image, mode: str) -> Image.Image:
     elif image.mode == "F":
         raise UnusableImageError("pixels are floating-point numbers")
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        return _on_white(image, mode)
     return image.convert(mode)
+
+
+def _on_white(image: Image.Image, mode: str) -> Image.Image:
+    """Some rows at a time: whole copies of the largest pictures with their transparency take most of a gigabyte."""
+    opaque = Image.new(mode, image.size)
+    for top in range(0, image.height, _ROWS_AT_ONCE):
+        rows = image.crop((0, top, image.width, min(top + _ROWS_AT_ONCE, image.height))).convert("RGBA")
+        white = Image.new("RGBA", rows.size, "white")
+        opaque.paste(Image.alpha_composite(white, rows).convert(mode), (0, top))
+    return opaque
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:

@@ -97,8 +97,9 @@ def _patches(images: Images) -> Features:
     height, width = images.shape[1:3]
     planes = area_means(height, _PATTERN_IMAGE) @ planes @ area_means(width, _PATTERN_IMAGE).T
     windows = sliding_window_view(planes, (_PATTERN, _PATTERN), axis=(2, 3))[:, :, ::_STRIDE, ::_STRIDE]
-    patches = np.moveaxis(windows, 1, 3).reshape(*windows.shape[0:1], *windows.shape[2:4], -1)
-    patches = patches - patches.mean(axis=-1, keepdims=True)
+    count, _, rows, columns = windows.shape[:4]
+    patches: Features = np.moveaxis(windows, 1, 3).reshape(count, rows, columns, -1)
+    patches -= patches.mean(axis=-1, keepdims=True)
     # Ten grey levels, so that flat patches do not become noise.
     patches /= patches.std(axis=-1, keepdims=True) + 10
     return patches

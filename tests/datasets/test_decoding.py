@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import time
 import tracemalloc
 import zlib
@@ -138,6 +140,30 @@ def test_broken(name: str, tmp_path: Path) -> None:
     assert reason in str(caught.value)
     assert seconds < 1
     assert peak < 100e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["P", "LA", "RGBA", "RGB", "I;16"])
+def test_largest_pictures(mode: str, tmp_path: Path) -> None:
+    """A picture of just below the limit takes less than 0.5 GB and, of processor time, a second or so."""
+    levels = np.zeros((7000, 7000), np.uint16 if mode == "I;16" else np.uint8)
+    levels[::2] = 100
+    grey = Image.fromarray(levels)
+    picture = grey if mode == "I;16" else grey.convert(mode)
+    picture.save(tmp_path / "x.png", compress_level=1, **({"transparency": 0} if mode == "P" else {}))
+    code = f"""
+import resource, time
+from pathlib import Path
+from apertune.datasets.decoding import PixelFormat, decode_file
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+started = time.process_time()
+decode_file(Path({str(tmp_path / "x.png")!r}), PixelFormat(128, 3, "stretch"))
+print(time.process_time() - started, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6)
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, gigabytes = map(float, answer.stdout.split())
+    assert gigabytes < 0.5
+    assert seconds < 2
 
 
 def test_bad_files_named(make: SimpleNamespace, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from apertune import spaces
+from apertune.spaces.registry import SPACES
 
 
 class Search(keras_tuner.RandomSearch):  # type: ignore[misc]  # KerasTuner ships no types
@@ -22,7 +23,7 @@ class Search(keras_tuner.RandomSearch):  # type: ignore[misc]  # KerasTuner ship
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras 3.15 with TensorFlow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")  # it names threads as Python 2 did
 def test_keras_tuner_itself_searches_our_spaces(tmp_path: Path, spec_of: Any) -> None:
-    """A RandomSearch of KerasTuner's tunes `convnet` on uint8 images and integer labels, by its recipe."""
+    """A RandomSearch of KerasTuner's tunes `convnet` on uint8 images and integer labels, and loads the best again."""
     spec = spec_of()
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (24, 8, 8, 1), dtype=np.uint8)
@@ -40,6 +41,26 @@ def test_keras_tuner_itself_searches_our_spaces(tmp_path: Path, spec_of: Any) ->
     (best,) = tuner.get_best_models(1)
     assert best.predict(images, verbose=0).shape == (24, spec.outputs)
     assert 0 <= tuner.oracle.get_best_trials(1)[0].score <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras 3.15 with TensorFlow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")  # it names threads as Python 2 did
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("name", SPACES)
+def test_keras_tuner_runs_every_space(name: str, task: str, tmp_path: Path, spec_of: Any, batch_of: Any) -> None:
+    """Each space that ships, published ones included, is tuned by KerasTuner's own tuner, for each task."""
+    spec = spec_of(task, (32, 32, 3))
+    options = {"weights": "none"} if "weights" in SPACES[name].options else {}
+    if name == "pretrained":
+        options["backbone"] = "mobilenet_v3_small"
+    images, targets = batch_of(spec, 8)
+    space = spaces.load(name, spec, options=options)
+    tuner = Search(space.hypermodel, objective="val_accuracy", max_trials=1, seed=1, directory=str(tmp_path))
+    tuner.search(images, targets, validation_data=(images, targets), epochs=1, verbose=0)
+    (trial,) = tuner.oracle.get_best_trials(1)
+    assert 0 <= trial.score <= 1
 
 
 def test_fit_follows_the_recipe(spec_of: Any) -> None:

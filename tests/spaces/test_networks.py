@@ -85,6 +85,39 @@ def test_every_corner_of_a_space_trains_a_step(
             keras.utils.clear_session()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_both_ends_of_every_range_train_a_step(spec: DataSpec, batch_of: Any) -> None:
+    """Each parameter, conditional ones included, takes its lowest and its highest value, or each choice."""
+    space = spaces.load("convnet", spec)
+    search_space = spaces.discover(space)
+    small = {"blocks": 1, "convolutions": 1, "filters": 16, "dense_layers": 0}
+    images, targets = batch_of(spec, 4)
+    tried = 0
+    for parameter in search_space.parameters:
+        if parameter.name in small:
+            continue
+        for value in parameter.options or parameter.bounds:
+            chosen = {**small, **_conditions(parameter, search_space), parameter.name: value}
+            values = draw(search_space, lambda p, chosen=chosen: chosen.get(p.name, p.default))
+            candidate = space.candidate(spaces.hyperparameters(search_space, values), epochs=2, seed=0)
+            assert values.get(parameter.name) == parameter.nearest(value) or parameter.name in small
+            assert np.isfinite(train_a_step(candidate, spec, images, targets)), values
+            keras.utils.clear_session()
+            tried += 1
+    assert tried > 100
+
+
+def _conditions(parameter: Parameter, search_space: SearchSpace) -> Values:
+    """Values under which a parameter is active: those of its conditions, and of its parents' in turn."""
+    chosen: Values = {}
+    for condition in parameter.conditions:
+        chosen[condition.name] = condition.values[0]
+        parents = [parent for parent in search_space.parameters if parent.name == condition.name]
+        chosen = {**_conditions(parents[0], search_space), **chosen}
+    return chosen
+
+
 def _end(index: int) -> Callable[[Parameter], Value]:
     return lambda p: p.options[index] if p.options is not None else p.nearest(p.bounds[index])
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import urllib.error
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +137,27 @@ def test_weights_that_cannot_be_had_are_explained(
         build(backbone="resnet5")
     with pytest.raises(SpaceError, match="1 or 3 channels, but these images have 2"):
         colour_pixels(spec_of("multiclass", (32, 32, 2)), scale=1)
+
+
+@pytest.mark.parametrize(
+    "name", [SMALL, *(pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES if name != SMALL)]
+)
+def test_without_network_a_download_says_where_to_put_the_file(
+    name: str, spec_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ImageNet's weights that cannot be downloaded are asked for in one line: which file, and into which folder."""
+
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", unreachable)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    _, pixels = colour_pixels(spec_of("multiclass", (32, 32, 3)), scale=1)
+    with pytest.raises(SpaceError) as caught:
+        backbone_features(name, "imagenet", pixels, frozen=True)
+    told = re.fullmatch(
+        r"the weights of (\w+) could not be downloaded; put (\S+\.h5) into (\S+), or give the option weights=none",
+        str(caught.value),
+    )
+    assert told is not None
+    assert (told[1], Path(told[3])) == (name, tmp_path / "models")
