@@ -1,4 +1,4 @@
-"""Runs a search whose workers only pretend to train: python pretend_search.py TRIALS WORKERS EPOCHS."""
+"""Runs a search whose workers only pretend to train: python pretend_search.py TRIALS WORKERS EPOCHS [CLUSTER]."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from apertune.datasets import from_arrays
 from apertune.search import SearchSettings, run
+from apertune.search.executors.base import Executor
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import LocalExecutor
+from apertune.search.executors.ray import RayExecutor
 from apertune.search.messages import TrialResult
 from apertune.search.state import State
 
@@ -32,7 +34,9 @@ def main() -> None:
     trials, workers, epochs = (int(word) for word in sys.argv[1:4])
     images = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
     dataset = from_arrays("pretended", images, np.arange(60, dtype=np.int32) % 3, ("a", "b", "c"))
-    executor = LocalExecutor(worker_environments(workers), Path("logs"), command=PRETEND_WORKER)
+    executor: Executor = LocalExecutor(worker_environments(workers), Path("logs"), command=PRETEND_WORKER)
+    if len(sys.argv) > 4:
+        executor = RayExecutor(sys.argv[4], Path("logs"), workers=workers, command=PRETEND_WORKER)
     settings = SearchSettings(
         trials=trials, epochs=epochs, objective="accuracy", pruner="none", sampler="random", study="pretended"
     )

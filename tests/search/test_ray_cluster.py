@@ -6,6 +6,7 @@ namespace that has a loopback interface alone: the first test starts it, and the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from apertune.datasets import from_arrays
@@ -169,21 +171,50 @@ def test_the_cluster_gives_what_one_machine_gives(three_nodes: Any) -> None:
     assert not list(Path("mlflow/studies").rglob("trials/*/model"))
 
 
+def pretend_processes() -> list[psutil.Process]:
+    """Actors of this test's nodes and their workers."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            words = " ".join(process.cmdline())
+            if "pretend_worker" in words or "TrialActor" in words:
+                found.append(process)
+    return found
+
+
+def test_a_killed_supervisor_leaves_nothing_on_the_nodes(three_nodes: Any, empty_store: Path) -> None:
+    """After SIGKILL of the supervisor its actors and workers end by themselves; the same command finishes the study."""
+    Path("mlflow").mkdir()
+    shutil.copy(empty_store, "mlflow/mlflow.db")
+    command = [sys.executable, str(HERE / "pretend_search.py"), "6", "3", "10", "auto"]
+    with subprocess.Popen(command, env={**os.environ, "APERTUNE_PRETEND_SECONDS": "0.5"}) as supervisor:
+        deadline = time.monotonic() + 60
+        while not list(Path("mlflow/studies").glob("pretended/trials/*/checkpoint.npz")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        processes = pretend_processes()
+        supervisor.kill()
+    assert len(processes) >= 2
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert not alive
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "finished 6 unsent 0" in done.stdout, done.stdout + done.stderr
+    states = [trial.state for trial in read_study(make_home({}), "pretended").trials]
+    assert states == ["complete"] * 6
+
+
 def test_closing_leaves_no_actor(three_nodes: Any) -> None:
     """After close no actor, worker process or folder of a trial is left on the nodes."""
-    import psutil
     import ray
 
     executor = RayExecutor("auto", Path("logs"), command=PRETEND_WORKER)
     executor.start()
     assert (executor.slots, executor.free_slots()) == (3, 3)
+    processes = pretend_processes()
+    assert len(processes) == 6
     executor.close()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and any(
-        "pretend_worker" in " ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])
-    ):
-        time.sleep(0.1)
-    assert time.monotonic() < deadline
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert not alive
     assert not ray.is_initialized()
     left = list(Path(os.environ["APERTUNE_CACHE"]).rglob("cluster/*/*"))
     assert left == []
