@@ -11,6 +11,7 @@ import numpy as np
 from .base import ImageDataset, Rows, Split
 from .cache import bad_items
 from .duplicates import duplicates_of
+from .registry import all_adapters
 from .row_blocks import row_blocks
 
 Kind = Literal[
@@ -121,8 +122,15 @@ def _small_classes(dataset: ImageDataset) -> Iterator[Finding]:
         lacking = [split for split in drawn if not np.isin(members, dataset.rows(split)).any()]
         if lacking:
             files = tuple(str(dataset.origins[row]) for row in members)
-            text = f"{len(members)} images; add some, or leave the class out with --classes or --min-images"
+            text = f"{len(members)} images; add some, or leave the class out{_by_flags(dataset)}"
             yield Finding("small_class", files, tuple(lacking), (name,), text)
+
+
+def _by_flags(dataset: ImageDataset) -> str:
+    """The flags of the data set's own that leave classes out, in words; empty where it has none."""
+    entry = all_adapters().get(dataset.adapter)
+    flags = [f"--{name}" for name in ("classes", "min-images") if entry is not None and name in entry.options]
+    return f" with {' or '.join(flags)}" if flags else ""
 
 
 def _mislabelled(rows: _Rows, seed: int) -> Iterator[Finding]:
