@@ -47,7 +47,7 @@ def write_samples(dataset: ImageDataset, folder: Path) -> None:
 def read_samples(file: Path, contract: ModelContract) -> Samples:
     """Reads and checks what `write_samples` wrote, which may come from anywhere. Raises StudyError."""
     try:
-        with np.load(file, allow_pickle=False) as saved:
+        with file.open("rb") as content, np.load(content, allow_pickle=False) as saved:
             pixels, labels, training = (saved[name] for name in ("test_images", "test_labels", "training_images"))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudyError(f"{file} is damaged: {error}") from None

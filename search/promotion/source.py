@@ -144,7 +144,7 @@ def validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
     folder.mkdir(parents=True, exist_ok=True)
     file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, folder)
     try:
-        with np.load(file, allow_pickle=False) as saved:
+        with file.open("rb") as content, np.load(content, allow_pickle=False) as saved:
             return np.asarray(saved["probabilities"], np.float32)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudyError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None

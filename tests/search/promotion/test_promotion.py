@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from mlflow import MlflowClient
 from apertune.cli import cli
 from apertune.datasets import LoadSettings, load
 from apertune.errors import SettingError, StudyError, UnknownNameError
-from apertune.search.export.samples import SAMPLES_FILE
-from apertune.search.mlflow_models import has_model
+from apertune.search.export.samples import SAMPLES_FILE, read_samples
+from apertune.search.mlflow_models import fetch_run_file, has_model, run_of_model
+from apertune.search.model_contract import read_contract
 from apertune.search.model_names import model_folder
 from apertune.search.model_package import load_model, write_manifest
 from apertune.search.promotion import Promotion, PromotionSettings, promote, rollback
@@ -112,6 +114,31 @@ def test_the_registered_model_answers_as_it_was_tested(studies: Studies, first: 
     assert (answered == studies.dataset.labels[test]).mean() == pytest.approx(first.examination.score("accuracy").test)
     assert contract.fingerprint == studies.dataset.fingerprint
     assert contract.licence == studies.dataset.licence
+
+
+def test_images_for_exports_are_kept(studies: Studies, first: Promotion, tmp_path: Path) -> None:
+    """The promotion's run holds test and training images, found by the model's name; a damaged file is refused."""
+    model, uri = first.registered, studies.home.tracking_uri
+    assert run_of_model(f"models:/{model.model}/{model.version}", uri) == model.run_id
+    assert run_of_model(f"runs:/{model.run_id}/model", uri) == model.run_id
+    with model_folder(f"digits@{model.version}", uri) as folder:
+        contract = read_contract(folder)
+    assert contract.adapter == "digits"
+    file = fetch_run_file(model.run_id, SAMPLES_FILE, uri, tmp_path)
+    samples = read_samples(file, contract)
+    dataset = studies.dataset
+    every = -(-len(dataset.test) // len(samples.parity.pixels))
+    np.testing.assert_array_equal(samples.parity.pixels, dataset.images[dataset.test[::every]])
+    np.testing.assert_array_equal(samples.parity.labels, dataset.labels[dataset.test[::every]])
+    assert {image.tobytes() for image in samples.calibration} <= {
+        image.tobytes() for image in dataset.images[dataset.train]
+    }
+    with pytest.raises(StudyError, match="holds images that are not uint8 of the model's shape"):
+        read_samples(file, replace(contract, image_shape=(9, 9, 1)))
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StudyError, match=rf"{SAMPLES_FILE} is damaged"):
+        read_samples(file, contract)
 
 
 def test_every_opening_of_the_test_set_is_counted(studies: Studies, first: Promotion) -> None:
