@@ -6,6 +6,7 @@ The worker leaves pixels and targets; a picture is made of them where it delays 
 from __future__ import annotations
 
 import logging
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ PICTURE = "augmentation.png"
 IMAGES = 4
 # How often each is augmented: together with the plain picture, a row of `examples.grid`.
 VARIANTS = 5
+_LETTERS_A_LINE = 24
 
 
 def save_augmented(task: TrialTask, augmentation: Any, folder: Path) -> None:
@@ -81,11 +83,10 @@ def _draw(saved: Path, target: Path) -> None:
         images, targets = arrays["images"], arrays["targets"]
         classes, task = arrays["classes"].tolist(), str(arrays["task"])
         title = f"Augmentation of trial {arrays['trial']}: each row one training image, first as it is"
-    across = images.shape[1]
     tiles = []
     for place, label in enumerate(targets.reshape(-1, targets.shape[-1])):
-        head = "as it is" if place % across == 0 else "augmented"
-        tiles.append(examples.Example(place, f"{head}\n{target_words(task, classes, label)}", right=None))
+        lines = textwrap.wrap(target_words(task, classes, label), _LETTERS_A_LINE)
+        tiles.append(examples.Example(place, "\n".join([lines[0], " ".join(lines[1:])]), right=None))
     canvas.save(examples.grid(title, tiles, images.reshape(-1, *images.shape[2:])), target)
 
 

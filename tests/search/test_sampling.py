@@ -103,6 +103,19 @@ def _quiet() -> None:
 @given(declarations())
 def test_every_value_drawn_is_one_that_keras_tuner_could_draw(declare: Any) -> None:
     """Of random spaces, values drawn through Optuna are active, in range, survive the way back, and warn of nothing."""
+    _check_draws(declare)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(max_examples=3000, deadline=None)
+@given(declarations())
+def test_every_value_drawn_of_thousands_of_spaces(declare: Any) -> None:
+    """The same of three thousand random spaces."""
+    _check_draws(declare)
+
+
+def _check_draws(declare: Any) -> None:
     space = spaces.discover(Declared(declare))  # type: ignore[arg-type]  # all that discovery looks at
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(5):
