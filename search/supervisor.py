@@ -59,6 +59,7 @@ class Supervisor:
         self._display = display
         self._stopping_wanted = stopping_wanted
         self._waiting: deque[Asked] = deque()
+        self._lost: dict[int, Running] = {}
         self._failures = 0
         self._over_limit = 0
         self._told_of_models = False
@@ -116,7 +117,8 @@ class Supervisor:
                 self._display.say(f"The search ends: {self._state.ended}.")
                 return
             now = time.monotonic()
-            self._state.running[asked.number] = Running(asked, now, now)
+            begun = self._lost.pop(asked.number, Running(asked, now, now))
+            self._state.running[asked.number] = replace(begun, asked=asked, since=now, heard=now, stop=None)
             task = self._plan.make_task(asked)
             self._journal.trial_started(task, self._plan.dataset)
             self._executor.submit(task)
@@ -234,7 +236,8 @@ class Supervisor:
             self._conclude(TrialResult(lost.number, outcome, reason, epochs=running.epoch))
             return
         self._display.say(f"Trial {lost.number}: {lost.reason}; it goes on in another.")
-        del self._state.running[lost.number]
+        # What it told of its epochs stands, and is counted once, when it tells them again.
+        self._lost[lost.number] = self._state.running.pop(lost.number)
         self._study.lost(lost.number, asked.attempt)
         self._waiting.append(asked)
 

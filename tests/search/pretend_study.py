@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from apertune.datasets.base import TrainingView
+from apertune.search.executors.base import Executor
 from apertune.search.executors.in_process import InProcessExecutor, RunTrial, StopRequested
 from apertune.search.journal import Journal
 from apertune.search.messages import (
@@ -26,7 +27,7 @@ from apertune.search.plan import Plan
 from apertune.search.state import NoDisplay, State
 from apertune.search.storage import open_storage
 from apertune.search.strategies import make_pruner, make_sampler
-from apertune.search.study import Asked, create_study, open_study
+from apertune.search.study import Asked, create_study, open_study, study_names
 from apertune.search.study_definition import StudyDefinition
 from apertune.search.supervisor import Supervisor
 from apertune.search.tracking import DatasetLogged
@@ -81,7 +82,7 @@ def pretended_task(folder: Path, asked: Asked) -> TrialTask:
 
 
 class Bench:
-    """A study in a folder, and supervisors for it."""
+    """A study in a folder, made or continued, and supervisors for it."""
 
     def __init__(
         self, folder: Path, pruner: str = "none", space: SearchSpace = SPACE, name: str = "s", **changes: object
@@ -89,10 +90,13 @@ class Bench:
         self.folder = folder
         self.space = space
         self.url = f"sqlite:///{folder / 'studies.db'}"
-        about = definition(search_space=space.to_json(), **changes)
-        self.study = create_study(open_storage(self.url), name, about)
+        storage = open_storage(self.url)
+        if name in study_names(storage):
+            self.study = open_study(storage, name)
+        else:
+            self.study = create_study(storage, name, definition(search_space=space.to_json(), **changes))
         self.study.own(folder / "trials.jsonl")
-        self.study.use(make_sampler("random", 0), make_pruner(pruner, EPOCHS))
+        self.study.use(make_sampler("random", len(self.study.records())), make_pruner(pruner, EPOCHS))
         self.display = NoDisplay()
 
     def reopen(self, pruner: str = "none") -> None:
@@ -103,9 +107,7 @@ class Bench:
     def run(self, trial: RunTrial, target: int, wishes: Callable[[], int] = lambda: 0, **plan: Any) -> State:
         return self.run_with(InProcessExecutor(trial, self.space), target, wishes, **plan)
 
-    def run_with(
-        self, executor: InProcessExecutor, target: int, wishes: Callable[[], int] = lambda: 0, **more: Any
-    ) -> State:
+    def run_with(self, executor: Executor, target: int, wishes: Callable[[], int] = lambda: 0, **more: Any) -> State:
         dataset = DatasetLogged("", "pretended", "ab" * 32, "nowhere", {})
         plan = Plan(target, self.task, lambda number: self.folder / str(number), dataset, **more)
         with Outbox(self.folder / "outbox.jsonl") as outbox:
@@ -113,7 +115,7 @@ class Bench:
             return Supervisor(self.study, executor, journal, plan, self.display, wishes).run()
 
     def task(self, asked: Asked) -> TrialTask:
-        return replace(pretended_task(self.folder, asked), search_space=self.space)
+        return replace(pretended_task(self.folder, asked), search_space=self.space, epochs=self.study.definition.epochs)
 
     def states(self) -> list[str]:
         return [record.state for record in self.study.records()]
