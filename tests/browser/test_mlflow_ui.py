@@ -104,7 +104,11 @@ def test_the_runs_table_opens_with_the_best_trial_first(
         arg=expected,
     )
     photograph("table")
-    headers = [text.strip() for text in page.locator("[role=columnheader]").all_inner_texts()]
+    headers = page.evaluate(
+        """() => [...document.querySelectorAll("[role=columnheader]")]
+            .sort((a, b) => a.getBoundingClientRect().left - b.getBoundingClientRect().left)
+            .map(header => header.innerText.trim())"""
+    )
     assert list(dict.fromkeys(header for header in headers if header in COLUMNS)) == list(COLUMNS)
     assert page.get_by_role("gridcell", name="complete").count() == TRIALS
 

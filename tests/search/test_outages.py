@@ -69,7 +69,8 @@ def assert_all_told(server: Server, trials: int) -> None:
 def test_an_outage_slows_no_training(
     server: Server, monkeypatch: pytest.MonkeyPatch, kind: str, outage_s: float
 ) -> None:
-    """Epochs take at most 1 % longer while the server is away; afterwards it has every run and point once."""
+    """Epochs take at most 1 % longer while the server is away, by the median, which other work on the machine moves
+    least, and none waits; afterwards the server has every run and point once."""
     trials = int((BEFORE_AND_AFTER_S + outage_s) / (EPOCHS * EPOCH_S))
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", str(EPOCH_S))
     with UnreliableProxy(server.port) as proxy:
@@ -95,10 +96,11 @@ def test_an_outage_slows_no_training(
     steps = list(itertools.pairwise(ends))
     away = [after - before for before, after in steps if began <= before and after <= ended]
     present = [after - before for before, after in steps if after < began or before > ended]
-    slowed = statistics.mean(away) / statistics.mean(present) - 1
+    slowed = statistics.median(away) / statistics.median(present) - 1
     print(f"{kind} {outage_s:g} s: training slowed by {slowed:.2%}, longest step {max(away):.2f} s")
     assert len(away) > 0.8 * outage_s / EPOCH_S
     assert slowed <= 0.01
+    assert statistics.mean(away) < 1.05 * statistics.mean(present)
     assert max(away) < EPOCH_S + 1
 
 

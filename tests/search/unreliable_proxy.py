@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 NOT_FORWARDED = ("connection", "transfer-encoding", "content-length")
@@ -43,7 +44,7 @@ class UnreliableProxy:
         class Handler(_Forwarding):
             owner = proxy
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server = _QuietServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -66,19 +67,23 @@ class UnreliableProxy:
         return first
 
 
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of clients that went away and of a server that answers nothing: both are wanted here."""
+
+
 class _Forwarding(BaseHTTPRequestHandler):
     owner: UnreliableProxy
 
     def _forward(self) -> None:
         body = self._body()
-        connection = http.client.HTTPConnection("127.0.0.1", self.owner.upstream, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_FORWARDED}
         headers["Host"] = f"127.0.0.1:{self.owner.upstream}"
-        connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
-        answer = connection.getresponse()
-        content = answer.read()
-        connection.close()
         self.close_connection = True
+        with closing(http.client.HTTPConnection("127.0.0.1", self.owner.upstream, timeout=60)) as connection:
+            connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
+            answer = connection.getresponse()
+            content = answer.read()
         if self.owner.loses_reply(self.command, self.path, body):
             return
         self.send_response(answer.status)
