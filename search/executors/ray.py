@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ...errors import ApertuneError, SpaceError
 from ..messages import DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialTask
 from .folder_mirror import read_folder
-from .ray_connection import lost_trial, one_line
+from .ray_connection import connected, lost_trial, one_line
 from .ray_pool import ActorPool, ActorSettings, Slot
 from .returning import Batch, put_back
 from .shipping import pack, rows_of
@@ -65,6 +65,7 @@ class RayExecutor:
         self._pool.connect(self._cluster)
         self._pool.greet_all(READY_PATIENCE_S)
 
+    @connected()
     def discover(self, task: DiscoveryTask) -> str:
         errors = self._pool.ray.exceptions
         while True:
@@ -83,11 +84,13 @@ class RayExecutor:
     def free_slots(self) -> int:
         return sum(slot.ready and slot.task is None for slot in self._pool.slots)
 
+    @connected()
     def submit(self, task: TrialTask) -> None:
         slot = next(slot for slot in self._pool.slots if slot.ready and slot.task is None)
         slot.task, slot.killed_because, slot.kill_by = task, "", float("inf")
         slot.answer = slot.actor.run.remote(task, self._cargo_of(task), read_folder(task.folder))
 
+    @connected()
     def wait(self, timeout_s: float) -> list[TrialEvent]:
         self._pool.grow()
         self._end_those_that_do_not()
@@ -104,11 +107,13 @@ class RayExecutor:
                 self._pool.greet(slot)
         return events
 
+    @connected()
     def stop(self, request: StopRequest) -> None:
         slot = self._slot_of(request.number)
         if slot is not None:
             slot.actor.stop.remote(request)
 
+    @connected()
     def kill(self, number: int, reason: str) -> None:
         slot = self._slot_of(number)
         if slot is not None:

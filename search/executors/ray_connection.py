@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import socket
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +18,8 @@ from typing import Any
 from ...errors import ApertuneError, MissingExtraError, SettingError
 from ..messages import TrialLost
 
+HEAD_EVERY_S = 4.0
+HEAD_PATIENCE_S = 20.0
 # What must be the same everywhere, so that a trial gives the same on every node.
 COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
 
@@ -41,6 +45,43 @@ def connect(cluster: str) -> ModuleType:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise SettingError(_unreachable(cluster, error)) from None
     return ray  # type: ignore[no-any-return]  # Ray is not always installed
+
+
+class HeadWatch:
+    """Looks now and then whether the cluster's head node answers: without it, Ray ends this process without a word."""
+
+    def __init__(self, cluster: str, ray: ModuleType) -> None:
+        address = ray.get_runtime_context().gcs_address if cluster == "auto" else cluster.removeprefix("ray://")
+        host, _, port = str(address).rpartition(":")
+        self._address = host.strip("[]"), int(port)
+        self._looked = self._answered = time.monotonic()
+
+    def look(self) -> None:
+        """Raises ApertuneError when the head has been silent for long."""
+        now = time.monotonic()
+        if now - self._looked < HEAD_EVERY_S:
+            return
+        self._looked = now
+        try:
+            socket.create_connection(self._address, HEAD_EVERY_S / 2).close()
+            self._answered = time.monotonic()
+        except OSError as error:
+            if now - self._answered > HEAD_PATIENCE_S:
+                raise ApertuneError(
+                    f"the head node of the Ray cluster, {self._address[0]}:{self._address[1]}, does not answer "
+                    f"({error}); once it does, the same command goes on with the study"
+                ) from None
+
+
+@contextlib.contextmanager
+def connected() -> Iterator[None]:
+    """Raises ApertuneError where Ray raises ConnectionError, of which many kinds of its calls are capable."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise ApertuneError(
+            f"the connection to the Ray cluster was lost ({one_line(error)}); the same command goes on with the study"
+        ) from None
 
 
 def actor_class() -> Any:
@@ -119,5 +160,5 @@ def _unreachable(cluster: str, error: Exception) -> str:
             "--cluster auto: this machine belongs to no running Ray cluster; start one with ray start --head, "
             "or name one with --cluster ray://HOST:10001"
         )
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:200]
     return f"--cluster {cluster}: cannot connect ({reason}); its port is the one of ray start --ray-client-server-port"

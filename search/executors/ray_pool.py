@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ApertuneError
 from ..messages import TrialTask
-from .ray_connection import actor_class, check_versions, connect, one_line
+from .ray_connection import HeadWatch, actor_class, check_versions, connect, one_line
 from .ray_slots import count_slots
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class ActorPool:
     def connect(self, cluster: str) -> None:
         self.ray = connect(cluster)
         self._actor_class = actor_class()
+        self._head = HeadWatch(cluster, self.ray)
         self.grow()
 
     def grow(self) -> None:
@@ -119,19 +120,15 @@ class ActorPool:
         slot.answer, slot.ready, slot.host = None, True, facts.host
 
     def answered(self, timeout_s: float) -> list[Slot]:
-        """Waits for the first actors that answer, at most so long. Raises ApertuneError when the cluster is gone."""
+        """Waits for the first actors that answer, at most so long. Raises ApertuneError when the head is gone."""
+        self._head.look()
         awaited = {slot.answer: slot for slot in self.slots if slot.answer is not None}
         if not awaited:
             time.sleep(timeout_s)
             return []
-        try:
-            ready, rest = self.ray.wait(list(awaited), num_returns=1, timeout=timeout_s)
-            if ready and rest:
-                ready += self.ray.wait(rest, num_returns=len(rest), timeout=0)[0]
-        except ConnectionError as error:
-            raise ApertuneError(
-                f"the connection to the Ray cluster was lost ({error}); the same command goes on with the study"
-            ) from None
+        ready, rest = self.ray.wait(list(awaited), num_returns=1, timeout=timeout_s)
+        if ready and rest:
+            ready += self.ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         return [awaited[answer] for answer in ready]
 
     def close(self) -> None:
