@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from . import cache
 from .base import Labels
-from .duplicates import duplicates_of, exact_groups
-from .splitting import Splits, draws_own, limit_rows, make_splits
+from .duplicates import duplicates_of
+from .splitting import Splits, limit_rows, make_splits
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,7 @@ def _draw(
     folder: Path, labels: Labels, stated: NDArray[np.int8], settings: SplitSettings
 ) -> tuple[Splits, tuple[str, ...]]:
     """Makes the splits with duplicates on one side, reports or drops leaks of stated ones, limits the training rows."""
-    if draws_own(stated) or settings.drop_leaks:
-        groups = duplicates_of(folder).near
-    else:
-        groups = exact_groups(np.load(folder / "images.npy", mmap_mode="r"))
+    groups = duplicates_of(folder).near
     splits = make_splits(labels, stated, groups, settings.split, settings.seed)
     splits, notes = _handle_leaks(splits, groups, settings.drop_leaks)
     if settings.limit is not None and settings.limit < len(splits.train):
@@ -71,7 +68,7 @@ def _handle_leaks(splits: Splits, groups: NDArray[np.int64], drop: bool) -> tupl
     if not train and not validation:
         return splits, ()
     if not drop:
-        note = f"{train} training images also occur in validation or test, {validation} validation images in test"
+        note = f"{train} training images also occur, or nearly, in validation or test, {validation} validation in test"
         return splits, (f"{note}; --drop-leaks takes them out",)
     kept = Splits(splits.train[~leaking], splits.validation[~leaking_validation], splits.test)
     return kept, (f"--drop-leaks took out {train} training and {validation} validation images",)

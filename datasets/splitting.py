@@ -24,11 +24,6 @@ class Splits:
     test: Rows
 
 
-def draws_own(stated: NDArray[np.int8]) -> bool:
-    """Whether a split has to be drawn, because the format does not state all three."""
-    return len(np.unique(stated[stated != UNSTATED])) < 3
-
-
 def make_splits(
     labels: Labels, stated: NDArray[np.int8], groups: Rows, shares: tuple[float, float, float], seed: int
 ) -> Splits:
