@@ -1,4 +1,4 @@
-"""Talks to MLflow's tracking server or local store. Together with `mlflow_models`, all use of MLflow in Apertune."""
+"""Talks to MLflow's tracking server or local store. With `mlflow_models`, all that is told to and asked of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
+from .local_store import creation_lock, make_local_store
 from .saved_views import view_tag
 from .tracking import (
     DatasetLogged,
@@ -88,8 +86,8 @@ class MlflowTracker:
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
             from mlflow import MlflowClient
 
-            with _creation_lock(self._tracking_uri):
-                _make_local_store(self._tracking_uri)
+            with creation_lock(self._tracking_uri):
+                make_local_store(self._tracking_uri)
             self._opened = MlflowClient(self._tracking_uri)
         return self._opened
 
@@ -100,7 +98,7 @@ class MlflowTracker:
 
     def _new_experiment(self, name: str) -> str:
         location = None if self._artifacts is None else (self._artifacts.resolve() / _file_name(name)).as_uri()
-        with _creation_lock(self._tracking_uri):
+        with creation_lock(self._tracking_uri):
             # Another search may have made it since the look-up.
             made = self.experiment_id(name) or self._client.create_experiment(
                 name, artifact_location=location, tags=EXPERIMENT_TAGS
@@ -218,39 +216,6 @@ def is_refused(error: Exception) -> bool:
     """Whether MLflow refuses a record for what it says, so that repeating it is in vain."""
     code = getattr(error, "error_code", "")
     return code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE") or isinstance(error, LookupError)
-
-
-@contextmanager
-def _creation_lock(tracking_uri: str) -> Iterator[None]:
-    path = _local_path(tracking_uri)
-    if path is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
-        yield
-
-
-def _make_local_store(tracking_uri: str) -> None:
-    """Makes a new SQLite store under a temporary name and renames it: one killed half-way could never be opened.
-
-    The caller holds the lock, since two makers at once both fail.
-    """
-    path = _local_path(tracking_uri)
-    if path is None or path.exists():
-        return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    temporary = path.with_name(path.name + ".making")
-    temporary.unlink(missing_ok=True)
-    store = SqlAlchemyStore(f"sqlite:///{temporary}", path.with_name("artifacts").as_uri())
-    store._dispose_engine()
-    temporary.replace(path)
-
-
-def _local_path(tracking_uri: str) -> Path | None:
-    prefix = "sqlite:///"
-    return Path(tracking_uri.removeprefix(prefix)).absolute() if tracking_uri.startswith(prefix) else None
 
 
 def _parts(items: Any, size: int) -> Iterator[list[Any]]:

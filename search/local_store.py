@@ -1,0 +1,43 @@
+"""The local MLflow store, a SQLite file: made whole or not at all, by one process at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+
+@contextmanager
+def creation_lock(tracking_uri: str) -> Iterator[None]:
+    """Held while a local store, or an experiment in it, is made; a server sees to that itself."""
+    path = _local_path(tracking_uri)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        yield
+
+
+def make_local_store(tracking_uri: str) -> None:
+    """Makes a new SQLite store under a temporary name and renames it: one killed half-way could never be opened.
+
+    The caller holds the lock, since two makers at once both fail.
+    """
+    path = _local_path(tracking_uri)
+    if path is None or path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    temporary = path.with_name(path.name + ".making")
+    temporary.unlink(missing_ok=True)
+    store = SqlAlchemyStore(f"sqlite:///{temporary}", path.with_name("artifacts").as_uri())
+    store._dispose_engine()
+    temporary.replace(path)
+
+
+def _local_path(tracking_uri: str) -> Path | None:
+    prefix = "sqlite:///"
+    return Path(tracking_uri.removeprefix(prefix)).absolute() if tracking_uri.startswith(prefix) else None
