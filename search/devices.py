@@ -113,12 +113,27 @@ def return_free_memory() -> None:
 
 
 def out_of_memory_kills() -> int | None:
-    """How many processes the kernel has killed for memory since it started; None where it does not tell.
+    """How many processes the kernel has killed for memory so far; None where it does not tell.
 
-    Source: `oom_kill` in /proc/vmstat (Linux 4.13 and newer), which counts control groups' kills too.
+    Those of this process's control group where it is known (`oom_kill` in memory.events, in version 1
+    memory.oom_control), so that what others suffer is not counted; else the machine's (/proc/vmstat; Linux 4.13).
     """
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
+    for source in (*_own_memory_counts(), Path("/proc/vmstat")):
+        with contextlib.suppress(OSError):
+            for line in source.read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
     return None
+
+
+def _own_memory_counts() -> list[Path]:
+    """Files in which this process's control groups count what the kernel did for want of memory."""
+    found, root = [], Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            number, controllers, group = line.split(":", 2)
+            if "memory" in controllers.split(","):
+                found.append(root / "memory" / group.lstrip("/") / "memory.oom_control")
+            elif number == "0":
+                found.append(root / group.lstrip("/") / "memory.events")
+    return found

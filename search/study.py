@@ -45,16 +45,22 @@ RESULT = "result"
 LAUNCH = "launch"
 MEMORY_CONSTRAINT = "memory"
 REPEATED = "repeated"
+ATTEMPTS = "attempts"
+CRASHES = "crashes"
 WARM_STARTED = "warm_started"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A configuration to try. attempt: 0, or how often it was tried and lost before."""
+    """A configuration to try. attempt: 0, or how often it was tried and lost before.
+
+    crashes: how many of these losses were its own, and not those of a worker that somebody killed.
+    """
 
     number: int
     values: Values
     attempt: int = 0
+    crashes: int = 0
 
 
 class Study:
@@ -171,7 +177,8 @@ class Study:
             if values is None:
                 # Killed while its values were drawn: draw the rest.
                 values = suggest(self._running[frozen.number], self.search_space)
-            asked.append(Asked(frozen.number, values, int(frozen.user_attrs.get("attempts", 0))))
+            losses = (int(frozen.user_attrs.get(name, 0)) for name in (ATTEMPTS, CRASHES))
+            asked.append(Asked(frozen.number, values, *losses))
         return asked
 
     def results_of(self, numbers: Container[int]) -> list[TrialResult]:
@@ -183,9 +190,11 @@ class Study:
             if frozen.number in numbers and RESULT in frozen.user_attrs
         ]
 
-    def lost(self, number: int, attempts: int) -> None:
-        """Notes that a trial was lost so many times, so that a restart does not forget."""
-        persistently(lambda: self._running[number].set_user_attr("attempts", attempts))
+    def lost(self, asked: Asked) -> None:
+        """Notes how often a trial was lost, so that a restart does not forget."""
+        trial = self._running[asked.number]
+        persistently(lambda: trial.set_user_attr(ATTEMPTS, asked.attempt))
+        persistently(lambda: trial.set_user_attr(CRASHES, asked.crashes))
 
     def report(self, number: int, value: float, step: int) -> bool:
         """Takes the first objective's value after an epoch or a round (1-based); answers whether to prune the trial."""

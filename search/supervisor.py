@@ -221,8 +221,9 @@ class Supervisor:
 
     def _put_back(self, running: Running, lost: TrialLost) -> None:
         """A trial whose worker died is tried again with the same values, from its last checkpoint."""
-        asked = replace(running.asked, attempt=running.asked.attempt + 1)
-        retries = RETRIES_WHEN_KILLED if lost.killed else RETRIES_AFTER_CRASH
+        before = running.asked
+        asked = replace(before, attempt=before.attempt + 1, crashes=before.crashes + (not lost.killed))
+        losses = asked.attempt if lost.killed else asked.crashes
         if self._state.stopping:
             self._conclude(TrialResult(lost.number, "interrupted", lost.reason, epochs=running.epoch))
             return
@@ -230,15 +231,15 @@ class Supervisor:
             # It was to end anyway, and died before it could answer.
             self._conclude(TrialResult(lost.number, "pruned", running.stop.reason, running.best, epochs=running.epoch))
             return
-        if asked.attempt > retries:
+        if losses > (RETRIES_WHEN_KILLED if lost.killed else RETRIES_AFTER_CRASH):
             outcome: Outcome = "infeasible" if lost.out_of_memory else "failed"
-            reason = f"{lost.reason}, {asked.attempt} times"
+            reason = f"{lost.reason}, {losses} times"
             self._conclude(TrialResult(lost.number, outcome, reason, epochs=running.epoch))
             return
         self._display.say(f"Trial {lost.number}: {lost.reason}; it goes on in another.")
         # What it told of its epochs stands, and is counted once, when it tells them again.
         self._lost[lost.number] = self._state.running.pop(lost.number)
-        self._study.lost(lost.number, asked.attempt)
+        self._study.lost(asked)
         self._waiting.append(asked)
 
     def _conclude(self, result: TrialResult) -> None:

@@ -38,9 +38,13 @@ def run_locally(bench: Bench, trials: int, workers: int, **plan: object) -> Loca
     return executor
 
 
-def supervise(folder: Path, trials: int, workers: int, epochs: int, **variables: str) -> subprocess.Popen[str]:
-    """A supervisor in a process of its own."""
+def supervise(
+    folder: Path, trials: int, workers: int, epochs: int, *, group: Path | None = None, **variables: str
+) -> subprocess.Popen[str]:
+    """A supervisor in a process of its own, which with its workers is in the control group, if one is given."""
     command = [*PRETEND_SUPERVISOR, str(folder), str(trials), str(workers), str(epochs)]
+    if group is not None:
+        command = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group), *command]
     return subprocess.Popen(
         command, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -80,6 +80,9 @@ def main() -> None:
         state = bench.run_with(executor, trials)
     finally:
         executor.close()
+    for line in bench.display.lines:
+        if "goes on" in line:
+            print(line)
     print(f"finished {state.finished}", flush=True)
 
 

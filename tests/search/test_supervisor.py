@@ -13,7 +13,7 @@ from apertune.search.executors.in_process import InProcessExecutor, StopRequeste
 from apertune.search.messages import EpochEnded, TrialLost, TrialResult, TrialStarted, TrialTask
 from apertune.search.outbox import unsent
 from apertune.search.study import Study
-from apertune.search.tracking import RunEnded, RunStarted
+from apertune.search.tracking import MetricsLogged, RunEnded, RunStarted
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 
@@ -58,6 +58,37 @@ def test_a_trial_out_of_memory_twice_is_infeasible(tmp_path: Path) -> None:
     assert bench.states() == ["infeasible", "complete"]
     assert bench.study.records()[0].reason == "the worker was killed by the kernel for memory, 2 times"
     assert bench.study.optuna.best_trial.number == 1
+
+
+def test_being_killed_is_no_crash(tmp_path: Path) -> None:
+    """A trial whose worker was killed twice has its one retry left when it crashes."""
+
+    def unlucky(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        if task.attempt < 3:
+            return TrialLost(task.number, "died", killed=task.attempt < 2)  # type: ignore[return-value]
+        return train(task, emit, stop_requested)
+
+    bench = Bench(tmp_path)
+    bench.run(unlucky, 1)
+    assert bench.states() == ["complete"]
+    assert bench.study.optuna.trials[0].user_attrs["crashes"] == 1
+
+
+def test_a_lost_trials_epochs_count_once(tmp_path: Path) -> None:
+    """Epochs that a trial tells again after it was lost are told to MLflow once, and once to the epochs allowed."""
+
+    def lost_after_two(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        if task.attempt == 0:
+            for epoch in (1, 2):
+                emit(EpochEnded(task.number, epoch, {"val_accuracy": 0.5}, 0.0, 0))
+            return TrialLost(task.number, "died", killed=True)  # type: ignore[return-value]
+        return train(task, emit, stop_requested)
+
+    state = Bench(tmp_path).run(lost_after_two, 2, epochs=2 * EPOCHS)
+    assert state.epochs == 2 * EPOCHS
+    told = [record for record, _ in unsent(tmp_path / "outbox.jsonl", 0) if isinstance(record, MetricsLogged)]
+    steps = [step for record in told for name, _, step, _ in record.points if name == "val_accuracy"]
+    assert steps == [1, 2, 3, 4, 1, 2, 3, 4]
 
 
 def test_weak_trials_are_pruned(tmp_path: Path) -> None:
