@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 from apertune.cli.ui import ui
 from apertune.errors import SettingError
 from apertune.search.mlflow_tracking import MlflowTracker
+from apertune.search.sender import _one_line
 from apertune.search.tracking import FilesLogged, RunStarted
 
 SECRET = "a file outside the artifacts"
@@ -128,3 +129,19 @@ def test_the_ui_listens_on_loopback_alone(host: str) -> None:
     assert isinstance(done.exception, SettingError)
     assert f"but got {host}" in str(done.exception)
     assert "mlflow/README.md" in str(done.exception)
+
+
+def test_a_servers_address_is_shown_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With results on a server the UI names it, and neither user, password nor query of its address."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:s3cret@mlflow.example.org/team?token=t0ken")
+    done = CliRunner().invoke(ui, [])
+    assert "https://mlflow.example.org/team;" in done.output
+    assert not any(secret in done.output for secret in ("me:", "s3cret", "t0ken"))
+
+
+@pytest.mark.parametrize("padding", [0, 180, 230, 280])
+def test_no_cut_shows_a_password(padding: int) -> None:
+    """However long an error is, the problem that is noted of it is starred before it is cut."""
+    error = ConnectionError(f"{'x' * padding} cannot reach postgresql://me:{'s3cret' * 10}@host:5432/db")
+    assert "s3cret" not in _one_line(error)
+    assert len(_one_line(error)) <= 300
