@@ -50,7 +50,8 @@ def main() -> None:
 def measure_decoding(photos: Path, folder: Path) -> None:
     """From files to 128x128 RGB, against a loop over Pillow: decoding alone, and all that a first load does."""
     from apertune.datasets import load
-    from apertune.datasets.decoding import PixelFormat, decode_files
+    from apertune.datasets.decoding import PixelFormat
+    from apertune.datasets.parallel_decoding import decode_files
 
     once = sorted(path for path in photos.rglob("*") if path.is_file())
     files = once * REPEATS

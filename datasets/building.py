@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ..errors import DatasetError
 from .base import Labels
-from .decoding import PixelFormat, bad_items, decode_files, resize_array
+from .decoding import PixelFormat, resize_array
 from .indexing import Index, Progress
+from .parallel_decoding import bad_items, decode_files
 from .row_blocks import row_blocks
 from .splitting import STATED, UNSTATED
 

@@ -1,20 +1,16 @@
-"""From image files to pixels: one safe path for every file format, in parallel, in bounded memory."""
+"""From an image file to pixels: one safe path for every file format, in bounded memory."""
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from .base import Resize
-from .indexing import BadItem
 
 # Formats that Pillow decodes in C without starting other programs (EPS would start Ghostscript). JPEG files
 # that hold several pictures (MPO) are opened as JPEG.
@@ -32,13 +28,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Other processes take half a second to start, and threads gain nothing on small files: Python's lock is in their way.
-_SECONDS_ALONE = 0.3
-_SECONDS_WORTH_PROCESSES = 1.5
-_SECONDS_PROCESSES_WAIT = 10
-_FILES_A_TASK = 64
-
-Pixels = np.memmap[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -56,80 +45,6 @@ class PixelFormat:
 
 class UnusableImageError(ValueError):
     """An image file cannot be used; the message is the reason without the file's name."""
-
-
-def decode_files(
-    paths: Sequence[Path],
-    pixel_format: PixelFormat,
-    images: Pixels,
-    sizes: NDArray[np.int32],
-    done: Callable[[int], None],
-) -> dict[int, str]:
-    """Decodes files into `images` (n, height, width, channels), row by row; over all cores when there are many.
-
-    sizes: int32 (n, 2), is filled with the width and height in pixels before resizing. done: called with the
-    number of files finished. Returns the reasons of the rows that failed. How many processes take part changes
-    no pixel.
-    """
-    reasons: dict[int, str] = {}
-    started = time.monotonic()
-    finished = 0
-    while finished < len(paths):
-        rows = range(finished, min(finished + _FILES_A_TASK, len(paths)))
-        _, sizes[rows], failed = _decode_rows(paths[rows.start : rows.stop], pixel_format, images, rows.start)
-        reasons |= failed
-        finished = rows.stop
-        done(finished)
-        elapsed = time.monotonic() - started
-        left = elapsed / finished * (len(paths) - finished)
-        if elapsed >= _SECONDS_ALONE and left >= _SECONDS_WORTH_PROCESSES:
-            reasons |= _decode_in_processes(paths, pixel_format, images, sizes, finished, done)
-            break
-    return dict(sorted(reasons.items()))
-
-
-def _decode_in_processes(
-    paths: Sequence[Path],
-    pixel_format: PixelFormat,
-    images: Pixels,
-    sizes: NDArray[np.int32],
-    finished: int,
-    done: Callable[[int], None],
-) -> dict[int, str]:
-    """The rows from `finished` on, by a process a core; each writes its rows into the map's file."""
-    import joblib
-
-    reasons: dict[int, str] = {}
-    starts = range(finished, len(paths), _FILES_A_TASK)
-    with (
-        # Processes whose parent was killed end by themselves after this.
-        joblib.parallel_config("loky", idle_worker_timeout=_SECONDS_PROCESSES_WAIT),
-        joblib.Parallel(joblib.cpu_count(), batch_size=1, return_as="generator_unordered") as parallel,
-    ):
-        tasks = (joblib.delayed(_decode_rows)(paths[s : s + _FILES_A_TASK], pixel_format, images, s) for s in starts)
-        for start, task_sizes, failed in parallel(tasks):
-            sizes[start : start + len(task_sizes)] = task_sizes
-            reasons |= failed
-            finished += len(task_sizes)
-            done(finished)
-    return reasons
-
-
-def _decode_rows(
-    paths: Sequence[Path], pixel_format: PixelFormat, images: Pixels, first: int
-) -> tuple[int, NDArray[np.int32], dict[int, str]]:
-    """Decodes files into the rows from `first` on. Returns that, their sizes, and the reasons of those that failed."""
-    sizes = np.zeros((len(paths), 2), np.int32)
-    reasons: dict[int, str] = {}
-    with warnings.catch_warnings():
-        # Pillow warns of large pictures and odd metadata; what matters is in the reasons.
-        warnings.simplefilter("ignore")
-        for place, path in enumerate(paths):
-            try:
-                images[first + place], sizes[place] = decode_file(path, pixel_format)
-            except UnusableImageError as error:
-                reasons[first + place] = str(error)
-    return first, sizes, reasons
 
 
 def decode_file(path: Path, pixel_format: PixelFormat) -> tuple[NDArray[np.uint8], tuple[int, int]]:
@@ -242,8 +157,3 @@ def _orientation(image: Image.Image) -> int:
     # Damaged metadata says nothing about the pixels.
     except Exception:
         return 1
-
-
-def bad_items(reasons: dict[int, str], keys: Sequence[str]) -> tuple[BadItem, ...]:
-    """The failed rows of `decode_files` by name."""
-    return tuple(BadItem(str(keys[row]), reason) for row, reason in reasons.items())

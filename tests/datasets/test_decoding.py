@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from apertune.datasets import LoadSettings, load
-from apertune.datasets.decoding import PixelFormat, UnusableImageError, decode_file, decode_files
+from apertune.datasets.decoding import PixelFormat, UnusableImageError, decode_file
+from apertune.datasets.parallel_decoding import decode_files
 from apertune.errors import DatasetError
 
 COLOUR = PixelFormat(16, 3, "stretch")
@@ -189,8 +190,8 @@ def test_many_processes(make: SimpleNamespace, tmp_path: Path, monkeypatch: pyte
     (root / "Positive" / "zero.png").write_bytes(b"")
     found = []
     for seconds_alone in (1e9, 0.0):
-        monkeypatch.setattr("apertune.datasets.decoding._SECONDS_ALONE", seconds_alone)
-        monkeypatch.setattr("apertune.datasets.decoding._SECONDS_WORTH_PROCESSES", 0.0)
+        monkeypatch.setattr("apertune.datasets.parallel_decoding._SECONDS_ALONE", seconds_alone)
+        monkeypatch.setattr("apertune.datasets.parallel_decoding._SECONDS_WORTH_PROCESSES", 0.0)
         done: list[int] = []
         paths = sorted(path for path in root.rglob("*") if path.is_file())
         images = np.lib.format.open_memmap(tmp_path / f"{seconds_alone}.npy", "w+", np.uint8, (len(paths), 16, 16, 3))
