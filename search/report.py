@@ -153,7 +153,8 @@ def _space_rows(data: ReportData) -> list[tuple[str, str, str]]:
     for parameter in SearchSpace.from_json(data.definition.search_space).parameters:
         if parameter.kind in ("int", "float"):
             scale = "" if parameter.sampling in (None, "linear") else f", {parameter.sampling} scale"
-            extent = f"{parameter.low:g} to {parameter.high:g}{scale}"
+            end = "" if parameter.low == parameter.high else f" to {parameter.high:g}{scale}"
+            extent = f"{parameter.low:g}{end}"
         else:
             extent = ", ".join(str(value) for value in parameter.values) or "yes or no"
         share = data.importances.get(parameter.key)
