@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from .checkpoint import save_checkpoint
-from .messages import EpochEnded, StopRequest
+from .messages import EpochEnded, StopRequest, TrialDelayed
 
 if TYPE_CHECKING:
     from .fitting import Fitting
@@ -30,6 +30,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         self._epoch_began = time.monotonic()
         self._saved_at = time.monotonic()
         self._saving_took = 0.0
+        self._told = False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch_began = time.monotonic()
@@ -88,6 +89,10 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
             )
         except OSError as error:
             logger.warning("trial %d: no checkpoint: %s", self.training.task.number, error)
+            if not self._told:
+                reason = f"no checkpoint can be written ({error}), so it would begin anew if its worker died"
+                self.training.emit(TrialDelayed(self.training.task.number, reason))
+            self._told = True
         self._saved_at = time.monotonic()
         self._saving_took = self._saved_at - now
 

@@ -17,10 +17,11 @@ from ..spaces.base import Candidate
 from . import devices
 from .augmented_examples import save_augmented
 from .checkpoint import TrainingState, load_checkpoint
+from .disk_space import with_space
 from .drawing import Evaluation, save_evaluation
 from .epoch_monitor import EpochMonitor
 from .evaluation.metrics import Metric, evaluate, resolve_objective
-from .messages import StopRequest, TrialEvent, TrialResult, TrialStarted, TrialTask
+from .messages import StopRequest, TrialDelayed, TrialEvent, TrialResult, TrialStarted, TrialTask
 from .model_contract import ModelContract
 from .model_package import save_model
 from .training import StreamedImages, TrainingModel
@@ -140,9 +141,9 @@ class Fitting:
         if not fixed:
             self.network.set_weights(state.best_weights)
         metrics, probabilities = self.scores(per_epoch=False)
-        self._save_evaluation(probabilities)
+        self._save(lambda: self._save_evaluation(probabilities))
         if self.task.keep_model:
-            self._save_model()
+            self._save(self._save_model)
         return TrialResult(
             **{
                 **vars(base),
@@ -152,6 +153,11 @@ class Fitting:
                 "has_model": self.task.keep_model,
             }
         )
+
+    def _save(self, save: Callable[[], None]) -> None:
+        """A full disk says nothing against the configuration, so it is waited for."""
+        number = self.task.number
+        with_space(save, self.task.folder, lambda reason: self.emit(TrialDelayed(number, reason)))
 
     def _save_evaluation(self, probabilities: NDArray[np.float32]) -> None:
         folder = self.task.folder / "artifacts"

@@ -98,6 +98,14 @@ class EpochEnded:
 
 
 @dataclass(frozen=True)
+class TrialDelayed:
+    """The trial cannot go on, or not save what it leaves, for a reason that is not its own: a full disk."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class RoundEnded:
     """One fold or repeat of a trial is trained. round: 1-based. value: its objective, of its best epoch."""
 
@@ -159,5 +167,5 @@ class DiscoveryFailed:
     user_error: bool
 
 
-TrialEvent = TrialStarted | EpochEnded | RoundEnded | TrialResult | TrialLost
+TrialEvent = TrialStarted | EpochEnded | TrialDelayed | RoundEnded | TrialResult | TrialLost
 WorkerTask = TrialTask | DiscoveryTask

@@ -20,6 +20,7 @@ from .messages import (
     Outcome,
     RoundEnded,
     StopRequest,
+    TrialDelayed,
     TrialEvent,
     TrialLost,
     TrialResult,
@@ -169,6 +170,8 @@ class Supervisor:
         elif isinstance(event, RoundEnded):
             if self._study.report(event.number, event.value, event.round) and running.stop is None:
                 self._stop(running, StopRequest(event.number, "pruned", f"pruned after round {event.round}"))
+        elif isinstance(event, TrialDelayed):
+            self._display.say(f"Trial {event.number}: {event.reason}; make space, it goes on by itself.")
         elif isinstance(event, TrialLost):
             self._put_back(running, event)
         else:

@@ -30,6 +30,7 @@ from ..messages import (
 )
 
 CLOSING_TIMEOUT_S = 5.0
+DISCOVERY_ATTEMPTS = 5
 # Frameworks grow by some 10 MB a model built. A spare is started at half of this, so that none waits for it.
 MEMORY_GROWTH_LIMIT_MB = 40
 # Its first trials fill a framework's own caches, which is no growth.
@@ -83,19 +84,26 @@ class LocalExecutor:
             self._worker(slot)
 
     def discover(self, task: DiscoveryTask) -> str:
-        worker = self._worker(0)
-        worker.connection.send(task)
-        try:
-            answer = worker.connection.recv()
-        except (EOFError, OSError):
-            status = worker.process.wait()
-            raise ApertuneError(
-                f"the worker died ({_exit_words(status)}) while it discovered the space; see {self._log(0)}"
-            ) from None
+        answer = self._discovered(task)
         if isinstance(answer, DiscoveryFailed):
             raise (SpaceError if answer.user_error else ApertuneError)(f"space '{task.space.name}': {answer.reason}")
         assert isinstance(answer, Discovered)
         return answer.search_space.to_json()
+
+    def _discovered(self, task: DiscoveryTask) -> object:
+        """The worker's answer; one that is killed from outside meanwhile says nothing against the space."""
+        for left in reversed(range(DISCOVERY_ATTEMPTS)):
+            worker = self._worker(0)
+            try:
+                worker.connection.send(task)
+                return worker.connection.recv()
+            except (EOFError, OSError):
+                self._buried(worker)
+            status = worker.process.returncode
+            if left == 0 or status not in (-signal.SIGKILL, -signal.SIGTERM):
+                words = f"the worker died ({_exit_words(status)}) while it discovered the space; see {self._log(0)}"
+                raise ApertuneError(words)
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def free_slots(self) -> int:
         return self.slots - sum(worker.trial is not None for worker in self._workers.values())
