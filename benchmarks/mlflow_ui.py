@@ -126,7 +126,7 @@ def _measure(browser: Browser, url: str, rounds: int) -> None:
 
     def curves(page: Page) -> None:
         page.goto(f"{url}/#/experiments/{experiment}/runs/{runs[0]}/model-metrics")
-        page.wait_for_function("document.querySelectorAll('.js-plotly-plot .scatterlayer').length >= 4")
+        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length >= 4")
 
     def compare(count: int) -> Callable[[Page], None]:
         def open_page(page: Page) -> None:
