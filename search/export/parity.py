@@ -51,10 +51,10 @@ class ParityRow:
     """One format against the original.
 
     largest_difference: of any probability, 0 to 1; any_size_difference: the same for images of other sizes,
-    None where the format takes none. equal_answers: share, 0 to 1. ms: milliseconds an image, one at a time,
-    on the CPU. size_mb: 10^6 bytes. accuracy, accuracy_loss: share of right answers on the labelled images, and
-    how much of the original's is lost; None without labels. problem: why it does not pass, or None. note: what
-    whoever runs the file himself has to know, or None.
+    None where the format takes none. equal_answers: share, 0 to 1; of multi-label data each class is an answer.
+    ms: milliseconds an image, one at a time, on the CPU. size_mb: 10^6 bytes. accuracy, accuracy_loss: share of
+    right answers on the labelled images, and how much of the original's is lost; None without labels.
+    problem: why it does not pass, or None. note: what whoever runs the file himself has to know, or None.
     """
 
     format: str
@@ -167,8 +167,7 @@ class Comparison:
     def _equal_answers(self, probabilities: Probabilities) -> float:
         like = self.images.labels if self.images.labels is not None else self._form()
         thresholds = np.array(self.contract.class_thresholds())
-        equal = answers(like, probabilities, thresholds) == answers(like, self.expected, thresholds)
-        return float(equal.reshape(len(equal), -1).all(axis=1).mean())
+        return float((answers(like, probabilities, thresholds) == answers(like, self.expected, thresholds)).mean())
 
     def _accuracy(self, probabilities: Probabilities) -> float | None:
         labels = self.images.labels
