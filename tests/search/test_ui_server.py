@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
@@ -70,8 +71,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Itera
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}", tracker.run_ids()["key"]
     finally:
+        below = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
-        process.wait(30)
+        assert process.wait(30) == 0
+        assert psutil.wait_procs(below, 10)[1] == [], "the server outlived its command"
 
 
 def routes() -> list[tuple[str, str]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -44,6 +46,18 @@ def ui(port: int, host: str) -> None:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONSAFEPATH": "1",
     }
-    status = subprocess.run(command, env=environment, check=False).returncode
-    if status not in (0, -2, 130):
+    status = _run(command, environment)
+    if status not in (0, -signal.SIGINT, -signal.SIGTERM, 130, 143):
         raise ApertuneError(f"MLflow's server ended with status {status}; is port {port} taken? Choose another: --port")
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Runs the server until it ends; what ends this process ends the server too."""
+    with subprocess.Popen(command, env=environment) as server:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: server.terminate())
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            # The terminal has sent it to the server, too.
+            return server.wait()
