@@ -49,8 +49,13 @@ def ray_cluster(nodes: int, processors: int = 1, client_port: int | None = None)
 
 @contextmanager
 def environment(cache: str) -> Iterator[None]:
-    """What Ray's processes inherit: a cache that is no test's own."""
-    settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "APERTUNE_CACHE": cache}
+    """What Ray's processes inherit: a cache that is no test's own, and epochs in whose midst a node can be killed."""
+    settings = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_BACKEND_LOG_LEVEL": "fatal",
+        "APERTUNE_CACHE": cache,
+        "APERTUNE_PRETEND_SECONDS": "0.3",
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(name, value)
