@@ -82,6 +82,9 @@ class Fitting:
     def run(self) -> StopRequest:
         """Trains until the budget, patience, a request or a lost cause ends it; returns that end."""
         self.state = load_checkpoint(self.checkpoint, self.network, self.candidate.optimizer)
+        if not self.candidate.optimizer.built:
+            # Variables made while TensorFlow traces the step make it trace twice, and some 6 MB of graph stay for good.
+            self.candidate.optimizer.build(self.network.trainable_variables)
         self.emit(TrialStarted(self.task.number, self.network.count_params(), self.state.epoch + 1))
         for ended in self.state.history:
             self.emit(ended)
