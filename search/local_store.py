@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +32,10 @@ def make_local_store(tracking_uri: str) -> None:
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    temporary = path.with_name(path.name + ".making")
-    temporary.unlink(missing_ok=True)
+    for leftover in path.parent.glob(f"{path.name}.making*"):
+        leftover.unlink()
+    # A new name each time: MLflow would go on with its connection to a file that a full disk cut short.
+    temporary = path.with_name(f"{path.name}.making-{uuid.uuid4().hex[:8]}")
     store = SqlAlchemyStore(f"sqlite:///{temporary}", path.with_name("artifacts").as_uri())
     store._dispose_engine()
     temporary.replace(path)
