@@ -75,7 +75,8 @@ class ForeignSpace:
         dropped = compiled_only(self._hypermodel.build, own)
         if dropped:
             names = ", ".join(sorted({parameter.name for parameter in dropped}))
-            logger.warning("%s is trained by the recipe, so %s of its own are not searched", self.name, names)
+            words = "%s is trained by the recipe; of its own this has no effect and is not searched: %s"
+            logger.warning(words, self.name, names)
         return dropped
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:

@@ -185,12 +185,13 @@ def test_our_recipe_can_be_composed_with_any_network(spec_of: Any) -> None:
     assert candidate.augmentation is not None
 
 
-def test_what_the_recipe_decides_is_not_searched_twice(spec_of: Any) -> None:
-    """With our recipe a model's own optimizer, rate and momentum are left out, what shapes its layers stays."""
+def test_what_the_recipe_decides_is_not_searched_twice(spec_of: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """With our recipe a model's own optimizer, rate and momentum are left out and named, what shapes layers stays."""
     own = {parameter.name for parameter in discover("tuned", spec_of()).parameters}
     assert own == {"units", "learning_rate", "optimizer", "momentum"}
     composed = {parameter.name for parameter in discover("tuned", spec_of(), recipe="standard").parameters}
     assert {name for name in composed if not name.startswith("recipe/")} == {"units"}
+    assert caplog.messages[0].endswith("is not searched: learning_rate, momentum, optimizer")
     candidate = load("tuned", spec_of(), recipe="standard")
     assert candidate.optimizer.name.startswith("adam")
 

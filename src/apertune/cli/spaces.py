@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging.handlers
 import os
 import sys
 import tempfile
@@ -82,7 +83,7 @@ def show(
 ) -> None:
     """Every parameter of a space: name, kind, range, condition, default. Ranges depend on the data set's facts."""
     spec = _spec(image_size, channels, classes, task, images)
-    with _quiet_start():
+    with _said_afterwards(), _quiet_start():
         space = space_library.discover(space_library.load(name, spec, recipe=recipe, options=_pairs(options)))
     rows = space.rows()
     if as_json:
@@ -98,6 +99,20 @@ def show(
         )
     else:
         print_table(COLUMNS, rows, title=f"{name}: {len(rows)} parameters")
+
+
+@contextlib.contextmanager
+def _said_afterwards() -> Iterator[None]:
+    """Keeps what the spaces warn of, such as parameters that a recipe makes idle, and says it at the end."""
+    kept = logging.handlers.BufferingHandler(capacity=1000)
+    logger = logging.getLogger(space_library.__name__)
+    logger.addHandler(kept)
+    try:
+        yield
+    finally:
+        logger.removeHandler(kept)
+        for record in kept.buffer:
+            click.echo(record.getMessage(), err=True)
 
 
 @contextlib.contextmanager
