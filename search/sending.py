@@ -29,6 +29,10 @@ class SenderProcess:
         self._home = home
 
     def __enter__(self) -> SenderProcess:
+        self._start()
+        return self
+
+    def _start(self) -> None:
         home = self._home
         addresses = {URI_VARIABLE: home.tracking_uri, STORAGE_VARIABLE: home.storage}
         with (self._outbox.parent / "sender.log").open("ab") as log:
@@ -40,10 +44,13 @@ class SenderProcess:
                 env={**os.environ, **addresses, "PYTHONSAFEPATH": "1"},
                 start_new_session=True,
             )
-        return self
 
     def finish(self, say: Callable[[str], None], patience_s: float = PATIENCE_S) -> int:
         """Waits until all is sent, as long as the server takes something. Returns the bytes it has not taken."""
+        if self._process.poll() is not None and unsent_bytes(self._outbox):
+            # Killed, perhaps by the kernel for memory; a new one goes on from where it was.
+            self._close_input()
+            self._start()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(b"finish\n")
@@ -64,11 +71,14 @@ class SenderProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        self._close_input()
         try:
             self._process.wait(LEAVING_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _close_input(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()

@@ -1,0 +1,102 @@
+"""Row 2 of the faults: the process that tells MLflow is killed in the middle of a run, of a model, of its end."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from apertune.search.mlflow_tracking import MlflowTracker, is_refused
+from apertune.search.outbox import Outbox
+from apertune.search.sender import Sender
+from apertune.search.sending import SenderProcess
+from apertune.search.settings import make_home
+from apertune.search.tracking import FilesLogged, MetricsLogged, ModelLogged, RunEnded, RunStarted
+
+pytestmark = pytest.mark.slow
+
+STEPS = ["create_run", "log_batch", "log_artifacts", "create_logged_model", "log_model_artifacts", "set_terminated"]
+# Imports MLflow once; each step has a process of its own, killed as soon as the server has done it.
+KILLED_SENDERS = """
+import os, signal, sys
+from pathlib import Path
+from mlflow import MlflowClient
+from apertune.search.mlflow_tracking import MlflowTracker, is_refused
+from apertune.search.sender import Sender
+
+def killed_after(whole):
+    def call(self, *given, **named):
+        whole(self, *given, **named)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return call
+
+store, *steps = sys.argv[1:]
+for step in steps:
+    child = os.fork()
+    if not child:
+        setattr(MlflowClient, step, killed_after(getattr(MlflowClient, step)))
+        Sender(Path(step) / "outbox.jsonl", MlflowTracker(store, Path("artifacts")), is_refused).send()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print(step, os.waitstatus_to_exitcode(status))
+"""
+
+
+def story(step: str) -> None:
+    """What is to be told of one trial, in an experiment called as the step."""
+    for name in ("artifacts", "model"):
+        (Path(step) / name).mkdir(parents=True)
+        (Path(step) / name / "MLmodel").write_text("flavors: {}\n")
+    with Outbox(Path(step) / "outbox.jsonl") as outbox:
+        outbox.put(
+            RunStarted(step, step, "run", 1, "", {"state": "running"}, {"rate": "1"}),
+            MetricsLogged(step, (("loss", 0.5, 1, 10), ("loss", 0.25, 2, 20))),
+            FilesLogged(step, str(Path(step) / "artifacts"), remove=True),
+            ModelLogged(step, str(Path(step) / "model"), "model", {"best_accuracy": 0.9}, remove=True),
+            RunEnded(step, "FINISHED", 30),
+        )
+
+
+def test_a_sender_killed_at_a_step(empty_store: Path, tmp_path: Path) -> None:
+    """Killed after any call, the next sender goes on: one run, one model, each point once, each file there."""
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    for step in STEPS:
+        story(step)
+    command = [sys.executable, "-c", KILLED_SENDERS, store, *STEPS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [word for step in STEPS for word in (step, str(-signal.SIGKILL))]
+    client, tracker = MlflowClient(store), MlflowTracker(store, Path("artifacts"))
+    for step in STEPS:
+        assert Sender(Path(step) / "outbox.jsonl", tracker, is_refused).send()
+        experiment = client.get_experiment_by_name(step)
+        assert experiment is not None
+        [run] = client.search_runs([experiment.experiment_id])
+        [model] = client.search_logged_models([experiment.experiment_id])
+        assert run.info.status == "FINISHED"
+        assert str(model.status).endswith("READY")
+        points = client.get_metric_history(run.info.run_id, "loss")
+        assert sorted((point.step, point.value) for point in points) == [(1, 0.5), (2, 0.25)]
+        assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["MLmodel"]
+        assert not (Path(step) / "model").exists()
+
+
+def test_a_sender_that_was_killed_is_replaced_in_the_end(empty_store: Path) -> None:
+    """A search whose sender was killed from outside has told MLflow everything when it ends."""
+    home = make_home({})
+    home.root.mkdir()
+    shutil.copy(empty_store, home.root / "mlflow.db")
+    story("search")
+    lines: list[str] = []
+    say: Callable[[str], None] = lines.append
+    with SenderProcess(Path("search/outbox.jsonl"), home) as sender:
+        sender._process.kill()
+        sender._process.wait()
+        assert sender.finish(say) == 0
+    assert lines == []
