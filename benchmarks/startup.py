@@ -1,0 +1,74 @@
+"""How long the quick commands take, and what importing costs.
+
+    uv run python benchmarks/startup.py [--trials 200] [--rounds 5]
+
+Times `apertune --help`, `apertune --version`, `import apertune`, and `status`, `studies` and `compare` on a study of
+that many finished trials, each in a fresh process, in turn; the median, and the fastest, which a busy machine
+disturbs least. Then the memory of this process after it has imported what a supervisor imports, and whether
+TensorFlow is among that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from apertune.search.settings import make_home
+from apertune.search.storage import open_storage
+from apertune.search.study import create_study
+
+GOALS = {"--help": 0.5, "status": 1.0, "compare": 1.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    scale = runpy.run_path(str(Path(__file__).with_name("scale.py")))
+    with tempfile.TemporaryDirectory() as folder:
+        home = make_home({}, root=Path(folder) / "mlflow")
+        home.root.mkdir(parents=True)
+        study = create_study(open_storage(home.storage), "scale", scale["definition"](scale["EPOCHS"]))
+        scale["fill"](study, arguments.trials, home.records_file("scale"))
+        command = [sys.executable, "-m", "apertune"]
+        of_study = ["scale", "--storage", home.storage]
+        timed = {
+            "python": [sys.executable, "-c", "pass"],
+            "import apertune": [sys.executable, "-c", "import apertune"],
+            "--help": [*command, "--help"],
+            "status": [*command, "status", *of_study],
+            "compare": [*command, "compare", *of_study],
+        }
+        for name, taken in measure(timed, arguments.rounds, folder).items():
+            goal = f" (goal: {GOALS[name]} s)" if name in GOALS else ""
+            print(f"{name}: {statistics.median(taken):.2f} s, fastest {min(taken):.2f} s{goal}")
+    from apertune.search import launch
+
+    resident = psutil.Process().memory_info().rss / 2**20
+    heavy = [name for name in ("tensorflow", "keras", "mlflow", "matplotlib") if name in sys.modules]
+    print(f"supervisor's imports ({launch.__name__}): {resident:.0f} MiB; of the heavy libraries: {heavy or 'none'}")
+
+
+def measure(commands: dict[str, list[str]], rounds: int, folder: str) -> dict[str, list[float]]:
+    """Seconds of each command in each round."""
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, words in commands.items():
+            began = time.perf_counter()
+            subprocess.run(words, cwd=folder, env=dict(os.environ), check=True, capture_output=True)
+            taken[name].append(time.perf_counter() - began)
+    return taken
+
+
+if __name__ == "__main__":
+    main()
