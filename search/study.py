@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 import uuid
 import warnings
-from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Container
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
@@ -26,11 +25,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..errors import StudyError
 from ..spaces.parameters import SearchSpace, Values
-from .messages import Outcome, TrialResult
+from .frozen_trials import RESULT, STATES, TrialReader, described
+from .messages import TrialResult
 from .owned_storage import OwnedStorage
 from .persistence import persistently
 from .pruning import MirroredPruning
-from .sampling import draw_untried, from_optuna, identity_of, suggest, to_optuna
+from .sampling import draw_untried, identity_of, suggest, to_optuna
 from .study_definition import Launch, StudyDefinition
 from .trial_records import RecordFile, TrialRecord
 
@@ -41,7 +41,6 @@ PROPOSALS = 5
 
 DEFINITION = "apertune"
 IDENTITY = "apertune_identity"
-RESULT = "result"
 LAUNCH = "launch"
 MEMORY_CONSTRAINT = "memory"
 REPEATED = "repeated"
@@ -72,6 +71,7 @@ class Study:
         self._storage = storage
         self._file: RecordFile | None = None
         self.search_space = SearchSpace.from_json(definition.search_space)
+        self._reader = TrialReader(self.search_space, definition.rounds)
         self._running: dict[int, Trial] = {}
         self._mirror: MirroredPruning | None = None
         self._tried: set[str] | None = None
@@ -139,7 +139,7 @@ class Study:
     def _known(self) -> set[str]:
         """The identities of all configurations tried or being tried."""
         if self._tried is None:
-            drawn = (self._values(frozen) for frozen in self._begun())
+            drawn = (self._reader.values(frozen) for frozen in self._begun())
             self._tried = {identity_of(values) for values in drawn if values is not None}
         return self._tried
 
@@ -173,7 +173,7 @@ class Study:
         asked = []
         for frozen in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._running[frozen.number] = Trial(self.optuna, frozen._trial_id)
-            values = self._values(frozen)
+            values = self._reader.values(frozen)
             if values is None:
                 # Killed while its values were drawn: draw the rest.
                 values = suggest(self._running[frozen.number], self.search_space)
@@ -221,16 +221,16 @@ class Study:
     def tell(self, result: TrialResult) -> None:
         """Records the outcome. A trial that was told before keeps its first outcome."""
         trial = self._running.pop(result.number)
-        state = _STATES[result.outcome]
+        state = STATES[result.outcome]
         values = self.values_of(result) if state is TrialState.COMPLETE else None
 
         def record() -> None:
             if trial.storage.get_trial(trial._trial_id).state.is_finished():
                 return
-            trial.set_user_attr(RESULT, _described(result))
+            trial.set_user_attr(RESULT, described(result))
             self._constrain(trial, result)
             if self._file is not None:
-                self._file.add(self._record(self._storage.get_trial(trial._trial_id), ended=True))
+                self._file.add(self._reader.record(self._storage.get_trial(trial._trial_id), ended=True))
             self.optuna.tell(trial, values, state=state)
 
         persistently(record)
@@ -258,7 +258,7 @@ class Study:
 
     def records(self) -> list[TrialRecord]:
         """Every trial that has begun; those only enqueued or set aside are not among them."""
-        return [self._record(frozen) for frozen in self._begun()]
+        return [self._reader.record(frozen) for frozen in self._begun()]
 
     def records_in(self, file: Path) -> list[TrialRecord]:
         """As `records`, from the owner's file of ended trials where it is whole: a hundred times faster for thousands.
@@ -277,7 +277,7 @@ class Study:
         if len(known) != max(known, default=-1) + 1:
             return self.records()
         records = {number: record for number, record in ended.items() if number not in running}
-        records |= {number: self._record(frozen) for number, frozen in running.items()}
+        records |= {number: self._reader.record(frozen) for number, frozen in running.items()}
         return [records[number] for number in sorted(records)]
 
     def launch(self) -> Launch | None:
@@ -291,52 +291,6 @@ class Study:
         self.optuna.sampler, self.optuna.pruner = sampler, pruner
         if self.definition.more_objectives:
             self._mirror = MirroredPruning(pruner, self.name, self.definition.direction, self._begun())
-
-    def _values(self, frozen: FrozenTrial) -> Values | None:
-        try:
-            return from_optuna(self.search_space, frozen.params)
-        except KeyError:
-            return None
-
-    def _record(self, frozen: FrozenTrial, *, ended: bool = False) -> TrialRecord:
-        """ended: it is about to be told; a result alone may be of a trial whose telling was cut short."""
-        ended = ended or frozen.state.is_finished()
-        result: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {}) if ended else {}
-        state = result.get("outcome") or ("failed" if ended else "running")
-        value = result.get("value")
-        if value is None and frozen.intermediate_values:
-            value = frozen.intermediate_values[max(frozen.intermediate_values)]
-        known = {key: result[key] for key in _RECORDED if key in result}
-        # The steps of a trial in rounds are its rounds.
-        told = [] if self.definition.rounds > 1 else list(frozen.intermediate_values)
-        epochs = max([known.pop("epochs", 0), *told])
-        return TrialRecord(
-            number=frozen.number,
-            state=state,
-            value=value,
-            params=self._values(frozen) or {},
-            epochs=epochs,
-            began=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
-            **known,
-        )
-
-
-_RECORDED = tuple(
-    item.name for item in fields(TrialRecord) if item.name not in ("number", "state", "value", "params", "began")
-)
-
-_STATES: dict[Outcome, TrialState] = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "infeasible": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-}
-
-
-def _described(result: TrialResult) -> dict[str, Any]:
-    described = asdict(result)
-    del described["number"]
-    return described
 
 
 def open_study(storage: BaseStorage, name: str) -> Study:

@@ -31,9 +31,16 @@ from apertune.search.study import Asked, create_study, open_study, study_names
 from apertune.search.study_definition import StudyDefinition
 from apertune.search.supervisor import Supervisor
 from apertune.search.tracking import DatasetLogged
-from apertune.spaces.parameters import Parameter, SearchSpace
+from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
+CONDITIONAL = SearchSpace(
+    (
+        Parameter("optimizer", "choice", "sgd", values=("sgd", "adam")),
+        Parameter("rate", "choice", 0.1, values=(0.1, 0.2)),
+        Parameter("momentum", "choice", 0.9, values=(0.0, 0.5, 0.9), conditions=(Condition("optimizer", ("sgd",)),)),
+    )
+)
 EPOCHS = 4
 Emit = Callable[[TrialEvent], None]
 

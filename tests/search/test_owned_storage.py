@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pretend_study import Bench, train
+from pretend_study import CONDITIONAL, Bench, train
 
 from apertune.search.messages import TrialResult
 from apertune.search.storage import open_storage
@@ -39,8 +39,6 @@ def facts(study: Study) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("name", ["tpe", "nsga2", "qmc", "grid"])
 def test_the_database_holds_what_the_owner_sees(tmp_path: Path, name: str) -> None:
     """Everything written through the owner's view, samplers' own notes too, is in the database alike."""
-    from test_strategies import CONDITIONAL
-
     assert name in SAMPLERS
     bench = Bench(tmp_path, space=CONDITIONAL)
     bench.study.use(make_sampler(name, 0), make_pruner("hyperband", 4))
@@ -111,3 +109,13 @@ def test_a_trial_told_to_the_file_alone_still_runs(tmp_path: Path) -> None:
     assert asked is not None
     RecordFile(tmp_path / "trials.jsonl", bench.study.identity).add(TrialRecord(0, "complete", 0.9, asked.values))
     assert [record.state for record in as_stored(bench).records_in(tmp_path / "trials.jsonl")] == ["running"]
+
+
+def test_a_trial_killed_while_its_values_were_drawn_gets_the_rest(tmp_path: Path) -> None:
+    """The enqueued first trial, its owner killed between two of its values, goes on with the values enqueued."""
+    bench = Bench(tmp_path, space=CONDITIONAL)
+    trial = as_stored(bench).optuna.ask()
+    trial.suggest_categorical("optimizer", ("sgd", "adam"))
+    bench.reopen()
+    (asked,) = bench.study.orphans()
+    assert asked.values == CONDITIONAL.defaults()

@@ -7,20 +7,12 @@ from pathlib import Path
 
 import optuna
 import pytest
-from pretend_study import EPOCHS, SPACE, Bench, train
+from pretend_study import CONDITIONAL, EPOCHS, SPACE, Bench, train
 
 from apertune.errors import MissingExtraError, SettingError, UnknownNameError
 from apertune.search.settings import PRUNER_NAMES, SAMPLER_NAMES, SearchSettings
 from apertune.search.strategies import PRUNERS, SAMPLERS, check_sampler, make_pruner, make_sampler
-from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 
-CONDITIONAL = SearchSpace(
-    (
-        Parameter("optimizer", "choice", "sgd", values=("sgd", "adam")),
-        Parameter("rate", "choice", 0.1, values=(0.1, 0.2)),
-        Parameter("momentum", "choice", 0.9, values=(0.0, 0.5, 0.9), conditions=(Condition("optimizer", ("sgd",)),)),
-    )
-)
 EXTRAS = {"cmaes": "cmaes", "gp": "torch"}
 
 
