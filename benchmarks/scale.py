@@ -44,7 +44,8 @@ from apertune.search.settings import make_home
 from apertune.search.state import NoDisplay
 from apertune.search.storage import open_storage
 from apertune.search.strategies import make_pruner, make_sampler
-from apertune.search.study import Asked, Study, create_study, open_study
+from apertune.search.studies import create_study, open_study
+from apertune.search.study import Asked, Study
 from apertune.search.study_definition import Launch, StudyDefinition
 from apertune.search.supervisor import Supervisor
 from apertune.search.tracking import DatasetLogged

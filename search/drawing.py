@@ -102,7 +102,7 @@ def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> Non
     from .evaluation.study_plots import write_study_plots
     from .readable_study import readable
     from .storage import open_storage
-    from .study import open_study
+    from .studies import open_study
 
     try:
         study = open_study(open_storage(home.storage), name)

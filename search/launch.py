@@ -31,7 +31,8 @@ from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
 from .storage import open_storage
 from .strategies import check_sampler
-from .study import Study, create_study, open_study, study_names
+from .studies import create_study, open_study, study_names
+from .study import Study
 from .study_definition import StudyDefinition
 from .supervisor import Supervisor
 from .trial_records import TrialRecord

@@ -18,7 +18,8 @@ from .report import MOST_CURVES, ReportData, best_first
 from .results import read_study
 from .settings import Home
 from .storage import open_storage
-from .study import Study, open_study
+from .studies import open_study
+from .study import Study
 from .tracking import DatasetLogged
 from .trial_records import TrialRecord
 

@@ -13,7 +13,8 @@ from .outbox import Progress, read_progress
 from .ownership import Owner, find_owner
 from .settings import Home
 from .storage import open_storage
-from .study import Study, open_study, study_names
+from .studies import open_study, study_names
+from .study import Study
 from .study_definition import StudyDefinition
 from .trial_records import TrialRecord
 

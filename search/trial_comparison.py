@@ -20,7 +20,7 @@ from .report_sources import histories
 from .results import StudyResult
 from .settings import Home
 from .storage import open_storage
-from .study import open_study
+from .studies import open_study
 from .study_definition import StudyDefinition
 from .trial_records import TrialRecord
 

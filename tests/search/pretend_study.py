@@ -27,7 +27,8 @@ from apertune.search.plan import Plan
 from apertune.search.state import NoDisplay, State
 from apertune.search.storage import open_storage
 from apertune.search.strategies import make_pruner, make_sampler
-from apertune.search.study import Asked, create_study, open_study, study_names
+from apertune.search.studies import create_study, open_study, study_names
+from apertune.search.study import Asked
 from apertune.search.study_definition import StudyDefinition
 from apertune.search.supervisor import Supervisor
 from apertune.search.tracking import DatasetLogged

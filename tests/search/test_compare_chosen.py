@@ -16,7 +16,7 @@ from apertune.search.outbox import Outbox
 from apertune.search.sender import Sender
 from apertune.search.settings import make_home
 from apertune.search.storage import open_storage
-from apertune.search.study import create_study
+from apertune.search.studies import create_study
 from apertune.search.study_definition import StudyDefinition
 from apertune.search.tracking import FilesLogged, RunStarted
 from apertune.spaces.parameters import Parameter, SearchSpace

@@ -13,7 +13,7 @@ from apertune.search.journal import Journal
 from apertune.search.messages import EpochEnded, TrialEvent, TrialResult
 from apertune.search.outbox import Outbox, unsent
 from apertune.search.storage import open_storage
-from apertune.search.study import create_study
+from apertune.search.studies import create_study
 from apertune.search.study_definition import StudyDefinition
 from apertune.search.tracking import MetricsLogged
 from apertune.spaces.parameters import Parameter, SearchSpace

@@ -11,7 +11,8 @@ from pretend_study import CONDITIONAL, Bench, train
 from apertune.search.messages import TrialResult
 from apertune.search.storage import open_storage
 from apertune.search.strategies import SAMPLERS, make_pruner, make_sampler
-from apertune.search.study import Study, open_study
+from apertune.search.studies import open_study
+from apertune.search.study import Study
 from apertune.search.trial_records import RecordFile, TrialRecord
 
 

@@ -5,7 +5,7 @@ import optuna
 from apertune.search.messages import TrialResult
 from apertune.search.readable_study import readable
 from apertune.search.storage import open_storage
-from apertune.search.study import create_study
+from apertune.search.studies import create_study
 from apertune.search.study_definition import StudyDefinition
 from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 

@@ -12,7 +12,7 @@ from apertune.search.report import write_report
 from apertune.search.report_sources import collect_report, read_scores
 from apertune.search.settings import make_home
 from apertune.search.storage import open_storage
-from apertune.search.study import create_study, open_study
+from apertune.search.studies import create_study, open_study
 from apertune.search.study_definition import StudyDefinition
 from apertune.search.tracking import DatasetLogged
 from apertune.spaces.parameters import Parameter, SearchSpace

@@ -23,7 +23,8 @@ from apertune.search.outbox import Outbox, Progress, unsent, write_progress
 from apertune.search.promotion import Promotion, PromotionSettings, promote
 from apertune.search.settings import Home, make_home
 from apertune.search.storage import open_storage
-from apertune.search.study import Study, create_study
+from apertune.search.studies import create_study
+from apertune.search.study import Study
 from apertune.search.study_definition import StudyDefinition
 from apertune.search.tracking import DatasetLogged, StudyChanged
 from apertune.search.trial import run_trial
