@@ -24,7 +24,7 @@ import psutil
 
 from apertune.search.settings import make_home
 from apertune.search.storage import open_storage
-from apertune.search.study import create_study
+from apertune.search.studies import create_study
 
 GOALS = {"--help": 0.5, "status": 1.0, "compare": 1.0}
 

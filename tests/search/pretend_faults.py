@@ -16,7 +16,8 @@ from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import LocalExecutor
 from apertune.search.outbox import open_runs, unsent
 from apertune.search.storage import open_storage
-from apertune.search.study import Study, open_study
+from apertune.search.studies import open_study
+from apertune.search.study import Study
 from apertune.search.tracking import MetricsLogged, RunEnded, RunStarted
 
 HERE = Path(__file__).parent
