@@ -14,6 +14,7 @@ import keras
 
 from .. import spaces
 from . import devices
+from .custom_gradients import forgotten_gradients
 from .fitting import Emit, Fitting, StopRequested
 from .gpu_usage import watched_gpu
 from .messages import Outcome, TrialResult, TrialTask
@@ -41,7 +42,8 @@ def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
     started = time.monotonic()
     devices.reset_peak_memory()
     try:
-        result = _train(task, emit, stop_requested)
+        with forgotten_gradients():
+            result = _train(task, emit, stop_requested)
     except Exception as error:
         logger.exception("trial %d failed", task.number)
         outcome: Outcome = "infeasible" if _is_out_of_memory(error) else "failed"

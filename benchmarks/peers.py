@@ -1,0 +1,176 @@
+"""The same search by Apertune, KerasTuner, Ray Tune and a bare Optuna loop: time, memory, best score.
+
+    uv run python benchmarks/peers.py [--trials 6] [--epochs 5] [--rounds 1]
+    uv run python benchmarks/peers.py --dataset fer2013 --data fer2013.csv --limit 2000
+    uv run python benchmarks/peers.py --pruning --epochs 9 --trials 20
+
+Each contender runs in fresh processes, one after the other, in turn and from the other end in every second round.
+Without --pruning all train the same configurations for the same epochs. Time is the whole command's, imports
+included, and from the first trial's end to the last one's, which has neither. Memory is of all the contender's
+processes, shared pages counted once (Linux). `benchmarks/peer_searches.py` holds the contenders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import itertools
+import json
+import os
+import runpy
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+SEARCHES = Path(__file__).resolve().with_name("peer_searches.py")
+EQUAL = ("apertune", "kerastuner", "bare", "ray")
+PRUNING = ("apertune", "kerastuner-hyperband", "kerastuner-random", "bare", "ray")
+LOOK_EVERY_S = 0.5
+# A framework's own caches fill in the first trials.
+WARM_TRIALS = 3
+
+
+@dataclass
+class Run:
+    """seconds: of the whole command. ends: seconds at which trials ended, with scores. memory: (seconds, MiB)."""
+
+    seconds: float
+    ends: list[tuple[float, float | None]]
+    memory: list[tuple[float, float]]
+
+    @property
+    def steady(self) -> float:
+        """Seconds a trial, from the first one's end to the last one's."""
+        times = [moment for moment, _ in self.ends]
+        return (times[-1] - times[0]) / (len(times) - 1)
+
+    @property
+    def peak(self) -> float:
+        return max(mebibytes for _, mebibytes in self.memory)
+
+    @property
+    def growth(self) -> float | None:
+        """MiB a trial: the slope of the highest memory between two trials' ends; None for fewer than five of them."""
+        times = [moment for moment, _ in self.ends][WARM_TRIALS - 1 :]
+        highest = [
+            max((size for at, size in self.memory if a < at <= b), default=0.0) for a, b in itertools.pairwise(times)
+        ]
+        highest = [size for size in highest if size]
+        return float(np.polyfit(range(len(highest)), highest, 1)[0]) if len(highest) >= 5 else None
+
+    @property
+    def best(self) -> float:
+        return max((score for _, score in self.ends if score is not None), default=float("nan"))
+
+    def reached(self, score: float) -> float | None:
+        """Seconds until a trial with at least that score had ended; None if none did."""
+        return next((moment for moment, value in self.ends if value is not None and value >= score), None)
+
+
+def main() -> None:
+    words: argparse.ArgumentParser = runpy.run_path(str(SEARCHES))["parser"]()
+    words.description = __doc__
+    words.add_argument("--rounds", type=int, default=1)
+    words.add_argument("--only", help="contenders, with commas between them")
+    arguments = words.parse_args()
+    shared = _shared_words(arguments)
+    names = arguments.only.split(",") if arguments.only else list(PRUNING if arguments.pruning else EQUAL)
+    if "ray" in names and not all(map(importlib.util.find_spec, ("ray", "fsspec"))):
+        names.remove("ray")
+        print('ray: left out, since it is not installed: uv pip install "ray[tune]"', flush=True)
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    for number in range(arguments.rounds):
+        for name in names if number % 2 == 0 else names[::-1]:
+            runs[name].append(_watched(name, shared))
+            print(f"round {number + 1}: {_line(name, runs[name][-1:])}", flush=True)
+    print("\nmedians")
+    for name in names:
+        print(_line(name, runs[name]))
+    _compare(runs)
+
+
+def _shared_words(arguments: argparse.Namespace) -> list[str]:
+    words = ["--dataset", arguments.dataset, "--trials", str(arguments.trials), "--epochs", str(arguments.epochs)]
+    for name in ("data", "limit", "image_size"):
+        if (value := getattr(arguments, name)) is not None:
+            value = Path(value).resolve() if name == "data" else value
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words + ["--pruning"] * arguments.pruning
+
+
+def _watched(name: str, words: list[str]) -> Run:
+    with tempfile.TemporaryDirectory() as folder:
+        events, log = Path(folder) / "events.jsonl", Path(folder) / "log.txt"
+        environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "CUDA_VISIBLE_DEVICES": ""}
+        began, memory = time.time(), []
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, str(SEARCHES), name, "--events", str(events), *words],
+                cwd=folder,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            while process.poll() is None:
+                memory.append((time.time() - began, _tree_mebibytes(process.pid)))
+                time.sleep(LOOK_EVERY_S)
+        seconds = time.time() - began
+        if process.returncode:
+            raise SystemExit(f"{name} failed:\n{log.read_text()[-4000:]}")
+        lines = [json.loads(line) for line in events.read_text().splitlines()]
+    return Run(seconds, [(line["time"] - began, line["score"]) for line in lines], memory)
+
+
+def _tree_mebibytes(root: int) -> float:
+    """Of a process and all it started, each shared page divided by those that share it."""
+    total = 0
+    try:
+        processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
+    except psutil.Error:
+        return 0.0
+    for process in processes:
+        try:
+            rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        except OSError:
+            continue  # it has just ended
+        total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    return total / 1024
+
+
+def _line(name: str, runs: list[Run]) -> str:
+    def middle(values: list[float]) -> float:
+        return statistics.median(values)
+
+    growth = [run.growth for run in runs if run.growth is not None]
+    return (
+        f"{name:22} {middle([run.seconds for run in runs]):6.1f} s in all  "
+        f"{middle([run.steady for run in runs]):6.2f} s a trial after the first  {len(runs[0].ends)} trials  "
+        f"peak {middle([run.peak for run in runs]):5.0f} MiB  "
+        f"growth {f'{middle(growth):+.1f} MiB a trial' if growth else 'not measured'}  "
+        f"best {middle([run.best for run in runs]):.4f}"
+    )
+
+
+def _compare(runs: dict[str, list[Run]]) -> None:
+    ours = runs.get("apertune")
+    for name, theirs in runs.items():
+        if ours is None or name == "apertune":
+            continue
+        whole = statistics.median(a.seconds / b.seconds for a, b in zip(ours, theirs, strict=True))
+        steady = statistics.median(a.steady / b.steady for a, b in zip(ours, theirs, strict=True))
+        line = f"apertune / {name}: {whole:.2f} of its time in all, {steady:.2f} after the first trial"
+        reached = [(a.reached(b.best), b.reached(b.best)) for a, b in zip(ours, theirs, strict=True)]
+        shares = [first / second for first, second in reached if first is not None and second]
+        told = f"{statistics.median(shares):.2f} of the time in which it did" if shares else "not at all"
+        print(f"{line}; its best score reached in {len(shares)} of {len(reached)} rounds, {told}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Images a second of training, by how pixels reach the network, against the network's own limit.
+
+    uv run python benchmarks/throughput.py [--size 48] [--images 2048] [--rounds 3] [--json]
+    KERAS_BACKEND=jax uv run python benchmarks/throughput.py
+
+limit: the network's training step on one batch that lies on the device. table: Apertune's, `TrainingModel` fed with
+row numbers, and with several steps an execution. stream: Apertune's for data larger than the device. arrays: Keras
+`fit` on uint8 arrays. dataset: `tf.data`, shuffled and prefetched. pydataset: a `PyDataset` that indexes arrays. All
+are warm, trained for an epoch in turn, the order turned round every other round; medians are told. With
+augmentation, the limit's step augments its batch, too, and the others augment in the model or in the map.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from apertune import spaces
+from apertune.datasets.base import DataSpec, MappedImages
+from apertune.search.training import StreamedImages, TrainingModel
+from apertune.spaces.base import Candidate
+
+CLASSES = 7
+AUGMENTED = {"augmentation": "basic", "flip": "horizontal", "rotation": 10.0, "shift": 0.1, "zoom": 0.1}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "small": {"blocks": 2, "convolutions": 1, "filters": 16},
+    "large": {"blocks": 4, "convolutions": 2, "filters": 32},
+}
+GROUPED = 16
+Epoch = Callable[[], object]
+
+
+class Constant(keras.Model):  # type: ignore[misc]  # Keras ships no types
+    """A candidate trained on one batch it holds on the device; called with numbers that it ignores."""
+
+    def __init__(self, candidate: Candidate, images: Any, targets: Any) -> None:
+        super().__init__()
+        self.model = TrainingModel(candidate, "multiclass", None)
+        self.images = keras.Variable(images, dtype="uint8", trainable=False, autocast=False)
+        self.targets = keras.Variable(targets, trainable=False, autocast=False)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return self.model({"images": self.images, "targets": self.targets}, training=training)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        return self.model.compute_loss(y_pred=y_pred)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        return {"loss": self._loss_tracker.result()}
+
+
+class Augmented(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
+    """What a user writes: shuffled batches of arrays."""
+
+    def __init__(self, images: Any, targets: Any, batch_size: int) -> None:
+        super().__init__()
+        self._images, self._targets, self._batch_size = images, targets, batch_size
+        self._order = np.random.default_rng(0).permutation(len(images))
+
+    def __len__(self) -> int:
+        return len(self._images) // self._batch_size
+
+    def __getitem__(self, index: int) -> Any:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        return self._images[rows], self._targets[rows]
+
+
+class Bench:
+    """One network with and without augmentation, and all ways to feed it."""
+
+    def __init__(self, size: int, images: int, batch_size: int, values: dict[str, Any]) -> None:
+        random = np.random.default_rng(0)
+        self.batch_size = batch_size
+        self.images = random.integers(0, 256, (images // batch_size * batch_size, size, size, 1), dtype=np.uint8)
+        self.labels = np.eye(CLASSES, dtype=np.float32)[random.integers(0, CLASSES, len(self.images))]
+        self.space = spaces.load("convnet", _spec(size, len(self.images)))
+        self.values = {"augmentation": "none", "schedule": "constant", "batch_size": batch_size, **values}
+
+    def candidate(self) -> Candidate:
+        hp = spaces.hyperparameters(spaces.discover(self.space), self._complete())
+        return self.space.candidate(hp, epochs=10, seed=0)
+
+    def _complete(self) -> dict[str, Any]:
+        """Defaults for what is not given."""
+        values: dict[str, Any] = {}
+        for parameter in spaces.discover(self.space).active(values):
+            values[parameter.name] = self.values.get(parameter.name, parameter.default)
+        return values
+
+    def ways(self) -> dict[str, Epoch]:
+        ways = {"limit": self._limit(), "table": self._table(1), f"table, {GROUPED} steps": self._table(GROUPED)}
+        ways |= {"stream": self._stream(), "arrays": self._plain("arrays"), "pydataset": self._plain("pydataset")}
+        if keras.backend.backend() == "tensorflow":
+            ways["dataset"] = self._plain("dataset")
+        return ways
+
+    def _limit(self) -> Epoch:
+        candidate = self.candidate()
+        model = Constant(candidate, self.images[: self.batch_size], self.labels[: self.batch_size])
+        model.compile(candidate.optimizer, steps_per_execution=GROUPED)
+        ignored = np.arange(len(self.images) // self.batch_size, dtype=np.int32)
+        return lambda: model.fit(ignored, batch_size=1, verbose=0, shuffle=False)
+
+    def _table(self, steps: int) -> Epoch:
+        candidate = self.candidate()
+        model = TrainingModel(candidate, "multiclass", (self.images, self.labels))
+        model.compile(candidate.optimizer, steps_per_execution=steps, auto_scale_loss=False)
+        rows = np.arange(len(self.images), dtype=np.int32)
+        return lambda: model.fit(rows, batch_size=self.batch_size, verbose=0)
+
+    def _stream(self) -> Epoch:
+        candidate = self.candidate()
+        model = TrainingModel(candidate, "multiclass", None)
+        model.compile(candidate.optimizer, auto_scale_loss=False)
+        mapped = MappedImages(self.images, np.arange(len(self.images)))
+        stream = StreamedImages(mapped, self.labels, self.batch_size, seed=0)
+        return lambda: model.fit(stream, verbose=0)
+
+    def _plain(self, feed: str) -> Epoch:
+        """A user's model: the network behind its augmentation layer, compiled and fitted."""
+        candidate = self.candidate()
+        model = _Plain(candidate)
+        model.compile(candidate.optimizer, candidate.loss, metrics=["accuracy"])
+        arrays = (self.images, self.labels)
+        if feed == "arrays":
+            return lambda: model.fit(*arrays, batch_size=self.batch_size, verbose=0)
+        if feed == "pydataset":
+            batches = Augmented(*arrays, self.batch_size)
+            return lambda: model.fit(batches, verbose=0)
+        import tensorflow as tf
+
+        dataset = tf.data.Dataset.from_tensor_slices(arrays).shuffle(len(self.images)).batch(self.batch_size)
+        dataset = dataset.prefetch(tf.data.AUTOTUNE)
+        return lambda: model.fit(dataset, verbose=0)
+
+
+class _Plain(keras.Model):  # type: ignore[misc]  # Keras ships no types
+    def __init__(self, candidate: Candidate) -> None:
+        super().__init__()
+        self.network, self.augmentation = candidate.network, candidate.augmentation
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        if training and self.augmentation is not None:
+            images, _ = self.augmentation((images, ops.zeros((ops.shape(images)[0], CLASSES))), training=True)
+        return self.network(images, training=training)
+
+
+def _spec(size: int, images: int) -> DataSpec:
+    names = tuple(map(str, range(CLASSES)))
+    return DataSpec((size, size, 1), "multiclass", names, (images // CLASSES,) * CLASSES, images)
+
+
+def measure(bench: Bench, rounds: int) -> dict[str, float]:
+    """Images a second by way, medians."""
+    ways = bench.ways()
+    for epoch in ways.values():
+        epoch()
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name in list(ways) if number % 2 == 0 else list(ways)[::-1]:
+            began = time.perf_counter()
+            ways[name]()
+            seconds[name].append(time.perf_counter() - began)
+    return {name: len(bench.images) / statistics.median(taken) for name, taken in seconds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=48)
+    parser.add_argument("--images", type=int, default=2048)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--networks", default="small,large")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = {}
+    for network in arguments.networks.split(","):
+        for augmented in (False, True):
+            values = {**NETWORKS[network], **(AUGMENTED if augmented else {})}
+            bench = Bench(arguments.size, arguments.images, arguments.batch_size, values)
+            name = f"{network}, {'augmented' if augmented else 'plain'}"
+            found[name] = measure(bench, arguments.rounds)
+            keras.utils.clear_session()
+            if not arguments.json:
+                limit = found[name]["limit"]
+                told = "; ".join(f"{way} {speed:,.0f} ({speed / limit:.2f})" for way, speed in found[name].items())
+                print(f"{keras.backend.backend()}, {name}: images/s (share of the limit): {told}", flush=True)
+    if arguments.json:
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
