@@ -111,17 +111,6 @@ def test_killed_workers_cost_nothing(started: list[subprocess.Popen[bytes]]) -> 
     assert_all_complete_once(24)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_three_hundred_trials_under_fire(started: list[subprocess.Popen[bytes]]) -> None:
-    """300 short trials in 8 workers, one of them killed every 0.4 s, complete exactly once each."""
-    search = start(started, 300, 8, 4, epoch_seconds=0.05)
-    wait_for(search, "ended 0")
-    kill_now_and_then(search, 0.4)
-    assert search.returncode == 0
-    assert_all_complete_once(300)
-
-
 def test_a_killed_trial_goes_on_from_its_checkpoint(started: list[subprocess.Popen[bytes]]) -> None:
     """A trial whose worker is killed repeats at most the one epoch that was running."""
     search = start(started, 1, 1, 8, epoch_seconds=0.25)

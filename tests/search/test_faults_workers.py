@@ -232,7 +232,7 @@ def test_enqueued_configurations_run_once_each(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_sixty_four_workers_for_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """64 workers report ten epochs a second each for 60 s: nothing is raised, none is stuck, every epoch is told."""
+    """64 workers report an epoch a second each for 60 s: nothing is raised, none is stuck, every epoch is told."""
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", "1")
     epochs, workers = 20, 64
     bench, display, executor = Bench(tmp_path, epochs=epochs), TimedDisplay(), local(tmp_path, workers)
