@@ -39,7 +39,7 @@ class Outbox:
     def put(self, *records: Record) -> None:
         """Appends records, safe against power loss on return; waits while the disk is full.
 
-        Raises OSError when it stays so for longer than `STORAGE_PATIENCE_S`.
+        Raises ApertuneError when it stays so for long, see `persistently`.
         """
         text = "".join(to_line(record) + "\n" for record in records).encode()
         persistently(lambda: append_whole(self._file, text), "what MLflow is to be told")

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import tenacity
 
+from ..errors import ApertuneError
 from .credentials import hidden_credentials
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,21 @@ def persistently(call: Callable[[], T], what: str = "the studies' database") -> 
     """Repeats a call that writes `what` while it fails, since a database that restarts or a full disk comes back.
 
     Optuna lets a storage's error surface as AssertionError or UnboundLocalError too, so any Exception counts.
+    Raises ApertuneError when the disk or the database stays so for `STORAGE_PATIENCE_S`, and any other error as it is.
     """
+    try:
+        return _repeated(call, what)
+    except Exception as error:
+        cause = _first_cause(error)
+        if not isinstance(cause, OSError) and type(cause).__name__ != "OperationalError":
+            raise
+        raise ApertuneError(
+            f"{what} could not be written for {STORAGE_PATIENCE_S} s ({_one_line(cause)}); when that is mended, the "
+            "same command goes on where this search was"
+        ) from error
+
+
+def _repeated(call: Callable[[], T], what: str) -> T:
     for attempt in tenacity.Retrying(
         stop=tenacity.stop_after_delay(STORAGE_PATIENCE_S),
         wait=tenacity.wait_exponential(multiplier=0.1, max=5),
@@ -42,15 +57,23 @@ def _tell(what: str, state: tenacity.RetryCallState) -> None:
     if state.attempt_number != TOLD_AT_ATTEMPT or state.outcome is None:
         return
     error = state.outcome.exception()
-    while error is not None and error.__cause__ is not None:
-        error = error.__cause__
-    reason = (str(error).strip().splitlines() or [""])[0]
+    assert error is not None
     logger.warning(
-        "%s cannot be written (%s: %s); trying again while trials go on.",
+        "%s cannot be written (%s); trying again while trials go on.",
         what[0].upper() + what[1:],
-        type(error).__name__,
-        hidden_credentials(reason)[:200],
+        _one_line(_first_cause(error)),
     )
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _one_line(error: BaseException) -> str:
+    reason = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {hidden_credentials(reason)[:200]}"
 
 
 def append_whole(file: FileIO, data: bytes) -> None:

@@ -20,6 +20,7 @@ from pretend_study import Bench
 
 from apertune.datasets import from_arrays
 from apertune.errors import ApertuneError
+from apertune.search import persistence
 from apertune.search.disk_space import with_space
 from apertune.search.messages import TrialResult
 from apertune.search.outbox import Outbox, read_progress, unsent
@@ -143,6 +144,17 @@ def test_a_sender_on_a_full_disk_goes_on(disk: SmallDisk) -> None:
     disk.make_space()
     assert Sender(path, MemoryTracker(), lambda error: False).send()
     assert read_progress(path).offset == path.stat().st_size
+
+
+def test_a_disk_that_stays_full_ends_the_search(disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last line names what could not be written, why, and the way out; what was written is whole."""
+    monkeypatch.setattr(persistence, "STORAGE_PATIENCE_S", 0.1)
+    with Outbox(disk.folder / "outbox.jsonl") as outbox:
+        outbox.put(TagsSet("k", {"state": "running"}))
+        disk.fill()
+        with pytest.raises(ApertuneError, match=r"MLflow is to be told could not be written .*No space left.* goes on"):
+            outbox.put(TagsSet("k", {"reason": "x" * 2**14}))
+    assert [record for record, _ in unsent(disk.folder / "outbox.jsonl", 0)] == [TagsSet("k", {"state": "running"})]
 
 
 def test_artifacts_on_a_full_disk_are_sent_later(disk: SmallDisk, tmp_path: Path, empty_store: Path) -> None:
