@@ -107,7 +107,8 @@ class Work:
         return max(history.history["val_accuracy"])
 
 
-def apertune(arguments: argparse.Namespace, note: Events) -> None:
+def apertune(workers: int | None, arguments: argparse.Namespace, note: Events) -> None:
+    """workers: None for the default, one a processor; one has all processors' threads."""
     import optuna
 
     from apertune import search
@@ -127,6 +128,7 @@ def apertune(arguments: argparse.Namespace, note: Events) -> None:
         trials=arguments.trials,
         epochs=arguments.epochs,
         patience=None,
+        workers=workers,
         pruner="hyperband" if arguments.pruning else "none",
         objective="accuracy",
         fix=FIXED,
@@ -276,7 +278,8 @@ def _best_weights(file: str) -> Any:
 
 
 CONTENDERS: dict[str, Callable[[argparse.Namespace, Events], None]] = {
-    "apertune": apertune,
+    "apertune": functools.partial(apertune, None),
+    "apertune-one-worker": functools.partial(apertune, 1),
     "bare": bare,
     "kerastuner": functools.partial(kerastuner, "listed"),
     "kerastuner-random": functools.partial(kerastuner, "RandomSearch"),

@@ -1,0 +1,133 @@
+"""Several configurations in one program: trials of one network that differ in numbers only, as one vectorised step.
+
+    KERAS_BACKEND=jax python benchmarks/vectorised.py [--at-once 1,2,4,8,16] [--separate 1,2]
+
+`jax.vmap` trains the same network with other weights, learning rates and weight decays side by side, each with its
+own shuffled batches out of one image table. Told is the throughput of all trials together, images a second, after
+compilation, against one trial at a time in this process, and against so many separate processes beside each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+NETWORKS = {"small": (16, 32), "large": (32, 64, 128, 256)}
+CLASSES = 7
+WEIGHTS_DECAY = 1e-4
+MOMENTUM = 0.9
+
+
+def network(size: int, filters: tuple[int, ...]) -> keras.Model:
+    image = keras.Input((size, size, 1), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(image)
+    for count in filters:
+        x = keras.layers.Conv2D(count, 3, padding="same", activation="relu")(x)
+        x = keras.layers.MaxPooling2D(2)(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(CLASSES)(x))
+
+
+def make_step(model: keras.Model, images: jax.Array, labels: jax.Array) -> Callable[..., Any]:
+    """One trial's step: (weights, velocities, rate, rows) to the next (weights, velocities, loss)."""
+
+    def loss(weights: Any, rows: jax.Array) -> jax.Array:
+        logits, _ = model.stateless_call(weights, [], images[rows], training=True)
+        picked = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[rows][:, None], axis=1)
+        return -picked.mean() + WEIGHTS_DECAY * sum(jnp.sum(weight**2) for weight in weights)
+
+    def step(weights: Any, velocities: Any, rate: jax.Array, rows: jax.Array) -> Any:
+        value, gradients = jax.value_and_grad(loss)(weights, rows)
+        velocities = [MOMENTUM * v - rate * g for v, g in zip(velocities, gradients, strict=True)]
+        return [w + v for w, v in zip(weights, velocities, strict=True)], velocities, value
+
+    return step
+
+
+def throughput(arguments: argparse.Namespace, name: str, trials: int) -> float:
+    """Images a second over all trials, median of the rounds, one program for all of them."""
+    random = np.random.default_rng(0)
+    images = jnp.asarray(random.integers(0, 256, (arguments.images, arguments.size, arguments.size, 1), np.uint8))
+    labels = jnp.asarray(random.integers(0, CLASSES, arguments.images))
+    model = network(arguments.size, NETWORKS[name])
+    single = make_step(model, images, labels)
+    steps = arguments.images // arguments.batch_size
+    weights = [jnp.stack([jnp.asarray(v.value)] * trials) for v in model.trainable_variables]
+    velocities = [jnp.zeros_like(weight) for weight in weights]
+    rates = jnp.logspace(-3, -1, trials)
+
+    @jax.jit
+    def epoch(weights: Any, velocities: Any, rows: jax.Array) -> Any:
+        def body(state: Any, batch: jax.Array) -> Any:
+            w, v, losses = jax.vmap(single)(*state, rates, batch)
+            return (w, v), losses.mean()
+
+        return jax.lax.scan(body, (weights, velocities), rows)
+
+    def run() -> float:
+        order = np.stack([random.permutation(arguments.images) for _ in range(trials)])
+        rows = jnp.asarray(order[:, : steps * arguments.batch_size].reshape(trials, steps, -1).swapaxes(0, 1))
+        began = time.perf_counter()
+        jax.block_until_ready(epoch(weights, velocities, rows))
+        return time.perf_counter() - began
+
+    run()
+    return trials * steps * arguments.batch_size / statistics.median(run() for _ in range(arguments.rounds))
+
+
+def separate(words: list[str], name: str, processes: int) -> float:
+    """Images a second over so many processes beside each other, a trial each; they measure at the same time."""
+    environment = dict(os.environ)
+    command = [sys.executable, str(Path(__file__).resolve()), *words, "--child", name]
+    started = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    found = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise SystemExit("a process failed; see above")
+    return sum(float(json.loads(text.splitlines()[-1])) for text in found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=48)
+    parser.add_argument("--images", type=int, default=1024)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--at-once", default="1,2,4,8,16")
+    parser.add_argument("--separate", default="1,2")
+    parser.add_argument("--networks", default="small,large")
+    parser.add_argument("--child", choices=NETWORKS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        print(json.dumps(throughput(arguments, arguments.child, 1)))
+        return
+    device = jax.devices()[0]
+    print(f"{device.platform}, {device.device_kind}; JAX {jax.__version__}")
+    for name in arguments.networks.split(","):
+        alone = 0.0
+        for trials in map(int, arguments.at_once.split(",")):
+            speed = throughput(arguments, name, trials)
+            alone = alone or speed
+            print(f"{name}: {trials} in one program: {speed:,.0f} images/s ({speed / alone:.2f})", flush=True)
+        for processes in map(int, arguments.separate.split(",")):
+            speed = separate(sys.argv[1:], name, processes)
+            print(f"{name}: {processes} separate processes: {speed:,.0f} images/s ({speed / alone:.2f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
