@@ -14,7 +14,9 @@ from pretend_study import Bench
 
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import LocalExecutor
+from apertune.search.messages import TrialResult
 from apertune.search.outbox import open_runs, unsent
+from apertune.search.state import State
 from apertune.search.storage import open_storage
 from apertune.search.studies import open_study
 from apertune.search.study import Study
@@ -23,6 +25,27 @@ from apertune.search.tracking import MetricsLogged, RunEnded, RunStarted
 HERE = Path(__file__).parent
 PRETEND_WORKER = (sys.executable, str(HERE / "pretend_worker.py"))
 PRETEND_SUPERVISOR = (sys.executable, str(HERE / "pretend_supervisor.py"))
+
+
+class TimedDisplay:
+    """Notes when a lost trial is put back, by number, in `time.monotonic` seconds."""
+
+    def __init__(self) -> None:
+        self.put_back: dict[int, list[float]] = {}
+        self.lines: list[str] = []
+        self.most_running = 0
+
+    def update(self, state: State) -> None:
+        self.most_running = max(self.most_running, len(state.running))
+
+    def trial_ended(self, result: TrialResult, state: State) -> None:
+        self.lines.append(f"trial {result.number} {result.outcome}")
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+        if line.endswith("it goes on in another."):
+            number = int(line.split()[1].rstrip(":"))
+            self.put_back.setdefault(number, []).append(time.monotonic())
 
 
 def local(folder: Path, workers: int, command: Sequence[str] = PRETEND_WORKER) -> LocalExecutor:
