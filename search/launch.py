@@ -113,7 +113,7 @@ def run(
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), models)
         journal.search_started(plan.dataset, described(settings, study.name, executor.slots))
         try:
-            state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), journal)
+            state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), study, journal)
         finally:
             executor.close()
             unsent = sender.finish(display.say, PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
@@ -134,7 +134,7 @@ def run(
     )
 
 
-def _supervised(supervisor: Supervisor, journal: Journal) -> State:
+def _supervised(supervisor: Supervisor, study: Study, journal: Journal) -> State:
     try:
         state = supervisor.run()
     except BaseException:
@@ -144,6 +144,7 @@ def _supervised(supervisor: Supervisor, journal: Journal) -> State:
         journal.search_ended("stopped", "KILLED")
     else:
         journal.search_ended("complete", "FINISHED")
+        study.note_end()
     return state
 
 

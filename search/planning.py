@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from pathlib import Path
 from typing import Any
@@ -99,8 +98,7 @@ def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
     """An interrupted search is brought to its own end; a new one adds what it asks for."""
     last, trained = study.launch(), study.epochs_trained()
     wanted = (settings.trials, settings.total_epochs)
-    same = last is not None and (last.trials, last.total_epochs) == wanted
-    if last is not None and same and finished < last.target and trained < (last.epochs or math.inf):
+    if last is not None and not last.ended and (last.trials, last.total_epochs) == wanted:
         return last
     epochs = None if settings.total_epochs is None else trained + settings.total_epochs
     return Launch(settings.trials, finished + settings.trials, settings.total_epochs, epochs)

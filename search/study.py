@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Container
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -281,6 +281,12 @@ class Study:
     def launch(self) -> Launch | None:
         noted = self.optuna.user_attrs.get(LAUNCH)
         return Launch(**noted) if noted else None
+
+    def note_end(self) -> None:
+        """The latest search came to its end: the next one begins anew instead of going on with it."""
+        launch = self.launch()
+        if launch is not None:
+            self.note_launch(replace(launch, ended=True))
 
     def note_launch(self, launch: Launch) -> None:
         persistently(lambda: self.optuna.set_user_attr(LAUNCH, asdict(launch)))

@@ -86,10 +86,12 @@ _COMPARED = ("data set", "space", "objective", "epochs", "data", "limits", "fold
 class Launch:
     """The latest search in a study: it is to bring it to `target` trials, and asked for `trials` of them.
 
-    total_epochs: what it asked for; epochs: how many the study's trials may have taken when it ends.
+    total_epochs: what it asked for; epochs: how many the study's trials may have taken when it ends. ended: it came to
+    its end, and was neither stopped nor killed before.
     """
 
     trials: int
     target: int
     total_epochs: int | None = None
     epochs: int | None = None
+    ended: bool = False

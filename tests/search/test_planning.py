@@ -1,0 +1,62 @@
+"""How many trials a search is to bring, after one that ended, was stopped or was killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pretend_study import Bench, train
+
+from apertune.datasets import from_arrays
+from apertune.search.plan import Plan
+from apertune.search.planning import make_plan
+from apertune.search.settings import SearchSettings, make_home
+
+
+def planned(bench: Bench, **settings: object) -> Plan:
+    images = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
+    dataset = from_arrays("pretended", images, np.arange(60, dtype=np.int32) % 3, ("a", "b", "c"))
+    chosen = SearchSettings(sampler="random", pruner="none", **settings)  # type: ignore[arg-type]
+    home = make_home({}, root=bench.folder / "mlflow")
+    return make_plan(dataset, dataset.training_view(), chosen, home, bench.study, 0.0)
+
+
+def test_a_search_that_ended_is_followed_by_a_new_one(tmp_path: Path) -> None:
+    """After its end the same command adds as many trials again."""
+    bench = Bench(tmp_path)
+    bench.run(train, planned(bench, trials=3).target)
+    bench.study.note_end()
+    bench.reopen()
+    assert planned(bench, trials=3).target == 6
+
+
+@pytest.mark.parametrize("done", [1, 3])
+def test_a_search_that_was_cut_short_is_brought_to_its_own_end(tmp_path: Path, done: int) -> None:
+    """Stopped or killed, with its last trial told or not, the same command goes on to the same number of trials."""
+    bench = Bench(tmp_path)
+    assert planned(bench, trials=3).target == 3
+    bench.run(train, done)
+    bench.reopen()
+    assert planned(bench, trials=3).target == 3
+
+
+def test_other_wishes_begin_a_new_search(tmp_path: Path) -> None:
+    """A search with another number of trials does not go on with the one that was cut short."""
+    bench = Bench(tmp_path)
+    planned(bench, trials=3)
+    bench.run(train, 1)
+    bench.reopen()
+    assert planned(bench, trials=5).target == 6
+
+
+def test_a_budget_of_epochs_is_of_each_search(tmp_path: Path) -> None:
+    """The epochs of a search cut short are kept to when it goes on; a new search has its own."""
+    bench = Bench(tmp_path)
+    assert planned(bench, trials=9, total_epochs=10).epochs == 10
+    bench.run(train, 2)
+    trained = bench.study.epochs_trained()
+    bench.reopen()
+    assert planned(bench, trials=9, total_epochs=10).epochs == 10
+    bench.study.note_end()
+    assert planned(bench, trials=9, total_epochs=10).epochs == trained + 10
