@@ -49,7 +49,7 @@ def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
         outcome: Outcome = "infeasible" if _is_out_of_memory(error) else "failed"
         result = TrialResult(task.number, outcome, _one_line(error))
     finally:
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         gc.collect()
         devices.return_free_memory()
     return replace(result, seconds=time.monotonic() - started, peak_memory_mb=devices.peak_memory_mb())

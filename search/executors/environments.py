@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
+from ...datasets.cache import cache_folder
 from .. import devices
 
 _COMMON = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
+_COMPILED_BYTES_AT_MOST = 2 * 10**9
+
+
+def _common() -> dict[str, str]:
+    """For every worker. With JAX, what is compiled is kept for later workers and searches, unless the user says where.
+
+    So seeds, folds and a resumed trial, whose programs are the same, are not compiled anew.
+    """
+    if os.environ.get("KERAS_BACKEND") != "jax" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return _COMMON
+    return {
+        **_COMMON,
+        "JAX_COMPILATION_CACHE_DIR": str(cache_folder() / "compiled"),
+        "JAX_COMPILATION_CACHE_MAX_SIZE": str(_COMPILED_BYTES_AT_MOST),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    }
 
 
 def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int = 1) -> list[dict[str, str]]:
@@ -22,7 +40,7 @@ def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int =
 def gpu_environment(card: str, workers: int) -> dict[str, str]:
     """For a worker on a GPU that it may share: it takes memory as it needs it. card: number or UUID."""
     return {
-        **_COMMON,
+        **_common(),
         devices.SHARERS_VARIABLE: str(workers),
         "CUDA_VISIBLE_DEVICES": card,
         # Numbers as the driver and nvidia-smi count, where CUDA by itself would begin with the fastest.
@@ -35,7 +53,7 @@ def gpu_environment(card: str, workers: int) -> dict[str, str]:
 def processor_environment(threads: int, workers: int) -> dict[str, str]:
     """For a worker that sees no GPU. threads: how many it may use; workers: how many share the machine's memory."""
     return {
-        **_COMMON,
+        **_common(),
         devices.SHARERS_VARIABLE: str(workers),
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": str(threads),

@@ -204,3 +204,16 @@ def test_a_cluster_without_ray_names_the_command(monkeypatch: pytest.MonkeyPatch
     executor = make_executor(SearchSettings(cluster="auto"), tmp_path)
     with pytest.raises(SettingError, match=r"--cluster needs an optional package: pip install 'apertune\[ray\]'"):
         executor.start()
+
+
+def test_jax_keeps_what_it_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With JAX, workers share a folder of compiled programs in the cache; a folder of the user's own is left alone."""
+    monkeypatch.setenv("APERTUNE_CACHE", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    assert "JAX_COMPILATION_CACHE_DIR" not in worker_environments(1)[0]
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert worker_environments(1)[0]["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "compiled")
+    assert worker_environments(0, [0])[0]["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / "compiled")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "elsewhere")
+    assert "JAX_COMPILATION_CACHE_DIR" not in worker_environments(1)[0]

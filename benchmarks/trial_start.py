@@ -1,0 +1,87 @@
+"""Where the time between two trials goes, in one warm worker's process: everything but training itself.
+
+    uv run python benchmarks/trial_start.py [--trials 6]
+
+Trains small networks on digits, one epoch each, through `run_trial`, and times its parts. Told are medians of all
+trials but the first two, in milliseconds. `first step` is mostly TensorFlow's tracing of the network's step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import optuna
+
+from apertune import datasets, spaces
+from apertune.search import custom_gradients, devices, fitting, trial, worker
+from apertune.search.messages import SpaceReference, TrialTask
+from apertune.search.sampling import suggest
+
+SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128", "augmentation": "none"}
+WARM_TRIALS = 2
+
+
+class Times:
+    """Milliseconds by part, one number a trial."""
+
+    def __init__(self) -> None:
+        self.all: list[dict[str, float]] = []
+
+    def watch(self, owner: Any, attribute: str, part: str) -> None:
+        """Replaces a function by one that also adds what it took to the current trial."""
+        function: Callable[..., Any] = getattr(owner, attribute)
+
+        def timed(*given: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return function(*given, **named)
+            finally:
+                self.all[-1][part] += 1000 * (time.perf_counter() - began)
+
+        setattr(owner, attribute, timed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=6)
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    worker.set_aside_imports()
+    times = Times()
+    times.watch(fitting, "_feed", "reading pixels")
+    times.watch(trial, "measure_cost", "cost")
+    times.watch(trial.spaces, "hyperparameters", "values")
+    times.watch(fitting.TrainingModel, "fit", "fit, with its first step and validation")
+    times.watch(fitting.Fitting, "predict", "of which predictions, and one after fit")
+    times.watch(fitting.Fitting, "_save_evaluation", "plots and predictions")
+    times.watch(fitting.Fitting, "_save_model", "model")
+    times.watch(keras.utils, "clear_session", "clear_session")
+    times.watch(gc, "collect", "gc.collect")
+    times.watch(devices, "return_free_memory", "malloc_trim")
+    times.watch(custom_gradients, "_registered", "gradient registry")
+    view = datasets.load("digits").training_view()
+    searched = spaces.discover(spaces.load("convnet", view.spec())).narrow(SMALL, {})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(arguments.trials):
+            values, place = suggest(study.ask(), searched), Path(folder) / str(number)
+            task = TrialTask(number, view, SpaceReference("convnet"), searched, values, 0, 1, None, "accuracy", place)
+            times.all.append(defaultdict(float))
+            began = time.perf_counter()
+            trial.run_trial(task, lambda _: None, lambda: None)
+            times.all[-1]["the whole trial"] = 1000 * (time.perf_counter() - began)
+    for part in times.all[-1]:
+        print(f"{part}: {statistics.median(found[part] for found in times.all[WARM_TRIALS:]):.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
