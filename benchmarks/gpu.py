@@ -85,8 +85,9 @@ def throughput(arguments: argparse.Namespace, detail: str) -> dict[str, Any]:
     found = {}
     for augmented in (False, True) if space == "convnet" else (False,):
         chosen = {**values, **(measured["AUGMENTED"] if augmented else {})}
-        images = 256 if arguments.check else FACES
-        bench = measured["Bench"](SIZE, images, arguments.batch_size, chosen, space=space)
+        images = 1024 if arguments.check else FACES
+        size = 16 if arguments.check and space == "convnet" else SIZE
+        bench = measured["Bench"](size, images, arguments.batch_size, chosen, space=space)
         ways = measured["measure"](bench, 1 if arguments.check else 3)
         told = {way: [round(speed), round(share, 3)] for way, (speed, share) in ways.items()}
         found["augmented" if augmented else "plain"] = told
@@ -160,6 +161,7 @@ def _searched(arguments: argparse.Namespace, settings: dict[str, Any]) -> dict[s
         home = searches.make_home({}, root=Path(folder) / "mlflow")
         if arguments.check:
             settings = {**settings, "fix": {**settings.get("fix", {}), "blocks": "1", "filters": "16"}}
+        settings = {"objective": "accuracy", **settings}
         result = searches.run(_faces(arguments), searches.SearchSettings(**settings), home=home, display=clock)
     states = [trial.state for trial in result.trials]
     return {
