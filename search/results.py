@@ -96,14 +96,15 @@ def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
 
 def run_ids_by_number(study: Study, records: Sequence[TrialRecord], progress: Progress) -> dict[int, str]:
     """MLflow's runs of a study's trials, as far as the sender knows them."""
-    numbers = {trial_key(study.identity, record.number): record.number for record in records}
+    identity = study.identity
+    numbers = {trial_key(identity, record.number): record.number for record in records}
     return {numbers[key]: run_id for key, run_id in progress.run_ids.items() if key in numbers}
 
 
 def _read(home: Home, study: Study) -> StudyResult:
     folder = home.study_folder(study.name)
     progress = read_progress(folder / "outbox.jsonl")
-    records = study.records()
+    records = study.records_in(home.records_file(study.name))
     launch = study.launch()
     return StudyResult(
         name=study.name,

@@ -16,9 +16,10 @@ from functools import partial
 from pathlib import Path
 
 import optuna
+import sqlalchemy
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -261,8 +262,8 @@ class Study:
     def records_in(self, file: Path) -> list[TrialRecord]:
         """As `records`, from the owner's file of ended trials where it is whole: a hundred times faster for thousands.
 
-        Only trials that run or wait are read from Optuna. A number that neither knows means that the file is not of
-        this storage, and everything is read.
+        Only trials that run or wait are read from Optuna, and all are counted: where others searched this study from
+        another folder, the file does not know theirs, and everything is read.
         """
         read = RecordFile(file, self.identity).read()
         if read is None:
@@ -272,11 +273,19 @@ class Study:
         unfinished = self._storage.get_all_trials(self.optuna._study_id, deepcopy=False, states=open_states)
         running = {frozen.number: frozen for frozen in unfinished if frozen.state is TrialState.RUNNING}
         known = {*ended, *set_aside, *(frozen.number for frozen in unfinished)}
-        if len(known) != max(known, default=-1) + 1:
+        if len(known) != self._count():
             return self.records()
         records = {number: record for number, record in ended.items() if number not in running}
         records |= {number: self._reader.record(frozen) for number, frozen in running.items()}
         return [records[number] for number in sorted(records)]
+
+    def _count(self) -> int | None:
+        """Trials of this study in the database, of whatever state; None where that takes reading them."""
+        if not isinstance(self._storage, RDBStorage):
+            return None
+        counted = sqlalchemy.text("SELECT COUNT(*) FROM trials WHERE study_id = :study")
+        with self._storage.engine.connect() as connection:
+            return int(connection.execute(counted, {"study": self.optuna._study_id}).scalar_one())
 
     def launch(self) -> Launch | None:
         noted = self.optuna.user_attrs.get(LAUNCH)

@@ -84,9 +84,9 @@ def test_the_file_of_ended_trials_tells_the_same(tmp_path: Path) -> None:
     assert len(by_file) == 5
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "other", "short"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "other", "short", "behind"])
 def test_a_file_that_is_not_whole_is_not_believed(tmp_path: Path, damage: str) -> None:
-    """A file that is missing, cut off, of another study or lacks a trial gives way to the database."""
+    """A file that is missing, cut off, of another study, or lacks a trial or the latest, gives way to the database."""
     bench = Bench(tmp_path)
     bench.run(train, 4)
     file = tmp_path / "trials.jsonl"
@@ -97,8 +97,10 @@ def test_a_file_that_is_not_whole_is_not_believed(tmp_path: Path, damage: str) -
         file.write_text("".join(lines)[:-20])
     elif damage == "other":
         RecordFile(file, "another").rewrite([TrialRecord(0, "complete", 1.0, {})], [])
-    else:
+    elif damage == "short":
         file.write_text("".join(lines[:2] + lines[3:]))
+    else:
+        file.write_text("".join(lines[:-1]))
     reader = as_stored(bench)
     assert reader.records_in(file) == reader.records()
 
