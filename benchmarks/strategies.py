@@ -24,7 +24,7 @@ from apertune.search.settings import make_home
 
 EPOCHS = 9
 FIXED = {"convolutions": "1", "convolution": "plain", "kernel_size": "3", "batch_size": "32", "mixing": "none"}
-NARROW = {"filters": "8..32", "blocks": "1,2"}
+NARROW = {"filters": "16,32", "blocks": "1,2"}
 SAMPLERS = ("random", "qmc", "tpe", "nsga2", "cmaes")
 PRUNERS = ("none", "median", "successive-halving", "hyperband")
 
