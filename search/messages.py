@@ -143,6 +143,11 @@ class TrialResult:
     cost: dict[str, float] = field(default_factory=dict)
     over_limit: bool = False
 
+    @property
+    def ends_worker(self) -> bool:
+        """Whether something went wrong in the process, so that the next trial needs a fresh one."""
+        return self.outcome in ("failed", "infeasible") and not self.over_limit
+
 
 @dataclass(frozen=True)
 class TrialLost:

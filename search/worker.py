@@ -100,7 +100,7 @@ def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
             continue
         result = run_trial(task, connection.send, partial(inbox.stop_requested, task.number))
         connection.send(result)
-        if result.outcome in ("failed", "infeasible"):
+        if result.ends_worker:
             break
     connection.close()
     # Skips the interpreter's shutdown, in which frameworks with threads of their own may hang or crash.

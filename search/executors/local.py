@@ -207,7 +207,7 @@ class LocalExecutor:
         if worker.trials_done <= TRIALS_TO_WARM_UP:
             worker.warm_resident_mb = resident_mb
         grown_mb, left = resident_mb - worker.warm_resident_mb, self._trials_per_worker - worker.trials_done
-        if result.outcome in ("failed", "infeasible") or grown_mb > MEMORY_GROWTH_LIMIT_MB or left == 0:
+        if result.ends_worker or grown_mb > MEMORY_GROWTH_LIMIT_MB or left == 0:
             self._retire(worker)
         elif (grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left == 1) and worker.slot not in self._spares:
             self._spares[worker.slot] = self._spawn(worker.slot)

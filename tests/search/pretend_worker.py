@@ -41,6 +41,8 @@ def pretend(
     checkpoint = task.folder / "checkpoint.npz"
     told = json.loads(checkpoint.read_text()) if checkpoint.exists() else []
     rate = float(task.values["rate"])
+    if rate > task.limits.get("rate", 1.0):
+        return TrialResult(task.number, "infeasible", "over its limit", cost={"rate": rate}, over_limit=True)
     emit(TrialStarted(task.number, 1, len(told) + 1))
     for epoch, time_ms in enumerate(told, 1):
         emit(EpochEnded(task.number, epoch, {"val_accuracy": rate}, 0.01, time_ms))

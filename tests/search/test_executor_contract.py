@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,18 @@ def test_closing_leaves_no_process(tmp_path: Path) -> None:
     assert len(processes) == 2
     executor.close()
     assert not any(process.is_running() for process in processes)
+
+
+def test_a_configuration_over_its_limit_costs_no_worker(tmp_path: Path) -> None:
+    """After a network that costs too much the same process takes the next trial."""
+    executor = local(tmp_path)
+    executor.start()
+    processes = []
+    for number in (60, 61, 20):
+        executor.submit(replace(task(tmp_path, number), limits={"rate": 0.5}))
+        processes.append(executor.process_ids()[0])
+        (*_, result) = events_until_end(executor, {number})[number]
+        assert isinstance(result, TrialResult)
+        assert (result.outcome, result.over_limit) == (("complete", False) if number == 20 else ("infeasible", True))
+    executor.close()
+    assert len(set(processes)) == 1
