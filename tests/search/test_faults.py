@@ -144,6 +144,8 @@ def test_a_stopped_search_ends_soon_and_goes_on(started: list[subprocess.Popen[b
     """Ctrl-C, `kill` and a closed terminal end a search within 10 s; the next one finishes the trials put back."""
     search = start(started, 6, 2, 6, epoch_seconds=0.2)
     wait_for(search, "ended 1")
+    # The next two trials, of 1.2 s, are under way then.
+    time.sleep(0.5)
     began = time.monotonic()
     search.send_signal(word)
     text = output(search)
