@@ -21,15 +21,12 @@ from .disk_space import with_space
 from .drawing import Evaluation, save_evaluation
 from .epoch_monitor import EpochMonitor
 from .evaluation.metrics import Metric, evaluate, resolve_objective
-from .messages import StopRequest, TrialDelayed, TrialEvent, TrialResult, TrialStarted, TrialTask
+from .messages import Emit, StopRequest, StopRequested, TrialDelayed, TrialResult, TrialStarted, TrialTask
 from .model_contract import ModelContract
 from .model_package import save_model
 from .training import StreamedImages, TrainingModel
 
 logger = logging.getLogger(__name__)
-
-Emit = Callable[[TrialEvent], None]
-StopRequested = Callable[[], StopRequest | None]
 
 STEPS_PER_EXECUTION = 16
 # Grouped steps save a millisecond each, but make TensorFlow trace the training step twice.

@@ -42,6 +42,8 @@ class TrialReader:
     def __init__(self, search_space: SearchSpace, rounds: int) -> None:
         self._search_space = search_space
         self._rounds = rounds
+        # What has ended changes no more.
+        self._ended: dict[int, TrialRecord] = {}
 
     def values(self, frozen: FrozenTrial) -> Values | None:
         """None for a trial whose supervisor was killed while its values were drawn."""
@@ -52,7 +54,13 @@ class TrialReader:
 
     def record(self, frozen: FrozenTrial, *, ended: bool = False) -> TrialRecord:
         """ended: it is about to be told; a result alone may be of a trial whose telling was cut short."""
-        ended = ended or frozen.state.is_finished()
+        if not frozen.state.is_finished():
+            return self._read(frozen, ended=ended)
+        if frozen.number not in self._ended:
+            self._ended[frozen.number] = self._read(frozen, ended=True)
+        return self._ended[frozen.number]
+
+    def _read(self, frozen: FrozenTrial, *, ended: bool) -> TrialRecord:
         result: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {}) if ended else {}
         state = result.get("outcome") or ("failed" if ended else "running")
         value = result.get("value")

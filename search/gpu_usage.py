@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .devices import SHARERS_VARIABLE
-from .messages import EpochEnded, TrialEvent, TrialResult
+from .messages import Emit, EpochEnded, TrialEvent, TrialResult
 
 LOOK_EVERY_S = 0.5
 MEGABYTE = 2**20
@@ -47,7 +47,7 @@ class GpuUsage:
             energy_joules=self.joules,
         )
 
-    def telling(self, emit: Callable[[TrialEvent], None]) -> Callable[[TrialEvent], None]:
+    def telling(self, emit: Emit) -> Emit:
         """Adds to each epoch that is told what it took of the GPU."""
 
         def tell(event: TrialEvent) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -174,3 +174,8 @@ class DiscoveryFailed:
 
 TrialEvent = TrialStarted | EpochEnded | TrialDelayed | RoundEnded | TrialResult | TrialLost
 WorkerTask = TrialTask | DiscoveryTask
+
+# What a trial tells of itself, what it asks between batches, and the trial as a function of both.
+Emit = Callable[[TrialEvent], None]
+StopRequested = Callable[[], StopRequest | None]
+RunTrial = Callable[[TrialTask, Emit, StopRequested], TrialResult]

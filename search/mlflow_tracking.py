@@ -14,6 +14,7 @@ from typing import Any
 from .local_store import creation_lock, make_local_store
 from .saved_views import view_tag
 from .tracking import (
+    PARENT_TAG,
     DatasetLogged,
     FilesLogged,
     MetricsLogged,
@@ -28,7 +29,6 @@ from .tracking import (
 )
 
 KEY_TAG = "apertune.key"
-PARENT_TAG = "mlflow.parentRunId"
 # Opens MLflow's UI with the runs of models being trained, not with its pages for language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 METRICS_A_CALL, WORDS_A_CALL = 1000, 100

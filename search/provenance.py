@@ -8,12 +8,14 @@ import json
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..datasets.base import ImageDataset
 from .credentials import hidden_credentials
+from .messages import SpaceReference
 from .settings import SearchSettings
 from .tracking import DatasetLogged
 
@@ -61,3 +63,15 @@ def described(settings: SearchSettings, study: str, workers: int) -> dict[str, s
     given = {name: value for name, value in asdict(replace(settings, storage=None)).items() if value is not None}
     words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
     return {**words, "study": study, "workers": str(workers)}
+
+
+def recorded_space(space: str, params: Mapping[str, str]) -> SpaceReference:
+    """How a search found its space, from its run's params, which `described` wrote."""
+    return SpaceReference(space, params.get("recipe"), json.loads(params.get("space_options", "{}")))
+
+
+def recorded_patience(params: Mapping[str, str]) -> int | None:
+    """A search without patience records none; that of a search without any params is the default."""
+    if not params:
+        return SearchSettings().patience
+    return int(params["patience"]) if "patience" in params else None

@@ -17,16 +17,15 @@ from . import devices
 from .evaluation.metrics import resolve_objective
 from .executors.base import Executor
 from .executors.choosing import local_environments
-from .executors.environments import worker_environments
 from .executors.local import LocalExecutor
-from .messages import DiscoveryTask, EpochEnded, SpaceReference, StopRequest, TrialLost, TrialResult, TrialTask
+from .messages import DiscoveryTask, EpochEnded, StopRequest, TrialLost, TrialResult, TrialTask
 from .mlflow_models import RunFacts, read_run
 from .planning import round_views
-from .provenance import installed_packages
+from .provenance import installed_packages, recorded_patience, recorded_space
 from .settings import Home, SearchSettings
+from .tracking import PARENT_TAG
 
 LOOK_EVERY_S = 0.5
-PARENT_TAG = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
@@ -86,13 +85,12 @@ def rerun(
 
 def _one_worker(search: Mapping[str, str]) -> list[dict[str, str]]:
     """A GPU where there is one, else as many threads as a worker of the search had."""
-    if devices.gpus():
-        return local_environments(SearchSettings())[:1]
-    return worker_environments(int(search.get("workers") or devices.default_cpu_workers()))[:1]
+    workers = int(search["workers"]) if "workers" in search and not devices.gpus() else None
+    return local_environments(SearchSettings(workers=workers))[:1]
 
 
 def _task(run: RunFacts, search: Mapping[str, str], view: TrainingView, executor: Executor, folder: Path) -> TrialTask:
-    reference = SpaceReference(run.tags["space"], search.get("recipe"), json.loads(search.get("space_options", "{}")))
+    reference = recorded_space(run.tags["space"], search)
     space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, reference)))
     folds, repeats = json.loads(search.get("folds", "null")), int(search.get("repeats", "1"))
     return TrialTask(
@@ -103,7 +101,7 @@ def _task(run: RunFacts, search: Mapping[str, str], view: TrainingView, executor
         values=recorded_values(space, run.params),
         seed=int(run.tags["seed"]),
         epochs=int(run.tags["max_epochs"]),
-        patience=json.loads(search.get("patience", "null")),
+        patience=recorded_patience(search),
         objective=run.tags["objective"].split(", ")[0],
         folder=folder,
         mixed_precision=search.get("mixed_precision") == "true",

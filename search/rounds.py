@@ -7,24 +7,29 @@ trial's first round has the same validation images, so that trials can be compar
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import statistics
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from .messages import EpochEnded, RoundEnded, StopRequest, TrialEvent, TrialResult, TrialStarted, TrialTask
-
-Emit = Callable[[TrialEvent], None]
-StopRequested = Callable[[], StopRequest | None]
-RunOnce = Callable[[TrialTask, Emit, StopRequested], TrialResult]
+from .messages import (
+    Emit,
+    EpochEnded,
+    RoundEnded,
+    RunTrial,
+    StopRequested,
+    TrialEvent,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
+from .noted_results import note_result, noted_result
 
 ROUND_FILE = "round.json"
 
 
-def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_once: RunOnce) -> TrialResult:
+def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_once: RunTrial) -> TrialResult:
     """Trains the rounds in order; the first that does not complete decides how the trial ends.
 
     Epochs are told with numbers that run on from round to round, `task.epochs` for each.
@@ -32,12 +37,13 @@ def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_o
     done: list[TrialResult] = []
     for index in range(len(task.rounds)):
         folder = task.folder / f"round-{index + 1}"
-        result = _finished_before(folder)
+        result = noted_result(folder / ROUND_FILE)
         if result is None:
             result = run_once(_round_task(task, index, folder), _shifted(emit, task, index), stop_requested)
             if result.outcome != "complete":
                 return _ended_early(task, [*done, result])
-            _keep(folder, result)
+            note_result(folder / ROUND_FILE, result)
+            (folder / "checkpoint.npz").unlink(missing_ok=True)
         done.append(result)
         assert result.value is not None
         emit(RoundEnded(task.number, index + 1, result.value))
@@ -115,18 +121,3 @@ def _show_first(task: TrialTask) -> None:
             left.rename(task.folder / name)
     for folder in task.folder.glob("round-*"):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _finished_before(folder: Path) -> TrialResult | None:
-    try:
-        return TrialResult(**json.loads((folder / ROUND_FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _keep(folder: Path, result: TrialResult) -> None:
-    """Notes a finished round, last, so that what is noted is whole."""
-    unfinished = folder / f"{ROUND_FILE}.writing"
-    unfinished.write_text(json.dumps(asdict(result)), encoding="utf-8")
-    unfinished.replace(folder / ROUND_FILE)
-    (folder / "checkpoint.npz").unlink(missing_ok=True)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
+# Of a run: MLflow's number of the run above it.
+PARENT_TAG = "mlflow.parentRunId"
 # A metric's name, its value, the epoch (1-based; 0 for a whole run) and Unix time in milliseconds.
 Point = tuple[str, float, int, int]
 

@@ -15,9 +15,9 @@ import keras
 from .. import spaces
 from . import devices
 from .custom_gradients import forgotten_gradients
-from .fitting import Emit, Fitting, StopRequested
+from .fitting import Fitting
 from .gpu_usage import watched_gpu
-from .messages import Outcome, TrialResult, TrialTask
+from .messages import Emit, Outcome, StopRequested, TrialResult, TrialTask
 from .network_cost import broken_limits, measure_cost
 from .rounds import run_rounds
 

@@ -23,16 +23,13 @@ from .messages import (
     Discovered,
     DiscoveryFailed,
     DiscoveryTask,
+    RunTrial,
     StopRequest,
-    TrialEvent,
-    TrialResult,
-    TrialTask,
     WorkerTask,
 )
 
 logger = logging.getLogger(__name__)
 
-RunTrial = Callable[[TrialTask, Callable[[TrialEvent], None], Callable[[], StopRequest | None]], TrialResult]
 DiscoverSpace = Callable[[DiscoveryTask], Discovered | DiscoveryFailed]
 
 # The kernel, short of memory, ends a worker rather than the supervisor or the user's desktop.

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...spaces.parameters import SearchSpace
-from ..messages import DiscoveryTask, StopRequest, TrialEvent, TrialResult, TrialTask
-
-StopRequested = Callable[[], StopRequest | None]
-RunTrial = Callable[[TrialTask, Callable[[TrialEvent], None], StopRequested], TrialResult]
+from ..messages import DiscoveryTask, RunTrial, StopRequest, TrialEvent, TrialTask
 
 
 class InProcessExecutor:

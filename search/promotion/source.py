@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,13 @@ from ..messages import SpaceReference
 from ..mlflow_models import fetch_model, fetch_run_file, has_model, read_run
 from ..model_package import check_manifest
 from ..model_safety import check_mlmodel
+from ..provenance import recorded_patience, recorded_space
 from ..results import StudyResult, is_reference, read_studies
 from ..settings import Home
+from ..tracking import PARENT_TAG
 from ..trial_comparison import PREDICTIONS
 from ..trial_records import TrialRecord
 from .job import Job
-
-PARENT_TAG = "mlflow.parentRunId"
-# What a search uses unless told otherwise, for a run whose settings are not known.
-DEFAULT_PATIENCE = 5
 
 
 @dataclass(frozen=True)
@@ -97,13 +94,12 @@ def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSou
         raise StudyError(f"trial {trial.number} of '{study.name}' is not in MLflow yet; send it with: apertune sync")
     search_run_id = read_run(run_id, home.tracking_uri).tags.get(PARENT_TAG, "")
     params: Mapping[str, str] = read_run(search_run_id, home.tracking_uri).params if search_run_id else {}
-    options = json.loads(params.get("space_options", "{}"))
     return TrialSource(
         trial=trial,
         run_id=run_id,
         search_run_id=search_run_id,
-        space=SpaceReference(study.definition.space, params.get("recipe"), options),
-        patience=_patience(params),
+        space=recorded_space(study.definition.space, params),
+        patience=recorded_patience(params),
         mixed_precision=params.get("mixed_precision") == "true",
         keeps_model=_keeps_model(params.get("keep_models", "all"), run_id, home),
     )
@@ -148,13 +144,6 @@ def validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
             return np.asarray(saved["probabilities"], np.float32)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudyError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
-
-
-def _patience(params: Mapping[str, str]) -> int | None:
-    """A search without patience logs none."""
-    if not params:
-        return DEFAULT_PATIENCE
-    return int(params["patience"]) if "patience" in params else None
 
 
 def _keeps_model(rule: str, run_id: str, home: Home) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -20,6 +19,7 @@ from ..drawing import load_evaluation
 from ..executors.base import Executor
 from ..messages import TrialLost, TrialResult, TrialTask
 from ..model_package import check_manifest
+from ..noted_results import note_result, noted_result
 from ..results import StudyResult
 from .source import TrainedNetwork, TrialSource
 
@@ -152,8 +152,10 @@ def best_network(networks: Sequence[TrainedNetwork], direction: str) -> TrainedN
 
 
 def _finished_before(task: TrialTask) -> TrialResult | None:
+    result = noted_result(task.folder / RESULT_FILE)
+    if result is None:
+        return None
     try:
-        result = TrialResult(**json.loads((task.folder / RESULT_FILE).read_text(encoding="utf-8")))
         check_manifest(task.folder / "model")
         load_evaluation(task.folder / "artifacts")
     except (OSError, ValueError, TypeError, KeyError, StudyError):
@@ -167,9 +169,7 @@ def _keep(task: TrialTask, result: TrialResult) -> None:
     if result.outcome != "complete":
         shutil.rmtree(task.folder, ignore_errors=True)
         return
-    unfinished = task.folder / f"{RESULT_FILE}.writing"
-    unfinished.write_text(json.dumps(asdict(result)), encoding="utf-8")
-    unfinished.replace(task.folder / RESULT_FILE)
+    note_result(task.folder / RESULT_FILE, result)
 
 
 def _line(result: TrialResult, done: int, total: int) -> str:

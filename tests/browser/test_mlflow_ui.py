@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from playwright.sync_api import Page
+from tracking_server import free_port, wait_until_healthy
 
 pytestmark = pytest.mark.slow
 
@@ -45,12 +43,6 @@ class Site:
         return self.page("/".join(["experiments", self.experiment, "runs", run_id, *artifact]))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Site]:
     """A search on digits, and `apertune ui` on what it left."""
@@ -65,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
         process = subprocess.Popen([*apertune, "ui", "--port", str(port)], cwd=folder, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until_healthy(url, process)
+        wait_until_healthy(port, process)
         client = MlflowClient(url)
         experiment = client.get_experiment_by_name("digits").experiment_id
         (search,) = client.search_runs([experiment], "tags.kind = 'search'")
@@ -73,17 +65,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
     finally:
         process.terminate()
         process.wait(30)
-
-
-def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(450):
-        assert process.poll() is None, "apertune ui ended"
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError("MLflow's UI did not answer")
 
 
 def test_the_runs_table_opens_with_the_best_trial_first(

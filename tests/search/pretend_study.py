@@ -12,12 +12,14 @@ import numpy as np
 
 from apertune.datasets.base import TrainingView
 from apertune.search.executors.base import Executor
-from apertune.search.executors.in_process import InProcessExecutor, RunTrial, StopRequested
+from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.journal import Journal
 from apertune.search.messages import (
+    Emit,
     EpochEnded,
+    RunTrial,
     SpaceReference,
-    TrialEvent,
+    StopRequested,
     TrialResult,
     TrialStarted,
     TrialTask,
@@ -43,7 +45,6 @@ CONDITIONAL = SearchSpace(
     )
 )
 EPOCHS = 4
-Emit = Callable[[TrialEvent], None]
 
 
 def definition(**changes: object) -> StudyDefinition:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pretend_study import EPOCHS, Bench, Emit, train
+from pretend_study import EPOCHS, Bench, train
 
 from apertune.errors import SettingError
-from apertune.search.executors.in_process import StopRequested
-from apertune.search.messages import TrialResult, TrialTask
+from apertune.search.messages import Emit, StopRequested, TrialResult, TrialTask
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SMALL = SearchSpace((Parameter("rate", "choice", 0.5, values=(0.1, 0.5, 0.9)),))

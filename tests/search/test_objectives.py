@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pretend_study import EPOCHS, SPACE, Bench, Emit, train
+from pretend_study import EPOCHS, SPACE, Bench, train
 
 from apertune.errors import SettingError, UnknownNameError
-from apertune.search.executors.in_process import InProcessExecutor, StopRequested
-from apertune.search.messages import EpochEnded, RoundEnded, TrialResult, TrialStarted, TrialTask
+from apertune.search.executors.in_process import InProcessExecutor
+from apertune.search.messages import Emit, EpochEnded, RoundEnded, StopRequested, TrialResult, TrialStarted, TrialTask
 from apertune.search.objectives import Objective, resolve_objectives
 from apertune.search.results import pareto_front
 from apertune.search.trial_records import TrialRecord

@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 from pretend_study import EPOCHS, pretended_task
 
-from apertune.search.messages import EpochEnded, RoundEnded, StopRequest, TrialEvent, TrialResult, TrialTask
-from apertune.search.rounds import Emit, StopRequested, run_rounds
+from apertune.search.messages import (
+    Emit,
+    EpochEnded,
+    RoundEnded,
+    StopRequest,
+    StopRequested,
+    TrialEvent,
+    TrialResult,
+    TrialTask,
+)
+from apertune.search.rounds import run_rounds
 from apertune.search.study import Asked
 
 

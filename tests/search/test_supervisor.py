@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 
 import pytest
-from pretend_study import EPOCHS, SPACE, Bench, Emit, definition, train
+from pretend_study import EPOCHS, SPACE, Bench, definition, train
 
 from apertune.errors import ApertuneError
-from apertune.search.executors.in_process import InProcessExecutor, StopRequested
-from apertune.search.messages import EpochEnded, TrialLost, TrialResult, TrialStarted, TrialTask
+from apertune.search.executors.in_process import InProcessExecutor
+from apertune.search.messages import Emit, EpochEnded, StopRequested, TrialLost, TrialResult, TrialStarted, TrialTask
 from apertune.search.outbox import unsent
 from apertune.search.study import Study
 from apertune.search.tracking import MetricsLogged, RunEnded, RunStarted

@@ -29,7 +29,7 @@ def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **f
     from ..search.rerunning import rerun as train_again
     from ..search.settings import make_home
 
-    loaded = load_from(dataset, {name: value for name, value in flags.items() if value not in (None, ())})
+    loaded = load_from(dataset, flags)
     done = train_again(loaded, run_id, home=make_home(os.environ), say=lambda line: click.echo(line, err=True))
     difference = done.largest_difference
     if as_json:
