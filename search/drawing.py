@@ -85,10 +85,17 @@ def load_evaluation(folder: Path) -> Evaluation:
         return Evaluation(view, saved["probabilities"], words["history"], words["objective"], words["reference"])
 
 
+def is_drawn(folder: Path) -> bool:
+    """Whether there is no evaluation in the folder that waits to be drawn."""
+    return not (folder / FILE).exists()
+
+
 def draw_evaluation(folder: Path) -> None:
     """Draws what a worker left in the folder, in its place. A plot that fails is logged and costs no other result."""
+    if not folder.is_dir():
+        return
     draw_augmented(folder)
-    if not (folder / FILE).exists():
+    if is_drawn(folder):
         return
     try:
         _draw(folder, load_evaluation(folder))

@@ -15,12 +15,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from .credentials import hidden_credentials
-from .drawing import draw_evaluation, draw_study
+from .drawing import draw_evaluation, draw_study, is_drawn
+from .drawing_helper import DrawingHelper
 from .outbox import Progress, merged, read_progress, unsent, write_progress
 from .settings import Home
 from .tracking import FilesLogged, Record, StudyChanged, Tracker
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.3
 LONGEST_PAUSE_S = 20.0
 RECORDS_AT_ONCE = 200
+# With fewer to draw, another process would take longer to start than it saves.
+EVALUATIONS_TO_SHARE = 4
 # Training goes first where processors are few.
 NICENESS = 5
 URI_VARIABLE = "APERTUNE_TRACKING_URI"
@@ -51,11 +54,13 @@ class Sender:
         self._is_refused = is_refused
         self._home = home
         self._progress = read_progress(outbox)
+        self._helper = DrawingHelper()
 
     def send(self) -> bool:
         """Sends what is unsent. Returns whether all was taken; why not stands in the progress file."""
         while part := self._next_part():
             taken = self._progress.offset
+            self._share_drawing([record for record, _ in part])
             try:
                 for record, offset in merged(part):
                     self._apply(record)
@@ -78,9 +83,20 @@ class Sender:
         if isinstance(record, StudyChanged):
             self._send_study(record)
         else:
-            if isinstance(record, FilesLogged) and (evaluation := Path(record.folder)).is_dir():
-                draw_evaluation(evaluation)
+            if isinstance(record, FilesLogged) and not self._helper.has_drawn(folder := Path(record.folder)):
+                draw_evaluation(folder)
             self._tell(record)
+
+    def _share_drawing(self, records: Sequence[Record | None]) -> None:
+        """Hands every second evaluation to another process when several wait, as they do after short trials."""
+        folders = [Path(record.folder) for record in records if isinstance(record, FilesLogged)]
+        waiting = [folder for folder in folders if not is_drawn(folder)]
+        if len(waiting) >= EVALUATIONS_TO_SHARE:
+            self._helper.hand_over(waiting[1::2])
+
+    def close(self) -> None:
+        """Ends the process that helps to draw, if there is one."""
+        self._helper.close()
 
     def _send_study(self, record: StudyChanged) -> None:
         if self._home is None:
@@ -124,6 +140,7 @@ def main() -> None:
         finishing = finish.is_set()
         sent = sender.send()
         if sent and finishing:
+            sender.close()
             return
         pause = LOOK_EVERY_S if sent else min(pause * 2, LONGEST_PAUSE_S)
         if finishing:

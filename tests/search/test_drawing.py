@@ -2,35 +2,44 @@ from __future__ import annotations
 
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from mlflow import MlflowClient
 
 from apertune.datasets import from_arrays
-from apertune.search.drawing import FILE, Evaluation, draw_evaluation, load_evaluation, save_evaluation
+from apertune.search.drawing import Evaluation, draw_evaluation, is_drawn, load_evaluation, save_evaluation
+from apertune.search.drawing_helper import DrawingHelper
 from apertune.search.messages import TrialResult
 from apertune.search.mlflow_tracking import MlflowTracker, is_refused
-from apertune.search.outbox import Outbox, unsent_bytes
+from apertune.search.outbox import Outbox, read_progress, unsent_bytes
 from apertune.search.sender import Sender
 from apertune.search.settings import make_home
 from apertune.search.storage import open_storage
 from apertune.search.studies import create_study
 from apertune.search.study_definition import StudyDefinition
-from apertune.search.tracking import RunStarted, StudyChanged
+from apertune.search.tracking import FilesLogged, MemoryTracker, RunStarted, StudyChanged
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("rate", "float", 0.2, low=0.0, high=0.5, sampling="linear"),))
 
 
-def test_a_trial_is_drawn_from_what_its_worker_left(tmp_path):
-    """An evaluation reads back with all facts of its view, and its mistakes name the images they are of."""
+@pytest.fixture(scope="module")
+def evaluation():
     random = np.random.default_rng(0)
     labels = np.arange(60, dtype=np.int32) % 3
-    view = from_arrays("pretended", random.integers(0, 255, (60, 8, 8, 1), np.uint8), labels, tuple("abc"))
-    view = view.training_view()
+    dataset = from_arrays("pretended", random.integers(0, 255, (60, 8, 8, 1), np.uint8), labels, tuple("abc"))
+    view = dataset.training_view()
     probabilities = random.dirichlet(np.ones(3), len(view.validation)).astype(np.float32)
-    save_evaluation(tmp_path, Evaluation(view, probabilities, [{"val_accuracy": 0.5}], "accuracy"))
+    return Evaluation(view, probabilities, [{"val_accuracy": 0.5}], "accuracy")
+
+
+def test_a_trial_is_drawn_from_what_its_worker_left(tmp_path, evaluation):
+    """An evaluation reads back with all facts of its view, and its mistakes name the images they are of."""
+    view = evaluation.view
+    save_evaluation(tmp_path, evaluation)
     again = load_evaluation(tmp_path)
     assert (again.view.resize, again.view.licence) == (view.resize, view.licence)
     assert again.view.fingerprint == view.fingerprint
@@ -40,7 +49,52 @@ def test_a_trial_is_drawn_from_what_its_worker_left(tmp_path):
     assert mistakes
     for mistake in mistakes:
         assert mistake["origin"] == f"image {view.validation[int(mistake['row'])]}"
-    assert not (tmp_path / FILE).exists()
+    assert is_drawn(tmp_path)
+
+
+@pytest.fixture
+def waiting(tmp_path, evaluation):
+    """Folders of six trials that are still to be drawn."""
+    folders = [tmp_path / f"trial {number}" for number in range(6)]
+    for folder in folders:
+        save_evaluation(folder, evaluation)
+    return folders
+
+
+def test_a_helper_draws_beside_the_sender(waiting, tmp_path):
+    """Of six evaluations that wait, the sender hands over three; all are drawn before MLflow is told of them."""
+    with Outbox(tmp_path / "outbox.jsonl") as outbox:
+        outbox.put(RunStarted("k", "pets", "pets #1", 1), *(FilesLogged("k", str(folder)) for folder in waiting))
+    drawn = []
+
+    class DrawnBefore(MemoryTracker):
+        def apply(self, record):
+            if isinstance(record, FilesLogged):
+                drawn.append(is_drawn(Path(record.folder)))
+            super().apply(record)
+
+    sender = Sender(tmp_path / "outbox.jsonl", DrawnBefore(), is_refused)
+    sent = sender.send()
+    sender.close()
+    assert sent, read_progress(tmp_path / "outbox.jsonl").problem
+    assert drawn == [True] * 6
+    assert all((folder / "confusion_matrix.png").is_file() for folder in waiting)
+
+
+def test_a_helper_that_dies_leaves_the_rest_to_the_sender(waiting):
+    """What was handed over and not drawn is known as such once the helper is gone, and nothing waits for it."""
+    helper = DrawingHelper()
+    helper.hand_over(waiting)
+    assert helper.has_drawn(waiting[0])
+    assert is_drawn(waiting[0])
+    (process,) = [child for child in psutil.Process().children() if "drawing_helper" in " ".join(child.cmdline())]
+    process.kill()
+    told = [folder for folder in waiting[1:] if helper.has_drawn(folder)]
+    assert len(told) < len(waiting) - 1
+    assert all(map(is_drawn, told))
+    helper.hand_over(waiting)
+    assert not helper.has_drawn(waiting[-1])
+    helper.close()
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def room_for(names: Sequence[str], size: float = 8) -> float:
 
 
 def name_axes(axes: Axes, title: str, across: str, up: str) -> None:
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title, fontsize=10, y=1.0)
     axes.set_xlabel(across, fontsize=9)
     axes.set_ylabel(up, fontsize=9)
     axes.tick_params(labelsize=8)

@@ -41,7 +41,7 @@ def learning_curves(
         if len(panel.get_legend_handles_labels()[0]) > 1:
             legend(panel)
     if best is not None:
-        axes[0].set_title(f"{axes[0].get_title()} (dotted: best epoch, {best})", fontsize=10)
+        axes[0].set_title(f"{axes[0].get_title()} (dotted: best epoch, {best})", fontsize=10, y=1.0)
     return figure
 
 
