@@ -18,6 +18,9 @@ WRONG = "#d73027"
 TRAINING = "#7f8c9b"
 VALIDATION = "#2166ac"
 NAME_LENGTH = 22
+# Half of what matplotlib would choose: ticks are most of the time that a plot takes.
+TICK_SPACES = 4
+QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def panels(
         left, bottom = column * across + margins.left, (rows - 1 - row) * down + margins.bottom
         box = (left / (across * columns), bottom / (down * rows), width / (across * columns), height / (down * rows))
         axes.append(figure.add_axes(box))
+        axes[-1].locator_params(nbins=TICK_SPACES)
     return figure, axes
 
 
@@ -76,8 +80,7 @@ def name_axes(axes: Axes, title: str, across: str, up: str) -> None:
 
 def unit_square(axes: Axes) -> None:
     """Both axes from 0 to 1, with room for a line that runs along the edge."""
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.02)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xticks=QUARTERS, yticks=QUARTERS)
 
 
 def shortened(name: str, length: int = NAME_LENGTH) -> str:
