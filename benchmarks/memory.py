@@ -36,7 +36,7 @@ class Watch(NoDisplay):
         for child in this.children():
             # A worker that is being replaced may end while it is looked at.
             with contextlib.suppress(psutil.Error):
-                if "apertune.search.worker" in child.cmdline():
+                if "apertune.search.training.worker" in child.cmdline():
                     largest = max(largest, child.memory_info().rss / 2**20)
         self.workers.append(largest)
 

@@ -27,12 +27,12 @@ from typing import Any
 from mlflow import MlflowClient
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from apertune.search.mlflow_tracking import MlflowTracker, is_refused
-from apertune.search.outbox import Outbox
-from apertune.search.saved_views import every_study_view
-from apertune.search.sender import Sender
+from apertune.search.sending.sender import Sender
 from apertune.search.settings import make_home
-from apertune.search.tracking import MetricsLogged, Record, RunEnded, RunStarted, TagsSet
+from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
+from apertune.search.tracking.outbox import Outbox
+from apertune.search.tracking.records import MetricsLogged, Record, RunEnded, RunStarted, TagsSet
+from apertune.search.tracking.saved_views import every_study_view
 
 EPOCH_METRICS = (
     "loss", "accuracy", "learning_rate", "val_loss", "val_accuracy", "val_macro_f1", "val_balanced_accuracy",

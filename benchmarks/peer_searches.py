@@ -74,7 +74,7 @@ class Work:
         import optuna
 
         from apertune import spaces
-        from apertune.search.sampling import suggest
+        from apertune.search.studies.sampling import suggest
 
         self.epochs = arguments.epochs
         view = load(arguments).training_view()
@@ -141,7 +141,7 @@ def bare(arguments: argparse.Namespace, note: Events) -> None:
     import keras
     import optuna
 
-    from apertune.search.sampling import suggest
+    from apertune.search.studies.sampling import suggest
 
     work = Work(arguments)
 
@@ -224,7 +224,7 @@ def ray_tune(arguments: argparse.Namespace, note: Events) -> None:
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    from apertune.search.sampling import suggest
+    from apertune.search.studies.sampling import suggest
 
     # Trials run elsewhere and import the framework there; here it is only asked for the space.
     work = Work(arguments)
@@ -260,7 +260,7 @@ def _ray_trial(settings: dict[str, Any], config: dict[str, Any]) -> None:
     import keras
     from ray import tune
 
-    from apertune.search.sampling import from_optuna
+    from apertune.search.studies.sampling import from_optuna
 
     work = Work(argparse.Namespace(**settings))
 

@@ -27,7 +27,6 @@ import numpy as np
 import optuna
 
 from apertune.datasets.base import TrainingView
-from apertune.search.journal import Journal
 from apertune.search.messages import (
     EpochEnded,
     SpaceReference,
@@ -37,18 +36,19 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
-from apertune.search.outbox import Outbox
 from apertune.search.plan import Plan
-from apertune.search.sampling import distribution_of, suggest, to_optuna
 from apertune.search.settings import make_home
 from apertune.search.state import NoDisplay
-from apertune.search.storage import open_storage
-from apertune.search.strategies import make_pruner, make_sampler
-from apertune.search.studies import create_study, open_study
-from apertune.search.study import Asked, Study
-from apertune.search.study_definition import Launch, StudyDefinition
+from apertune.search.studies.definition import Launch, StudyDefinition
+from apertune.search.studies.opening import create_study, open_study
+from apertune.search.studies.sampling import distribution_of, suggest, to_optuna
+from apertune.search.studies.storage import open_storage
+from apertune.search.studies.strategies import make_pruner, make_sampler
+from apertune.search.studies.study import Asked, Study
 from apertune.search.supervisor import Supervisor
-from apertune.search.tracking import DatasetLogged
+from apertune.search.tracking.journal import Journal
+from apertune.search.tracking.outbox import Outbox
+from apertune.search.tracking.records import DatasetLogged
 from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 
 EPOCHS = 20

@@ -23,8 +23,8 @@ from pathlib import Path
 import psutil
 
 from apertune.search.settings import make_home
-from apertune.search.storage import open_storage
-from apertune.search.studies import create_study
+from apertune.search.studies.opening import create_study
+from apertune.search.studies.storage import open_storage
 
 GOALS = {"--help": 0.5, "status": 1.0, "compare": 1.0}
 

@@ -26,7 +26,7 @@ from keras import ops
 
 from apertune import spaces
 from apertune.datasets.base import DataSpec, MappedImages
-from apertune.search.training import StreamedImages, TrainingModel
+from apertune.search.training.training_model import StreamedImages, TrainingModel
 from apertune.spaces.base import Candidate
 
 CLASSES = 7

@@ -22,9 +22,10 @@ import keras
 import optuna
 
 from apertune import datasets, spaces
-from apertune.search import custom_gradients, devices, fitting, trial, worker
+from apertune.search import devices
 from apertune.search.messages import SpaceReference, TrialTask
-from apertune.search.sampling import suggest
+from apertune.search.studies.sampling import suggest
+from apertune.search.training import custom_gradients, fitting, trial, worker
 
 SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128", "augmentation": "none"}
 WARM_TRIALS = 2

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .launch import SearchResult, run
     from .promotion import PromotionSettings, promote, rollback
     from .settings import Home, SearchSettings, make_home
-    from .trial_records import TrialRecord
+    from .studies.trial_records import TrialRecord
 
 __all__ = [
     "Home",
@@ -29,7 +29,7 @@ _MODULES = {
     "PromotionSettings": "promotion",
     "SearchResult": "launch",
     "SearchSettings": "settings",
-    "TrialRecord": "study",
+    "TrialRecord": "studies.trial_records",
     "make_home": "settings",
     "promote": "promotion",
     "rollback": "promotion",

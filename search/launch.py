@@ -16,26 +16,26 @@ from ..spaces.parameters import SearchSpace
 from .evaluation.metrics import default_objective
 from .executors.base import Executor
 from .executors.choosing import make_executor
-from .journal import Journal
 from .messages import DiscoveryTask
-from .model_keeping import ModelKeeper
-from .objectives import Objective, resolve_objectives
-from .outbox import Outbox, read_progress
-from .ownership import owned
 from .planning import check_strategies, make_plan, space_reference
-from .provenance import about, described
 from .results import run_ids_by_number
-from .sending import PATIENCE_S, SenderProcess
+from .sending.sender_process import PATIENCE_S, SenderProcess
 from .settings import Home, SearchSettings, make_home, most_models
 from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
-from .storage import open_storage
-from .strategies import check_sampler
-from .studies import create_study, open_study, study_names
-from .study import Study
-from .study_definition import StudyDefinition
+from .studies.definition import StudyDefinition
+from .studies.objectives import Objective, resolve_objectives
+from .studies.opening import create_study, open_study, study_names
+from .studies.ownership import owned
+from .studies.storage import open_storage
+from .studies.strategies import check_sampler
+from .studies.study import Study
+from .studies.trial_records import TrialRecord
 from .supervisor import Supervisor
-from .trial_records import TrialRecord
+from .tracking.journal import Journal
+from .tracking.model_keeping import ModelKeeper
+from .tracking.outbox import Outbox, read_progress
+from .tracking.provenance import about, described
 from .warm_start import warm_start
 
 # The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .messages import TrialTask
-from .study import Asked
-from .tracking import DatasetLogged
+from .studies.study import Asked
+from .tracking.records import DatasetLogged
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from ..datasets.base import ImageDataset, TrainingView
 from ..datasets.folding import fold_views
 from ..spaces.registry import published_scores
 from .messages import SpaceReference, TrialTask
-from .model_keeping import room_needed
 from .plan import Plan
-from .provenance import logged_dataset
 from .settings import Home, SearchSettings, most_models
-from .strategies import make_pruner, make_sampler
-from .study import Asked, Study
-from .study_definition import Launch
+from .studies.definition import Launch
+from .studies.strategies import make_pruner, make_sampler
+from .studies.study import Asked, Study
+from .tracking.model_keeping import room_needed
+from .tracking.provenance import logged_dataset
 
 
 def space_reference(settings: SearchSettings) -> SpaceReference:

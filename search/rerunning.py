@@ -19,11 +19,11 @@ from .executors.base import Executor
 from .executors.choosing import local_environments
 from .executors.local import LocalExecutor
 from .messages import DiscoveryTask, EpochEnded, StopRequest, TrialLost, TrialResult, TrialTask
-from .mlflow_models import RunFacts, read_run
+from .models.mlflow_models import RunFacts, read_run
 from .planning import round_views
-from .provenance import installed_packages, recorded_patience, recorded_space
 from .settings import Home, SearchSettings
-from .tracking import PARENT_TAG
+from .tracking.provenance import installed_packages, recorded_patience, recorded_space
+from .tracking.records import PARENT_TAG
 
 LOOK_EVERY_S = 0.5
 

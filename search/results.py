@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from ..errors import StudyError
 from ..spaces.registry import SPACES
-from .journal import trial_key
-from .outbox import Progress, read_progress
-from .ownership import Owner, find_owner
 from .settings import Home
-from .storage import open_storage
-from .studies import open_study, study_names
-from .study import Study
-from .study_definition import StudyDefinition
-from .trial_records import TrialRecord
+from .studies.definition import StudyDefinition
+from .studies.opening import open_study, study_names
+from .studies.ownership import Owner, find_owner
+from .studies.storage import open_storage
+from .studies.study import Study
+from .studies.trial_records import TrialRecord
+from .tracking.journal import trial_key
+from .tracking.outbox import Progress, read_progress
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ import numpy as np
 
 from ..datasets.base import Images
 from ..datasets.decoding import UnusableImageError, decode_file
-from .mlflow_models import bad_request
+from .models.mlflow_models import bad_request
 from .prediction.predictor import Predictor, open_predictor
 from .serving_guard import guard_scoring_server
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .messages import StopRequest, TrialResult
-from .study import Asked
+from .studies.study import Asked
 
 
 @dataclass

@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 STOP_FILE = "stop"
+MOST_WISHES = 3
 
 
 @contextlib.contextmanager
 def stop_wishes(folder: Path, say: Callable[[str], None]) -> Iterator[Callable[[], int]]:
     """Counts the wishes to stop the study in `folder`: 0 none, 1 after the epoch, 2 at once, 3 by force.
 
-    Ctrl-C counts one, the other signals two; `apertune stop` leaves a file.
+    Ctrl-C counts one, the other signals two; `apertune stop` leaves a file. Whatever comes after the third raises
+    KeyboardInterrupt where the supervisor is, which may be waiting for a database or a full disk.
     """
     stop_file, wishes = folder / STOP_FILE, 0
 
@@ -24,11 +26,13 @@ def stop_wishes(folder: Path, say: Callable[[str], None]) -> Iterator[Callable[[
         wishes += 1 if number == signal.SIGINT else 2
         if wishes == 1:
             say("Stopping after the running epochs; Ctrl-C again stops at once.")
+        if wishes > MOST_WISHES:
+            raise KeyboardInterrupt
 
     def wanted() -> int:
         if stop_file.exists() and wishes == 0:
             return 1
-        return min(wishes, 3)
+        return min(wishes, MOST_WISHES)
 
     stop_file.unlink(missing_ok=True)
     if threading.current_thread() is not threading.main_thread():

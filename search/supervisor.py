@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from ..errors import ApertuneError, SettingError
 from .executors.base import Executor
-from .journal import Journal
 from .messages import (
     EpochEnded,
     Outcome,
@@ -28,7 +27,8 @@ from .messages import (
 )
 from .plan import Plan
 from .state import Display, Running, State
-from .study import Asked, Study
+from .studies.study import Asked, Study
+from .tracking.journal import Journal
 
 LOOK_EVERY_S = 0.5
 # A worker that was killed from outside says nothing against its trial; one that crashed, or that the kernel killed
@@ -74,6 +74,7 @@ class Supervisor:
         Raises ApertuneError when every configuration fails, SettingError when all cost more than allowed.
         """
         self._waiting.extend(self._study.orphans())
+        self._journal.know_going_on(asked.number for asked in self._waiting)
         self._know_earlier_trials()
         self._tell_what_was_cut_short()
         while True:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from ..errors import SettingError
 from .results import rank
-from .sampling import repair
-from .study import Study
+from .studies.sampling import repair
+from .studies.study import Study
 
 BEST = 5
 

@@ -15,7 +15,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new MLflow store, made once, since making one takes MLflow many seconds; tests copy it."""
-    from apertune.search.mlflow_tracking import MlflowTracker
+    from apertune.search.tracking.mlflow_tracker import MlflowTracker
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     assert MlflowTracker(f"sqlite:///{path}").experiment_id("none") is None

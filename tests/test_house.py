@@ -73,4 +73,4 @@ def test_the_supervisor_imports_no_framework(module: str) -> None:
 
 def test_a_worker_imports_no_optuna() -> None:
     """A worker knows neither Optuna nor MLflow's server before it trains."""
-    assert not {"optuna", "mlflow"} & imported_by("import apertune.search.worker")
+    assert not {"optuna", "mlflow"} & imported_by("import apertune.search.training.worker")

@@ -35,7 +35,7 @@ DISCOVERY_ATTEMPTS = 5
 MEMORY_GROWTH_LIMIT_MB = 40
 # Its first trials fill a framework's own caches, which is no growth.
 TRIALS_TO_WARM_UP = 3
-WORKER_COMMAND = (sys.executable, "-m", "apertune.search.worker")
+WORKER_COMMAND = (sys.executable, "-m", "apertune.search.training.worker")
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...datasets.base import Rows
-from ..drawing import load_evaluation, save_evaluation
+from ..evaluation.saved import load_evaluation, save_evaluation
 from ..messages import TrialEvent, TrialLost, TrialResult, TrialTask
 from .folder_mirror import FolderChange, write_change
 from .shipping import moved_back

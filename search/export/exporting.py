@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...datasets.base import Images
 from ...errors import ApertuneError, SettingError
-from ..model_package import load_model, write_manifest
+from ..models.package import load_model, write_manifest
 from ..staging import staging
 from .formats import FORMATS, ExportJob, Precision, plan
 from .graph import in_float32, predict

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...datasets.base import Images
 from ...errors import SettingError
-from ..model_contract import ModelContract
+from ..models.contract import ModelContract
 from .resizing import resize_images
 
 if TYPE_CHECKING:

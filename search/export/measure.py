@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.base import Images
-from ..model_contract import read_contract
+from ..models.contract import read_contract
 from .runtimes import PixelFunction, open_runtime
 
 _TIMED = 30  # images

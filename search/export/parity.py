@@ -18,7 +18,7 @@ from ...datasets.base import Images, Labels
 from ...datasets.decoding import PixelFormat, resize_array
 from ...errors import ApertuneError
 from ..evaluation.decisions import answers
-from ..model_contract import ModelContract
+from ..models.contract import ModelContract
 from .formats import Artifact, Precision
 from .graph import has_any_size
 

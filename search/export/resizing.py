@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model_contract import ModelContract, Resize
+from ..models.contract import ModelContract, Resize
 
 # Convert.c: L24, ITU-R 601-2 luma in 16-bit fixed point.
 _LUMA = (19595.0, 38470.0, 7471.0)

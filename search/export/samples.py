@@ -11,7 +11,7 @@ import numpy as np
 
 from ...datasets.base import ImageDataset, Images, Rows
 from ...errors import StudyError
-from ..model_contract import ModelContract
+from ..models.contract import ModelContract
 from .parity import ParityImages
 
 SAMPLES_FILE = "export_samples.npz"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model_contract import ModelContract
+from ..models.contract import ModelContract
 
 UNKNOWN = "unknown"
 

@@ -17,8 +17,8 @@ from ...datasets.decoding import PixelFormat, UnusableImageError, decode_file, r
 from ...errors import MissingExtraError, StudyError
 from ..export.formats import Runtime
 from ..export.runtimes import PixelFunction, open_runtime
-from ..model_contract import ModelContract, read_contract
-from ..model_package import check_manifest, load_model
+from ..models.contract import ModelContract, read_contract
+from ..models.package import check_manifest, load_model
 from .answers import Answer, decide
 
 _BATCH = 64

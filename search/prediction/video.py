@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ...datasets.base import Images
 from ...datasets.decoding import MAX_PIXELS
 from ...errors import DatasetError, MissingExtraError, SettingError
-from ..model_safety import first_line
+from ..models.safety import first_line
 from .answers import Answer
 from .predictor import Predictor
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..calibrated_network import with_temperature
 from ..evaluation.calibration import apply_temperature, fit_temperature
 from ..evaluation.decisions import Probabilities
 from ..evaluation.thresholds import best_thresholds
-from ..model_contract import ModelContract
-from ..model_package import load_model, save_model
+from ..models.calibrated_network import with_temperature
+from ..models.contract import ModelContract
+from ..models.package import load_model, save_model
 from .ensemble import averaged_network
 from .job import Job
 from .selection import Selection

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...spaces.registry import SPACES, reference_for
-from ..model_contract import ModelContract
+from ..models.contract import ModelContract
 from .examination import Examination
 from .job import Job
 from .opening import times

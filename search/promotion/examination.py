@@ -13,9 +13,9 @@ from ..evaluation.baselines import frequencies
 from ..evaluation.decisions import Probabilities
 from ..evaluation.plots import write_trial_artifacts
 from ..export.samples import write_samples
-from ..mlflow_models import tag_run
-from ..model_contract import ModelContract
-from ..model_package import load_model
+from ..models.contract import ModelContract
+from ..models.mlflow_models import tag_run
+from ..models.package import load_model
 from .gate import Contest, Verdict, contest, judge
 from .job import Job
 from .opening import OpenedTest, open_test_split, times

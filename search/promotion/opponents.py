@@ -13,10 +13,10 @@ from pathlib import Path
 
 from ...errors import StudyError
 from ..evaluation.decisions import Probabilities
-from ..mlflow_models import Registry, fetch_model
-from ..model_contract import ModelContract
-from ..model_names import registered_name
-from ..model_package import load_model
+from ..models.contract import ModelContract
+from ..models.mlflow_models import Registry, fetch_model
+from ..models.names import registered_name
+from ..models.package import load_model
 from ..results import is_reference, read_studies
 from .job import Job
 from .source import own_model, trial_source

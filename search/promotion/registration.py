@@ -12,12 +12,12 @@ from pathlib import Path
 
 from ...errors import ApertuneError, StudyError
 from ..credentials import hidden_credentials, shown_uri
-from ..mlflow_models import Registry
-from ..mlflow_tracking import KEY_TAG, MlflowTracker
-from ..model_names import registered_name
-from ..model_safety import first_line
+from ..models.mlflow_models import Registry
+from ..models.names import registered_name
+from ..models.safety import first_line
 from ..settings import Home
-from ..tracking import (
+from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker
+from ..tracking.records import (
     DatasetLogged,
     FilesLogged,
     MetricsLogged,

@@ -12,7 +12,7 @@ from ...datasets.base import Labels
 from ..evaluation.decisions import Probabilities, averaged
 from ..evaluation.metrics import MULTILABEL, Metric, for_task
 from ..evaluation.significance import bootstrap_interval
-from ..model_contract import ModelContract
+from ..models.contract import ModelContract
 from .job import Job
 from .opponents import Opponent
 

@@ -13,15 +13,15 @@ from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ..evaluation.decisions import Probabilities
 from ..messages import SpaceReference
-from ..mlflow_models import fetch_model, fetch_run_file, has_model, read_run
-from ..model_package import check_manifest
-from ..model_safety import check_mlmodel
-from ..provenance import recorded_patience, recorded_space
+from ..models.mlflow_models import fetch_model, fetch_run_file, has_model, read_run
+from ..models.package import check_manifest
+from ..models.safety import check_mlmodel
+from ..reports.trial_comparison import PREDICTIONS
 from ..results import StudyResult, is_reference, read_studies
 from ..settings import Home
-from ..tracking import PARENT_TAG
-from ..trial_comparison import PREDICTIONS
-from ..trial_records import TrialRecord
+from ..studies.trial_records import TrialRecord
+from ..tracking.provenance import recorded_patience, recorded_space
+from ..tracking.records import PARENT_TAG
 from .job import Job
 
 

@@ -15,12 +15,12 @@ import numpy as np
 from ...datasets.base import TrainingView
 from ...errors import ApertuneError, StudyError
 from ...spaces.parameters import SearchSpace
-from ..drawing import load_evaluation
+from ..evaluation.saved import load_evaluation
 from ..executors.base import Executor
 from ..messages import TrialLost, TrialResult, TrialTask
-from ..model_package import check_manifest
-from ..noted_results import note_result, noted_result
+from ..models.package import check_manifest
 from ..results import StudyResult
+from ..training.noted_results import note_result, noted_result
 from .source import TrainedNetwork, TrialSource
 
 LOOK_EVERY_S = 0.5

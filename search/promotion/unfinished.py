@@ -19,11 +19,11 @@ from filelock import FileLock, Timeout
 
 from ...errors import ApertuneError, StudyError
 from ..credentials import hidden_credentials, shown_uri
-from ..mlflow_models import Registry
-from ..mlflow_tracking import KEY_TAG, MlflowTracker
-from ..model_safety import first_line
+from ..models.mlflow_models import Registry
+from ..models.safety import first_line
 from ..settings import Home
-from ..tracking import ModelDropped, Record, RunEnded, TagsSet
+from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker
+from ..tracking.records import ModelDropped, Record, RunEnded, TagsSet
 
 
 @dataclass(frozen=True)

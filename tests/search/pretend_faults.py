@@ -15,12 +15,12 @@ from pretend_study import Bench
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import LocalExecutor
 from apertune.search.messages import TrialResult
-from apertune.search.outbox import open_runs, unsent
 from apertune.search.state import State
-from apertune.search.storage import open_storage
-from apertune.search.studies import open_study
-from apertune.search.study import Study
-from apertune.search.tracking import MetricsLogged, RunEnded, RunStarted
+from apertune.search.studies.opening import open_study
+from apertune.search.studies.storage import open_storage
+from apertune.search.studies.study import Study
+from apertune.search.tracking.outbox import open_runs, unsent
+from apertune.search.tracking.records import MetricsLogged, RunEnded, RunStarted
 
 HERE = Path(__file__).parent
 PRETEND_WORKER = (sys.executable, str(HERE / "pretend_worker.py"))

@@ -13,7 +13,6 @@ import numpy as np
 from apertune.datasets.base import TrainingView
 from apertune.search.executors.base import Executor
 from apertune.search.executors.in_process import InProcessExecutor
-from apertune.search.journal import Journal
 from apertune.search.messages import (
     Emit,
     EpochEnded,
@@ -24,16 +23,17 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
-from apertune.search.outbox import Outbox
 from apertune.search.plan import Plan
 from apertune.search.state import NoDisplay, State
-from apertune.search.storage import open_storage
-from apertune.search.strategies import make_pruner, make_sampler
-from apertune.search.studies import create_study, open_study, study_names
-from apertune.search.study import Asked
-from apertune.search.study_definition import StudyDefinition
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study, open_study, study_names
+from apertune.search.studies.storage import open_storage
+from apertune.search.studies.strategies import make_pruner, make_sampler
+from apertune.search.studies.study import Asked
 from apertune.search.supervisor import Supervisor
-from apertune.search.tracking import DatasetLogged
+from apertune.search.tracking.journal import Journal
+from apertune.search.tracking.outbox import Outbox
+from apertune.search.tracking.records import DatasetLogged
 from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))

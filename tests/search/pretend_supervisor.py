@@ -17,10 +17,10 @@ from pretend_study import Bench
 
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import LocalExecutor
-from apertune.search.outbox import Outbox
-from apertune.search.study import Study
+from apertune.search.studies.study import Study
+from apertune.search.studies.trial_records import RecordFile
 from apertune.search.supervisor import Supervisor
-from apertune.search.trial_records import RecordFile
+from apertune.search.tracking.outbox import Outbox
 
 PRETEND_WORKER = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
 STEPS: dict[str, tuple[type, str]] = {

@@ -25,7 +25,7 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
-from apertune.search.worker import serve
+from apertune.search.training.worker import serve
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))

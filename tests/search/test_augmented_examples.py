@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apertune.search.augmented_examples import (
+from apertune.search.messages import TrialResult
+from apertune.search.tracking.journal import Journal
+from apertune.search.tracking.outbox import Outbox, unsent
+from apertune.search.tracking.records import FilesLogged
+from apertune.search.training.augmented_examples import (
     FILE,
     PICTURE,
     different_rows,
@@ -14,10 +18,6 @@ from apertune.search.augmented_examples import (
     save_augmented,
     target_words,
 )
-from apertune.search.journal import Journal
-from apertune.search.messages import TrialResult
-from apertune.search.outbox import Outbox, unsent
-from apertune.search.tracking import FilesLogged
 
 CLASSES = {"binary": 2, "multiclass": 3, "multilabel": 3}
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from apertune.datasets.base import Task
-from apertune.search.calibrated_network import with_temperature
 from apertune.search.export import export_model
-from apertune.search.model_contract import ModelContract
-from apertune.search.model_package import load_model, save_model
+from apertune.search.models.calibrated_network import with_temperature
+from apertune.search.models.contract import ModelContract
+from apertune.search.models.package import load_model, save_model
 
 # TensorFlow's variables do not know NumPy 2's copy keyword, and NumPy warns of it at each save.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

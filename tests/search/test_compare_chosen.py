@@ -11,14 +11,14 @@ from click.testing import CliRunner
 from apertune.cli.compare import compare
 from apertune.errors import SettingError, StudyError
 from apertune.search.messages import TrialResult
-from apertune.search.mlflow_tracking import MlflowTracker, is_refused
-from apertune.search.outbox import Outbox
-from apertune.search.sender import Sender
+from apertune.search.sending.sender import Sender
 from apertune.search.settings import make_home
-from apertune.search.storage import open_storage
-from apertune.search.studies import create_study
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.tracking import FilesLogged, RunStarted
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study
+from apertune.search.studies.storage import open_storage
+from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
+from apertune.search.tracking.outbox import Outbox
+from apertune.search.tracking.records import FilesLogged, RunStarted
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace(

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from tensorflow.python.framework.func_graph import FuncGraph
 
-from apertune.search.custom_gradients import forgotten_gradients
+from apertune.search.training.custom_gradients import forgotten_gradients
 
 
 def _train() -> keras.Model:

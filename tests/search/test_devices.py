@@ -15,9 +15,9 @@ from apertune.search import devices
 from apertune.search.devices import Gpu
 from apertune.search.executors.choosing import local_environments, make_executor
 from apertune.search.executors.environments import gpu_environment, worker_environments
-from apertune.search.gpu_usage import watched_gpu
 from apertune.search.messages import TrialResult
 from apertune.search.settings import SearchSettings
+from apertune.search.training.gpu_usage import watched_gpu
 
 MB = 2**20
 

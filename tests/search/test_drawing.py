@@ -10,17 +10,18 @@ import pytest
 from mlflow import MlflowClient
 
 from apertune.datasets import from_arrays
-from apertune.search.drawing import Evaluation, draw_evaluation, is_drawn, load_evaluation, save_evaluation
-from apertune.search.drawing_helper import DrawingHelper
+from apertune.search.evaluation.saved import Evaluation, load_evaluation, save_evaluation
 from apertune.search.messages import TrialResult
-from apertune.search.mlflow_tracking import MlflowTracker, is_refused
-from apertune.search.outbox import Outbox, read_progress, unsent_bytes
-from apertune.search.sender import Sender
+from apertune.search.sending.drawing import draw_evaluation, is_drawn
+from apertune.search.sending.drawing_helper import DrawingHelper
+from apertune.search.sending.sender import Sender
 from apertune.search.settings import make_home
-from apertune.search.storage import open_storage
-from apertune.search.studies import create_study
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.tracking import FilesLogged, MemoryTracker, RunStarted, StudyChanged
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study
+from apertune.search.studies.storage import open_storage
+from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
+from apertune.search.tracking.outbox import Outbox, read_progress, unsent_bytes
+from apertune.search.tracking.records import FilesLogged, MemoryTracker, RunStarted, StudyChanged
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("rate", "float", 0.2, low=0.0, high=0.5, sampling="linear"),))

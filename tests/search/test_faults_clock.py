@@ -14,8 +14,8 @@ from pretend_study import Bench
 
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import LocalExecutor
-from apertune.search.outbox import unsent
-from apertune.search.tracking import RunStarted
+from apertune.search.tracking.outbox import unsent
+from apertune.search.tracking.records import RunStarted
 
 
 @pytest.mark.parametrize("moved_s", [3600.0, -3600.0])

@@ -62,7 +62,7 @@ class Sniper:
         while not self._over.wait(KILL_EVERY_S):
             try:
                 children = psutil.Process(self.search.pid).children() if self.search else []
-                workers = [child for child in children if "apertune.search.worker" in child.cmdline()]
+                workers = [child for child in children if "apertune.search.training.worker" in child.cmdline()]
                 if workers:
                     chance.choice(workers).kill()
                     self.killed += 1

@@ -15,8 +15,8 @@ from pretend_study import Bench
 
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import LocalExecutor
-from apertune.search.ownership import find_owner, owned
 from apertune.search.settings import make_home
+from apertune.search.studies.ownership import find_owner, owned
 
 TRIALS, EPOCHS = 3, 3
 # Beside those that the default run has.

@@ -6,18 +6,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from apertune.search.mlflow_tracking import MlflowTracker, is_refused
-from apertune.search.outbox import Outbox
-from apertune.search.sender import Sender
-from apertune.search.sending import SenderProcess
-from apertune.search.settings import make_home
-from apertune.search.tracking import FilesLogged, MetricsLogged, ModelLogged, RunEnded, RunStarted
+from apertune.search.sending.sender import Sender
+from apertune.search.sending.sender_process import SenderProcess
+from apertune.search.settings import Home, make_home
+from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
+from apertune.search.tracking.outbox import Outbox, unsent_bytes
+from apertune.search.tracking.records import FilesLogged, MetricsLogged, ModelLogged, RunEnded, RunStarted
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +28,8 @@ KILLED_SENDERS = """
 import os, signal, sys
 from pathlib import Path
 from mlflow import MlflowClient
-from apertune.search.mlflow_tracking import MlflowTracker, is_refused
-from apertune.search.sender import Sender
+from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
+from apertune.search.sending.sender import Sender
 
 def killed_after(whole):
     def call(self, *given, **named):
@@ -87,11 +88,29 @@ def test_a_sender_killed_at_a_step(empty_store: Path, tmp_path: Path) -> None:
         assert not (Path(step) / "model").exists()
 
 
-def test_a_sender_that_was_killed_is_replaced_in_the_end(empty_store: Path) -> None:
-    """A search whose sender was killed from outside has told MLflow everything when it ends."""
+@pytest.fixture
+def home(empty_store: Path) -> Home:
+    """This folder, with an MLflow store."""
     home = make_home({})
     home.root.mkdir()
     shutil.copy(empty_store, home.root / "mlflow.db")
+    return home
+
+
+def test_a_sender_that_was_killed_is_replaced_during_the_search(home: Home) -> None:
+    """Without waiting for the search's end, MLflow is told what a killed sender left."""
+    story("search")
+    outbox = Path("search/outbox.jsonl")
+    with SenderProcess(outbox, home) as sender:
+        sender._process.kill()
+        until = time.monotonic() + 60
+        while unsent_bytes(outbox) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert unsent_bytes(outbox) == 0
+
+
+def test_a_sender_that_was_killed_is_replaced_in_the_end(home: Home) -> None:
+    """A search whose sender was killed from outside has told MLflow everything when it ends."""
     story("search")
     lines: list[str] = []
     say: Callable[[str], None] = lines.append

@@ -9,7 +9,7 @@ import pytest
 from apertune import spaces
 from apertune.datasets import from_arrays
 from apertune.search.messages import EpochEnded, SpaceReference, TrialEvent, TrialStarted, TrialTask
-from apertune.search.trial import run_trial
+from apertune.search.training.trial import run_trial
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,7 +46,7 @@ def test_a_trial_killed_while_it_is_fine_tuned_goes_on(
     schedule: str, task: TrialTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in its second phase, it goes on there: the rate is lowered once, and the backbone goes on moving."""
-    monkeypatch.setattr("apertune.search.epoch_monitor.CHECKPOINT_SHARE_OF_TIME", float("inf"))
+    monkeypatch.setattr("apertune.search.training.epoch_monitor.CHECKPOINT_SHARE_OF_TIME", float("inf"))
     values = task.search_space.narrow({"schedule": schedule}).defaults()
     task = TrialTask(**{**vars(task), "values": values})
     rates, starts = [], []

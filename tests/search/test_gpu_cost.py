@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from apertune.search import devices
-from apertune.search.gpu_usage import GpuUsage, watched_gpu
-from apertune.search.journal import Journal
 from apertune.search.messages import EpochEnded, TrialEvent, TrialResult
-from apertune.search.outbox import Outbox, unsent
-from apertune.search.storage import open_storage
-from apertune.search.studies import create_study
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.tracking import MetricsLogged
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study
+from apertune.search.studies.storage import open_storage
+from apertune.search.tracking.journal import Journal
+from apertune.search.tracking.outbox import Outbox, unsent
+from apertune.search.tracking.records import MetricsLogged
+from apertune.search.training.gpu_usage import GpuUsage, watched_gpu
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 from .test_devices import FakeDriver

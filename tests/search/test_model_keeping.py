@@ -6,9 +6,9 @@ import pytest
 
 from apertune.errors import SettingError
 from apertune.search.messages import TrialResult
-from apertune.search.model_keeping import ModelKeeper, room_needed
 from apertune.search.settings import SearchSettings, most_models
-from apertune.search.trial_records import TrialRecord
+from apertune.search.studies.trial_records import TrialRecord
+from apertune.search.tracking.model_keeping import ModelKeeper, room_needed
 
 
 def result(number, value, outcome="complete"):

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from apertune.errors import StudyError
-from apertune.search.model_contract import ModelContract, read_contract
-from apertune.search.model_package import MANIFEST_FILE, NETWORK_FILE, load_model, save_model, write_manifest
+from apertune.search.models.contract import ModelContract, read_contract
+from apertune.search.models.package import MANIFEST_FILE, NETWORK_FILE, load_model, save_model, write_manifest
 
 # TensorFlow's variables do not know NumPy 2's copy keyword, and NumPy warns of it at each save.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -6,7 +6,7 @@ import keras
 import pytest
 from keras import layers
 
-from apertune.search.network_cost import broken_limits, flops, measure_cost
+from apertune.search.training.network_cost import broken_limits, flops, measure_cost
 
 
 def network(*stack: keras.layers.Layer, shape: tuple[int, int, int] = (8, 6, 3)) -> keras.Model:

@@ -11,9 +11,9 @@ from pretend_study import EPOCHS, SPACE, Bench, train
 from apertune.errors import SettingError, UnknownNameError
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import Emit, EpochEnded, RoundEnded, StopRequested, TrialResult, TrialStarted, TrialTask
-from apertune.search.objectives import Objective, resolve_objectives
 from apertune.search.results import pareto_front
-from apertune.search.trial_records import TrialRecord
+from apertune.search.studies.objectives import Objective, resolve_objectives
+from apertune.search.studies.trial_records import TrialRecord
 from apertune.search.warm_start import warm_start
 from apertune.spaces.parameters import SearchSpace
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from apertune.search.mlflow_tracking import MlflowTracker, is_refused
-from apertune.search.outbox import Outbox, unsent
-from apertune.search.sender import Sender
-from apertune.search.tracking import FilesLogged, MetricsLogged, ModelLogged, RunEnded, RunStarted
+from apertune.search.sending.sender import Sender
+from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
+from apertune.search.tracking.outbox import Outbox, unsent
+from apertune.search.tracking.records import FilesLogged, MetricsLogged, ModelLogged, RunEnded, RunStarted
 
 from .tracking_server import Server, send_all, tracking_server
 from .unreliable_proxy import UnreliableProxy

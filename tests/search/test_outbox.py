@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from apertune.search.outbox import Outbox, merged, read_progress, unsent, unsent_bytes
-from apertune.search.sender import Sender
-from apertune.search.tracking import (
+from apertune.search.sending.sender import Sender
+from apertune.search.tracking.outbox import Outbox, merged, read_progress, unsent, unsent_bytes
+from apertune.search.tracking.records import (
     DatasetLogged,
     FilesLogged,
     MemoryTracker,

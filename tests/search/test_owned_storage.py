@@ -9,11 +9,11 @@ import pytest
 from pretend_study import CONDITIONAL, Bench, train
 
 from apertune.search.messages import TrialResult
-from apertune.search.storage import open_storage
-from apertune.search.strategies import SAMPLERS, make_pruner, make_sampler
-from apertune.search.studies import open_study
-from apertune.search.study import Study
-from apertune.search.trial_records import RecordFile, TrialRecord
+from apertune.search.studies.opening import open_study
+from apertune.search.studies.storage import open_storage
+from apertune.search.studies.strategies import SAMPLERS, make_pruner, make_sampler
+from apertune.search.studies.study import Study
+from apertune.search.studies.trial_records import RecordFile, TrialRecord
 
 
 def as_stored(bench: Bench) -> Study:

@@ -6,7 +6,7 @@ import pytest
 
 from apertune import datasets
 from apertune.search import SearchSettings
-from apertune.search.provenance import about, described, logged_dataset
+from apertune.search.tracking.provenance import about, described, logged_dataset
 
 
 def test_a_password_in_the_command_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import optuna
 
 from apertune.search.messages import TrialResult
-from apertune.search.readable_study import readable
-from apertune.search.storage import open_storage
-from apertune.search.studies import create_study
-from apertune.search.study_definition import StudyDefinition
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study
+from apertune.search.studies.readable import readable
+from apertune.search.studies.storage import open_storage
 from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 
 SPACE = SearchSpace((

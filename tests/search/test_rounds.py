@@ -18,8 +18,8 @@ from apertune.search.messages import (
     TrialResult,
     TrialTask,
 )
-from apertune.search.rounds import run_rounds
-from apertune.search.study import Asked
+from apertune.search.studies.study import Asked
+from apertune.search.training.rounds import run_rounds
 
 
 def task_of(folder: Path, rounds: int) -> TrialTask:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from apertune import spaces
 from apertune.errors import SpaceError
-from apertune.search import sampling
+from apertune.search.studies import sampling
 from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 
 NUMBERS = ["linear", "log", "reverse_log"]

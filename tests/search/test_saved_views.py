@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from apertune.search.mlflow_tracking import MlflowTracker
-from apertune.search.saved_views import TAG_PREFIX, every_study_view, trials_view
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.tracking import from_line, to_line
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.tracking.mlflow_tracker import MlflowTracker
+from apertune.search.tracking.records import from_line, to_line
+from apertune.search.tracking.saved_views import TAG_PREFIX, every_study_view, trials_view
 from apertune.spaces.parameters import Condition, Parameter, SearchSpace
 
 

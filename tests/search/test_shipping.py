@@ -11,7 +11,7 @@ import pytest
 from apertune.datasets import from_arrays
 from apertune.datasets.base import ImageDataset
 from apertune.errors import SettingError
-from apertune.search.drawing import Evaluation, load_evaluation, save_evaluation
+from apertune.search.evaluation.saved import Evaluation, load_evaluation, save_evaluation
 from apertune.search.executors.folder_mirror import FolderChange, FolderWatch, read_folder, write_change
 from apertune.search.executors.ray_connection import check_versions, installed_versions
 from apertune.search.executors.ray_slots import SlotShape, count_slots

@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from apertune.errors import SettingError, StudyError
-from apertune.search import file_systems
 from apertune.search.credentials import hidden_credentials
-from apertune.search.ownership import find_owner, owned
 from apertune.search.settings import make_home
-from apertune.search.storage import open_storage
+from apertune.search.studies import file_systems
+from apertune.search.studies.ownership import find_owner, owned
+from apertune.search.studies.storage import open_storage
 
 SECRET = "5ecret-1234"
 

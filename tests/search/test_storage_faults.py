@@ -21,9 +21,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from apertune.search.ownership import find_owner
 from apertune.search.results import read_study
 from apertune.search.settings import Home, make_home
+from apertune.search.studies.ownership import find_owner
 
 from .postgres_server import PostgresServer, postgres_server
 

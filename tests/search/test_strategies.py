@@ -11,7 +11,7 @@ from pretend_study import CONDITIONAL, EPOCHS, SPACE, Bench, train
 
 from apertune.errors import MissingExtraError, SettingError, UnknownNameError
 from apertune.search.settings import PRUNER_NAMES, SAMPLER_NAMES, SearchSettings
-from apertune.search.strategies import PRUNERS, SAMPLERS, check_sampler, make_pruner, make_sampler
+from apertune.search.studies.strategies import PRUNERS, SAMPLERS, check_sampler, make_pruner, make_sampler
 
 EXTRAS = {"cmaes": "cmaes", "gp": "torch"}
 

@@ -11,9 +11,9 @@ from pretend_study import EPOCHS, SPACE, Bench, definition, train
 from apertune.errors import ApertuneError
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import Emit, EpochEnded, StopRequested, TrialLost, TrialResult, TrialStarted, TrialTask
-from apertune.search.outbox import unsent
-from apertune.search.study import Study
-from apertune.search.tracking import MetricsLogged, RunEnded, RunStarted
+from apertune.search.studies.study import Study
+from apertune.search.tracking.outbox import unsent
+from apertune.search.tracking.records import MetricsLogged, RunEnded, RunStarted
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 
@@ -150,6 +150,25 @@ def test_an_interrupted_trial_goes_on_with_the_next_search(tmp_path: Path) -> No
     bench.run(interrupted, 4)
     assert bench.states() == ["complete"] * 4
     assert seen[2] == seen[3]
+
+
+def test_an_epoch_trained_again_is_told_once(tmp_path: Path) -> None:
+    """Epochs that a killed search told MLflow of, and that its successor has to train again, have one point each."""
+    bench = Bench(tmp_path)
+
+    def killed(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        for epoch in (1, 2):
+            emit(EpochEnded(task.number, epoch, {"val_accuracy": 0.5}, 0.0, 1))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(killed, 1)
+    bench.reopen()
+    bench.run(train, 1)
+    records = [record for record, _ in unsent(tmp_path / "outbox.jsonl", 0)]
+    metrics = [record for record in records if isinstance(record, MetricsLogged)]
+    epochs = [epoch for record in metrics for name, _, epoch, _ in record.points if name == "val_accuracy"]
+    assert epochs == list(range(1, EPOCHS + 1))
 
 
 def test_run_states_are_true(tmp_path: Path) -> None:

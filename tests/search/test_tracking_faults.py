@@ -10,10 +10,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from apertune.search.mlflow_tracking import MlflowTracker, is_refused
-from apertune.search.outbox import Outbox, unsent_bytes
-from apertune.search.sender import Sender
-from apertune.search.tracking import (
+from apertune.search.sending.sender import Sender
+from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
+from apertune.search.tracking.outbox import Outbox, unsent_bytes
+from apertune.search.tracking.records import (
     ModelDropped,
 )
 

@@ -21,9 +21,9 @@ from mlflow import MlflowClient
 
 from apertune.cli.ui import ui
 from apertune.errors import SettingError
-from apertune.search.mlflow_tracking import MlflowTracker
-from apertune.search.sender import _one_line
-from apertune.search.tracking import FilesLogged, RunStarted
+from apertune.search.sending.sender import _one_line
+from apertune.search.tracking.mlflow_tracker import MlflowTracker
+from apertune.search.tracking.records import FilesLogged, RunStarted
 
 SECRET = "a file outside the artifacts"
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 from mlflow import MlflowClient
 
-from apertune.search.sender import Sender
-from apertune.search.tracking import (
+from apertune.search.sending.sender import Sender
+from apertune.search.tracking.records import (
     DatasetLogged,
     FilesLogged,
     MetricsLogged,

@@ -11,7 +11,7 @@ import pytest
 from apertune import spaces
 from apertune.datasets.base import DataSpec
 from apertune.errors import SettingError, SpaceError, UnknownNameError
-from apertune.search.training import TrainingModel
+from apertune.search.training.training_model import TrainingModel
 from apertune.spaces.base import Candidate
 from apertune.spaces.parameters import Parameter, SearchSpace, Value, Values
 from apertune.spaces.registry import SPACES, reference_for

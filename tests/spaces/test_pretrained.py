@@ -11,7 +11,7 @@ import pytest
 
 from apertune import spaces
 from apertune.errors import SettingError, SpaceError, UnknownNameError
-from apertune.search.training import TrainingModel
+from apertune.search.training.training_model import TrainingModel
 from apertune.spaces.networks.pretrained import BACKBONES, backbone_features, colour_pixels
 from apertune.spaces.parameters import Values
 

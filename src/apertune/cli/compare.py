@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..search.launch import SearchResult
     from ..search.results import StudyResult
     from ..search.settings import Home
-    from ..search.trial_records import TrialRecord
+    from ..search.studies.trial_records import TrialRecord
 
 LONGEST_VALUE = 14
 COMPARED_SIDE_BY_SIDE = 6

@@ -15,9 +15,9 @@ from .output import print_json, print_table
 
 if TYPE_CHECKING:
     from ..search.evaluation.comparison import PairComparison
+    from ..search.reports.trial_comparison import TrialComparison
     from ..search.results import StudyResult
     from ..search.settings import Home
-    from ..search.trial_comparison import TrialComparison
 
 
 def compare_chosen(home: Home, studies: Sequence[StudyResult], words: str, *, page: Path | None, as_json: bool) -> None:
@@ -30,7 +30,7 @@ def compare_chosen(home: Home, studies: Sequence[StudyResult], words: str, *, pa
     if len(studies) > 1:
         names = ", ".join(sorted(result.name for result in studies))
         raise SettingError(f"--trials are of one study; name it with --study: {names}")
-    from ..search.trial_comparison import compare_trials, write_comparison
+    from ..search.reports.trial_comparison import compare_trials, write_comparison
 
     comparison = compare_trials(home, studies[0], numbers)
     if page is not None:

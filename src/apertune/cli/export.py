@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..search.export import ExportReport, ParityRow
     from ..search.export.formats import Precision
     from ..search.export.samples import Samples
-    from ..search.model_contract import ModelContract
+    from ..search.models.contract import ModelContract
 
 
 @click.command()
@@ -53,8 +53,8 @@ def export(
     """
     from ..search.export import export_model
     from ..search.export.samples import samples_of
-    from ..search.model_contract import read_contract
-    from ..search.model_names import model_folder
+    from ..search.models.contract import read_contract
+    from ..search.models.names import model_folder
     from ..search.settings import make_home
 
     home = make_home(os.environ)
@@ -102,8 +102,8 @@ def _dataset(contract: ModelContract, data: str | None, option: tuple[str, ...])
 def _kept_samples(model: str, contract: ModelContract, tracking_uri: str) -> Samples | None:
     """The images that a promotion kept with the model; None for a model that was not promoted."""
     from ..search.export.samples import SAMPLES_FILE, read_samples
-    from ..search.mlflow_models import fetch_run_file, run_of_model
-    from ..search.model_names import model_address
+    from ..search.models.mlflow_models import fetch_run_file, run_of_model
+    from ..search.models.names import model_address
 
     address = model_address(model)
     run_id = run_of_model(address, tracking_uri) if isinstance(address, str) else None

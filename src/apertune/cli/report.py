@@ -22,8 +22,8 @@ from .output import json_option, print_json
 @json_option
 def report(study: str, output: Path | None, storage: str | None, as_json: bool) -> None:
     """Write a study's report: one HTML page that needs no network."""
-    from ..search.report import write_report
-    from ..search.report_sources import collect_report, fetch_best_files, written_now
+    from ..search.reports.report import write_report
+    from ..search.reports.sources import collect_report, fetch_best_files, written_now
     from ..search.settings import make_home
 
     home = make_home(os.environ, storage=storage)

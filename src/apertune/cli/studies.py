@@ -83,9 +83,9 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """End a running search cleanly: running trials end after their epoch and go on with the next search."""
-    from ..search.ownership import read_owner
     from ..search.results import read_study
     from ..search.stopping import STOP_FILE
+    from ..search.studies.ownership import read_owner
 
     home = _home(storage)
     owner = read_study(home, study).owner
@@ -108,9 +108,9 @@ def stop(study: str, storage: str | None) -> None:
 @json_option
 def sync(storage: str | None, as_json: bool) -> None:
     """Send to MLflow what could not be sent before, such as after a crash or while the server was down."""
-    from ..search.outbox import unsent_bytes
-    from ..search.ownership import read_owner
-    from ..search.sending import SenderProcess
+    from ..search.sending.sender_process import SenderProcess
+    from ..search.studies.ownership import read_owner
+    from ..search.tracking.outbox import unsent_bytes
 
     home = _home(storage)
     outcome: dict[str, int] = {}

@@ -19,8 +19,8 @@ from ..errors import ApertuneError, SettingError
 def ui(port: int, host: str) -> None:
     """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it."""
     from ..search.credentials import shown_uri
-    from ..search.mlflow_tracking import CLIENT_SETTINGS
     from ..search.settings import make_home
+    from ..search.tracking.mlflow_tracker import CLIENT_SETTINGS
 
     if host not in ("127.0.0.1", "localhost"):
         raise SettingError(

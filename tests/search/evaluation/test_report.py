@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from apertune.search.evaluation.study_plots import importances, study_figures
-from apertune.search.report import ReportData, write_report
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.trial_records import TrialRecord
+from apertune.search.reports.report import ReportData, write_report
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.trial_records import TrialRecord
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace((

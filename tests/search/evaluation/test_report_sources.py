@@ -7,14 +7,14 @@ from PIL import Image
 from apertune.cli.report import report
 from apertune.errors import StudyError
 from apertune.search.messages import TrialResult
-from apertune.search.outbox import Outbox
-from apertune.search.report import write_report
-from apertune.search.report_sources import collect_report, read_scores
+from apertune.search.reports.report import write_report
+from apertune.search.reports.sources import collect_report, read_scores
 from apertune.search.settings import make_home
-from apertune.search.storage import open_storage
-from apertune.search.studies import create_study, open_study
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.tracking import DatasetLogged
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study, open_study
+from apertune.search.studies.storage import open_storage
+from apertune.search.tracking.outbox import Outbox
+from apertune.search.tracking.records import DatasetLogged
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("dropout", "float", 0.2, low=0.0, high=0.5, sampling="linear"),))

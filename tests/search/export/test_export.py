@@ -16,8 +16,8 @@ from apertune.search.export.formats import plan
 from apertune.search.export.graph import in_float32
 from apertune.search.export.parity import generated_images
 from apertune.search.export.runtimes import open_runtime
-from apertune.search.model_contract import ModelContract, read_contract
-from apertune.search.model_package import check_manifest, save_model
+from apertune.search.models.contract import ModelContract, read_contract
+from apertune.search.models.package import check_manifest, save_model
 
 # TensorFlow's variables do not know NumPy 2's copy keyword, and NumPy warns of it at each save.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

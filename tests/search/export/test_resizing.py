@@ -7,7 +7,7 @@ import pytest
 
 from apertune.datasets.decoding import PixelFormat, resize_array
 from apertune.search.export.resizing import resize_images
-from apertune.search.model_contract import ModelContract, Resize
+from apertune.search.models.contract import ModelContract, Resize
 
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])

@@ -10,13 +10,13 @@ import pytest
 
 from apertune import spaces
 from apertune.datasets.base import DataSpec, Task
-from apertune.search.calibrated_network import with_temperature
 from apertune.search.export.formats import FORMATS, ExportJob, plan
 from apertune.search.export.graph import predict
 from apertune.search.export.parity import generated_images, other_sizes
 from apertune.search.export.runtimes import open_runtime
-from apertune.search.model_contract import ModelContract
-from apertune.search.model_package import load_model, save_model
+from apertune.search.models.calibrated_network import with_temperature
+from apertune.search.models.contract import ModelContract
+from apertune.search.models.package import load_model, save_model
 from apertune.spaces.networks.pretrained import BACKBONES
 from apertune.spaces.parameters import Values
 

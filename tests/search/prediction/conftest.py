@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apertune.search.model_contract import ModelContract
-from apertune.search.model_package import save_model
+from apertune.search.models.contract import ModelContract
+from apertune.search.models.package import save_model
 
 SIZE = 16
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apertune.search.model_contract import ModelContract
+from apertune.search.models.contract import ModelContract
 from apertune.search.prediction import UNKNOWN, decide
 
 THREE = ("cat", "dog", "owl")

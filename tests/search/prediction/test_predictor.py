@@ -10,8 +10,8 @@ import pytest
 
 from apertune.errors import SettingError, StudyError
 from apertune.search.export import export_model
-from apertune.search.model_names import model_address, model_folder
-from apertune.search.model_package import write_manifest
+from apertune.search.models.names import model_address, model_folder
+from apertune.search.models.package import write_manifest
 from apertune.search.prediction import open_predictor
 
 FILES = ("a dark.jpg", "b middle.png", "c broken.jpg", "more pictures/light.PNG")

@@ -14,7 +14,7 @@ from PIL import Image
 from apertune.cli.label import label
 from apertune.cli.predict import predict
 from apertune.errors import DatasetError, SettingError, UnknownNameError
-from apertune.search.model_contract import ModelContract
+from apertune.search.models.contract import ModelContract
 from apertune.search.prediction import Predictor, open_predictor
 from apertune.search.prediction.labelling import folder_names, label_frames
 from apertune.search.prediction.video import Smoothing, answer_frames, read_frames, scenes, write_labelled

@@ -13,21 +13,21 @@ import pytest
 from apertune import spaces
 from apertune.datasets import load
 from apertune.datasets.base import ImageDataset
-from apertune.search.drawing import load_evaluation
+from apertune.search.evaluation.saved import load_evaluation
 from apertune.search.executors.in_process import InProcessExecutor
-from apertune.search.journal import Journal
 from apertune.search.messages import SpaceReference, TrialResult, TrialTask
-from apertune.search.mlflow_models import Registry
-from apertune.search.mlflow_tracking import MlflowTracker
-from apertune.search.outbox import Outbox, Progress, unsent, write_progress
+from apertune.search.models.mlflow_models import Registry
 from apertune.search.promotion import Promotion, PromotionSettings, promote
 from apertune.search.settings import Home, make_home
-from apertune.search.storage import open_storage
-from apertune.search.studies import create_study
-from apertune.search.study import Study
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.tracking import DatasetLogged, StudyChanged
-from apertune.search.trial import run_trial
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study
+from apertune.search.studies.storage import open_storage
+from apertune.search.studies.study import Study
+from apertune.search.tracking.journal import Journal
+from apertune.search.tracking.mlflow_tracker import MlflowTracker
+from apertune.search.tracking.outbox import Outbox, Progress, unsent, write_progress
+from apertune.search.tracking.records import DatasetLogged, StudyChanged
+from apertune.search.training.trial import run_trial
 from apertune.spaces.parameters import SearchSpace
 
 FIXED = {

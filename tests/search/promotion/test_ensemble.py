@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from apertune.search.calibrated_network import with_temperature
 from apertune.search.evaluation.metrics import METRICS
-from apertune.search.model_contract import ModelContract
-from apertune.search.model_package import load_model, save_model
+from apertune.search.models.calibrated_network import with_temperature
+from apertune.search.models.contract import ModelContract
+from apertune.search.models.package import load_model, save_model
 from apertune.search.promotion.ensemble import averaged_network, choose_ensemble, greedy_selection
 
 # TensorFlow's variables do not know NumPy 2's copy keyword, and NumPy warns of it at each save.

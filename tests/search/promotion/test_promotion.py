@@ -17,10 +17,10 @@ from apertune.cli import cli
 from apertune.datasets import LoadSettings, load
 from apertune.errors import SettingError, StudyError, UnknownNameError
 from apertune.search.export.samples import SAMPLES_FILE, read_samples
-from apertune.search.mlflow_models import fetch_run_file, has_model, run_of_model
-from apertune.search.model_contract import read_contract
-from apertune.search.model_names import model_folder
-from apertune.search.model_package import load_model, write_manifest
+from apertune.search.models.contract import read_contract
+from apertune.search.models.mlflow_models import fetch_run_file, has_model, run_of_model
+from apertune.search.models.names import model_folder
+from apertune.search.models.package import load_model, write_manifest
 from apertune.search.promotion import Promotion, PromotionSettings, promote, rollback
 from apertune.search.promotion.opening import count_openings
 from apertune.search.results import read_study

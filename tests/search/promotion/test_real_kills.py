@@ -63,10 +63,10 @@ def champion(studies: Studies) -> str:
     [
         ("before", "apertune.search.promotion.promoting:assemble"),
         ("after", "apertune.search.promotion.examination:open_test_split"),
-        ("after", "apertune.search.mlflow_tracking:MlflowTracker._start_run"),
-        ("after", "apertune.search.mlflow_tracking:MlflowTracker._log_files"),
-        ("after", "apertune.search.mlflow_tracking:MlflowTracker._log_model"),
-        ("after", "apertune.search.mlflow_models:Registry.add_version"),
+        ("after", "apertune.search.tracking.mlflow_tracker:MlflowTracker._start_run"),
+        ("after", "apertune.search.tracking.mlflow_tracker:MlflowTracker._log_files"),
+        ("after", "apertune.search.tracking.mlflow_tracker:MlflowTracker._log_model"),
+        ("after", "apertune.search.models.mlflow_models:Registry.add_version"),
     ],
 )
 def test_a_promotion_killed_before_the_alias_moves_is_undone(
@@ -85,7 +85,7 @@ def test_a_promotion_killed_before_the_alias_moves_is_undone(
 def test_a_promotion_killed_after_the_alias_moved_is_completed(studies: Studies, champion: str) -> None:
     """The new champion stands, its run is closed as finished, and a rollback finds the one before."""
     before = studies.registry.aliases()["champion"]
-    killed(studies, "after", "apertune.search.mlflow_models:Registry.set_alias", *PROMOTE)
+    killed(studies, "after", "apertune.search.models.mlflow_models:Registry.set_alias", *PROMOTE)
     assert studies.registry.aliases()["champion"] != before
     assert running(studies) == 1
     moved = rollback(studies.home, "digits")
@@ -98,7 +98,7 @@ def test_a_rollback_is_done_or_not(studies: Studies, champion: str, when: str) -
     """A rollback that is killed has moved the alias, or has not; there is nothing between."""
     newer = studies.promote(PromotionSettings(study="weak", seeds=1, force=True)).registered.version
     before = state(studies)
-    killed(studies, when, "apertune.search.mlflow_models:Registry.set_alias", "rollback", "digits")
+    killed(studies, when, "apertune.search.models.mlflow_models:Registry.set_alias", "rollback", "digits")
     after = state(studies)
     assert after[1] == before[1]
     assert (after[0]["champion"] == newer) is (when == "before")

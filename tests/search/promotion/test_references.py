@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from apertune.search.fitting import Fitting
 from apertune.search.messages import EpochEnded, TrialEvent
 from apertune.search.promotion import PromotionSettings, opponents, source
 from apertune.search.promotion.card import other_models, published_line
 from apertune.search.promotion.source import find_study, trial_source
 from apertune.search.promotion.training import refit_task
 from apertune.search.results import StudyResult, read_study
-from apertune.search.trial import run_trial
+from apertune.search.training.fitting import Fitting
+from apertune.search.training.trial import run_trial
 
 if TYPE_CHECKING:
     from .conftest import Studies

@@ -12,13 +12,13 @@ import pytest
 
 from apertune.datasets.base import TrainingView
 from apertune.errors import ApertuneError
-from apertune.search.drawing import Evaluation, save_evaluation
+from apertune.search.evaluation.saved import Evaluation, save_evaluation
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import SpaceReference, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
-from apertune.search.model_package import write_manifest
+from apertune.search.models.package import write_manifest
 from apertune.search.promotion.source import TrainedNetwork, TrialSource
 from apertune.search.promotion.training import Confirmation, choose, train_all, trained_network
-from apertune.search.trial_records import TrialRecord
+from apertune.search.studies.trial_records import TrialRecord
 from apertune.spaces.parameters import SearchSpace
 
 SPACE = SearchSpace(())

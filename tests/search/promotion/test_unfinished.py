@@ -15,8 +15,7 @@ from apertune.datasets import load
 from apertune.errors import ApertuneError
 from apertune.search.evaluation.metrics import METRICS
 from apertune.search.messages import SpaceReference
-from apertune.search.mlflow_models import Registry
-from apertune.search.mlflow_tracking import MlflowTracker
+from apertune.search.models.mlflow_models import Registry
 from apertune.search.promotion import PromotionSettings, rollback
 from apertune.search.promotion.examination import Examination
 from apertune.search.promotion.gate import Verdict
@@ -29,8 +28,9 @@ from apertune.search.promotion.training import Confirmation
 from apertune.search.promotion.unfinished import Pending, settle
 from apertune.search.results import StudyResult
 from apertune.search.settings import make_home
-from apertune.search.study_definition import StudyDefinition
-from apertune.search.trial_records import TrialRecord
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.trial_records import TrialRecord
+from apertune.search.tracking.mlflow_tracker import MlflowTracker
 
 
 class Killed(BaseException):

@@ -1,0 +1,273 @@
+"""All that models need of MLflow: writing model folders, and fetching them from runs and the registry."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ApertuneError, StudyError
+from ..credentials import hidden_credentials
+from ..tracking.mlflow_tracker import LONGEST_TAG
+from .contract import ModelContract
+from .safety import first_line
+
+if TYPE_CHECKING:
+    import keras
+
+SERVING_LOADER = "apertune.search.serving"
+# PostgreSQL and MySQL hold no more of a version's description.
+LONGEST_DESCRIPTION = 5000
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run was given, what it is tagged with, and the last value of each of its metrics."""
+
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_run(run_id: str, tracking_uri: str) -> RunFacts:
+    """Raises ApertuneError when MLflow cannot be asked, or has no such run."""
+    with _one_line_errors():
+        data = _client(tracking_uri).get_run(run_id).data
+        return RunFacts(dict(data.params), dict(data.tags), dict(data.metrics))
+
+
+def has_model(run_id: str, tracking_uri: str) -> bool:
+    """Whether MLflow still lists the model that the run logged. Raises ApertuneError when it cannot be asked."""
+    from mlflow.exceptions import MlflowException
+
+    client = _client(tracking_uri)
+    with _one_line_errors():
+        outputs = client.get_run(run_id).outputs
+        models = outputs.model_outputs if outputs else []
+        try:
+            return bool([client.get_logged_model(model.model_id) for model in models])
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+
+
+def tag_run(run_id: str, tags: Mapping[str, str], tracking_uri: str) -> None:
+    """Raises ApertuneError when MLflow does not take them."""
+    with _one_line_errors():
+        for name, value in tags.items():
+            _client(tracking_uri).set_tag(run_id, name, value[:LONGEST_TAG])
+
+
+class Registry:
+    """The versions of one registered model, and its aliases. Each call raises ApertuneError when MLflow refuses it."""
+
+    def __init__(self, name: str, tracking_uri: str) -> None:
+        self.name = name
+        self.tracking_uri = tracking_uri
+
+    def aliases(self) -> dict[str, str]:
+        """Version by alias; empty when nothing was registered yet."""
+        from mlflow.exceptions import MlflowException
+
+        with _one_line_errors():
+            try:
+                registered = _client(self.tracking_uri).get_registered_model(self.name)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return {}
+                raise
+            return {str(alias): str(number) for alias, number in dict(registered.aliases).items()}
+
+    def add_version(self, run_id: str, tags: Mapping[str, str], description: str) -> str:
+        """Registers the model that the run logged; returns its version."""
+        from mlflow.exceptions import MlflowException
+
+        client = _client(self.tracking_uri)
+        _resolve_at(self.tracking_uri)
+        with _one_line_errors():
+            try:
+                client.create_registered_model(self.name)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            model_id = client.get_run(run_id).outputs.model_outputs[0].model_id
+            made = client.create_model_version(
+                self.name,
+                source=f"models:/{model_id}",
+                run_id=run_id,
+                model_id=model_id,
+                tags={name: value[:LONGEST_TAG] for name, value in tags.items()},
+                description=description[:LONGEST_DESCRIPTION],
+            )
+            return str(made.version)
+
+    def versions(self) -> dict[str, dict[str, str]]:
+        """Tags by version; empty when nothing was registered yet."""
+        with _one_line_errors():
+            found = _client(self.tracking_uri).search_model_versions(f"name = '{self.name}'")
+            return {str(version.version): dict(version.tags) for version in found}
+
+    def delete_version(self, number: str) -> None:
+        with _one_line_errors():
+            _client(self.tracking_uri).delete_model_version(self.name, number)
+
+    def version_tags(self, number: str) -> dict[str, str]:
+        with _one_line_errors():
+            return dict(_client(self.tracking_uri).get_model_version(self.name, number).tags)
+
+    def set_alias(self, alias: str, number: str) -> None:
+        """Moves the alias in one step."""
+        with _one_line_errors():
+            _client(self.tracking_uri).set_registered_model_alias(self.name, alias, number)
+
+
+def write_keras_model(network: keras.Model, contract: ModelContract, folder: Path, *, for_serving: bool) -> None:
+    """Writes MLflow's model folder, which must not exist: flavours `keras` and `python_function`.
+
+    The requirements are given, not inferred: MLflow infers them by loading the model in another process,
+    which takes 10 s. A served model gets no signature: it takes pixels as well as JPEG and PNG bytes, which no
+    one signature of MLflow's says, and checks its input itself.
+    """
+    _import_quietly()
+    import mlflow.keras
+    from mlflow.models import Model
+
+    model = Model()
+    mlflow.keras.save_model(
+        network,
+        str(folder),
+        mlflow_model=model,
+        signature=_signature(contract),
+        pip_requirements=_requirements(for_serving=for_serving),
+    )
+    if for_serving:
+        model.flavors["python_function"]["loader_module"] = SERVING_LOADER
+        model.signature = None
+        model.save(str(folder / "MLmodel"))
+
+
+def read_flavors(folder: Path) -> dict[str, dict[str, Any]]:
+    """How MLflow would load the folder: settings by flavour. Reads `MLmodel` and nothing else. Raises StudyError."""
+    _import_quietly()
+    from mlflow.models import Model
+
+    try:
+        flavors = Model.load(str(folder / "MLmodel")).flavors
+        return {str(name): dict(settings) for name, settings in flavors.items()}
+    except Exception as error:
+        # Anything from a YAML error to a TypeError, as MLflow checks nothing of the file itself.
+        raise StudyError(f"{folder / 'MLmodel'} is not an MLflow model: {first_line(error)}") from None
+
+
+def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
+    """Copies a model, `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `runs:/RUN/PATH`, below `folder`.
+
+    Returns where it lies. Raises StudyError when MLflow has no such model.
+    """
+    _import_quietly()
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    _resolve_at(tracking_uri)
+    try:
+        fetched = download_artifacts(artifact_uri=uri, dst_path=str(folder))
+    except (MlflowException, OSError) as error:
+        raise StudyError(f"MLflow has no model '{uri}': {first_line(error)}") from None
+    return Path(fetched)
+
+
+def fetch_run_file(run_id: str, name: str, tracking_uri: str, folder: Path) -> Path:
+    """Copies an artifact of a run into `folder` and returns where it lies. Raises StudyError when there is none."""
+    try:
+        return fetch_model(f"runs:/{run_id}/{name}", tracking_uri, folder)
+    except StudyError:
+        raise StudyError(f"{name} is not in MLflow run {run_id}") from None
+
+
+def run_of_model(uri: str, tracking_uri: str) -> str | None:
+    """The run that a model of MLflow's came from: of `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
+
+    None where MLflow does not know. Raises ApertuneError when MLflow cannot be asked.
+    """
+    kind, _, rest = uri.partition(":/")
+    if kind == "runs":
+        return rest.partition("/")[0] or None
+    client = _client(tracking_uri)
+    with _one_line_errors():
+        name, at, alias = rest.partition("@")
+        if at:
+            return client.get_model_version_by_alias(name, alias).run_id or None
+        name, _, number = rest.rpartition("/")
+        return (client.get_model_version(name, number).run_id or None) if number.isdigit() else None
+
+
+def bad_request(message: str) -> Exception:
+    """An error that MLflow's scoring server answers with 400 and the message."""
+    from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
+
+    error: Exception = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+    return error
+
+
+def _resolve_at(tracking_uri: str) -> None:
+    """MLflow looks `models:/…` up in the process's registry, whatever address it is given beside it."""
+    from mlflow.tracking import set_registry_uri, set_tracking_uri
+
+    set_tracking_uri(tracking_uri)
+    set_registry_uri(tracking_uri)
+
+
+def _client(tracking_uri: str) -> Any:
+    _import_quietly()
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """MLflow's errors as one line, without the credentials that its addresses may hold."""
+    _import_quietly()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise ApertuneError(f"MLflow: {hidden_credentials(first_line(error))}") from None
+
+
+def _signature(contract: ModelContract) -> Any:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    pixels = TensorSpec(np.dtype(np.uint8), (-1, *contract.image_shape))
+    probabilities = TensorSpec(np.dtype(np.float32), (-1, contract.outputs))
+    return ModelSignature(inputs=Schema([pixels]), outputs=Schema([probabilities]))
+
+
+def _requirements(*, for_serving: bool) -> list[str]:
+    import keras
+
+    backend = {"torch": "torch"}.get(keras.backend.backend(), keras.backend.backend())
+    names = ["mlflow", "keras", backend, "numpy", *(["apertune", "pillow"] if for_serving else [])]
+    return [f"{name}=={version(name)}" for name in names]
+
+
+def _import_quietly() -> None:
+    """Imports MLflow, which otherwise warns of its own type hints, reports its use, and reads pickles."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc  # noqa: F401, imported for its warnings
+    # uv's environments hold no pip, and MLflow warns at every save that it cannot tell pip's version.
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)

@@ -1,0 +1,210 @@
+"""The report of a study: one page, for a person who was not there, that works without a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...spaces.parameters import SearchSpace, Value
+from ..evaluation.advice import advice
+from ..evaluation.metrics import METRICS
+from ..evaluation.pages import picture_source, plot_html, plotly_script, render, write_page
+
+if TYPE_CHECKING:
+    import plotly.graph_objects
+
+    from ..studies.definition import StudyDefinition
+    from ..studies.trial_records import TrialRecord
+
+MOST_TRIALS = 15
+MOST_CURVES = 5
+LEVEL_COLORS = {"class frequencies alone": "#d73027", "published": "#1a9850"}
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All that a report is made of; every part but the first three may be missing.
+
+    dataset_facts: lines to show, such as images by split. baseline: scores of class frequencies alone, and
+    reference: published scores, by metric; reference_source: where those were published. importances: by parameter
+    key. plots: titles and plotly figures of the study. histories: the epochs of the best trials, by trial number.
+    pictures: titles and PNG files of the best trial. gpu_hours, energy_kwh: of all trials, when measured.
+    """
+
+    name: str
+    definition: StudyDefinition
+    trials: Sequence[TrialRecord]
+    created: str
+    dataset_facts: Mapping[str, str] = field(default_factory=dict)
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    reference: Mapping[str, float] = field(default_factory=dict)
+    reference_source: str = ""
+    importances: Mapping[str, float] = field(default_factory=dict)
+    plots: Sequence[tuple[str, plotly.graph_objects.Figure]] = ()
+    histories: Mapping[int, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    pictures: Sequence[tuple[str, Path]] = ()
+    gpu_hours: float | None = None
+    energy_kwh: float | None = None
+
+
+def write_report(data: ReportData, target: Path) -> Path:
+    """Writes the page (2 MB and its pictures) and returns its path."""
+    complete = best_first(data.trials, data.definition.direction)
+    best = complete[0] if complete else None
+    plots = list(data.plots)
+    if any(data.histories.values()):
+        objective = data.definition.objective
+        levels = {"class frequencies alone": data.baseline.get(objective), "published": data.reference.get(objective)}
+        figure = learning_curves_figure(data.histories, objective, levels)
+        plots.insert(0, ("Learning curves of the best trials", figure))
+    page = render(
+        "report.html",
+        data=data,
+        best=best,
+        cards=_cards(data, best),
+        states=_states(data.trials),
+        configuration=_configuration(best.params) if best else [],
+        scores=_scores(data, best) if best else [],
+        space=_space_rows(data),
+        table=_trial_table(complete, [name for name, _ in data.definition.more_objectives]),
+        advice=_advice(data, complete),
+        costs=_costs(data),
+        plots=[(title, plot_html(figure)) for title, figure in plots],
+        pictures=[(title, picture_source(file)) for title, file in data.pictures],
+        script=plotly_script() if plots else "",
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return write_page(target, page)
+
+
+def learning_curves_figure(
+    histories: Mapping[int, Sequence[Mapping[str, float]]],
+    objective: str,
+    levels: Mapping[str, float | None] | None = None,
+) -> plotly.graph_objects.Figure:
+    """The objective on validation over the epochs, one curve a trial. levels: scores to compare with, by name."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for number, history in histories.items():
+        values = [epoch.get(f"val_{objective}") for epoch in history]
+        epochs = list(range(1, len(values) + 1))
+        figure.add_trace(go.Scatter(x=epochs, y=values, mode="lines+markers", name=f"trial {number}"))
+    longest = max(map(len, histories.values()), default=1)
+    for name, level in (levels or {}).items():
+        if level is not None:
+            ends = {"x": [1, longest], "y": [level, level]}
+            figure.add_trace(
+                go.Scatter(**ends, mode="lines", line_dash="dash", line_color=LEVEL_COLORS[name], name=name)
+            )
+    layout = {"template": "plotly_white", "height": 420, "margin": {"t": 30}, "showlegend": True}
+    figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, longest // 10))
+    return figure.update_layout(**layout, yaxis_title=f"validation {objective}")
+
+
+def best_first(trials: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
+    """The complete trials, best first."""
+    sign = -1.0 if direction == "maximize" else 1.0
+    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+
+
+def _cards(data: ReportData, best: TrialRecord | None) -> list[tuple[str, str]]:
+    objective = data.definition.objective
+    name = objective.replace("_", " ")
+    cards = [(f"best validation {name}", _number(best.value) if best else "none yet")]
+    if objective in data.baseline:
+        cards.append((f"{name} of class frequencies alone", _number(data.baseline[objective])))
+    if objective in data.reference:
+        cards.append((f"published {name}", _number(data.reference[objective])))
+    hours = sum(trial.seconds for trial in data.trials) / 3600
+    return [*cards, ("trials", str(len(data.trials))), ("time of training", _duration(hours))]
+
+
+def _states(trials: Sequence[TrialRecord]) -> dict[str, int]:
+    states = [trial.state for trial in trials]
+    return {state: states.count(state) for state in dict.fromkeys(states)}
+
+
+def _configuration(params: Mapping[str, Value]) -> list[tuple[str, str]]:
+    return [(name, _number(value)) for name, value in params.items()]
+
+
+def _scores(data: ReportData, best: TrialRecord) -> list[tuple[str, str, str, str, str]]:
+    """Metric, best trial, class frequencies alone, published reference, which way is better; the objective first."""
+    metrics = {name: value for name, value in best.metrics.items() if name in METRICS}
+    if best.value is not None:
+        metrics = {data.definition.objective: best.value} | metrics
+        metrics[data.definition.objective] = best.value
+    rows = []
+    for name, value in metrics.items():
+        better = "higher" if METRICS[name].direction == "maximize" else "lower"
+        baseline, reference = _number(data.baseline.get(name)), _number(data.reference.get(name))
+        rows.append((name, _number(value), baseline, reference, better))
+    return rows
+
+
+def _space_rows(data: ReportData) -> list[tuple[str, str, str]]:
+    """Parameter, range, importance."""
+    rows = []
+    for parameter in SearchSpace.from_json(data.definition.search_space).parameters:
+        if parameter.kind in ("int", "float"):
+            scale = "" if parameter.sampling in (None, "linear") else f", {parameter.sampling} scale"
+            end = "" if parameter.low == parameter.high else f" to {parameter.high:g}{scale}"
+            extent = f"{parameter.low:g}{end}"
+        else:
+            extent = ", ".join(str(value) for value in parameter.values) or "yes or no"
+        share = data.importances.get(parameter.key)
+        rows.append((parameter.key, extent, "" if share is None else f"{share:.0%}"))
+    return rows
+
+
+def _trial_table(complete: Sequence[TrialRecord], others: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """The best trials, with the parameters that differ among them. others: further objectives."""
+    shown = complete[:MOST_TRIALS]
+    names = list(dict.fromkeys(name for trial in shown for name in trial.params))
+    differing = [name for name in names if len({trial.params.get(name) for trial in shown}) > 1]
+    rows = [
+        [
+            str(trial.number),
+            _number(trial.value),
+            *(_number(trial.value_of(name)) for name in others),
+            str(trial.epochs),
+            f"{trial.seconds:,.0f}",
+            *(_number(trial.params.get(name)) for name in differing),
+        ]
+        for trial in shown
+    ]
+    return ["trial", "value", *others, "epochs", "seconds", *differing], rows
+
+
+def _advice(data: ReportData, complete: Sequence[TrialRecord]) -> list[str]:
+    space = SearchSpace.from_json(data.definition.search_space)
+    return advice(space, [trial.params for trial in complete], data.importances)
+
+
+def _costs(data: ReportData) -> list[tuple[str, str]]:
+    ended = [trial for trial in data.trials if trial.state != "complete"]
+    costs = [
+        ("time of all trials, one after the other", _duration(sum(trial.seconds for trial in data.trials) / 3600)),
+        ("of which on trials that did not complete", _duration(sum(trial.seconds for trial in ended) / 3600)),
+        ("epochs", f"{sum(trial.epochs for trial in data.trials):,}"),
+    ]
+    if data.gpu_hours is not None:
+        costs.append(("GPU hours", f"{data.gpu_hours:.3g}"))
+    if data.energy_kwh is not None:
+        costs.append(("energy", f"{data.energy_kwh:.3g} kWh"))
+    return costs
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.2f} h" if hours >= 0.1 else f"{hours * 60:.1f} min"
+
+
+def _number(value: Value | None) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,127 @@
+"""Gathers a study's report from what its search left: the study itself, and the files of its best trial's run."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ...errors import StudyError
+from ...spaces.registry import published_by
+from ..evaluation.study_plots import importances, study_figures
+from ..models.mlflow_models import fetch_run_file
+from ..results import read_study
+from ..settings import Home
+from ..studies.opening import open_study
+from ..studies.readable import readable
+from ..studies.storage import open_storage
+from ..studies.study import Study
+from ..studies.trial_records import TrialRecord
+from ..tracking.outbox import unsent
+from ..tracking.records import DatasetLogged
+from .report import MOST_CURVES, ReportData, best_first
+
+# Files of a trial's run that a report shows, by title, most telling first.
+PICTURES = {
+    "Confusion matrix of the best trial": "confusion_matrix.png",
+    "Scores of each class": "class_scores.png",
+    "Most confident mistakes": "mistakes.png",
+    "Predictions": "predictions.png",
+    "Reliability": "reliability.png",
+    "Minimum probability to accept an answer": "minimum_probability.png",
+}
+SCORES = "scores.csv"
+FILES = (SCORES, *PICTURES.values())
+SPLITS = ("train", "validation", "test")
+
+
+def collect_report(home: Home, name: str, *, files: Path, created: str) -> ReportData:
+    """files: a folder with those of `FILES` that the best trial left; what it lacks, the report lacks.
+
+    created: when the report is written, as it is to be read. Raises StudyError when there is no such study.
+    """
+    study = open_study(open_storage(home.storage), name)
+    records = study.records()
+    scores = read_scores(files / SCORES)
+    return ReportData(
+        name=name,
+        definition=study.definition,
+        trials=records,
+        created=created,
+        dataset_facts=dataset_facts(home, study),
+        baseline=scores["class_frequencies_alone"],
+        reference=scores["published_reference"],
+        reference_source=published_by(scores["published_reference"]),
+        importances=importances(study.optuna),
+        plots=study_figures(readable(study), [objective for objective, _ in study.definition.objectives]),
+        histories=histories(study, best_first(records, study.definition.direction)[:MOST_CURVES]),
+        pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
+        gpu_hours=_total([record.gpu_seconds for record in records], 3600),
+        energy_kwh=_total([record.energy_joules for record in records], 3.6e6),
+    )
+
+
+def dataset_facts(home: Home, study: Study) -> dict[str, str]:
+    """What its searches told of the data set, as far as they ran here: counts by split, shape, classes."""
+    facts = {"source": study.definition.data} if study.definition.data else {}
+    for record, _ in unsent(home.study_folder(study.name) / "outbox.jsonl", 0):
+        if isinstance(record, DatasetLogged):
+            told = {"images for " + part: f"{int(record.facts[part]):,}" for part in SPLITS if part in record.facts}
+            others = {name.replace("_", " "): value for name, value in record.facts.items() if name not in SPLITS}
+            return {**facts, **told, **others}
+    return facts
+
+
+def _total(parts: Sequence[float | None], unit: float) -> float | None:
+    """The sum of those that were measured, in the unit; None when none was."""
+    measured = [part for part in parts if part is not None]
+    return sum(measured) / unit if measured else None
+
+
+def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:
+    """Copies those of `FILES` that MLflow has of the best trial into the folder; returns a line for each it lacks."""
+    result = read_study(home, name)
+    complete = best_first(result.trials, result.definition.direction)
+    if not complete:
+        return []
+    run_id = result.run_ids.get(complete[0].number)
+    if run_id is None:
+        return [f"trial {complete[0].number} has no MLflow run yet (apertune sync sends what is kept)"]
+    missing = []
+    for file in FILES:
+        try:
+            fetch_run_file(run_id, file, home.tracking_uri, folder)
+        except StudyError as error:
+            missing.append(str(error))
+    return missing
+
+
+def written_now() -> str:
+    """This moment, as a report's reader is to see it."""
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
+def read_scores(file: Path) -> dict[str, dict[str, float]]:
+    """The columns of a trial's `scores.csv`, each by metric and without empty cells; empty ones if there is no file."""
+    columns: dict[str, dict[str, float]] = {"value": {}, "class_frequencies_alone": {}, "published_reference": {}}
+    if not file.is_file():
+        return columns
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            for name, column in columns.items():
+                if row[name]:
+                    column[row["metric"]] = float(row[name])
+    return columns
+
+
+def histories(study: Study, trials: Sequence[TrialRecord]) -> dict[int, Sequence[Mapping[str, float]]]:
+    """The objective of each epoch of the trials, as they reported it; NaN for an epoch they did not report."""
+    frozen = {trial.number: trial for trial in study.optuna.get_trials(deepcopy=False)}
+    key = f"val_{study.definition.objective}"
+    reported: dict[int, Sequence[Mapping[str, float]]] = {}
+    for trial in trials:
+        values = frozen[trial.number].intermediate_values
+        reported[trial.number] = [{key: values.get(n, math.nan)} for n in range(1, max(values, default=0) + 1)]
+    return reported

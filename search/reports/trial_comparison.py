@@ -1,0 +1,113 @@
+"""Chosen trials of a study side by side, with the predictions that tell whether their differences are real."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ...datasets.base import Labels
+from ...errors import StudyError
+from ..evaluation.comparison import PairComparison, ParameterRow, compare_pairs, parameter_rows
+from ..evaluation.decisions import Probabilities
+from ..evaluation.pages import plot_html, plotly_script, render, write_page
+from ..models.mlflow_models import fetch_run_file
+from ..results import StudyResult
+from ..settings import Home
+from ..studies.definition import StudyDefinition
+from ..studies.opening import open_study
+from ..studies.storage import open_storage
+from ..studies.trial_records import TrialRecord
+from .report import learning_curves_figure
+from .sources import histories
+
+PREDICTIONS = "predictions.npz"
+# Enough for a 95 % interval of two digits, in seconds also for the slow metrics.
+RESAMPLES = 300
+SEED = 0
+
+
+@dataclass(frozen=True)
+class TrialComparison:
+    """trials: as chosen; run_ids: of their MLflow runs. parameters: those that differ first. pairs: every two trials
+    whose predictions are there; missing: why others are not, a line each. histories: epochs by trial number."""
+
+    study: str
+    definition: StudyDefinition
+    trials: Sequence[TrialRecord]
+    run_ids: Mapping[int, str]
+    parameters: Sequence[ParameterRow]
+    pairs: Sequence[PairComparison]
+    missing: Sequence[str] = ()
+    histories: Mapping[int, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+
+
+def compare_trials(home: Home, result: StudyResult, numbers: Sequence[int]) -> TrialComparison:
+    """Raises StudyError when the study lacks one of the trials."""
+    by_number = {trial.number: trial for trial in result.trials}
+    if unknown := [str(number) for number in numbers if number not in by_number]:
+        have = f"it has 0 to {max(by_number)}" if by_number else "it has none yet"
+        raise StudyError(f"study '{result.name}' has no trial {', '.join(unknown)}; {have}")
+    chosen = [by_number[number] for number in numbers]
+    labels, probabilities, missing = _predictions(home, result, numbers)
+    definition = result.definition
+    pairs: list[PairComparison] = []
+    if labels is not None and len(probabilities) > 1:
+        objective = definition.objective
+        pairs = compare_pairs(definition.task, objective, labels, probabilities, seed=SEED, resamples=RESAMPLES)
+    return TrialComparison(
+        study=result.name,
+        definition=definition,
+        trials=chosen,
+        run_ids=result.run_ids,
+        parameters=parameter_rows([trial.params for trial in chosen]),
+        pairs=pairs,
+        missing=missing,
+        histories=histories(open_study(open_storage(home.storage), result.name), chosen),
+    )
+
+
+def write_comparison(comparison: TrialComparison, target: Path) -> Path:
+    """Writes the comparison as one page that works without a network, and returns its path."""
+    figure = learning_curves_figure(comparison.histories, comparison.definition.objective)
+    page = render("comparison.html", data=comparison, plot=plot_html(figure), script=plotly_script())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return write_page(target, page)
+
+
+def _predictions(
+    home: Home, result: StudyResult, numbers: Sequence[int]
+) -> tuple[Labels | None, dict[int, Probabilities], list[str]]:
+    """The validation labels, probabilities by trial, and a line for each trial that has none to compare."""
+    labels: Labels | None = None
+    probabilities: dict[int, Probabilities] = {}
+    missing = []
+    for number in numbers:
+        try:
+            its_labels, its_probabilities = _fetch_predictions(home, result.run_ids.get(number))
+        except StudyError as error:
+            missing.append(f"trial {number}: {error}")
+            continue
+        if labels is not None and not np.array_equal(labels, its_labels):
+            missing.append(f"trial {number}: its predictions are of other validation images")
+            continue
+        labels, probabilities[number] = its_labels, its_probabilities
+    return labels, probabilities, missing
+
+
+def _fetch_predictions(home: Home, run_id: str | None) -> tuple[Labels, Probabilities]:
+    if run_id is None:
+        raise StudyError("it has no MLflow run yet (apertune sync sends what is kept)")
+    with tempfile.TemporaryDirectory() as folder:
+        file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, Path(folder))
+        try:
+            with np.load(file) as saved:
+                labels, probabilities = saved["labels"], saved["probabilities"]
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise StudyError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
+    if not np.isfinite(probabilities).all():
+        raise StudyError("its predictions are not finite")
+    return labels, probabilities

@@ -1,0 +1,1 @@
+"""The process beside a search that draws its plots and tells MLflow what is in its outbox."""

@@ -1,0 +1,80 @@
+"""What is drawn beside the search, so that neither workers nor the supervisor wait for plots.
+
+A trial's evaluation is left by its worker as numbers; a study's plots and report are made from its storage.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+from ..evaluation.saved import FILE, Evaluation, load_evaluation
+from ..settings import Home
+from ..training.augmented_examples import draw_augmented
+
+logger = logging.getLogger(__name__)
+
+
+def is_drawn(folder: Path) -> bool:
+    """Whether there is no evaluation in the folder that waits to be drawn."""
+    return not (folder / FILE).exists()
+
+
+def draw_evaluation(folder: Path) -> None:
+    """Draws what a worker left in the folder, in its place. A plot that fails is logged and costs no other result."""
+    if not folder.is_dir():
+        return
+    draw_augmented(folder)
+    if is_drawn(folder):
+        return
+    try:
+        _draw(folder, load_evaluation(folder))
+    except Exception:
+        logger.exception("the plots of %s could not be drawn", folder)
+    (folder / FILE).unlink(missing_ok=True)
+
+
+def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> None:
+    """Draws a study as it stands: `study_plots.html` and, if wanted, `report.html`. What fails is logged."""
+    from ..evaluation.study_plots import write_study_plots
+    from ..studies.opening import open_study
+    from ..studies.readable import readable
+    from ..studies.storage import open_storage
+
+    try:
+        study = open_study(open_storage(home.storage), name)
+        write_study_plots(readable(study), folder, [name for name, _ in study.definition.objectives])
+        if with_report:
+            _write_report(home, name, folder / "report.html")
+    except Exception:
+        logger.exception("the plots of study %s could not be drawn", name)
+
+
+def _write_report(home: Home, name: str, target: Path) -> None:
+    from ..reports.report import write_report
+    from ..reports.sources import collect_report, fetch_best_files, written_now
+
+    with tempfile.TemporaryDirectory() as files:
+        fetch_best_files(home, name, Path(files))
+        write_report(collect_report(home, name, files=Path(files), created=written_now()), target)
+
+
+def _draw(folder: Path, evaluation: Evaluation) -> None:
+    from ..evaluation.plots import write_trial_artifacts
+
+    view, spec = evaluation.view, evaluation.view.spec()
+    write_trial_artifacts(
+        folder,
+        task=view.task,
+        classes=view.classes,
+        labels=view.labels("validation"),
+        probabilities=evaluation.probabilities,
+        images=view.images("validation"),
+        origins=[str(origin) for origin in view.origins("validation")],
+        history=evaluation.history,
+        objective=evaluation.objective,
+        reference=evaluation.reference,
+        class_counts=spec.class_counts,
+        train_size=spec.train_size,
+    )

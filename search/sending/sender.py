@@ -1,0 +1,167 @@
+"""Sends the outbox to the tracking server, beside the search, in a process of its own; it draws the plots, too.
+
+Started by the supervisor as `python -m apertune.search.sending.sender OUTBOX ROOT`, ROOT as in `Home`, with the
+addresses of tracking server and studies in the environment, where no process list shows their passwords. On standard
+input it is told `finish` (send what is there, then end); when the input closes without that, its supervisor is gone
+and it ends at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..credentials import hidden_credentials
+from ..settings import Home
+from ..tracking.outbox import Progress, merged, read_progress, unsent, write_progress
+from ..tracking.records import FilesLogged, Record, StudyChanged, Tracker
+from .drawing import draw_evaluation, draw_study, is_drawn
+from .drawing_helper import DrawingHelper
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.3
+LONGEST_PAUSE_S = 20.0
+RECORDS_AT_ONCE = 200
+# With fewer to draw, another process would take longer to start than it saves.
+EVALUATIONS_TO_SHARE = 4
+# Training goes first where processors are few.
+NICENESS = 5
+URI_VARIABLE = "APERTUNE_TRACKING_URI"
+STORAGE_VARIABLE = "APERTUNE_STORAGE"
+
+
+class Sender:
+    """Applies the outbox's records in order and notes each step, so that a restart goes on where it was.
+
+    is_refused: whether an error means that the server will never take the record; it is then passed over.
+    home: where the study is that `StudyChanged` speaks of; without it, no study is drawn.
+    """
+
+    def __init__(
+        self, outbox: Path, tracker: Tracker, is_refused: Callable[[Exception], bool], home: Home | None = None
+    ) -> None:
+        self._outbox = outbox
+        self._tracker = tracker
+        self._is_refused = is_refused
+        self._home = home
+        self._progress = read_progress(outbox)
+        self._helper = DrawingHelper()
+
+    def send(self) -> bool:
+        """Sends what is unsent. Returns whether all was taken; why not stands in the progress file."""
+        while part := self._next_part():
+            taken = self._progress.offset
+            self._share_drawing([record for record, _ in part])
+            try:
+                for record, offset in merged(part):
+                    self._apply(record)
+                    taken = offset
+            except Exception as error:
+                self._note(replace(self._progress, offset=taken, problem=_one_line(error)))
+                return False
+            self._note(replace(self._progress, offset=part[-1][1], problem=""))
+        return True
+
+    def _next_part(self) -> list[tuple[Record | None, int]]:
+        part = []
+        for entry in unsent(self._outbox, self._progress.offset):
+            part.append(entry)
+            if len(part) == RECORDS_AT_ONCE:
+                break
+        return part
+
+    def _apply(self, record: Record) -> None:
+        if isinstance(record, StudyChanged):
+            self._send_study(record)
+        else:
+            if isinstance(record, FilesLogged) and not self._helper.has_drawn(folder := Path(record.folder)):
+                draw_evaluation(folder)
+            self._tell(record)
+
+    def _share_drawing(self, records: Sequence[Record | None]) -> None:
+        """Hands every second evaluation to another process when several wait, as they do after short trials."""
+        folders = [Path(record.folder) for record in records if isinstance(record, FilesLogged)]
+        waiting = [folder for folder in folders if not is_drawn(folder)]
+        if len(waiting) >= EVALUATIONS_TO_SHARE:
+            self._helper.hand_over(waiting[1::2])
+
+    def close(self) -> None:
+        """Ends the process that helps to draw, if there is one."""
+        self._helper.close()
+
+    def _send_study(self, record: StudyChanged) -> None:
+        if self._home is None:
+            return
+        # A report names runs by what is noted.
+        self._note(self._progress)
+        with tempfile.TemporaryDirectory() as folder:
+            draw_study(self._home, record.study, Path(folder), with_report=record.ended)
+            self._tell(FilesLogged(record.key, folder))
+
+    def _tell(self, record: Record) -> None:
+        try:
+            self._tracker.apply(record)
+        except Exception as error:
+            if not self._is_refused(error):
+                raise
+            logger.error("the tracking server refused %s: %s", type(record).__name__, _one_line(error))
+
+    def _note(self, progress: Progress) -> None:
+        self._progress = replace(progress, run_ids={**progress.run_ids, **self._tracker.run_ids()})
+        try:
+            write_progress(self._outbox, self._progress)
+        except OSError as error:
+            # Told again after a restart, which is the same as being told once.
+            logger.warning("how far MLflow was told cannot be noted: %s", error)
+
+
+def main() -> None:
+    from ..tracking.mlflow_tracker import MlflowTracker, is_refused
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(NICENESS)
+    home = Home(Path(sys.argv[2]), os.environ[URI_VARIABLE], os.environ[STORAGE_VARIABLE])
+    tracker = MlflowTracker(home.tracking_uri, home.artifacts)
+    sender = Sender(Path(sys.argv[1]), tracker, is_refused, home)
+    finish = threading.Event()
+    threading.Thread(target=_listen, args=(finish,), daemon=True).start()
+    pause = LOOK_EVERY_S
+    while True:
+        finishing = finish.is_set()
+        sent = sender.send()
+        if sent and finishing:
+            sender.close()
+            return
+        pause = LOOK_EVERY_S if sent else min(pause * 2, LONGEST_PAUSE_S)
+        if finishing:
+            time.sleep(LOOK_EVERY_S)
+        else:
+            finish.wait(pause)
+
+
+def _listen(finish: threading.Event) -> None:
+    for line in sys.stdin:
+        if line.strip() == "finish":
+            finish.set()
+    if not finish.is_set():
+        os._exit(0)
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    # Starred before it is cut: a cut address shows a password and no host to know it by.
+    return hidden_credentials(f"{type(error).__name__}: {lines[0] if lines else ''}")[:300]
+
+
+if __name__ == "__main__":
+    main()

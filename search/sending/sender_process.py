@@ -1,0 +1,111 @@
+"""Starts and ends the process that sends the outbox to MLflow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from ..settings import Home
+from ..tracking.outbox import read_progress, unsent_bytes
+from .sender import STORAGE_VARIABLE, URI_VARIABLE
+
+# A server that takes something goes on being waited for; one that takes nothing for so long is given up.
+PATIENCE_S = 45.0
+LOOK_EVERY_S = 0.1
+LEAVING_S = 1.0
+# Before a sender that ended is replaced; twice as long each time.
+FIRST_PAUSE_S = 2.0
+
+
+class SenderProcess:
+    """A context in which the outbox is being sent. Leaving it without `finish` ends the sender at once.
+
+    A sender that is killed meanwhile, perhaps by the kernel for memory, is replaced; the new one goes on where it was.
+    """
+
+    def __init__(self, outbox: Path, home: Home) -> None:
+        self._outbox = outbox
+        self._home = home
+        self._ending = threading.Event()
+        self._changing = threading.Lock()
+
+    def __enter__(self) -> SenderProcess:
+        self._start()
+        threading.Thread(target=self._replace, daemon=True).start()
+        return self
+
+    def _replace(self) -> None:
+        pause = FIRST_PAUSE_S
+        while True:
+            self._process.wait()
+            if self._ending.wait(pause):
+                return
+            pause *= 2
+            with self._changing:
+                if self._ending.is_set():
+                    return
+                self._close_input()
+                self._start()
+
+    def _end_watch(self) -> None:
+        with self._changing:
+            self._ending.set()
+
+    def _start(self) -> None:
+        home = self._home
+        addresses = {URI_VARIABLE: home.tracking_uri, STORAGE_VARIABLE: home.storage}
+        with (self._outbox.parent / "sender.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "apertune.search.sending.sender", str(self._outbox), str(home.root)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **addresses, "PYTHONSAFEPATH": "1"},
+                start_new_session=True,
+            )
+
+    def finish(self, say: Callable[[str], None], patience_s: float = PATIENCE_S) -> int:
+        """Waits until all is sent, as long as the server takes something. Returns the bytes it has not taken."""
+        self._end_watch()
+        if self._process.poll() is not None and unsent_bytes(self._outbox):
+            self._close_input()
+            self._start()
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(b"finish\n")
+            self._process.stdin.flush()
+        left, moved = unsent_bytes(self._outbox), time.monotonic()
+        while self._process.poll() is None and time.monotonic() - moved < patience_s:
+            time.sleep(LOOK_EVERY_S)
+            now_left = unsent_bytes(self._outbox)
+            if now_left < left:
+                left, moved = now_left, time.monotonic()
+        left = unsent_bytes(self._outbox)
+        if left:
+            problem = read_progress(self._outbox).problem
+            why = f" ({problem})" if problem else ""
+            say(f"MLflow does not have everything yet{why}; the next search sends the rest, or: apertune sync")
+        return left
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_watch()
+        self._close_input()
+        try:
+            self._process.wait(LEAVING_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _close_input(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()

@@ -1,0 +1,81 @@
+"""Optuna's trials and our records of them: what is written to a trial when it ends, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from ...errors import SpaceError
+from ...spaces.parameters import SearchSpace, Values
+from ..messages import Outcome, TrialResult
+from .sampling import from_optuna
+from .trial_records import TrialRecord
+
+# The user attribute that holds a trial's result.
+RESULT = "result"
+
+STATES: dict[Outcome, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "infeasible": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+_RECORDED = tuple(
+    item.name for item in fields(TrialRecord) if item.name not in ("number", "state", "value", "params", "began")
+)
+
+
+def described(result: TrialResult) -> dict[str, Any]:
+    """A result as the attribute `RESULT` holds it."""
+    facts = asdict(result)
+    del facts["number"]
+    return facts
+
+
+class TrialReader:
+    """Reads trials of one study. rounds: trainings a trial takes."""
+
+    def __init__(self, search_space: SearchSpace, rounds: int) -> None:
+        self._search_space = search_space
+        self._rounds = rounds
+        # What has ended changes no more.
+        self._ended: dict[int, TrialRecord] = {}
+
+    def values(self, frozen: FrozenTrial) -> Values | None:
+        """None for a trial whose supervisor was killed while its values were drawn."""
+        try:
+            return from_optuna(self._search_space, frozen.params)
+        except SpaceError:
+            return None
+
+    def record(self, frozen: FrozenTrial, *, ended: bool = False) -> TrialRecord:
+        """ended: it is about to be told; a result alone may be of a trial whose telling was cut short."""
+        if not frozen.state.is_finished():
+            return self._read(frozen, ended=ended)
+        if frozen.number not in self._ended:
+            self._ended[frozen.number] = self._read(frozen, ended=True)
+        return self._ended[frozen.number]
+
+    def _read(self, frozen: FrozenTrial, *, ended: bool) -> TrialRecord:
+        result: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {}) if ended else {}
+        state = result.get("outcome") or ("failed" if ended else "running")
+        value = result.get("value")
+        if value is None and frozen.intermediate_values:
+            value = frozen.intermediate_values[max(frozen.intermediate_values)]
+        known = {key: result[key] for key in _RECORDED if key in result}
+        # The steps of a trial in rounds are its rounds.
+        told = [] if self._rounds > 1 else list(frozen.intermediate_values)
+        epochs = max([known.pop("epochs", 0), *told])
+        return TrialRecord(
+            number=frozen.number,
+            state=state,
+            value=value,
+            params=self.values(frozen) or {},
+            epochs=epochs,
+            began=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
+            **known,
+        )

@@ -1,0 +1,45 @@
+"""Finds, opens and creates studies in a storage."""
+
+from __future__ import annotations
+
+import uuid
+
+import optuna
+from optuna.storages import BaseStorage
+
+from ...errors import StudyError
+from .definition import StudyDefinition
+from .sampling import to_optuna
+from .study import DEFINITION, IDENTITY, Study
+
+
+def open_study(storage: BaseStorage, name: str) -> Study:
+    """Opens an existing study. Raises StudyError when there is none of that name, or it is not Apertune's."""
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        known = optuna.get_all_study_names(storage)
+        have = (
+            f"there are: {', '.join(sorted(known))}" if known else "there is none yet; start one with apertune search"
+        )
+        raise StudyError(f"no study is called '{name}'; {have}") from None
+    definition = study.user_attrs.get(DEFINITION)
+    if definition is None:
+        raise StudyError(f"study '{name}' was not made by apertune; name another with --study")
+    return Study(study, StudyDefinition.from_dict(definition), storage)
+
+
+def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -> Study:
+    """Creates a study, with the space's defaults enqueued as its first trial."""
+    study = optuna.create_study(
+        study_name=name, storage=storage, directions=[direction for _, direction in definition.objectives]
+    )
+    study.set_user_attr(IDENTITY, uuid.uuid4().hex)
+    study.set_user_attr(DEFINITION, definition.to_dict())
+    made = Study(study, definition, storage)
+    study.enqueue_trial(to_optuna(made.search_space, made.search_space.defaults()))
+    return made
+
+
+def study_names(storage: BaseStorage) -> list[str]:
+    return sorted(optuna.get_all_study_names(storage))

@@ -1,0 +1,173 @@
+"""Draws values for a search space from Optuna, and translates values between the two.
+
+Optuna's names are the parameters' keys (`momentum@optimizer=sgd`), so that parameters of one name in several
+branches never share a distribution. Optuna forbids log with step and knows no reverse_log: a grid of steps on a
+log scale is an index into it, and a continuous reverse_log parameter the share, 0 to 1, of its scale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Container, Mapping
+from decimal import Decimal
+from typing import Any
+
+import optuna
+
+from ...errors import SpaceError
+from ...spaces.parameters import Parameter, SearchSpace, Value, Values
+
+Distribution = optuna.distributions.BaseDistribution
+
+
+def suggest(trial: optuna.trial.BaseTrial, space: SearchSpace) -> Values:
+    """Asks a trial for a value of each parameter that is active under the values drawn before it, by name."""
+    values: Values = {}
+    for parameter in space.active(values):
+        distribution = distribution_of(parameter)
+        drawn = None if distribution is None else _ask(trial, parameter.key, distribution)
+        values[parameter.name] = _from_optuna(parameter, drawn)
+    return values
+
+
+def identity_of(values: Mapping[str, Value]) -> str:
+    """Equal for equal configurations, and short."""
+    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def draw_untried(space: SearchSpace, tried: Container[str], seed: int, draws: int = 1000) -> Values | None:
+    """A random configuration whose identity is not among those tried; None when so many draws find none."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    for _ in range(draws):
+        values = suggest(study.ask(), space)
+        if identity_of(values) not in tried:
+            return values
+    return None
+
+
+def to_optuna(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Any]:
+    """Values by parameter name as Optuna's parameters, for `study.enqueue_trial`.
+
+    Raises SpaceError for a missing value, one of an inactive or unknown parameter, and one out of range.
+    """
+    params: dict[str, Any] = {}
+    seen: Values = {}
+    for parameter in space.active(seen):
+        if parameter.name not in values:
+            raise SpaceError(f"a value for {parameter.key} is missing")
+        value = seen[parameter.name] = values[parameter.name]
+        if not parameter.contains(value):
+            raise SpaceError(f"{parameter.key} cannot be {value!r} in this search space")
+        if distribution_of(parameter) is not None:
+            params[parameter.key] = _to_optuna(parameter, parameter.nearest(value))
+    strangers = sorted(values.keys() - seen.keys())
+    if strangers:
+        raise SpaceError(f"no active parameter of this search space is called {', '.join(strangers)}")
+    return params
+
+
+def from_optuna(space: SearchSpace, params: Mapping[str, Any]) -> Values:
+    """The values, by parameter name, that a trial's Optuna parameters stand for. Raises SpaceError if one lacks."""
+    values: Values = {}
+    for parameter in space.active(values):
+        fixed = distribution_of(parameter) is None
+        if not fixed and parameter.key not in params:
+            raise SpaceError(f"the trial has no value for {parameter.key}; was it drawn from another search space?")
+        values[parameter.name] = _from_optuna(parameter, params.get(parameter.key))
+    return values
+
+
+def repair(values: Mapping[str, Value], space: SearchSpace) -> tuple[Values, list[str]]:
+    """Values of some other search, made values of this space, and a line for each that had to change.
+
+    A number out of range takes the nearest the parameter can have, anything else its default.
+    """
+    repaired: Values = {}
+    notes: list[str] = []
+    for parameter in space.active(repaired):
+        if parameter.name not in values:
+            repaired[parameter.name] = parameter.default
+            notes.append(f"{parameter.key}: not given, {parameter.default} taken")
+            continue
+        given = values[parameter.name]
+        repaired[parameter.name] = parameter.nearest(given)
+        if not parameter.contains(given):
+            notes.append(f"{parameter.key}: {given} is outside its range, {repaired[parameter.name]} taken")
+    notes += [f"{name}: not used here" for name in values if name not in repaired]
+    return repaired, notes
+
+
+def distribution_of(parameter: Parameter) -> Distribution | None:
+    """Optuna's distribution of a parameter; None where there is but one value."""
+    options = parameter.options
+    if options is not None and len(options) == 1:
+        return None
+    if parameter.kind in ("choice", "boolean", "fixed"):
+        return optuna.distributions.CategoricalDistribution(options or ())
+    if options is not None and parameter.sampling != "linear":
+        return optuna.distributions.IntDistribution(0, len(options) - 1)
+    if parameter.sampling == "reverse_log":
+        return optuna.distributions.FloatDistribution(0.0, 1.0)
+    return _native_distribution(parameter)
+
+
+def _native_distribution(parameter: Parameter) -> Distribution:
+    (low, high), step = parameter.bounds, parameter.step
+    if step is not None:
+        # Optuna warns of a bound that is off the grid of steps, and counts in decimals.
+        count = (Decimal(str(high)) - Decimal(str(low))) // Decimal(str(step))
+        high = float(Decimal(str(low)) + count * Decimal(str(step)))
+    log = parameter.sampling == "log"
+    if parameter.kind == "int":
+        return optuna.distributions.IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+    return optuna.distributions.FloatDistribution(low, high, log=log, step=step)
+
+
+def _ask(trial: optuna.trial.BaseTrial, key: str, distribution: Distribution) -> Any:
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return trial.suggest_categorical(key, distribution.choices)
+    if isinstance(distribution, optuna.distributions.IntDistribution):
+        return trial.suggest_int(key, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+    assert isinstance(distribution, optuna.distributions.FloatDistribution)
+    return trial.suggest_float(key, distribution.low, distribution.high, step=distribution.step, log=distribution.log)
+
+
+def _from_optuna(parameter: Parameter, drawn: Any) -> Value:
+    options = parameter.options
+    if options is not None and len(options) == 1:
+        return options[0]
+    if parameter.sampling == "reverse_log" and options is None:
+        return _reverse_log_value(parameter, drawn)
+    if parameter.sampling in ("log", "reverse_log") and options is not None:
+        index: int = drawn
+        return options[index]
+    value: Value = drawn
+    return parameter.nearest(value)
+
+
+def _to_optuna(parameter: Parameter, value: Value) -> Any:
+    options = parameter.options
+    if parameter.kind in ("int", "float") and parameter.sampling != "linear" and options is not None:
+        return options.index(value)
+    if parameter.sampling == "reverse_log":
+        return _reverse_log_share(parameter, float(value))
+    return value
+
+
+def _reverse_log_value(parameter: Parameter, share: float) -> Value:
+    # keras_tuner Numerical._sample_numerical_value; an integer's scale reaches one further and is cut to it.
+    low, high = parameter.bounds
+    end = high + 1 if parameter.kind == "int" else high
+    value = min(max(end + low - low * (end / low) ** (1 - share), low), high)
+    return int(value) if parameter.kind == "int" else float(value)
+
+
+def _reverse_log_share(parameter: Parameter, value: float) -> float:
+    low, high = parameter.bounds
+    end = high + 1 if parameter.kind == "int" else high
+    # An integer stands for the stretch up to the next one; its middle comes back as the same integer.
+    middle = value + 0.5 if parameter.kind == "int" else value
+    share = 1.0 - math.log((end + low - middle) / low) / math.log(end / low)
+    return min(max(share, 0.0), 1.0)

@@ -1,0 +1,91 @@
+"""Where studies are kept: SQLite made safe against kills and full disks, PostgreSQL, or another Optuna storage URL.
+
+SQLite: write-ahead log, full synchronisation, immediate transactions, a minute's patience with a locked file, and
+creation under a file lock, since two processes that create the tables at once both fail.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from filelock import FileLock
+from optuna.storages import RDBStorage
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from ...errors import MissingExtraError, SettingError
+from ..credentials import hidden_credentials
+from .file_systems import network_mount
+
+LOCKED_TIMEOUT_S = 60
+# A server that is gone without a word is noticed after half a minute.
+POSTGRESQL_CONNECTION = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "application_name": "apertune",
+}
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Opens, and creates when new. Raises SettingError for a URL that is none or a database that cannot be opened."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "postgresql":
+        return _connected(url, {"pool_pre_ping": True, "connect_args": POSTGRESQL_CONNECTION})
+    if parsed.get_backend_name() != "sqlite":
+        return _connected(url, {"pool_pre_ping": True})
+    path = Path(parsed.database or "")
+    _check_file_system(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        storage = _connected(url, {"connect_args": {"timeout": LOCKED_TIMEOUT_S}})
+    # After Optuna has made its tables: it does so over two connections, of which one would wait for the other.
+    sqlalchemy.event.listen(storage.engine, "connect", _on_connect)
+    sqlalchemy.event.listen(storage.engine, "begin", _on_begin)
+    storage.engine.dispose()
+    return storage
+
+
+def _check_file_system(path: Path) -> None:
+    """Refuses network file systems, where SQLite's locks and its write-ahead log do not hold. Raises SettingError."""
+    mount = network_mount(path)
+    if mount is not None:
+        raise SettingError(
+            f"studies cannot be kept in SQLite on a network file system, but {path} is on {mount.fstype} "
+            f"({mount.mountpoint}); name a file on a local disk, or a PostgreSQL database, with --storage"
+        )
+
+
+def _parsed(url: str) -> sqlalchemy.URL:
+    try:
+        return make_url(url)
+    except ArgumentError:
+        raise SettingError(
+            "the storage must be a database URL such as sqlite:///studies.db or postgresql+psycopg://user@host/name"
+        ) from None
+
+
+def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:
+    try:
+        # Optuna runs str.format on the URL, so braces in a password must be doubled.
+        return RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=engine_settings)
+    except ImportError:
+        raise MissingExtraError("storage in PostgreSQL", "postgres") from None
+    except Exception as error:
+        shown = hidden_credentials(url)
+        reason = hidden_credentials(str(error).splitlines()[0]) if str(error) else type(error).__name__
+        raise SettingError(f"cannot open the storage {shown}: {reason}") from None
+
+
+def _on_connect(connection: sqlite3.Connection, record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _on_begin(connection: sqlalchemy.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

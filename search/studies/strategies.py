@@ -1,0 +1,160 @@
+"""How values are drawn and weak trials ended: Optuna's samplers and pruners by name, with their settings."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from ...errors import MissingExtraError, SettingError, UnknownNameError
+from ...spaces.parameters import SearchSpace
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A sampler or pruner. make: from a seed (or epochs) and options. options: defaults by name, of their type."""
+
+    make: Callable[..., Any]
+    options: Mapping[str, float | int]
+
+
+def make_sampler(name: str, seed: int | None, options: Mapping[str, str] | None = None) -> BaseSampler:
+    """options: as the user wrote them. Raises KeyError for a name not in `SAMPLERS`, UnknownNameError and SettingError
+    for options it does not have or cannot read, MissingExtraError when its library is not installed."""
+    strategy = SAMPLERS[name]
+    given = _read_options(f"--sampler {name}", strategy.options, options or {})
+    if name in _LIBRARIES and importlib.util.find_spec(_LIBRARIES[name]) is None:
+        raise MissingExtraError(f"--sampler {name}", name)
+    with warnings.catch_warnings():
+        # `group` of TPE is marked experimental, as some samplers are; it models conditional parameters jointly.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler: BaseSampler = strategy.make(seed=seed, **given)
+        return sampler
+
+
+def make_pruner(name: str, epochs: int, options: Mapping[str, str] | None = None) -> BasePruner:
+    """A pruner for trials of so many epochs. Raises as `make_sampler` does."""
+    strategy = PRUNERS[name]
+    given = _read_options(f"--pruner {name}", strategy.options, options or {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        pruner: BasePruner = strategy.make(epochs, **given)
+        return pruner
+
+
+def check_sampler(name: str, space: SearchSpace, objectives: int) -> None:
+    """Raises SettingError when a sampler cannot draw from this space or for so many objectives."""
+    if name == "cmaes" and objectives > 1:
+        raise SettingError("--sampler cmaes knows one objective only; take tpe or nsga2 for several")
+    endless = [parameter.key for parameter in space.parameters if parameter.options is None]
+    if name == "grid" and endless:
+        raise SettingError(
+            f"--sampler grid tries every value, and these have no end of them: {', '.join(endless[:5])}"
+            f"{' and more' if len(endless) > 5 else ''}; name some with --narrow {endless[0].split('@')[0]}=A,B,C"
+        )
+
+
+class ExhaustiveSampler(BaseSampler):
+    """Optuna's exhaustive sampler, which asks the study to stop at the end of the grid, where nobody asked for it:
+    the study notices by itself that every configuration was tried."""
+
+    def __init__(self, seed: int | None) -> None:
+        self._inner = optuna.samplers.BruteForceSampler(seed=seed)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        pass
+
+
+# The extra that brings a sampler's library is called as the sampler is.
+_LIBRARIES = {"cmaes": "cmaes", "gp": "torch"}
+
+SAMPLERS: dict[str, Strategy] = {
+    "tpe": Strategy(
+        lambda seed, **given: TPESampler(multivariate=True, group=True, seed=seed, **given),
+        {"n_startup_trials": 10, "n_ei_candidates": 24},
+    ),
+    "random": Strategy(lambda seed: RandomSampler(seed=seed), {}),
+    "grid": Strategy(lambda seed: ExhaustiveSampler(seed), {}),
+    "qmc": Strategy(
+        lambda seed: optuna.samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False), {}
+    ),
+    "gp": Strategy(
+        lambda seed, **given: optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False, **given),
+        {"n_startup_trials": 10},
+    ),
+    "cmaes": Strategy(
+        lambda seed, **given: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False, **given),
+        {"n_startup_trials": 1},
+    ),
+    "nsga2": Strategy(
+        lambda seed, **given: optuna.samplers.NSGAIISampler(seed=seed, **given),
+        {"population_size": 50, "crossover_prob": 0.9, "swapping_prob": 0.5},
+    ),
+}
+
+PRUNERS: dict[str, Strategy] = {
+    "hyperband": Strategy(
+        lambda epochs, **given: optuna.pruners.HyperbandPruner(max_resource=max(1, epochs), **given),
+        {"min_resource": 1, "reduction_factor": 3},
+    ),
+    "successive-halving": Strategy(
+        lambda epochs, **given: optuna.pruners.SuccessiveHalvingPruner(**given),
+        {"min_resource": 1, "reduction_factor": 3, "min_early_stopping_rate": 0},
+    ),
+    "median": Strategy(
+        lambda epochs, **given: optuna.pruners.MedianPruner(**_warmed_up(epochs, given)),
+        {"n_startup_trials": 5, "n_warmup_steps": -1},
+    ),
+    "percentile": Strategy(
+        lambda epochs, percentile, **given: optuna.pruners.PercentilePruner(percentile, **_warmed_up(epochs, given)),
+        {"percentile": 25.0, "n_startup_trials": 5, "n_warmup_steps": -1},
+    ),
+    "wilcoxon": Strategy(
+        lambda epochs, **given: optuna.pruners.WilcoxonPruner(**given), {"p_threshold": 0.1, "n_startup_steps": 2}
+    ),
+    "none": Strategy(lambda epochs: optuna.pruners.NopPruner(), {}),
+}
+
+
+def _warmed_up(epochs: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fills in the default warm-up, a fifth of the epochs, in place of -1."""
+    steps = given["n_warmup_steps"]
+    return {**given, "n_warmup_steps": max(1, epochs // 5) if steps < 0 else steps}
+
+
+def _read_options(whose: str, defaults: Mapping[str, float | int], given: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = dict(defaults)
+    for name, text in given.items():
+        if name not in defaults:
+            if not defaults:
+                raise SettingError(f"{whose} has no options, but got {name}")
+            raise UnknownNameError(f"option of {whose}", name, defaults)
+        kind = type(defaults[name])
+        try:
+            values[name] = kind(text)
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            raise SettingError(f"{whose}: {name} must be {wanted}, but got '{text}'") from None
+    return values

@@ -1,0 +1,306 @@
+"""A study: what was asked of it, and every configuration tried. With `sampling`, `storage` and the study's plots
+the only code that talks to Optuna.
+
+Life of a trial: `ask` draws values, `report` takes each epoch's value and answers whether to prune, `tell` records
+the outcome. One supervisor owns a study at a time, so a trial that is running when it starts was orphaned by a
+dead one; `orphans` lists those, to be put back with the same values.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Container
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import optuna
+import sqlalchemy
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import Study as OptunaStudy
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from ...spaces.parameters import SearchSpace, Values
+from ..messages import TrialResult
+from ..persistence import persistently
+from .definition import Launch, StudyDefinition
+from .frozen_trials import RESULT, STATES, TrialReader, described
+from .owned_storage import OwnedStorage
+from .pruning import MirroredPruning
+from .sampling import draw_untried, identity_of, suggest, to_optuna
+from .trial_records import RecordFile, TrialRecord
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+# So often a sampler may propose what was tried before, until a configuration is drawn at random instead.
+PROPOSALS = 5
+
+DEFINITION = "apertune"
+IDENTITY = "apertune_identity"
+LAUNCH = "launch"
+MEMORY_CONSTRAINT = "memory"
+REPEATED = "repeated"
+ATTEMPTS = "attempts"
+CRASHES = "crashes"
+WARM_STARTED = "warm_started"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A configuration to try. attempt: 0, or how often it was tried and lost before.
+
+    crashes: how many of these losses were its own, and not those of a worker that somebody killed.
+    """
+
+    number: int
+    values: Values
+    attempt: int = 0
+    crashes: int = 0
+
+
+class Study:
+    """An open study. Made by `create` or `open_study`."""
+
+    def __init__(self, study: OptunaStudy, definition: StudyDefinition, storage: BaseStorage) -> None:
+        self.optuna = study
+        self.definition = definition
+        self._storage = storage
+        self._file: RecordFile | None = None
+        self.search_space = SearchSpace.from_json(definition.search_space)
+        self._reader = TrialReader(self.search_space, definition.rounds)
+        self._running: dict[int, Trial] = {}
+        self._mirror: MirroredPruning | None = None
+        self._tried: set[str] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.optuna.study_name
+
+    @property
+    def identity(self) -> str:
+        """Unique for ever, where the name may come again in another storage."""
+        return str(self.optuna.user_attrs[IDENTITY])
+
+    def own(self, file: Path) -> None:
+        """From here on nobody else writes this study: it is read from memory, and its ended trials are kept in a file.
+
+        file: for `RecordFile`, beside the study.
+        """
+        owned = OwnedStorage(self._storage, self.name)
+        self.optuna = optuna.load_study(study_name=self.name, storage=owned)
+        self._storage = owned
+        self._file = RecordFile(file, self.identity)
+        begun = self.optuna.get_trials(deepcopy=False)
+        set_aside = [frozen.number for frozen in begun if REPEATED in frozen.user_attrs]
+        self._file.rewrite((record for record in self.records() if record.state != "running"), set_aside)
+
+    def ask(self) -> Asked | None:
+        """A configuration that was not tried before; None when all were."""
+        tried = self._known()
+        for _ in range(PROPOSALS):
+            trial, values = self._draw()
+            if identity_of(values) not in tried:
+                return self._take(trial, values)
+            self._set_aside(trial)
+        untried = draw_untried(self.search_space, tried, seed=len(tried))
+        if untried is None:
+            return None
+        persistently(lambda: self.optuna.enqueue_trial(to_optuna(self.search_space, untried)))
+        return self._take(*self._draw())
+
+    def _draw(self) -> tuple[Trial, Values]:
+        trial = persistently(self.optuna.ask)
+        values = persistently(lambda: suggest(trial, self.search_space))
+        if isinstance(self._storage, OwnedStorage):
+            persistently(self._storage.flush)
+        return trial, values
+
+    def _take(self, trial: Trial, values: Values) -> Asked:
+        self._running[trial.number] = trial
+        self._known().add(identity_of(values))
+        return Asked(trial.number, values)
+
+    def _set_aside(self, trial: Trial) -> None:
+        """A proposal that repeats an earlier trial; it has no outcome, and counts nowhere."""
+
+        def record() -> None:
+            if not trial.storage.get_trial(trial._trial_id).state.is_finished():
+                trial.set_user_attr(REPEATED, True)
+                if self._file is not None:
+                    self._file.set_aside(trial.number)
+                self.optuna.tell(trial, state=TrialState.FAIL)
+
+        persistently(record)
+
+    def _known(self) -> set[str]:
+        """The identities of all configurations tried or being tried."""
+        if self._tried is None:
+            drawn = (self._reader.values(frozen) for frozen in self._begun())
+            self._tried = {identity_of(values) for values in drawn if values is not None}
+        return self._tried
+
+    def _begun(self) -> list[FrozenTrial]:
+        """Every trial that has begun, but for proposals set aside."""
+        return [
+            frozen
+            for frozen in self.optuna.get_trials(deepcopy=False)
+            if frozen.state is not TrialState.WAITING and REPEATED not in frozen.user_attrs
+        ]
+
+    def enqueue(self, configurations: list[Values], source: str) -> int:
+        """Has these tried next, once: not again for the same source. Returns how many are new."""
+        known = {*self.optuna.user_attrs.get(WARM_STARTED, ())}
+        if source in known:
+            return 0
+        waiting = self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        queued = [trial.system_attrs.get("fixed_params", {}) for trial in waiting]
+        added = 0
+        for values in configurations:
+            params = to_optuna(self.search_space, values)
+            if params not in queued and identity_of(values) not in self._known():
+                persistently(partial(self.optuna.enqueue_trial, params))
+                queued.append(params)
+                added += 1
+        persistently(lambda: self.optuna.set_user_attr(WARM_STARTED, sorted({*known, source})))
+        return added
+
+    def orphans(self) -> list[Asked]:
+        """Trials that a dead supervisor left running, with the values they had."""
+        asked = []
+        for frozen in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._running[frozen.number] = Trial(self.optuna, frozen._trial_id)
+            values = self._reader.values(frozen)
+            if values is None:
+                # Killed while its values were drawn: draw the rest.
+                values = suggest(self._running[frozen.number], self.search_space)
+            losses = (int(frozen.user_attrs.get(name, 0)) for name in (ATTEMPTS, CRASHES))
+            asked.append(Asked(frozen.number, values, *losses))
+        return asked
+
+    def results_of(self, numbers: Container[int]) -> list[TrialResult]:
+        """What was told of these trials, of those that have ended."""
+        ended = self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+        return [
+            TrialResult(frozen.number, **frozen.user_attrs[RESULT])
+            for frozen in ended
+            if frozen.number in numbers and RESULT in frozen.user_attrs
+        ]
+
+    def lost(self, asked: Asked) -> None:
+        """Notes how often a trial was lost, so that a restart does not forget."""
+        trial = self._running[asked.number]
+        persistently(lambda: trial.set_user_attr(ATTEMPTS, asked.attempt))
+        persistently(lambda: trial.set_user_attr(CRASHES, asked.crashes))
+
+    def report(self, number: int, value: float, step: int) -> bool:
+        """Takes the first objective's value after an epoch or a round (1-based); answers whether to prune the trial."""
+        trial = self._running[number]
+
+        def report_and_ask() -> bool:
+            with warnings.catch_warnings():
+                # A resumed trial may report an epoch again; the first report stands.
+                warnings.simplefilter("ignore", UserWarning)
+                if self._mirror is None:
+                    trial.report(value, step)
+                    return trial.should_prune()
+                trial.storage.set_trial_intermediate_value(trial._trial_id, step, value)
+                return self._mirror.report(number, value, step)
+
+        return persistently(report_and_ask)
+
+    def values_of(self, result: TrialResult) -> list[float]:
+        """The objectives' values of a trial that completed, in order; NaN for one that it does not have."""
+        others = {**result.metrics, **result.cost}
+        first = math.nan if result.value is None else result.value
+        return [first, *(others.get(name, math.nan) for name, _ in self.definition.more_objectives)]
+
+    def tell(self, result: TrialResult) -> None:
+        """Records the outcome. A trial that was told before keeps its first outcome."""
+        trial = self._running.pop(result.number)
+        state = STATES[result.outcome]
+        values = self.values_of(result) if state is TrialState.COMPLETE else None
+
+        def record() -> None:
+            if trial.storage.get_trial(trial._trial_id).state.is_finished():
+                return
+            trial.set_user_attr(RESULT, described(result))
+            self._constrain(trial, result)
+            if self._file is not None:
+                self._file.add(self._reader.record(self._storage.get_trial(trial._trial_id), ended=True))
+            self.optuna.tell(trial, values, state=state)
+
+        persistently(record)
+        if self._mirror is not None:
+            self._mirror.tell(result.number, values[0] if values else None, state)
+
+    def _constrain(self, trial: Trial, result: TrialResult) -> None:
+        """Lets the sampler learn what is feasible: at most 0 when it is, the share over the limit when not."""
+        for name, limit in self.definition.limits.items():
+            if name in result.cost:
+                trial.set_constraint(name, result.cost[name] / limit - 1.0)
+        if result.outcome == "infeasible" and not result.over_limit:
+            trial.set_constraint(MEMORY_CONSTRAINT, 1.0)
+
+    def finished(self) -> int:
+        """How many trials have an outcome, those that cost more than allowed and were not trained left out."""
+        return sum(
+            frozen.state.is_finished() and not frozen.user_attrs.get(RESULT, {}).get("over_limit")
+            for frozen in self._begun()
+        )
+
+    def epochs_trained(self) -> int:
+        """Epochs of all ended trials together; those of running ones are told again when they go on."""
+        return sum(record.epochs for record in self.records() if record.state != "running")
+
+    def records(self) -> list[TrialRecord]:
+        """Every trial that has begun; those only enqueued or set aside are not among them."""
+        return [self._reader.record(frozen) for frozen in self._begun()]
+
+    def records_in(self, file: Path) -> list[TrialRecord]:
+        """As `records`, from the owner's file of ended trials where it is whole: a hundred times faster for thousands.
+
+        Only trials that run or wait are read from Optuna, and all are counted: where others searched this study from
+        another folder, the file does not know theirs, and everything is read.
+        """
+        read = RecordFile(file, self.identity).read()
+        if read is None:
+            return self.records()
+        ended, set_aside = read
+        open_states = (TrialState.RUNNING, TrialState.WAITING)
+        unfinished = self._storage.get_all_trials(self.optuna._study_id, deepcopy=False, states=open_states)
+        running = {frozen.number: frozen for frozen in unfinished if frozen.state is TrialState.RUNNING}
+        known = {*ended, *set_aside, *(frozen.number for frozen in unfinished)}
+        if len(known) != self._count():
+            return self.records()
+        records = {number: record for number, record in ended.items() if number not in running}
+        records |= {number: self._reader.record(frozen) for number, frozen in running.items()}
+        return [records[number] for number in sorted(records)]
+
+    def _count(self) -> int | None:
+        """Trials of this study in the database, of whatever state; None where that takes reading them."""
+        if not isinstance(self._storage, RDBStorage):
+            return None
+        counted = sqlalchemy.text("SELECT COUNT(*) FROM trials WHERE study_id = :study")
+        with self._storage.engine.connect() as connection:
+            return int(connection.execute(counted, {"study": self.optuna._study_id}).scalar_one())
+
+    def launch(self) -> Launch | None:
+        noted = self.optuna.user_attrs.get(LAUNCH)
+        return Launch(**noted) if noted else None
+
+    def note_end(self) -> None:
+        """The latest search came to its end: the next one begins anew instead of going on with it."""
+        launch = self.launch()
+        if launch is not None:
+            self.note_launch(replace(launch, ended=True))
+
+    def note_launch(self, launch: Launch) -> None:
+        persistently(lambda: self.optuna.set_user_attr(LAUNCH, asdict(launch)))
+
+    def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
+        self.optuna.sampler, self.optuna.pruner = sampler, pruner
+        if self.definition.more_objectives:
+            self._mirror = MirroredPruning(pruner, self.name, self.definition.direction, self._begun())

@@ -1,0 +1,233 @@
+"""Talks to MLflow's tracking server or local store. With `mlflow_models`, all that is told to and asked of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from .local_store import creation_lock, make_local_store
+from .records import (
+    PARENT_TAG,
+    DatasetLogged,
+    FilesLogged,
+    MetricsLogged,
+    ModelDropped,
+    ModelLogged,
+    Point,
+    Record,
+    RunEnded,
+    RunStarted,
+    TagsSet,
+    ViewSaved,
+)
+from .saved_views import view_tag
+
+KEY_TAG = "apertune.key"
+# Opens MLflow's UI with the runs of models being trained, not with its pages for language models.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+METRICS_A_CALL, WORDS_A_CALL = 1000, 100
+LONGEST_PARAM, LONGEST_TAG = 6000, 5000
+LONGEST_DIGEST = 36
+
+# A short wait a call: the sender itself repeats, and must notice the order to stop in between.
+CLIENT_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+
+
+class MlflowTracker:
+    """Applies records to the MLflow store at `tracking_uri`.
+
+    artifacts: where a new experiment keeps its files; None leaves that to the server.
+    """
+
+    def __init__(self, tracking_uri: str, artifacts: Path | None = None) -> None:
+        self._tracking_uri = tracking_uri
+        self._artifacts = artifacts
+        self._opened: Any = None
+        self._experiments: dict[str, str] = {}
+        self._runs: dict[str, str] = {}
+        self._apply: dict[type[Record], Callable[[Any], None]] = {
+            RunStarted: self._start_run,
+            MetricsLogged: self._log_metrics,
+            TagsSet: self._set_tags,
+            DatasetLogged: self._log_dataset,
+            FilesLogged: self._log_files,
+            ModelLogged: self._log_model,
+            ModelDropped: self._drop_model,
+            ViewSaved: self._save_view,
+            RunEnded: self._end_run,
+        }
+
+    def apply(self, record: Record) -> None:
+        self._apply[type(record)](record)
+
+    def run_ids(self) -> dict[str, str]:
+        return dict(self._runs)
+
+    def experiment_id(self, name: str) -> str | None:
+        found = self._client.get_experiment_by_name(name)
+        return found.experiment_id if found else None
+
+    @property
+    def _client(self) -> Any:
+        if self._opened is None:
+            os.environ.update({name: os.environ.get(name, value) for name, value in CLIENT_SETTINGS.items()})
+            # Whatever the user has set: a call repeated by the client itself, whose first reply was lost, makes a
+            # second run; the sender looks for the first before it repeats.
+            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+            from mlflow import MlflowClient
+
+            with creation_lock(self._tracking_uri):
+                make_local_store(self._tracking_uri)
+            self._opened = MlflowClient(self._tracking_uri)
+        return self._opened
+
+    def _experiment(self, name: str) -> str:
+        if name not in self._experiments:
+            self._experiments[name] = self.experiment_id(name) or self._new_experiment(name)
+        return self._experiments[name]
+
+    def _new_experiment(self, name: str) -> str:
+        location = None if self._artifacts is None else (self._artifacts.resolve() / _file_name(name)).as_uri()
+        with creation_lock(self._tracking_uri):
+            # Another search may have made it since the look-up.
+            made = self.experiment_id(name) or self._client.create_experiment(
+                name, artifact_location=location, tags=EXPERIMENT_TAGS
+            )
+        return str(made)
+
+    def _run(self, key: str) -> str:
+        if key not in self._runs:
+            experiments = [e.experiment_id for e in self._client.search_experiments()]
+            found = self._client.search_runs(experiments, f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
+            if not found:
+                raise LookupError(f"no run has the key {key}")
+            self._runs[key] = found[0].info.run_id
+        return self._runs[key]
+
+    def _start_run(self, record: RunStarted) -> None:
+        experiment = self._experiment(record.experiment)
+        tags = {KEY_TAG: record.key, **record.tags}
+        if record.parent:
+            tags[PARENT_TAG] = self._run(record.parent)
+        # `runs/create` is not idempotent: a run whose reply was lost is found by its key.
+        found = self._client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{record.key}'", max_results=1)
+        if found:
+            self._runs[record.key] = found[0].info.run_id
+            self._client.update_run(self._runs[record.key], status="RUNNING")
+        else:
+            made = self._client.create_run(
+                experiment, start_time=record.time_ms, run_name=record.name, tags={KEY_TAG: record.key}
+            )
+            self._runs[record.key] = made.info.run_id
+        self._log_words(self._runs[record.key], tags, record.params)
+
+    def _log_words(self, run_id: str, tags: Mapping[str, str], params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param, RunTag
+
+        for kind, entity, words, longest in (
+            ("tags", RunTag, tags, LONGEST_TAG),
+            ("params", Param, params, LONGEST_PARAM),
+        ):
+            for part in _parts(words.items(), WORDS_A_CALL):
+                self._client.log_batch(run_id, **{kind: [entity(name, value[:longest]) for name, value in part]})
+
+    def _log_metrics(self, record: MetricsLogged) -> None:
+        self._log_points(self._run(record.key), record.points)
+
+    def _log_points(self, run_id: str, points: tuple[Point, ...], model_id: str | None = None) -> None:
+        from mlflow.entities import Metric
+
+        for part in _parts(points, METRICS_A_CALL):
+            metrics = [Metric(name, value, time_ms, step, model_id=model_id) for name, value, step, time_ms in part]
+            self._client.log_batch(run_id, metrics=metrics)
+
+    def _set_tags(self, record: TagsSet) -> None:
+        self._log_words(self._run(record.key), record.tags, {})
+
+    def _save_view(self, record: ViewSaved) -> None:
+        self._client.set_experiment_tag(self._experiment(record.experiment), *view_tag(record))
+
+    def _log_dataset(self, record: DatasetLogged) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(
+            name=record.name,
+            digest=record.digest[:LONGEST_DIGEST],
+            source_type="local",
+            source=json.dumps({"uri": record.source}),
+            profile=json.dumps({**record.facts, "fingerprint": record.digest}),
+        )
+        self._client.log_inputs(
+            self._run(record.key), [DatasetInput(dataset, [InputTag("mlflow.data.context", "search")])]
+        )
+
+    def _log_files(self, record: FilesLogged) -> None:
+        folder = Path(record.folder)
+        if folder.is_dir():
+            self._client.log_artifacts(self._run(record.key), str(folder), record.artifact_path or None)
+        _finished_with(folder, record.remove)
+
+    def _log_model(self, record: ModelLogged) -> None:
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+        folder = Path(record.folder)
+        if folder.is_dir():
+            run_id = self._run(record.key)
+            experiment = self._client.get_run(run_id).info.experiment_id
+            model = self._existing_model(experiment, record.key) or self._client.create_logged_model(
+                experiment, name=record.name, source_run_id=run_id, tags={KEY_TAG: record.key}, model_type="keras"
+            )
+            self._client.log_model_artifacts(model.model_id, str(folder))
+            self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+            if not (self._client.get_run(run_id).outputs and self._client.get_run(run_id).outputs.model_outputs):
+                self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+            points = tuple((name, value, 0, model.creation_timestamp) for name, value in record.metrics.items())
+            self._log_points(run_id, points, model.model_id)
+        _finished_with(folder, record.remove)
+
+    def _drop_model(self, record: ModelDropped) -> None:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        experiment = self._client.get_run(self._run(record.key)).info.experiment_id
+        if (model := self._existing_model(experiment, record.key)) is not None:
+            # Deleting a model hides it; its files stay until they are deleted, too.
+            get_artifact_repository(model.artifact_location, self._tracking_uri).delete_artifacts()
+            self._client.delete_logged_model(model.model_id)
+
+    def _existing_model(self, experiment: str, key: str) -> Any:
+        found = self._client.search_logged_models([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
+        return found[0] if found else None
+
+    def _end_run(self, record: RunEnded) -> None:
+        self._client.set_terminated(self._run(record.key), status=record.status, end_time=record.time_ms)
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether MLflow refuses a record for what it says, so that repeating it is in vain."""
+    code = getattr(error, "error_code", "")
+    return code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE") or isinstance(error, LookupError)
+
+
+def _parts(items: Any, size: int) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    while part := list(islice(iterator, size)):
+        yield part
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name)
+
+
+def _finished_with(folder: Path, remove: bool) -> None:
+    if remove:
+        shutil.rmtree(folder, ignore_errors=True)

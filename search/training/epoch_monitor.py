@@ -1,0 +1,105 @@
+"""What happens between batches and at the end of each epoch of a trial. Imported in workers only."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from typing import TYPE_CHECKING
+
+import keras
+
+from ..messages import EpochEnded, StopRequest, TrialDelayed
+from .checkpoint import save_checkpoint
+
+if TYPE_CHECKING:
+    from .fitting import Fitting
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_SHARE_OF_TIME = 0.05
+
+
+class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Watches the loss, answers stop requests, and closes each epoch: validation, event, best weights, checkpoint."""
+
+    def __init__(self, training: Fitting) -> None:
+        super().__init__()
+        self.training = training
+        self.stop: StopRequest | None = None
+        self._epoch_began = time.monotonic()
+        self._saved_at = time.monotonic()
+        self._saving_took = 0.0
+        self._told = False
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch_began = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            self._lost_cause("the training loss is not finite")
+            return
+        request = self.training.stop_requested()
+        if request is not None and request.now:
+            self._end(request)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if self.stop is not None:
+            return
+        training, state, logs = self.training, self.training.state, {} if logs is None else logs
+        validation, _ = training.scores(per_epoch=True)
+        logs.update({f"val_{name}": value for name, value in validation.items()})
+        if "log_loss" in validation:
+            logs["val_loss"] = logs.pop("val_log_loss")
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(training.candidate.optimizer.learning_rate))
+        value = validation[training.objective.name]
+        metrics = {name: float(number) for name, number in logs.items()}
+        seconds = time.monotonic() - self._epoch_began
+        ended = EpochEnded(training.task.number, epoch + 1, metrics, seconds, int(time.time() * 1000))
+        state.epoch = epoch + 1
+        state.history.append(ended)
+        if not math.isfinite(value):
+            training.emit(ended)
+            self._lost_cause(f"val_{training.objective.name} is not finite")
+            return
+        if training.improved(value):
+            state.best_value, state.best_epoch = value, epoch + 1
+            state.best_weights = training.network.get_weights()
+        self._save_when_due()
+        training.emit(ended)
+        self._close_epoch()
+
+    def _close_epoch(self) -> None:
+        request = self.training.stop_requested()
+        if request is not None:
+            if request.outcome == "interrupted":
+                self._save_when_due(always=True)
+            self._end(request)
+        elif self.training.out_of_patience():
+            self.model.stop_training = True
+
+    def _save_when_due(self, *, always: bool = False) -> None:
+        """Saves as often as costs no more than a twentieth of the time."""
+        now = time.monotonic()
+        if not always and self._saving_took > CHECKPOINT_SHARE_OF_TIME * (now - self._saved_at):
+            return
+        try:
+            save_checkpoint(
+                self.training.checkpoint, self.training.state, self.training.network, self.training.candidate.optimizer
+            )
+        except OSError as error:
+            logger.warning("trial %d: no checkpoint: %s", self.training.task.number, error)
+            if not self._told:
+                reason = f"no checkpoint can be written ({error}), so it would begin anew if its worker died"
+                self.training.emit(TrialDelayed(self.training.task.number, reason))
+            self._told = True
+        self._saved_at = time.monotonic()
+        self._saving_took = self._saved_at - now
+
+    def _end(self, request: StopRequest) -> None:
+        self.stop = request
+        self.model.stop_training = True
+
+    def _lost_cause(self, reason: str) -> None:
+        epoch = self.training.state.epoch
+        self._end(StopRequest(self.training.task.number, "pruned", f"{reason} (after {epoch} whole epochs)"))

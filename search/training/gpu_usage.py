@@ -1,0 +1,153 @@
+"""What a trial takes of its GPU, as the driver sees it: its own process's memory, and how busy its own GPU is."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..devices import SHARERS_VARIABLE
+from ..messages import Emit, EpochEnded, TrialEvent, TrialResult
+
+LOOK_EVERY_S = 0.5
+MEGABYTE = 2**20
+
+
+@dataclass
+class GpuUsage:
+    """peak_memory_mb: of this process, the framework's reserve included; None where the driver does not tell.
+
+    A framework keeps what it freed, so a small trial after a large one in the same worker shows the larger's peak.
+    seconds, joules: so far, divided by the workers that share the GPU; joules is None where the driver counts none.
+    """
+
+    peak_memory_mb: float | None = None
+    looks: int = 0
+    busy_percent: float = 0.0
+    memory_mb: float | None = None
+    seconds: float = 0.0
+    joules: float | None = None
+    _told: tuple[int, float, float, float] = (0, 0.0, 0.0, 0.0)
+
+    @property
+    def utilization_percent(self) -> float | None:
+        """Mean share of the time in which the GPU worked, for this worker or for another that shares it."""
+        return self.busy_percent / self.looks if self.looks else None
+
+    def noted(self, result: TrialResult) -> TrialResult:
+        return replace(
+            result,
+            peak_gpu_memory_mb=self.peak_memory_mb,
+            gpu_utilization_percent=self.utilization_percent,
+            gpu_seconds=self.seconds if self.looks else None,
+            energy_joules=self.joules,
+        )
+
+    def telling(self, emit: Emit) -> Emit:
+        """Adds to each epoch that is told what it took of the GPU."""
+
+        def tell(event: TrialEvent) -> None:
+            emit(replace(event, system=self._since_told()) if isinstance(event, EpochEnded) else event)
+
+        return tell
+
+    def _since_told(self) -> dict[str, float]:
+        """Means since the last call, by the names that MLflow's UI shows as system metrics."""
+        looks, busy, seconds, joules = self._told
+        now = self._told = (self.looks, self.busy_percent, self.seconds, self.joules or 0.0)
+        system = {}
+        if now[0] > looks:
+            system["system/gpu_utilization_percentage"] = (now[1] - busy) / (now[0] - looks)
+            if self.memory_mb is not None:
+                system["system/gpu_memory_usage_megabytes"] = self.memory_mb
+            if self.joules is not None and now[2] > seconds:
+                system["system/gpu_power_usage_watts"] = (now[3] - joules) / (now[2] - seconds)
+        return system
+
+
+@contextmanager
+def watched_gpu(nvml: Any = None, *, every_s: float = LOOK_EVERY_S) -> Iterator[GpuUsage]:
+    """Measures while the context lasts. Without a GPU of its own, or without a driver, nothing is measured.
+
+    nvml: the module `pynvml`, or what stands for it in a test.
+    """
+    usage = GpuUsage()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    if not visible or visible == "-1":
+        yield usage
+        return
+    if nvml is None:
+        import pynvml
+
+        nvml = pynvml
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        yield usage
+        return
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(nvml, visible, usage, ended, every_s), daemon=True)
+    watcher.start()
+    try:
+        yield usage
+    finally:
+        ended.set()
+        watcher.join()
+        nvml.nvmlShutdown()
+
+
+def _watch(nvml: Any, visible: str, usage: GpuUsage, ended: threading.Event, every_s: float) -> None:
+    sharers = int(os.environ.get(SHARERS_VARIABLE, "1"))
+    try:
+        handle = _handle(nvml, visible)
+        began, before = time.monotonic(), _energy(nvml, handle)
+        while True:
+            last = ended.is_set()
+            _look(nvml, handle, usage)
+            usage.seconds = (time.monotonic() - began) / sharers
+            if before is not None and (energy := _energy(nvml, handle)) is not None:
+                usage.joules = (energy - before) / 1000 / sharers
+            if last:
+                return
+            ended.wait(every_s)
+    except nvml.NVMLError:
+        return
+
+
+def _handle(nvml: Any, visible: str) -> Any:
+    """The driver's handle of a GPU named as in `CUDA_VISIBLE_DEVICES`: by number, or by its UUID."""
+    if visible.isdigit():
+        return nvml.nvmlDeviceGetHandleByIndex(int(visible))
+    return nvml.nvmlDeviceGetHandleByUUID(visible)
+
+
+def _look(nvml: Any, handle: Any, usage: GpuUsage) -> None:
+    usage.busy_percent += float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    usage.looks += 1
+    taken = _own_memory(nvml, handle)
+    if taken is not None:
+        usage.memory_mb = taken / MEGABYTE
+        usage.peak_memory_mb = max(usage.peak_memory_mb or 0.0, taken / MEGABYTE)
+
+
+def _energy(nvml: Any, handle: Any) -> float | None:
+    """Millijoules since the driver was loaded; None for a GPU that does not count them (before Volta)."""
+    try:
+        return float(nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
+    except nvml.NVMLError:
+        return None
+
+
+def _own_memory(nvml: Any, handle: Any) -> int | None:
+    """Bytes of this process; in a container, where the driver knows it by another number, of all on an unshared GPU."""
+    processes = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    own = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
+    if own and own[0] is not None:
+        return int(own[0])
+    if os.environ.get(SHARERS_VARIABLE, "1") == "1":
+        return int(nvml.nvmlDeviceGetMemoryInfo(handle).used)
+    return None

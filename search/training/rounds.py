@@ -1,0 +1,123 @@
+"""A trial of several rounds: its configuration trained on every fold, or again with other seeds, and averaged.
+
+Folds and repeats measure how much of a score is luck. A round that ended is kept on disk, so that a trial whose
+worker died goes on with the round it was in. What a person looks at, plots and model, is of the first round; every
+trial's first round has the same validation images, so that trials can be compared image by image.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+from ..messages import (
+    Emit,
+    EpochEnded,
+    RoundEnded,
+    RunTrial,
+    StopRequested,
+    TrialEvent,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
+from .noted_results import note_result, noted_result
+
+ROUND_FILE = "round.json"
+
+
+def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_once: RunTrial) -> TrialResult:
+    """Trains the rounds in order; the first that does not complete decides how the trial ends.
+
+    Epochs are told with numbers that run on from round to round, `task.epochs` for each.
+    """
+    done: list[TrialResult] = []
+    for index in range(len(task.rounds)):
+        folder = task.folder / f"round-{index + 1}"
+        result = noted_result(folder / ROUND_FILE)
+        if result is None:
+            result = run_once(_round_task(task, index, folder), _shifted(emit, task, index), stop_requested)
+            if result.outcome != "complete":
+                return _ended_early(task, [*done, result])
+            note_result(folder / ROUND_FILE, result)
+            (folder / "checkpoint.npz").unlink(missing_ok=True)
+        done.append(result)
+        assert result.value is not None
+        emit(RoundEnded(task.number, index + 1, result.value))
+        request = stop_requested()
+        if request is not None and index + 1 < len(task.rounds):
+            return _ended_early(task, [*done, TrialResult(task.number, request.outcome, request.reason)])
+    return _averaged(task, done)
+
+
+def _round_task(task: TrialTask, index: int, folder: Path) -> TrialTask:
+    return replace(
+        task,
+        view=task.rounds[index],
+        rounds=(),
+        seed=random.Random(f"{task.seed}/{index}").randrange(2**31),
+        folder=folder,
+        keep_model=task.keep_model and index == 0,
+        measure_latency=task.measure_latency and index == 0,
+        limits=task.limits if index == 0 else {},
+    )
+
+
+def _shifted(emit: Emit, task: TrialTask, index: int) -> Emit:
+    def emit_shifted(event: TrialEvent) -> None:
+        if isinstance(event, EpochEnded):
+            metrics = {**event.metrics, "round": float(index + 1)}
+            emit(replace(event, epoch=index * task.epochs + event.epoch, metrics=metrics))
+        elif not isinstance(event, TrialStarted) or index == 0:
+            emit(event)
+
+    return emit_shifted
+
+
+def _averaged(task: TrialTask, done: list[TrialResult]) -> TrialResult:
+    """Mean values and metrics over all rounds; seconds and epochs in total."""
+    values = [result.value for result in done if result.value is not None]
+    names = set.intersection(*(set(result.metrics) for result in done))
+    metrics = {name: statistics.fmean(result.metrics[name] for result in done) for name in sorted(names)}
+    metrics["objective_spread"] = statistics.stdev(values)
+    _show_first(task)
+    return replace(
+        done[0],
+        value=statistics.fmean(values),
+        metrics=metrics,
+        epochs=sum(result.epochs for result in done),
+        best_epoch=round(statistics.fmean(result.best_epoch for result in done)),
+        seconds=sum(result.seconds for result in done),
+        peak_memory_mb=max(result.peak_memory_mb for result in done),
+    )
+
+
+def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
+    """The last round's end is the trial's; its value is the mean of the rounds that have one."""
+    values = [result.value for result in rounds if result.value is not None]
+    if rounds[-1].outcome != "interrupted":
+        _show_first(task)
+    return replace(
+        rounds[-1],
+        value=statistics.fmean(values) if values else None,
+        metrics=rounds[0].metrics,
+        epochs=sum(result.epochs for result in rounds),
+        parameters=rounds[0].parameters,
+        seconds=sum(result.seconds for result in rounds),
+        has_model=rounds[0].has_model,
+        cost=rounds[0].cost,
+    )
+
+
+def _show_first(task: TrialTask) -> None:
+    """Moves what the first round left to where the trial's results are expected, and drops the rest."""
+    for name in ("artifacts", "model"):
+        left = task.folder / "round-1" / name
+        if left.exists():
+            shutil.rmtree(task.folder / name, ignore_errors=True)
+            left.rename(task.folder / name)
+    for folder in task.folder.glob("round-*"):
+        shutil.rmtree(folder, ignore_errors=True)

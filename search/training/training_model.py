@@ -1,0 +1,95 @@
+"""How pixels reach the network: row numbers -> image table -> augmentation -> network.
+
+Imported in workers only, since it imports Keras.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from ...datasets.base import Images, MappedImages, Task
+from ...spaces.base import Candidate
+
+Floats = NDArray[np.float32]
+
+STREAMED_BATCHES_IN_MEMORY = 8
+
+
+class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
+    """A candidate's network in its training graph.
+
+    With a table, it is called with row numbers, int32 (batch,); the table's pixels, uint8 (n, height, width,
+    channels), and targets, float32 (n, outputs), lie in device memory and nothing else crosses to the device.
+    Without one, it is called with a dictionary of `images` and `targets`.
+    Yields (probabilities, targets), each float32 (batch, outputs); targets may have been mixed.
+    """
+
+    def __init__(self, candidate: Candidate, task: Task, table: tuple[Images, Floats] | None) -> None:
+        super().__init__(name="training")
+        self.task = task
+        self.network = candidate.network
+        self.augmentation = candidate.augmentation
+        self.candidate_loss = candidate.loss
+        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.table_images: Any = None
+        self.table_targets: Any = None
+        if table is not None:
+            images, targets = table
+            self.table_images = keras.Variable(images, dtype="uint8", trainable=False, autocast=False)
+            self.table_targets = keras.Variable(targets, dtype="float32", trainable=False, autocast=False)
+
+    def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
+        if self.table_images is None:
+            images, targets = inputs["images"], inputs["targets"]
+        else:
+            images = ops.take(self.table_images, inputs, axis=0)
+            targets = ops.take(self.table_targets, inputs, axis=0)
+        if training and self.augmentation is not None:
+            images, targets = self.augmentation((images, targets), training=True)
+        return ops.cast(self.network(images, training=training), "float32"), targets
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        probabilities, targets = y_pred
+        loss = ops.mean(self.candidate_loss(targets, probabilities))
+        for regularization in self.losses:
+            loss = loss + ops.cast(regularization, "float32")
+        return loss
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        probabilities, targets = y_pred
+        if self.task == "multiclass":
+            right = ops.equal(ops.argmax(probabilities, axis=-1), ops.argmax(targets, axis=-1))
+        else:
+            right = ops.equal(probabilities > 0.5, targets > 0.5)
+        self.accuracy.update_state(ops.cast(right, "float32"))
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+class StreamedImages(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
+    """Batches copied from a memory map, for data too large for the device: {images, targets} in random order."""
+
+    def __init__(self, images: MappedImages, targets: Floats, batch_size: int, *, seed: int | None) -> None:
+        super().__init__(workers=1, max_queue_size=STREAMED_BATCHES_IN_MEMORY)
+        self._images, self._targets, self._batch_size = images, targets, batch_size
+        self._random = None if seed is None else np.random.default_rng(seed)
+        self._order = np.arange(len(images))
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self._images) // self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, NDArray[Any]]]:
+        # Sorted rows read a memory map front to back; order within a batch does not matter.
+        rows = np.sort(self._order[index * self._batch_size : (index + 1) * self._batch_size])
+        return ({"images": self._images[rows], "targets": self._targets[rows]},)
+
+    def on_epoch_end(self) -> None:
+        if self._random is not None:
+            self._random.shuffle(self._order)

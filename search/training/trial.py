@@ -1,0 +1,84 @@
+"""One trial: a pure function of data, space, values, seed and budget. It knows neither Optuna nor MLflow's server.
+
+Imported in workers only, since it imports Keras.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from dataclasses import replace
+
+import keras
+
+from ... import spaces
+from .. import devices
+from ..messages import Emit, Outcome, StopRequested, TrialResult, TrialTask
+from .custom_gradients import forgotten_gradients
+from .fitting import Fitting
+from .gpu_usage import watched_gpu
+from .network_cost import broken_limits, measure_cost
+from .rounds import run_rounds
+
+logger = logging.getLogger(__name__)
+
+
+def run_trial(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+    """Trains one configuration and says how it ended; what the configuration itself raises is an outcome too.
+
+    emit: told of the start, of every epoch and of every round. stop_requested: asked between batches.
+    """
+    with watched_gpu() as usage:
+        emit = usage.telling(emit)
+        if task.rounds:
+            result = run_rounds(task, emit, stop_requested, _run_once)
+        else:
+            result = _run_once(task, emit, stop_requested)
+    return usage.noted(result)
+
+
+def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+    started = time.monotonic()
+    devices.reset_peak_memory()
+    try:
+        with forgotten_gradients():
+            result = _train(task, emit, stop_requested)
+    except Exception as error:
+        logger.exception("trial %d failed", task.number)
+        outcome: Outcome = "infeasible" if _is_out_of_memory(error) else "failed"
+        result = TrialResult(task.number, outcome, _one_line(error))
+    finally:
+        keras.utils.clear_session(free_memory=False)
+        gc.collect()
+        devices.return_free_memory()
+    return replace(result, seconds=time.monotonic() - started, peak_memory_mb=devices.peak_memory_mb())
+
+
+def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+    keras.utils.set_random_seed(task.seed)
+    keras.config.set_dtype_policy("mixed_bfloat16" if task.mixed_precision else "float32")
+    space = spaces.load(task.space.name, task.view.spec(), recipe=task.space.recipe, options=task.space.options)
+    hp = spaces.hyperparameters(task.search_space, task.values)
+    candidate = space.candidate(hp, epochs=task.epochs, seed=task.seed)
+    cost = measure_cost(candidate.network, task.view.image_shape, latency=task.measure_latency)
+    if broken := broken_limits(cost, task.limits):
+        return TrialResult(task.number, "infeasible", broken, cost=cost, over_limit=True)
+    task.folder.mkdir(parents=True, exist_ok=True)
+    fitting = Fitting(task, candidate, emit, stop_requested)
+    stop = fitting.run()
+    if stop.outcome == "interrupted":
+        return TrialResult(task.number, "interrupted", stop.reason, epochs=fitting.state.epoch)
+    return replace(fitting.finish(stop), cost=cost)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether a framework ran out of memory: TensorFlow, JAX and PyTorch each say so in their own way."""
+    text = f"{type(error).__name__}: {error}"
+    signs = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory", "out of memory", "MemoryError", "OOM when")
+    return isinstance(error, MemoryError) or any(sign in text for sign in signs)
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:500]

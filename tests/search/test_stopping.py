@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from apertune.search.stopping import STOP_FILE, stop_wishes
+
+
+def test_wishes_to_stop_are_counted(tmp_path: Path) -> None:
+    """Ctrl-C counts one and says what comes of it; a signal to end counts two; three is the most."""
+    said: list[str] = []
+    with stop_wishes(tmp_path, said.append) as wanted:
+        assert wanted() == 0
+        os.kill(os.getpid(), signal.SIGINT)
+        assert wanted() == 1
+        assert said == ["Stopping after the running epochs; Ctrl-C again stops at once."]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert wanted() == 3
+
+
+def test_a_wait_can_always_be_left(tmp_path: Path) -> None:
+    """The fourth Ctrl-C interrupts whatever the supervisor waits for, and later ones do, too."""
+    with stop_wishes(tmp_path, lambda line: None) as wanted:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+        assert wanted() == 3
+
+
+def test_a_file_is_a_wish_too(tmp_path: Path) -> None:
+    """`apertune stop` leaves a file that counts one; an old one counts nothing, and none is left."""
+    (tmp_path / STOP_FILE).touch()
+    with stop_wishes(tmp_path, lambda line: None) as wanted:
+        assert wanted() == 0
+        (tmp_path / STOP_FILE).touch()
+        assert wanted() == 1
+    assert not (tmp_path / STOP_FILE).exists()
