@@ -4,12 +4,15 @@
 
 Trains small networks on digits, one epoch each, through `run_trial`, and times its parts. Told are medians of all
 trials but the first two, in milliseconds. `first step` is mostly TensorFlow's tracing of the network's step.
+Then a search with one worker trains as many, and told is the way from a trial's last epoch to the next trial's
+training, through worker, supervisor, study and outbox, without the first step.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import os
 import statistics
 import tempfile
 import time
@@ -21,9 +24,11 @@ from typing import Any
 import keras
 import optuna
 
-from apertune import datasets, spaces
+from apertune import datasets, search, spaces
 from apertune.search import devices
-from apertune.search.messages import SpaceReference, TrialTask
+from apertune.search.executors import choosing
+from apertune.search.executors.local import LocalExecutor
+from apertune.search.messages import EpochEnded, SpaceReference, TrialEvent, TrialStarted, TrialTask
 from apertune.search.studies.sampling import suggest
 from apertune.search.training import custom_gradients, fitting, trial, worker
 
@@ -82,6 +87,30 @@ def main() -> None:
             times.all[-1]["the whole trial"] = 1000 * (time.perf_counter() - began)
     for part in times.all[-1]:
         print(f"{part}: {statistics.median(found[part] for found in times.all[WARM_TRIALS:]):.0f} ms")
+    moments = through_a_search(arguments.trials)
+    gaps = [1000 * (start - end) for end, start in zip(moments["ended"], moments["started"][1:], strict=False)]
+    print(f"from a trial's last epoch to the next one's training: {statistics.median(gaps[WARM_TRIALS - 1 :]):.0f} ms")
+
+
+def through_a_search(trials: int) -> dict[str, list[float]]:
+    """When the supervisor heard of each trial's training and of its last epoch."""
+    moments: dict[str, list[float]] = {"started": [], "ended": []}
+
+    class Heard(LocalExecutor):
+        def wait(self, timeout_s: float) -> list[TrialEvent]:
+            events = super().wait(timeout_s)
+            for event in events:
+                if isinstance(event, TrialStarted | EpochEnded):
+                    kind = "started" if isinstance(event, TrialStarted) else "ended"
+                    moments[kind].append(time.perf_counter())
+            return events
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = search.make_home(os.environ, root=Path(folder) / "mlflow")
+        settings = search.SearchSettings(trials=trials, epochs=1, workers=1, sampler="random", fix=SMALL)
+        executor = Heard(choosing.local_environments(settings), Path(folder))
+        search.run(datasets.load("digits"), settings, home=home, executor=executor)
+    return moments
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from .plan import Plan
 from .state import Display, Running, State
 from .studies.study import Asked, Study
 from .tracking.journal import Journal
+from .training.rounds import forget_progress
 
 LOOK_EVERY_S = 0.5
 # A worker that was killed from outside says nothing against its trial; one that crashed, or that the kernel killed
@@ -101,7 +102,7 @@ class Supervisor:
         """A supervisor may have been killed after the study, and before MLflow, was told how a trial ended."""
         for result in self._study.results_of(self._journal.trials_left_open()):
             folder = self._plan.folder(result.number)
-            (folder / "checkpoint.npz").unlink(missing_ok=True)
+            forget_progress(folder)
             self._journal.trial_ended(result, folder)
 
     def _wants_more(self) -> bool:
@@ -256,7 +257,7 @@ class Supervisor:
             self._study.tell(result)
             self._state.finished += not result.over_limit
             self._state.over_limit += result.over_limit
-            (folder / "checkpoint.npz").unlink(missing_ok=True)
+            forget_progress(folder)
             if result.outcome == "complete" and self._is_best(result):
                 self._state.best = result
                 self._journal.best_trial(result)

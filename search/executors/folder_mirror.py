@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +31,9 @@ def write_change(folder: Path, change: FolderChange) -> None:
         unfinished.write_bytes(content)
         unfinished.replace(target)
     for name in change.removed:
-        _inside(folder, name).unlink(missing_ok=True)
+        gone = _inside(folder, name)
+        gone.unlink(missing_ok=True)
+        _remove_empty(gone.parent, folder)
 
 
 class FolderWatch:
@@ -59,17 +63,29 @@ class FolderWatch:
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
     """When each file was changed, and its bytes; files still under a temporary name are passed over."""
     found: dict[str, tuple[int, int]] = {}
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder)
-        if name.suffix == ".writing" or any(part.startswith(".") for part in name.parts):
-            continue
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        if path.is_file():
-            found[name.as_posix()] = (status.st_mtime_ns, status.st_size)
+    # Not rglob, which raises where a folder is removed while it looks.
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            if name.startswith(".") or path.suffix == ".writing":
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found[path.relative_to(folder).as_posix()] = (status.st_mtime_ns, status.st_size)
     return found
+
+
+def _remove_empty(path: Path, top: Path) -> None:
+    """Removes the folder, and those above it up to the top, as far as they are empty."""
+    while path != top:
+        try:
+            path.rmdir()
+        except FileNotFoundError:
+            pass  # removed with an earlier file
+        except OSError:
+            return  # something lies in it
+        path = path.parent
 
 
 def _content(path: Path) -> bytes | None:

@@ -21,6 +21,7 @@ from ..messages import TrialLost, TrialResult, TrialTask
 from ..models.package import check_manifest
 from ..results import StudyResult
 from ..training.noted_results import note_result, noted_result
+from ..training.rounds import forget_progress
 from .source import TrainedNetwork, TrialSource
 
 LOOK_EVERY_S = 0.5
@@ -165,7 +166,7 @@ def _finished_before(task: TrialTask) -> TrialResult | None:
 
 def _keep(task: TrialTask, result: TrialResult) -> None:
     """Notes a finished training in its folder, last, so that what is noted is whole."""
-    (task.folder / "checkpoint.npz").unlink(missing_ok=True)
+    forget_progress(task.folder)
     if result.outcome != "complete":
         shutil.rmtree(task.folder, ignore_errors=True)
         return

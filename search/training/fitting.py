@@ -24,6 +24,7 @@ from ..models.package import save_model
 from .augmented_examples import save_augmented
 from .checkpoint import TrainingState, load_checkpoint
 from .epoch_monitor import EpochMonitor
+from .noted_results import CHECKPOINT_FILE
 from .training_model import StreamedImages, TrainingModel
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Fitting:
         self.stop_requested = stop_requested
         self.objective: Metric = resolve_objective(task.objective, task.view.task)
         self.labels = task.view.labels("validation")
-        self.checkpoint = task.folder / "checkpoint.npz"
+        self.checkpoint = task.folder / CHECKPOINT_FILE
         self.feed = _feed(task.view, candidate.batch_size, task.seed)
         self.model = TrainingModel(candidate, task.view.task, self.feed.table)
         self.state = TrainingState()

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from ..messages import TrialResult
 
+# A trial's last whole epoch; `checkpoint.py` writes it.
+CHECKPOINT_FILE = "checkpoint.npz"
+
 
 def note_result(path: Path, result: TrialResult) -> None:
     """Writes a result beside its place and renames it there, so that what is noted is whole."""

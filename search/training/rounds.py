@@ -24,7 +24,7 @@ from ..messages import (
     TrialStarted,
     TrialTask,
 )
-from .noted_results import note_result, noted_result
+from .noted_results import CHECKPOINT_FILE, note_result, noted_result
 
 ROUND_FILE = "round.json"
 
@@ -43,7 +43,7 @@ def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_o
             if result.outcome != "complete":
                 return _ended_early(task, [*done, result])
             note_result(folder / ROUND_FILE, result)
-            (folder / "checkpoint.npz").unlink(missing_ok=True)
+            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
         done.append(result)
         assert result.value is not None
         emit(RoundEnded(task.number, index + 1, result.value))
@@ -119,5 +119,15 @@ def _show_first(task: TrialTask) -> None:
         if left.exists():
             shutil.rmtree(task.folder / name, ignore_errors=True)
             left.rename(task.folder / name)
-    for folder in task.folder.glob("round-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    _drop_rounds(task.folder)
+
+
+def forget_progress(folder: Path) -> None:
+    """Removes what an ended trial could have gone on from: its checkpoint and its rounds."""
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    _drop_rounds(folder)
+
+
+def _drop_rounds(folder: Path) -> None:
+    for left in folder.glob("round-*"):
+        shutil.rmtree(left, ignore_errors=True)

@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -141,9 +142,11 @@ def test_a_search_through_the_client_port(three_nodes: Any, empty_store: Path) -
     assert states == ["complete"] * 4
 
 
-def test_the_cluster_gives_what_one_machine_gives(three_nodes: Any) -> None:
+@pytest.mark.parametrize("rounds", [[], ["--folds", "2"]], ids=["one round", "two folds"])
+def test_the_cluster_gives_what_one_machine_gives(three_nodes: Any, rounds: list[str]) -> None:
     """A real search on nodes has the scores of one on this machine; models and plots come back and reach MLflow."""
     words = ["--trials", "2", "--epochs", "2", "--pruner", "none", "--sampler", "random", "--limit", "300", "--json"]
+    words += rounds
     found = []
     for place in (["--cluster", "auto"], ["--workers", "1"]):
         command = [
@@ -169,6 +172,7 @@ def test_the_cluster_gives_what_one_machine_gives(three_nodes: Any) -> None:
         assert "confusion_matrix.png" in names or any("confusion" in name for name in names), names
     assert len(list(artifacts.rglob("model.keras"))) == 4
     assert not list(Path("mlflow/studies").rglob("trials/*/model"))
+    assert not list(Path("mlflow/studies").rglob("trials/*/round-*"))
 
 
 def pretend_processes() -> list[psutil.Process]:
@@ -201,6 +205,29 @@ def test_a_killed_supervisor_leaves_nothing_on_the_nodes(three_nodes: Any, empty
     assert "finished 6 unsent 0" in done.stdout, done.stdout + done.stderr
     states = [trial.state for trial in read_study(make_home({}), "pretended").trials]
     assert states == ["complete"] * 6
+
+
+def test_ctrl_c_ends_a_search_on_a_cluster(three_nodes: Any, empty_store: Path) -> None:
+    """Within 10 s of Ctrl-C the search is over and its processes are gone from the nodes; the next one finishes it."""
+    Path("mlflow").mkdir()
+    shutil.copy(empty_store, "mlflow/mlflow.db")
+    command = [sys.executable, str(HERE / "pretend_search.py"), "6", "3", "20", "auto"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as supervisor:
+        deadline = time.monotonic() + 60
+        while not list(Path("mlflow/studies").glob("pretended/trials/*/checkpoint.npz")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        processes = pretend_processes()
+        began = time.monotonic()
+        supervisor.send_signal(signal.SIGINT)
+        said, _ = supervisor.communicate(timeout=60)
+        took = time.monotonic() - began
+    print(f"Ctrl-C on a cluster: over after {took:.1f} s")
+    assert took < 10, said
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert not alive
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "finished 6 unsent 0" in done.stdout, done.stdout + done.stderr
 
 
 def test_closing_leaves_no_actor(three_nodes: Any) -> None:

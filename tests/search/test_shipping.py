@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +111,29 @@ def test_a_folder_is_mirrored(tmp_path: Path) -> None:
         "round-1/checkpoint.npz"
     }
     assert watch.changes() == FolderChange()
+    shutil.rmtree(here / "round-1")
+    write_change(there, watch.changes(last=True))
+    assert not list(there.iterdir())
+
+
+def test_a_folder_that_goes_while_it_is_looked_at(tmp_path: Path) -> None:
+    """A trial drops its rounds' folders at any time, also while what changed is looked for."""
+    watch, gone = FolderWatch(tmp_path, bytes_per_s=1e9), threading.Event()
+
+    def come_and_go() -> None:
+        while not gone.is_set():
+            for number in range(20):
+                (tmp_path / f"round-{number}/artifacts").mkdir(parents=True)
+                (tmp_path / f"round-{number}/artifacts/a").touch()
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"round-{number}")
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(come_and_go)
+        for _ in range(200):
+            watch.changes(last=True)
+        gone.set()
+        coming.result()
 
 
 def test_checkpoints_do_not_fill_the_network(tmp_path: Path) -> None:

@@ -46,10 +46,12 @@ def test_a_killed_worker_costs_no_trial(tmp_path: Path) -> None:
 
 
 def test_a_trial_out_of_memory_twice_is_infeasible(tmp_path: Path) -> None:
-    """A trial that the kernel kills for memory is retried once, then told as infeasible with its reason."""
+    """A trial that the kernel kills for memory is retried once, then told as infeasible; nothing of it is kept."""
 
     def too_large(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         if task.number == 0:
+            (task.folder / "round-1/model").mkdir(parents=True, exist_ok=True)
+            (task.folder / "checkpoint.npz").touch()
             return TrialLost(0, "the worker was killed by the kernel for memory", True)  # type: ignore[return-value]
         return train(task, emit, stop_requested)
 
@@ -58,6 +60,7 @@ def test_a_trial_out_of_memory_twice_is_infeasible(tmp_path: Path) -> None:
     assert bench.states() == ["infeasible", "complete"]
     assert bench.study.records()[0].reason == "the worker was killed by the kernel for memory, 2 times"
     assert bench.study.optuna.best_trial.number == 1
+    assert not list(tmp_path.rglob("round-1")) + list(tmp_path.rglob("checkpoint.npz"))
 
 
 def test_being_killed_is_no_crash(tmp_path: Path) -> None:
