@@ -130,9 +130,11 @@ def test_a_folder_that_goes_while_it_is_looked_at(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(come_and_go)
-        for _ in range(200):
-            watch.changes(last=True)
-        gone.set()
+        try:
+            for _ in range(200):
+                watch.changes(last=True)
+        finally:
+            gone.set()
         coming.result()
 
 
