@@ -15,9 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import tenacity
+
 from ...errors import ApertuneError, MissingExtraError, SettingError
 from ..messages import TrialLost
 
+CONNECT_ATTEMPTS = 5
+CONNECT_AGAIN_AFTER_S = 1.0
 HEAD_EVERY_S = 4.0
 HEAD_PATIENCE_S = 20.0
 # What must be the same everywhere, so that a trial gives the same on every node.
@@ -38,13 +42,32 @@ def connect(cluster: str) -> ModuleType:
         import ray
     except ImportError:
         raise MissingExtraError("--cluster", "ray") from None
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_no_server_process),
+        stop=tenacity.stop_after_attempt(CONNECT_ATTEMPTS),
+        wait=tenacity.wait_fixed(CONNECT_AGAIN_AFTER_S),
+        reraise=True,
+    )
+    try:
+        attempts(_init, ray, cluster)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise SettingError(_unreachable(cluster, error)) from None
+    return ray  # type: ignore[no-any-return]  # Ray is not always installed
+
+
+def _init(ray: ModuleType, cluster: str) -> None:
     try:
         with _silenced(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(cluster, log_to_driver=False, configure_logging=False, namespace="apertune")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SettingError(_unreachable(cluster, error)) from None
-    return ray  # type: ignore[no-any-return]  # Ray is not always installed
+    except BaseException:
+        ray.shutdown()  # a half-made connection would stand in the way of the next
+        raise
+
+
+def _no_server_process(error: BaseException) -> bool:
+    """The process that Ray forks for each client now and then dies at its start (ray-project/ray issue 63202)."""
+    return isinstance(error, RuntimeError | ConnectionError) and "client server failed" in str(error)
 
 
 class HeadWatch:

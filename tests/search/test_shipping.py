@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from apertune.datasets import from_arrays
 from apertune.datasets.base import ImageDataset
 from apertune.errors import SettingError
 from apertune.search.evaluation.saved import Evaluation, load_evaluation, save_evaluation
+from apertune.search.executors import ray_connection
 from apertune.search.executors.folder_mirror import FolderChange, FolderWatch, read_folder, write_change
 from apertune.search.executors.ray_connection import check_versions, installed_versions
 from apertune.search.executors.ray_slots import SlotShape, count_slots
@@ -225,3 +228,33 @@ def test_a_node_with_other_versions_is_refused() -> None:
     check_versions("node-7", versions)
     with pytest.raises(SettingError, match=rf"node-7 has keras 1.0 there, {versions['keras']} here: install"):
         check_versions("node-7", {**versions, "keras": "1.0"})
+
+
+class FailingRay(ModuleType):
+    """Ray as far as `connect` uses it; its client server dies so many times before it starts."""
+
+    def __init__(self, failures: int, message: str = "Starting Ray client server failed. See its log") -> None:
+        super().__init__("ray")
+        self.failures, self.message, self.connecting, self.shut_down = failures, message, 0, 0
+
+    def init(self, *_: object, **__: object) -> None:
+        self.connecting += 1
+        if self.connecting <= self.failures:
+            raise RuntimeError(self.message)
+
+    def shutdown(self) -> None:
+        self.shut_down += 1
+
+
+def test_a_client_server_that_dies_at_its_start_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's process for a client dies now and then before it answers; other errors are told at once."""
+    monkeypatch.setattr(ray_connection, "CONNECT_AGAIN_AFTER_S", 0.0)
+    ray = FailingRay(2)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    assert ray_connection.connect("ray://head:10001") is ray
+    assert (ray.connecting, ray.shut_down) == (3, 2)
+    for failing, tries in ((FailingRay(99), ray_connection.CONNECT_ATTEMPTS), (FailingRay(99, "no route"), 1)):
+        monkeypatch.setitem(sys.modules, "ray", failing)
+        with pytest.raises(SettingError, match="--cluster ray://head:10001: cannot connect"):
+            ray_connection.connect("ray://head:10001")
+        assert failing.connecting == tries
