@@ -89,7 +89,7 @@ def throughput(arguments: argparse.Namespace, detail: str) -> dict[str, Any]:
         size = 16 if arguments.check and space == "convnet" else SIZE
         bench = measured["Bench"](size, images, arguments.batch_size, chosen, space=space)
         ways = measured["measure"](bench, 1 if arguments.check else 3)
-        told = {way: [round(speed), round(share, 3)] for way, (speed, share) in ways.items()}
+        told = {way: [round(speed), round(share, 3), round(first, 1)] for way, (speed, share, first) in ways.items()}
         found["augmented" if augmented else "plain"] = told
     return {"device": _device(), **found}
 

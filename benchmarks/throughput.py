@@ -6,9 +6,10 @@
 limit: the network's training step on one batch that lies on the device. table: Apertune's, `TrainingModel` fed with
 row numbers, and with several steps an execution. stream: Apertune's for data larger than the device. arrays: Keras
 `fit` on uint8 arrays. dataset: `tf.data`, shuffled and prefetched. pydataset: a `PyDataset` that indexes arrays. All
-are warm, trained for an epoch in turn, the order turned round every other round. Told are the median, and the median
-of the rounds' shares of the limit, which other load on the machine disturbs less. With augmentation, the limit's
-step augments its batch, too, and the others augment in the model.
+are warm, trained for an epoch in turn, the order turned round every other round. Told are the median; the median
+of the rounds' shares of the limit, which other load on the machine disturbs less; and how long the first epoch took,
+compilation included. With augmentation, the limit's step augments its batch, too, and the others augment in the
+model.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -103,6 +104,9 @@ class Bench:
         ways |= {"stream": self._stream(), "arrays": self._plain("arrays"), "pydataset": self._plain("pydataset")}
         if keras.backend.backend() == "tensorflow":
             ways["dataset"] = self._plain("dataset")
+            # JAX compiles always; TensorFlow's XLA does not know all of the augmentation's operations.
+            if self.candidate().augmentation is None:
+                ways["table, XLA"] = self._table(1, jit=True)
         return ways
 
     def _limit(self) -> Epoch:
@@ -112,10 +116,10 @@ class Bench:
         ignored = np.arange(len(self.images) // self.batch_size, dtype=np.int32)
         return lambda: model.fit(ignored, batch_size=1, verbose=0, shuffle=False)
 
-    def _table(self, steps: int) -> Epoch:
+    def _table(self, steps: int, *, jit: bool | Literal["auto"] = "auto") -> Epoch:
         candidate = self.candidate()
         model = TrainingModel(candidate, "multiclass", (self.images, self.labels))
-        model.compile(candidate.optimizer, steps_per_execution=steps, auto_scale_loss=False)
+        model.compile(candidate.optimizer, steps_per_execution=steps, jit_compile=jit, auto_scale_loss=False)
         rows = np.arange(len(self.images), dtype=np.int32)
         return lambda: model.fit(rows, batch_size=self.batch_size, verbose=0)
 
@@ -161,11 +165,14 @@ def _spec(size: int, images: int) -> DataSpec:
     return DataSpec((size, size, 1), "multiclass", names, (images // CLASSES,) * CLASSES, images)
 
 
-def measure(bench: Bench, rounds: int) -> dict[str, tuple[float, float]]:
-    """By way: images a second, the median, and the median of the rounds' shares of the limit."""
+def measure(bench: Bench, rounds: int) -> dict[str, tuple[float, float, float]]:
+    """By way: images a second, the median; the median of the rounds' shares of the limit; the first epoch's seconds."""
     ways = bench.ways()
-    for epoch in ways.values():
+    firsts = {}
+    for name, epoch in ways.items():
+        began = time.perf_counter()
         epoch()
+        firsts[name] = time.perf_counter() - began
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name in list(ways) if number % 2 == 0 else list(ways)[::-1]:
@@ -176,7 +183,8 @@ def measure(bench: Bench, rounds: int) -> dict[str, tuple[float, float]]:
         name: statistics.median(limit / own for limit, own in zip(seconds["limit"], taken, strict=True))
         for name, taken in seconds.items()
     }
-    return {name: (len(bench.images) / statistics.median(seconds[name]), shares[name]) for name in ways}
+    speeds = {name: len(bench.images) / statistics.median(taken) for name, taken in seconds.items()}
+    return {name: (speeds[name], shares[name], firsts[name]) for name in ways}
 
 
 def main() -> None:
@@ -197,8 +205,13 @@ def main() -> None:
             found[name] = measure(bench, arguments.rounds)
             keras.utils.clear_session()
             if not arguments.json:
-                told = "; ".join(f"{way} {speed:,.0f} ({share:.2f})" for way, (speed, share) in found[name].items())
-                print(f"{keras.backend.backend()}, {name}: images/s (share of the limit): {told}", flush=True)
+                told = "; ".join(
+                    f"{way} {speed:,.0f} ({of:.2f}; {first:.1f})" for way, (speed, of, first) in found[name].items()
+                )
+                print(
+                    f"{keras.backend.backend()}, {name}: images/s (share of the limit; s of the first epoch): {told}",
+                    flush=True,
+                )
     if arguments.json:
         print(json.dumps(found))
 
