@@ -224,13 +224,11 @@ def ray_tune(arguments: argparse.Namespace, note: Events) -> None:
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    from apertune.search.studies.sampling import suggest
-
     # Trials run elsewhere and import the framework there; here it is only asked for the space.
     work = Work(arguments)
     ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False)
     searcher = OptunaSearch(
-        lambda trial: suggest(trial, work.searched) and None,
+        functools.partial(_draw, work.searched),
         metric="val_accuracy",
         mode="max",
         sampler=None if arguments.pruning else optuna.samplers.RandomSampler(seed=1),
@@ -253,6 +251,13 @@ def ray_tune(arguments: argparse.Namespace, note: Events) -> None:
         run_config=tune.RunConfig(storage_path=str(Path("ray").resolve()), callbacks=[Ends()], verbose=0),
     ).fit()
     ray.shutdown()
+
+
+def _draw(searched: Any, trial: Any) -> None:
+    """Of this file, since Ray keeps it in its record of the search."""
+    from apertune.search.studies.sampling import suggest
+
+    suggest(trial, searched)
 
 
 def _ray_trial(settings: dict[str, Any], config: dict[str, Any]) -> None:

@@ -160,6 +160,11 @@ class TrialLost:
 
 
 @dataclass(frozen=True)
+class WorkerReady:
+    """A worker has imported the framework."""
+
+
+@dataclass(frozen=True)
 class Discovered:
     search_space: SearchSpace
 

@@ -27,11 +27,12 @@ from ..messages import (
     TrialLost,
     TrialResult,
     TrialTask,
+    WorkerReady,
 )
 
 CLOSING_TIMEOUT_S = 5.0
 DISCOVERY_ATTEMPTS = 5
-# Frameworks grow by some 10 MB a model built. A spare is started at half of this, so that none waits for it.
+# Frameworks grow with every model built. A spare is started at half of this, and takes over once it is ready.
 MEMORY_GROWTH_LIMIT_MB = 40
 # Its first trials fill a framework's own caches, which is no growth.
 TRIALS_TO_WARM_UP = 3
@@ -55,8 +56,8 @@ class LocalExecutor:
     """One worker process a slot, started when first needed and replaced when it ends.
 
     environments: for each slot the variables that pin its device and threads (see `environments`).
-    logs: the folder for one log file a slot. trials_per_worker: a worker is replaced after so many,
-    or before when its memory has grown. command: what starts a worker; the number of its end of the
+    logs: the folder for one log file a slot. trials_per_worker: a worker is replaced after so many, or before
+    when its memory has grown, as soon as another is ready. command: what starts a worker; the number of its end of the
     connection, an open file, is added.
     """
 
@@ -96,7 +97,9 @@ class LocalExecutor:
             worker = self._worker(0)
             try:
                 worker.connection.send(task)
-                return worker.connection.recv()
+                while isinstance(answer := worker.connection.recv(), WorkerReady):
+                    pass
+                return answer
             except (EOFError, OSError):
                 self._buried(worker)
             status = worker.process.returncode
@@ -191,6 +194,8 @@ class LocalExecutor:
         try:
             while worker.connection.poll():
                 message = worker.connection.recv()
+                if isinstance(message, WorkerReady):
+                    continue
                 events.append(message)
                 if isinstance(message, TrialResult):
                     self._finished(worker, message)
@@ -200,17 +205,22 @@ class LocalExecutor:
         return events
 
     def _finished(self, worker: Worker, result: TrialResult) -> None:
-        """Frees the slot; a worker after an error, after many trials or grown large is replaced."""
+        """Frees the slot. A worker is replaced after an error, and by a spare that is ready when it is old or large."""
         worker.trial = None
         worker.trials_done += 1
         resident_mb = _resident_mb(worker.process.pid)
         if worker.trials_done <= TRIALS_TO_WARM_UP:
             worker.warm_resident_mb = resident_mb
         grown_mb, left = resident_mb - worker.warm_resident_mb, self._trials_per_worker - worker.trials_done
-        if result.ends_worker or grown_mb > MEMORY_GROWTH_LIMIT_MB or left == 0:
+        old = grown_mb > MEMORY_GROWTH_LIMIT_MB or left <= 0
+        if result.ends_worker or (old and self._spare_is_ready(worker.slot)):
             self._retire(worker)
-        elif (grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left == 1) and worker.slot not in self._spares:
+        elif (grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left <= 1) and worker.slot not in self._spares:
             self._spares[worker.slot] = self._spawn(worker.slot)
+
+    def _spare_is_ready(self, slot: int) -> bool:
+        """Whether it has said something: that it is ready, or that it has died and the next must be started."""
+        return slot in self._spares and self._spares[slot].connection.poll()
 
     def _retire(self, worker: Worker) -> None:
         with contextlib.suppress(OSError):

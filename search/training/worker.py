@@ -25,6 +25,7 @@ from ..messages import (
     DiscoveryTask,
     RunTrial,
     StopRequest,
+    WorkerReady,
     WorkerTask,
 )
 
@@ -91,6 +92,7 @@ def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
         Path("/proc/self/oom_score_adj").write_text(OUT_OF_MEMORY_SCORE)
     connection = Connection(int(sys.argv[1]))
     inbox = Inbox(connection)
+    connection.send(WorkerReady())
     while (task := inbox.next_task()) is not None:
         if isinstance(task, DiscoveryTask):
             connection.send(discover_space(task))

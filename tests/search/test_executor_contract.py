@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -195,3 +196,29 @@ def test_a_configuration_over_its_limit_costs_no_worker(tmp_path: Path) -> None:
         assert (result.outcome, result.over_limit) == (("complete", False) if number == 20 else ("infeasible", True))
     executor.close()
     assert len(set(processes)) == 1
+
+
+def test_an_old_worker_goes_on_until_another_is_ready(tmp_path: Path) -> None:
+    """No trial waits for a replacement to start: those that come meanwhile are trained by the old worker."""
+    start_seconds = 1.5
+    script = tmp_path / "slow_worker.py"
+    pretended = Path(__file__).with_name("pretend_worker.py")
+    script.write_text(
+        f"import runpy, time\ntime.sleep({start_seconds})\nrunpy.run_path({str(pretended)!r}, run_name='__main__')\n"
+    )
+    executor = LocalExecutor(
+        worker_environments(1), tmp_path / "logs", trials_per_worker=1, command=(sys.executable, str(script))
+    )
+    executor.start()
+    first, trained, longest = executor.process_ids()[0], 0, 0.0
+    while executor.process_ids()[0] == first:
+        began = time.monotonic()
+        executor.submit(task(tmp_path, trained))
+        (*_, result) = events_until_end(executor, {trained})[trained]
+        longest = max(longest, time.monotonic() - began) if trained else 0.0
+        assert isinstance(result, TrialResult)
+        assert result.outcome == "complete"
+        trained += 1
+    executor.close()
+    assert trained > 2
+    assert longest < start_seconds
