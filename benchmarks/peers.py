@@ -69,6 +69,11 @@ class Run:
     def best(self) -> float:
         return max((score for _, score in self.ends if score is not None), default=float("nan"))
 
+    @property
+    def mean(self) -> float:
+        """Of all trials' best scores: at equal work it should be everyone's."""
+        return statistics.fmean(score for _, score in self.ends if score is not None)
+
     def reached(self, score: float) -> float | None:
         """Seconds until a trial with at least that score had ended; None if none did."""
         return next((moment for moment, value in self.ends if value is not None and value >= score), None)
@@ -154,7 +159,7 @@ def _line(name: str, runs: list[Run]) -> str:
         f"{middle([run.steady for run in runs]):6.2f} s a trial after the first  {len(runs[0].ends)} trials  "
         f"peak {middle([run.peak for run in runs]):5.0f} MiB  "
         f"growth {f'{middle(growth):+.1f} MiB a trial' if growth else 'not measured'}  "
-        f"best {middle([run.best for run in runs]):.4f}"
+        f"best {middle([run.best for run in runs]):.4f}  mean {middle([run.mean for run in runs]):.4f}"
     )
 
 
