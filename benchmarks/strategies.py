@@ -65,7 +65,10 @@ def searched(settings: Mapping[str, Any], seed: int, warm: bool) -> tuple[list[f
         common = {"epochs": EPOCHS, "objective": "accuracy", "fix": FIXED, "narrow": NARROW, "keep_models": "none"}
         more: dict[str, Any] = {}
         if warm:
-            before = search.SearchSettings(**{**common, **settings, "trials": 12, "seed": 100 + seed, "study": "small"})
+            # So few images allow no larger batches.
+            fixed = {**FIXED, "batch_size": "16"}
+            own = {"trials": 12, "seed": 100 + seed, "study": "small", "fix": fixed}
+            before = search.SearchSettings(**{**common, **settings, **own})
             search.run(digits(100), before, home=home)
             more = {"from_study": "small"}
         result = search.run(
