@@ -87,7 +87,8 @@ def dataset() -> ImageDataset:
 
 def runs_by_trial(folder: Path) -> dict[int, tuple[str, str, str]]:
     """For each trial's run in MLflow its status, its state and its reason."""
-    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    # MLflow keeps one engine an address, and other tests had a folder of that name.
+    client = MlflowClient(f"sqlite:///{folder.resolve() / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("faulty")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], "tags.kind = 'trial'")
