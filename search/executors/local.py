@@ -219,7 +219,7 @@ class LocalExecutor:
             self._spares[worker.slot] = self._spawn(worker.slot)
 
     def _spare_is_ready(self, slot: int) -> bool:
-        """Whether it has said something: that it is ready, or that it has died and the next must be started."""
+        """Whether it has said so. One that has died counts, too: in its slot its death is noticed and answered."""
         return slot in self._spares and self._spares[slot].connection.poll()
 
     def _retire(self, worker: Worker) -> None:

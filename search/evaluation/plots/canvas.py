@@ -69,8 +69,13 @@ def room_for(names: Sequence[str], size: float = 8) -> float:
     return 0.15 + max(map(len, names), default=0) * size * 0.0088
 
 
-def name_axes(axes: Axes, title: str, across: str, up: str) -> None:
+def set_title(axes: Axes, title: str) -> None:
+    """At a given height, which spares the search for a free one."""
     axes.set_title(title, fontsize=10, y=1.0)
+
+
+def name_axes(axes: Axes, title: str, across: str, up: str) -> None:
+    set_title(axes, title)
     axes.set_xlabel(across, fontsize=9)
     axes.set_ylabel(up, fontsize=9)
     axes.tick_params(labelsize=8)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ....datasets.base import Labels, Task
 from ..decisions import Probabilities, answers, confusion_matrix, count
-from .canvas import Margins, new_figure, room_for, shown
+from .canvas import Margins, new_figure, room_for, set_title, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def _binary(classes: Sequence[str], matrix: NDArray[np.int64]) -> Figure:
             text = f"{names[row][column]}\n{matrix[row, column]:,}\nrate {shares[row, column]:.1%}"
             axes.text(column, row, text, ha="center", va="center", color=_ink(shares[row, column]), fontsize=10)
     _name_classes(axes, classes)
-    axes.set_title(f"Confusion matrix; positive is '{shown(classes[1])}', at 0.5", fontsize=10, y=1.0)
+    set_title(axes, f"Confusion matrix; positive is '{shown(classes[1])}', at 0.5")
     return figure
 
 
@@ -61,7 +61,7 @@ def _heat_map(classes: Sequence[str], matrix: NDArray[np.int64]) -> Figure:
             axes.text(column, row, text, ha="center", va="center", color=_ink(share), fontsize=8 if write_all else 6)
     _name_classes(axes, classes)
     written = "images and share of the true class" if write_all else "% of the true class, 5 % and more"
-    axes.set_title(f"Confusion matrix: {written}", fontsize=10, y=1.0)
+    set_title(axes, f"Confusion matrix: {written}")
     box = axes.get_position()
     scale = figure.add_axes((box.x1 + 0.15 / figure.get_figwidth(), box.y0, 0.15 / figure.get_figwidth(), box.height))
     figure.colorbar(picture, cax=scale).ax.tick_params(labelsize=8)
@@ -104,7 +104,7 @@ def _one_matrix_a_class(classes: Sequence[str], labels: Labels, probabilities: P
             axes.text(column + x, row + y, text, ha="center", va="center", fontsize=7, color=_ink(shares[y, x]))
     axes.imshow(board, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_axis_off()
-    axes.set_title("One confusion matrix a class, at 0.5: images, share of the row", fontsize=10, y=1.0)
+    set_title(axes, "One confusion matrix a class, at 0.5: images, share of the row")
     return figure
 
 

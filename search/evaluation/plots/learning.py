@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..metrics import METRICS
-from .canvas import RIGHT, TRAINING, VALIDATION, WRONG, legend, name_axes, panels
+from .canvas import RIGHT, TRAINING, VALIDATION, WRONG, legend, name_axes, panels, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def learning_curves(
         if len(panel.get_legend_handles_labels()[0]) > 1:
             legend(panel)
     if best is not None:
-        axes[0].set_title(f"{axes[0].get_title()} (dotted: best epoch, {best})", fontsize=10, y=1.0)
+        set_title(axes[0], f"{axes[0].get_title()} (dotted: best epoch, {best})")
     return figure
 
 
