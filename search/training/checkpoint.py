@@ -1,6 +1,7 @@
-"""A trial's last completed epoch on disk, so that a killed trial goes on where it was.
+"""A trial's last completed epoch on disk, so that a killed trial goes on where it was, and as it would have.
 
-Imported in workers only, since it handles Keras variables.
+Beside the weights and the optimizer's variables that takes the state of every random generator in the layers, and
+of the callbacks. Imported in workers only, since it handles Keras variables.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ...spaces.base import Candidate
 from ..messages import EpochEnded
 
 Arrays = list[NDArray[Any]]
@@ -23,28 +25,29 @@ Arrays = list[NDArray[Any]]
 
 @dataclass
 class TrainingState:
-    """Where training stands. history: each epoch as it was told."""
+    """Where training stands. history: each epoch as it was told. callbacks: each one's plain attributes."""
 
     epoch: int = 0
     best_epoch: int = 0
     best_value: float | None = None
     history: list[EpochEnded] = field(default_factory=list)
     best_weights: Arrays = field(default_factory=list)
+    callbacks: list[dict[str, Any]] = field(default_factory=list)
 
 
-def save_checkpoint(
-    path: Path, state: TrainingState, network: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> None:
-    """Writes the state, the network's and the optimizer's variables under a temporary name, then renames.
+def save_checkpoint(path: Path, state: TrainingState, candidate: Candidate) -> None:
+    """Writes the state and the variables of all that is trained under a temporary name, then renames.
 
     Raises OSError when the disk is full; an earlier checkpoint is then still whole.
     """
-    described = {**asdict(state), "best_weights": None}
+    callbacks = [_plain_attributes(callback) for callback in candidate.callbacks]
+    described = {**asdict(state), "best_weights": None, "callbacks": callbacks}
     arrays: dict[str, NDArray[Any]] = {"state": np.frombuffer(json.dumps(described).encode(), np.uint8)}
     for kind, values in (
         ("best", state.best_weights),
-        ("network", network.get_weights()),
-        ("optimizer", [keras.ops.convert_to_numpy(variable) for variable in optimizer.variables]),
+        ("network", candidate.network.get_weights()),
+        ("optimizer", _numbers(candidate.optimizer.variables)),
+        ("random", _numbers(_random_states(candidate))),
     ):
         arrays.update({f"{kind}_{index:05d}": value for index, value in enumerate(values)})
     temporary = path.with_suffix(".writing")
@@ -58,24 +61,54 @@ def save_checkpoint(
         temporary.unlink(missing_ok=True)
 
 
-def load_checkpoint(path: Path, network: keras.Model, optimizer: keras.optimizers.Optimizer) -> TrainingState:
-    """Puts a checkpoint's variables into network and optimizer; a fresh state where there is none that fits."""
+def load_checkpoint(path: Path, candidate: Candidate) -> TrainingState:
+    """Puts a checkpoint's variables into the candidate; a fresh state where there is none that fits.
+
+    Callbacks forget at a training's beginning, so theirs are put back after it, by `restore_callbacks`.
+    """
+    network, optimizer, random = candidate.network, candidate.optimizer, _random_states(candidate)
     try:
         with np.load(path) as arrays:
-            saved = {kind: _numbered(arrays, kind) for kind in ("best", "network", "optimizer")}
+            saved = {kind: _numbered(arrays, kind) for kind in ("best", "network", "optimizer", "random")}
             described = json.loads(arrays["state"].tobytes())
     except (OSError, ValueError, KeyError, BadZipFile):
         return TrainingState()
     if [value.shape for value in saved["network"]] != [value.shape for value in network.get_weights()]:
         return TrainingState()
     optimizer.build(network.trainable_variables)
-    if len(saved["optimizer"]) != len(optimizer.variables):
+    if len(saved["optimizer"]) != len(optimizer.variables) or len(saved["random"]) != len(random):
         return TrainingState()
     network.set_weights(saved["network"])
-    for variable, value in zip(optimizer.variables, saved["optimizer"], strict=True):
+    restored = [*saved["optimizer"], *saved["random"]]
+    for variable, value in zip([*optimizer.variables, *random], restored, strict=True):
         variable.assign(value)
     history = [EpochEnded(**entry) for entry in described["history"]]
     return TrainingState(**{**described, "history": history, "best_weights": saved["best"]})
+
+
+def restore_callbacks(state: TrainingState, candidate: Candidate) -> None:
+    """Gives each callback the attributes that it had; does nothing in a fresh state."""
+    for callback, attributes in zip(candidate.callbacks, state.callbacks, strict=False):
+        vars(callback).update(attributes)
+
+
+def _random_states(candidate: Candidate) -> list[Any]:
+    """The state of every random generator in the layers: what Keras counts as variables, yet not as weights."""
+    states = []
+    for layer in (candidate.network, candidate.augmentation):
+        if layer is not None:
+            weights = {id(weight) for weight in layer.weights}
+            states += [variable for variable in layer.variables if id(variable) not in weights]
+    return states
+
+
+def _plain_attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """Such as how long `ReduceLROnPlateau` has waited; it holds the model and functions beside them."""
+    return {name: value for name, value in vars(callback).items() if isinstance(value, (bool, int, float, str))}
+
+
+def _numbers(variables: list[Any]) -> Arrays:
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]
 
 
 def _numbered(arrays: Any, kind: str) -> Arrays:

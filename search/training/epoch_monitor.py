@@ -1,4 +1,4 @@
-"""What happens between batches and at the end of each epoch of a trial. Imported in workers only."""
+"""What happens around the epochs of a trial and between their batches. Imported in workers only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from ..messages import EpochEnded, StopRequest, TrialDelayed
-from .checkpoint import save_checkpoint
+from .checkpoint import restore_callbacks, save_checkpoint
 
 if TYPE_CHECKING:
     from .fitting import Fitting
@@ -21,7 +21,10 @@ CHECKPOINT_SHARE_OF_TIME = 0.05
 
 
 class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Watches the loss, answers stop requests, and closes each epoch: validation, event, best weights, checkpoint."""
+    """Begins each epoch, watches the loss, answers stop requests, and scores the epoch.
+
+    The candidate's own callbacks come after it, since they act on the scores; then `EpochCloser`.
+    """
 
     def __init__(self, training: Fitting) -> None:
         super().__init__()
@@ -33,6 +36,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         self._told = False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.training.shuffle(epoch)
         self._epoch_began = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
@@ -65,11 +69,13 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         if training.improved(value):
             state.best_value, state.best_epoch = value, epoch + 1
             state.best_weights = training.network.get_weights()
-        self._save_when_due()
-        training.emit(ended)
-        self._close_epoch()
 
-    def _close_epoch(self) -> None:
+    def close_epoch(self) -> None:
+        """Writes the checkpoint, tells the epoch, and ends training where that is asked for."""
+        if self.stop is not None:
+            return
+        self._save_when_due()
+        self.training.emit(self.training.state.history[-1])
         request = self.training.stop_requested()
         if request is not None:
             if request.outcome == "interrupted":
@@ -84,9 +90,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         if not always and self._saving_took > CHECKPOINT_SHARE_OF_TIME * (now - self._saved_at):
             return
         try:
-            save_checkpoint(
-                self.training.checkpoint, self.training.state, self.training.network, self.training.candidate.optimizer
-            )
+            save_checkpoint(self.training.checkpoint, self.training.state, self.training.candidate)
         except OSError as error:
             logger.warning("trial %d: no checkpoint: %s", self.training.task.number, error)
             if not self._told:
@@ -103,3 +107,17 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
     def _lost_cause(self, reason: str) -> None:
         epoch = self.training.state.epoch
         self._end(StopRequest(self.training.task.number, "pruned", f"{reason} (after {epoch} whole epochs)"))
+
+
+class EpochCloser(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Comes after the candidate's callbacks: a checkpoint holds what they did in its epoch, and gives it back."""
+
+    def __init__(self, monitor: EpochMonitor) -> None:
+        super().__init__()
+        self._monitor = monitor
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        restore_callbacks(self._monitor.training.state, self._monitor.training.candidate)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._monitor.close_epoch()

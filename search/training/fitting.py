@@ -23,7 +23,7 @@ from ..models.contract import ModelContract
 from ..models.package import save_model
 from .augmented_examples import save_augmented
 from .checkpoint import TrainingState, load_checkpoint
-from .epoch_monitor import EpochMonitor
+from .epoch_monitor import EpochCloser, EpochMonitor
 from .noted_results import CHECKPOINT_FILE
 from .training_model import StreamedImages, TrainingModel
 
@@ -79,7 +79,7 @@ class Fitting:
 
     def run(self) -> StopRequest:
         """Trains until the budget, patience, a request or a lost cause ends it; returns that end."""
-        self.state = load_checkpoint(self.checkpoint, self.network, self.candidate.optimizer)
+        self.state = load_checkpoint(self.checkpoint, self.candidate)
         if not self.candidate.optimizer.built:
             # Variables made while TensorFlow traces the step make it trace twice, and some 6 MB of graph stay for good.
             self.candidate.optimizer.build(self.network.trainable_variables)
@@ -100,10 +100,19 @@ class Fitting:
                 batch_size=None if self.feed.table is None else self.candidate.batch_size,
                 initial_epoch=self.state.epoch,
                 epochs=epochs,
-                callbacks=[monitor, *self.candidate.callbacks],
+                # `shuffle` below gives each epoch its order.
+                shuffle=False,
+                callbacks=[monitor, *self.candidate.callbacks, EpochCloser(monitor)],
                 verbose=0,
             )
         return monitor.stop or StopRequest(self.task.number, "complete", "")
+
+    def shuffle(self, epoch: int) -> None:
+        """Puts the training rows into the order of an epoch, from 0."""
+        if self.feed.table is None:
+            self.feed.train.shuffle(epoch)
+        else:
+            self.model.shuffle(len(self.feed.train), self.task.seed, epoch)
 
     def predict(self) -> NDArray[np.float32]:
         """Probabilities of the validation rows: float32 (rows, outputs)."""

@@ -38,17 +38,27 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
         self.accuracy = keras.metrics.Mean(name="accuracy")
         self.table_images: Any = None
         self.table_targets: Any = None
+        self.table_order: Any = None
         if table is not None:
             images, targets = table
             self.table_images = keras.Variable(images, dtype="uint8", trainable=False, autocast=False)
             self.table_targets = keras.Variable(targets, dtype="float32", trainable=False, autocast=False)
+            order = np.arange(len(images), dtype=np.int32)
+            self.table_order = keras.Variable(order, dtype="int32", trainable=False, autocast=False)
+
+    def shuffle(self, rows: int, seed: int, epoch: int) -> None:
+        """Puts the table's first rows into an epoch's order; row number i then means the row in place i."""
+        order = np.arange(self.table_order.shape[0], dtype=np.int32)
+        order[:rows] = epoch_order(rows, seed, epoch)
+        self.table_order.assign(order)
 
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
         if self.table_images is None:
             images, targets = inputs["images"], inputs["targets"]
         else:
-            images = ops.take(self.table_images, inputs, axis=0)
-            targets = ops.take(self.table_targets, inputs, axis=0)
+            rows = ops.take(self.table_order, inputs, axis=0)
+            images = ops.take(self.table_images, rows, axis=0)
+            targets = ops.take(self.table_targets, rows, axis=0)
         if training and self.augmentation is not None:
             images, targets = self.augmentation((images, targets), training=True)
         return ops.cast(self.network(images, training=training), "float32"), targets
@@ -78,9 +88,14 @@ class StreamedImages(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ship
     def __init__(self, images: MappedImages, targets: Floats, batch_size: int, *, seed: int | None) -> None:
         super().__init__(workers=1, max_queue_size=STREAMED_BATCHES_IN_MEMORY)
         self._images, self._targets, self._batch_size = images, targets, batch_size
-        self._random = None if seed is None else np.random.default_rng(seed)
+        self._seed = seed
         self._order = np.arange(len(images))
-        self.on_epoch_end()
+        self.shuffle(0)
+
+    def shuffle(self, epoch: int) -> None:
+        """Puts the rows into an epoch's order; they stay in their own without a seed."""
+        if self._seed is not None:
+            self._order = epoch_order(len(self._images), self._seed, epoch)
 
     def __len__(self) -> int:
         return -(-len(self._images) // self._batch_size)
@@ -90,6 +105,10 @@ class StreamedImages(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ship
         rows = np.sort(self._order[index * self._batch_size : (index + 1) * self._batch_size])
         return ({"images": self._images[rows], "targets": self._targets[rows]},)
 
-    def on_epoch_end(self) -> None:
-        if self._random is not None:
-            self._random.shuffle(self._order)
+
+def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The order in which an epoch sees the training rows, int64 (rows,).
+
+    Of seed and epoch alone, so that a training that goes on behind an epoch sees what it would have seen.
+    """
+    return np.random.default_rng((seed, epoch)).permutation(rows)
