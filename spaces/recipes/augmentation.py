@@ -87,6 +87,7 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
         self._random = keras.random.SeedGenerator(seed)
         # TensorFlow has neither the affine transform nor the beta distribution in XLA.
         self.supports_jit = keras.config.backend() != "tensorflow"
+        self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> tuple[Any, Any]:
         images, targets = inputs
