@@ -42,7 +42,8 @@ STORAGE_VARIABLE = "APERTUNE_STORAGE"
 class Sender:
     """Applies the outbox's records in order and notes each step, so that a restart goes on where it was.
 
-    is_refused: whether an error means that the server will never take the record; it is then passed over.
+    is_refused: whether an error means that the server will never take the record; it is then passed over
+    and counted.
     home: where the study is that `StudyChanged` speaks of; without it, no study is drawn.
     """
 
@@ -113,7 +114,10 @@ class Sender:
         except Exception as error:
             if not self._is_refused(error):
                 raise
-            logger.error("the tracking server refused %s: %s", type(record).__name__, _one_line(error))
+            self._progress = replace(self._progress, refused=self._progress.refused + 1)
+            logger.error(
+                "the tracking server refused %s of %s: %s", type(record).__name__, record.key, _one_line(error)
+            )
 
     def _note(self, progress: Progress) -> None:
         self._progress = replace(progress, run_ids={**progress.run_ids, **self._tracker.run_ids()})

@@ -22,6 +22,7 @@ LOOK_EVERY_S = 0.1
 LEAVING_S = 1.0
 # Before a sender that ended is replaced; twice as long each time.
 FIRST_PAUSE_S = 2.0
+LOG_FILE = "sender.log"
 
 
 class SenderProcess:
@@ -33,13 +34,19 @@ class SenderProcess:
     def __init__(self, outbox: Path, home: Home) -> None:
         self._outbox = outbox
         self._home = home
+        self._refused_before = 0
         self._ending = threading.Event()
         self._changing = threading.Lock()
 
     def __enter__(self) -> SenderProcess:
+        self._refused_before = read_progress(self._outbox).refused
         self._start()
         threading.Thread(target=self._replace, daemon=True).start()
         return self
+
+    @property
+    def _log(self) -> Path:
+        return self._outbox.parent / LOG_FILE
 
     def _replace(self) -> None:
         pause = FIRST_PAUSE_S
@@ -61,7 +68,7 @@ class SenderProcess:
     def _start(self) -> None:
         home = self._home
         addresses = {URI_VARIABLE: home.tracking_uri, STORAGE_VARIABLE: home.storage}
-        with (self._outbox.parent / "sender.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "apertune.search.sending.sender", str(self._outbox), str(home.root)],
                 stdin=subprocess.PIPE,
@@ -72,7 +79,10 @@ class SenderProcess:
             )
 
     def finish(self, say: Callable[[str], None], patience_s: float = PATIENCE_S) -> int:
-        """Waits until all is sent, as long as the server takes something. Returns the bytes it has not taken."""
+        """Waits until all is sent, as long as the server takes something. Returns the bytes it has not taken.
+
+        say: takes a line for a person if something is not sent, and another if something was refused.
+        """
         self._end_watch()
         if self._process.poll() is not None and unsent_bytes(self._outbox):
             self._close_input()
@@ -88,11 +98,18 @@ class SenderProcess:
             if now_left < left:
                 left, moved = now_left, time.monotonic()
         left = unsent_bytes(self._outbox)
-        if left:
-            problem = read_progress(self._outbox).problem
-            why = f" ({problem})" if problem else ""
-            say(f"MLflow does not have everything yet{why}; the next search sends the rest, or: apertune sync")
+        self._say_what_is_missing(say, left)
         return left
+
+    def _say_what_is_missing(self, say: Callable[[str], None], left: int) -> None:
+        progress = read_progress(self._outbox)
+        refused = progress.refused - self._refused_before
+        if refused > 0:
+            records = "a record, which is" if refused == 1 else f"{refused} records, which are"
+            say(f"MLflow refused {records} missing there; which and why: {self._log}")
+        if left:
+            why = f" ({progress.problem})" if progress.problem else ""
+            say(f"MLflow does not have everything yet{why}; the next search sends the rest, or: apertune sync")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

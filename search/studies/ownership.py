@@ -1,12 +1,15 @@
-"""One supervisor a study: a lock that the system drops when its holder dies, and who holds it.
+"""One supervisor a study: locks that the system drops when their holder dies, and who holds them.
 
-On one machine the lock is a file's. Studies in PostgreSQL, which many machines reach, have one in the database, too.
+The working folder has a lock for each of its studies, since a study's outbox lies there. What keeps another folder off
+the same study lies with the database: beside a SQLite file a file's lock again, in PostgreSQL, which many machines
+reach, one of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import time
@@ -14,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -23,12 +27,19 @@ from ..settings import Home
 from ..stopping import STOP_FILE
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from .database_lock import DatabaseLock
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 LOCK_FILE = "supervisor.lock"
 OWNER_FILE = "supervisor.json"
+# After the name of a SQLite file: the folder beside it that has a folder for each study that is searched there.
+OWNERS_SUFFIX = ".owners"
+WITH_A_LOCK = ("sqlite", "postgresql")
 HOST_CHARACTERS = 30
 
 
@@ -49,11 +60,12 @@ def owned(home: Home, name: str) -> Iterator[None]:
     """Holds the study. Raises StudyError when another process does, on this machine or another.
 
     When the database that holds it restarts and another search takes it meanwhile, this one is asked to stop.
+    Where the database is of a kind without a known lock, a line is logged.
     """
-    folder = home.study_folder(name)
-    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_owned_here(folder, name))
+        for folder in _lock_folders(home, name):
+            stack.enter_context(_owned_in(folder, name))
+        _warn_without_lock(home, name)
         database = _database_lock(home, name)
         if database is None:
             yield
@@ -61,7 +73,7 @@ def owned(home: Home, name: str) -> Iterator[None]:
         stack.callback(database.release)
         if not _database_answers(database.acquire):
             raise _taken(name, _holder(database))
-        database.keep((folder / STOP_FILE).touch)
+        database.keep((home.study_folder(name) / STOP_FILE).touch)
         yield
         if database.lost:
             raise StudyError(
@@ -71,7 +83,8 @@ def owned(home: Home, name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _owned_here(folder: Path, name: str) -> Iterator[None]:
+def _owned_in(folder: Path, name: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_FILE, timeout=0)
     try:
         lock.acquire()
@@ -99,11 +112,12 @@ def read_owner(folder: Path) -> Owner | None:
 
 
 def find_owner(home: Home, name: str) -> Owner | None:
-    """Who searches the study now, on this machine or another."""
-    folder = home.study_folder(name)
-    here = read_owner(folder) if folder.is_dir() else None
-    database = None if here else _database_lock(home, name)
-    return here if database is None else _holder(database)
+    """Who searches the study now, from this folder or another, on this machine or another."""
+    for folder in _lock_folders(home, name):
+        if (owner := read_owner(folder)) is not None:
+            return owner
+    database = _database_lock(home, name)
+    return None if database is None else _holder(database)
 
 
 def _myself() -> Owner:
@@ -121,8 +135,54 @@ def _words(owner: Owner | None) -> str:
     return owner.words() if owner else "another process"
 
 
+def _lock_folders(home: Home, name: str) -> list[Path]:
+    """Where the study's file locks are: in the working folder, and beside the database where that is a file."""
+    database = _database_file(home.storage)
+    beside = [] if database is None else [database.with_name(database.name + OWNERS_SUFFIX) / name]
+    return [home.study_folder(name), *beside]
+
+
+def _parsed(url: str) -> sqlalchemy.URL | None:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url)
+    except ArgumentError:
+        return None
+
+
+def _database_file(url: str) -> Path | None:
+    """The file of a SQLite database, whatever name it is opened by; None for one in memory, or in no file."""
+    parsed = _parsed(url)
+    if parsed is None or parsed.get_backend_name() != "sqlite":
+        return None
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        # The driver knows best which file it is going to open, and whether it takes the name for a URI.
+        (name, *_), options = parsed.get_dialect()().create_connect_args(parsed)
+    except ArgumentError:
+        return None
+    if options.get("uri"):
+        uri = urlsplit(name)
+        name = "" if "memory" in parse_qs(uri.query).get("mode", ()) else unquote(uri.path)
+    return None if name in ("", ":memory:") else Path(name).resolve()
+
+
+def _warn_without_lock(home: Home, name: str) -> None:
+    parsed = _parsed(home.storage)
+    if parsed is not None and parsed.get_backend_name() not in WITH_A_LOCK:
+        logger.warning(
+            "nothing keeps a search in another folder or on another machine off study '%s', since Apertune knows no "
+            "lock for %s: start it once at a time, or use SQLite or PostgreSQL",
+            name,
+            parsed.get_backend_name(),
+        )
+
+
 def _database_lock(home: Home, name: str) -> DatabaseLock | None:
-    """The study's lock in its database; None where the database is a file of this machine."""
+    """The study's lock in its database; None where the database has none of its own."""
     if not home.storage.startswith("postgresql"):
         return None
     from .database_lock import DatabaseLock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -28,7 +29,11 @@ from .records import (
 )
 from .saved_views import view_tag
 
+logger = logging.getLogger(__name__)
+
 KEY_TAG = "apertune.key"
+# MLflow's word for an experiment that it keeps, with its name, until it is cleaned up.
+DELETED = "deleted"
 # Opens MLflow's UI with the runs of models being trained, not with its pages for language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 METRICS_A_CALL, WORDS_A_CALL = 1000, 100
@@ -43,6 +48,10 @@ CLIENT_SETTINGS = {
 }
 
 
+class _NoSuchRunError(LookupError):
+    """MLflow has no run with a record's key."""
+
+
 class MlflowTracker:
     """Applies records to the MLflow store at `tracking_uri`.
 
@@ -53,7 +62,6 @@ class MlflowTracker:
         self._tracking_uri = tracking_uri
         self._artifacts = artifacts
         self._opened: Any = None
-        self._experiments: dict[str, str] = {}
         self._runs: dict[str, str] = {}
         self._apply: dict[type[Record], Callable[[Any], None]] = {
             RunStarted: self._start_run,
@@ -68,6 +76,7 @@ class MlflowTracker:
         }
 
     def apply(self, record: Record) -> None:
+        """Raises LookupError for a run that was not begun, besides what MLflow's client raises."""
         self._apply[type(record)](record)
 
     def run_ids(self) -> dict[str, str]:
@@ -92,25 +101,31 @@ class MlflowTracker:
         return self._opened
 
     def _experiment(self, name: str) -> str:
-        if name not in self._experiments:
-            self._experiments[name] = self.experiment_id(name) or self._new_experiment(name)
-        return self._experiments[name]
+        # Looked up each time: a user may delete it while the search runs, and a deleted one takes no record.
+        found = self._client.get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage == DELETED:
+            return self._open_experiment(name)
+        return str(found.experiment_id)
 
-    def _new_experiment(self, name: str) -> str:
+    def _open_experiment(self, name: str) -> str:
+        """Creates the experiment, or restores a deleted one, whose name no other can have, with its runs."""
         location = None if self._artifacts is None else (self._artifacts.resolve() / _file_name(name)).as_uri()
         with creation_lock(self._tracking_uri):
-            # Another search may have made it since the look-up.
-            made = self.experiment_id(name) or self._client.create_experiment(
-                name, artifact_location=location, tags=EXPERIMENT_TAGS
-            )
-        return str(made)
+            # Another search may have made or restored it since the look-up.
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                return str(self._client.create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS))
+            if found.lifecycle_stage == DELETED:
+                self._client.restore_experiment(found.experiment_id)
+                logger.warning("the experiment %s had been deleted from MLflow and was restored", name)
+        return str(found.experiment_id)
 
     def _run(self, key: str) -> str:
         if key not in self._runs:
             experiments = [e.experiment_id for e in self._client.search_experiments()]
             found = self._client.search_runs(experiments, f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
             if not found:
-                raise LookupError(f"no run has the key {key}")
+                raise _NoSuchRunError(f"no run has the key {key}")
             self._runs[key] = found[0].info.run_id
         return self._runs[key]
 
@@ -215,7 +230,7 @@ class MlflowTracker:
 def is_refused(error: Exception) -> bool:
     """Whether MLflow refuses a record for what it says, so that repeating it is in vain."""
     code = getattr(error, "error_code", "")
-    return code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE") or isinstance(error, LookupError)
+    return code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE") or isinstance(error, _NoSuchRunError)
 
 
 def _parts(items: Any, size: int) -> Iterator[list[Any]]:

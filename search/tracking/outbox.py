@@ -50,11 +50,13 @@ class Progress:
     """How far the sender has come. offset: bytes of the outbox that the server has. run_ids: by our keys.
 
     problem: why the server did not take the next record, in one line; empty when all is well.
+    refused: how many records it will never take and were passed over, since the outbox began.
     """
 
     offset: int = 0
     run_ids: dict[str, str] = field(default_factory=dict)
     problem: str = ""
+    refused: int = 0
 
 
 def read_progress(path: Path) -> Progress:

@@ -78,6 +78,17 @@ def test_a_server_that_hangs_holds_up_no_order_to_stop(
     assert_told_once(server.port, "hung")
 
 
+def test_an_experiment_that_was_deleted_is_restored(server: Server, tmp_path: Path) -> None:
+    """A search whose experiment was deleted from the server before tells it everything, once."""
+    client = MlflowClient(f"http://127.0.0.1:{server.port}")
+    client.delete_experiment(client.create_experiment("deleted"))
+    outbox_path = tmp_path / "outbox.jsonl"
+    with Outbox(outbox_path) as outbox:
+        outbox.put(*story(tmp_path, "deleted"))
+    send_all(Sender(outbox_path, MlflowTracker(f"http://127.0.0.1:{server.port}"), is_refused))
+    assert_told_once(server.port, "deleted")
+
+
 def test_a_model_is_dropped_with_its_files(server: Server, tmp_path: Path) -> None:
     """A model that is not kept is gone from the server with its files, also when it was half gone before."""
     records = [record for record in story(tmp_path, "dropped") if getattr(record, "key", "") != "dropped-2"]
