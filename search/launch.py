@@ -25,7 +25,7 @@ from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
 from .studies.definition import StudyDefinition
 from .studies.objectives import Objective, resolve_objectives
-from .studies.opening import create_study, open_study, study_names
+from .studies.opening import create_study, open_study, study_exists
 from .studies.ownership import owned
 from .studies.storage import open_storage
 from .studies.strategies import check_sampler
@@ -33,7 +33,6 @@ from .studies.study import Study
 from .studies.trial_records import TrialRecord
 from .supervisor import Supervisor
 from .tracking.journal import Journal
-from .tracking.model_keeping import ModelKeeper
 from .tracking.outbox import Outbox, read_progress
 from .tracking.provenance import about, described
 from .warm_start import warm_start
@@ -109,8 +108,7 @@ def run(
         if source is not None:
             warm_start(study, source, display.say)
         plan = make_plan(dataset, view, settings, home, study, began)
-        models = ModelKeeper(most_models(settings.keep_models), definition.direction, study.records())
-        journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), models)
+        journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), most_models(settings.keep_models))
         journal.search_started(plan.dataset, described(settings, study.name, executor.slots))
         try:
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), study, journal)
@@ -200,7 +198,7 @@ def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, 
     number = 1
     while True:
         with owned(home, name):
-            if name not in study_names(storage):
+            if not study_exists(storage, name):
                 study = create_study(storage, name, definition)
             else:
                 study = open_study(storage, name)

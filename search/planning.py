@@ -44,7 +44,7 @@ def make_plan(
     study.note_launch(launch)
     seed = None if settings.seed is None else settings.seed + finished
     study.use(*_strategies(settings, seed))
-    rounds = round_views(view, settings.folds, settings.repeats, settings.seed or 0)
+    rounds = round_views(view, settings.folds, settings.repeats)
     names = [name for name, _ in study.definition.objectives]
 
     def folder(number: int) -> Path:
@@ -59,7 +59,7 @@ def make_plan(
             space=space_reference(settings),
             search_space=study.search_space,
             values=asked.values,
-            seed=_trial_seed(settings.seed, asked.number),
+            seed=_trial_seed(study.identity if settings.seed is None else settings.seed, asked.number),
             epochs=settings.epochs,
             patience=settings.patience,
             objective=study.definition.objective,
@@ -104,14 +104,12 @@ def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
     return Launch(settings.trials, finished + settings.trials, settings.total_epochs, epochs)
 
 
-def round_views(view: TrainingView, folds: int | None, repeats: int, seed: int) -> tuple[TrainingView, ...]:
-    """The folds and repeats of every trial, the same for all of them; none for one training."""
+def round_views(view: TrainingView, folds: int | None, repeats: int) -> tuple[TrainingView, ...]:
+    """The folds and repeats of every trial, the same for all of them, whatever the seed; none for one training."""
     if folds is None:
         return (view,) * repeats if repeats > 1 else ()
-    return tuple(fold for repeat in range(repeats) for fold in fold_views(view, folds, seed + repeat))
+    return tuple(fold for repeat in range(repeats) for fold in fold_views(view, folds, seed=repeat))
 
 
-def _trial_seed(seed: int | None, number: int) -> int:
-    if seed is None:
-        return random.SystemRandom().randrange(2**31)
+def _trial_seed(seed: int | str, number: int) -> int:
     return random.Random(f"{seed}/{number}").randrange(2**31)

@@ -106,7 +106,7 @@ def _task(run: RunFacts, search: Mapping[str, str], view: TrainingView, executor
         folder=folder,
         mixed_precision=search.get("mixed_precision") == "true",
         keep_model=False,
-        rounds=round_views(view, folds, repeats, int(search.get("seed", "0"))),
+        rounds=round_views(view, folds, repeats),
     )
 
 
@@ -163,6 +163,8 @@ def _compared(run_id: str, run: RunFacts, result: TrialResult, values: list[floa
         for name, value in result.metrics.items():
             if f"best_{name}" in run.metrics:
                 recorded[name], again[name] = run.metrics[f"best_{name}"], value
+    elif task.rounds and result.value is not None:
+        again["objective"] = result.value
     elif values:
         better = max if resolve_objective(task.objective, task.view.task).direction == "maximize" else min
         again["objective"] = better(values)

@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .messages import StopRequest, TrialResult
+from .messages import EpochEnded, StopRequest, TrialResult
 from .studies.study import Asked
 
 
 @dataclass
 class Running:
-    """A trial at work. best: the objective's best value so far; since, heard: `time.monotonic` seconds."""
+    """A trial at work. best: the objective's best value so far; since, heard: `time.monotonic` seconds.
+
+    late: epochs that it told after it was to be pruned.
+    """
 
     asked: Asked
     since: float
@@ -22,6 +25,7 @@ class Running:
     best: float | None = None
     parameters: int | None = None
     stop: StopRequest | None = None
+    late: list[EpochEnded] = field(default_factory=list)
 
 
 @dataclass

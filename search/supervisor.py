@@ -65,6 +65,7 @@ class Supervisor:
         self._failures = 0
         self._over_limit = 0
         self._told_of_models = False
+        self._exhausted = ""
         self._stopping_since = 0.0
         self._state = State(study.definition.objective, plan.target, deadline=plan.deadline)
         self._maximize = study.definition.direction == "maximize"
@@ -83,6 +84,8 @@ class Supervisor:
             self._fill_slots()
             self._display.update(self._state)
             if not self._state.running and not self._wants_more():
+                self._state.ended = self._state.ended or self._exhausted
+                self._close_waiting()
                 return self._state
             for event in self._executor.wait(LOOK_EVERY_S):
                 self._handle(event)
@@ -97,6 +100,7 @@ class Supervisor:
         if self._state.best is not None:
             self._journal.best_trial(self._state.best)
             self._look_for_target_value(self._state.best)
+        self._look_for_spent_epochs()
 
     def _tell_what_was_cut_short(self) -> None:
         """A supervisor may have been killed after the study, and before MLflow, was told how a trial ended."""
@@ -106,7 +110,7 @@ class Supervisor:
             self._journal.trial_ended(result, folder)
 
     def _wants_more(self) -> bool:
-        more = not self._state.ended and self._open_places() > 0
+        more = not self._state.ended and not self._exhausted and self._open_places() > 0
         return self._state.stopping == 0 and (bool(self._waiting) or more)
 
     def _open_places(self) -> int:
@@ -116,8 +120,8 @@ class Supervisor:
         while self._wants_more() and self._executor.free_slots() > 0:
             asked = self._waiting.popleft() if self._waiting else self._study.ask()
             if asked is None:
-                self._state.ended = "every configuration of the space was tried"
-                self._display.say(f"The search ends: {self._state.ended}.")
+                self._exhausted = "every configuration of the space was tried"
+                self._display.say(f"The search ends: {self._exhausted}.")
                 return
             now = time.monotonic()
             begun = self._lost.pop(asked.number, Running(asked, now, now))
@@ -177,6 +181,9 @@ class Supervisor:
         elif isinstance(event, TrialLost):
             self._put_back(running, event)
         else:
+            if event.outcome == "complete":
+                for late in running.late:
+                    self._note_epoch(running, late)
             self._conclude(event)
 
     def _tell_of_models(self, parameters: int) -> None:
@@ -185,25 +192,32 @@ class Supervisor:
         self._told_of_models = True
 
     def _epoch_ended(self, running: Running, event: EpochEnded) -> None:
-        # A resumed trial tells its earlier epochs again, and a pruned one may tell one too many.
-        if event.epoch <= running.epoch or (running.stop is not None and running.stop.outcome == "pruned"):
+        # A resumed trial tells its earlier epochs again.
+        if event.epoch <= running.epoch:
             return
+        # One that is to be pruned may tell more than count; if these were its last, it is complete, and they do.
+        if running.stop is not None and running.stop.outcome == "pruned":
+            running.late.append(event)
+            return
+        is_weak = self._note_epoch(running, event)
+        if is_weak and running.stop is None and event.epoch < self._study.definition.epochs:
+            self._stop(running, StopRequest(event.number, "pruned", f"pruned after epoch {event.epoch}"))
+
+    def _note_epoch(self, running: Running, event: EpochEnded) -> bool:
+        """Answers whether the trial is to be pruned."""
         running.epoch = event.epoch
         self._journal.epoch_ended(event)
-        self._count_epoch()
+        self._state.epochs += 1
+        self._look_for_spent_epochs()
         value = event.metrics.get(f"val_{self._study.definition.objective}", math.nan)
         running.value = value
         if not math.isfinite(value):
-            return
+            return False
         if running.best is None or self._better(value, running.best):
             running.best = value
-        if self._study.definition.rounds > 1:
-            return
-        if self._study.report(event.number, value, event.epoch) and running.stop is None:
-            self._stop(running, StopRequest(event.number, "pruned", f"pruned after epoch {event.epoch}"))
+        return self._study.definition.rounds == 1 and self._study.report(event.number, value, event.epoch)
 
-    def _count_epoch(self) -> None:
-        self._state.epochs += 1
+    def _look_for_spent_epochs(self) -> None:
         if self._state.epochs >= self._plan.epochs:
             self._end(f"{self._state.epochs} epochs are trained in all")
 
@@ -222,7 +236,19 @@ class Supervisor:
             if running.stop is None:
                 self._stop(running, StopRequest(number, "pruned", reason, now=False))
         while self._waiting:
-            self._conclude(TrialResult(self._waiting.popleft().number, "pruned", reason))
+            number = self._waiting.popleft().number
+            epochs = self._lost[number].epoch if number in self._lost else 0
+            self._conclude(TrialResult(number, "pruned", reason, epochs=epochs))
+
+    def _close_waiting(self) -> None:
+        """Ends the runs of trials that were to go on, and now do so in the next search."""
+        if not self._waiting:
+            return
+        left_open = self._journal.trials_left_open()
+        for asked in self._waiting:
+            if asked.number in left_open:
+                result = TrialResult(asked.number, "interrupted", "the search was stopped")
+                self._journal.trial_ended(result, self._plan.folder(asked.number))
 
     def _put_back(self, running: Running, lost: TrialLost) -> None:
         """A trial whose worker died is tried again with the same values, from its last checkpoint."""

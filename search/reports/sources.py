@@ -14,6 +14,7 @@ from ..evaluation.study_plots import importances, study_figures
 from ..models.mlflow_models import fetch_run_file
 from ..results import read_study
 from ..settings import Home
+from ..studies.frozen_trials import steps_of
 from ..studies.opening import open_study
 from ..studies.readable import readable
 from ..studies.storage import open_storage
@@ -122,6 +123,6 @@ def histories(study: Study, trials: Sequence[TrialRecord]) -> dict[int, Sequence
     key = f"val_{study.definition.objective}"
     reported: dict[int, Sequence[Mapping[str, float]]] = {}
     for trial in trials:
-        values = frozen[trial.number].intermediate_values
+        values = steps_of(frozen[trial.number])
         reported[trial.number] = [{key: values.get(n, math.nan)} for n in range(1, max(values, default=0) + 1)]
     return reported

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ...errors import SpaceError
 from ...spaces.parameters import SearchSpace, Values
@@ -14,8 +14,12 @@ from ..messages import Outcome, TrialResult
 from .sampling import from_optuna
 from .trial_records import TrialRecord
 
-# The user attribute that holds a trial's result.
+# User attributes: of a trial's result; of a proposal that repeats an earlier trial, which counts nowhere; and, in a
+# study of several objectives, of the first one's values by epoch or round. Optuna's intermediate values would stand in
+# TPE's way there: it orders pruned trials by them in the study's one direction, and raises when there are several.
 RESULT = "result"
+REPEATED = "repeated"
+STEPS = "steps"
 
 STATES: dict[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -34,6 +38,19 @@ def described(result: TrialResult) -> dict[str, Any]:
     facts = asdict(result)
     del facts["number"]
     return facts
+
+
+def note_step(trial: Trial, value: float, step: int) -> None:
+    """Notes a step of a study of several objectives. One that was told before keeps its first value."""
+    steps = trial.user_attrs.get(STEPS, {})
+    if str(step) not in steps:
+        trial.set_user_attr(STEPS, {**steps, str(step): value})
+
+
+def steps_of(frozen: FrozenTrial) -> dict[int, float]:
+    """The first objective's values, by epoch or round."""
+    noted = {int(step): value for step, value in frozen.user_attrs.get(STEPS, {}).items()}
+    return noted or dict(frozen.intermediate_values)
 
 
 class TrialReader:
@@ -64,11 +81,12 @@ class TrialReader:
         result: Mapping[str, Any] = frozen.user_attrs.get(RESULT, {}) if ended else {}
         state = result.get("outcome") or ("failed" if ended else "running")
         value = result.get("value")
-        if value is None and frozen.intermediate_values:
-            value = frozen.intermediate_values[max(frozen.intermediate_values)]
+        steps = steps_of(frozen)
+        if value is None and steps:
+            value = steps[max(steps)]
         known = {key: result[key] for key in _RECORDED if key in result}
         # The steps of a trial in rounds are its rounds.
-        told = [] if self._rounds > 1 else list(frozen.intermediate_values)
+        told = [] if self._rounds > 1 else list(steps)
         epochs = max([known.pop("epochs", 0), *told])
         return TrialRecord(
             number=frozen.number,

@@ -6,6 +6,7 @@ import uuid
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.trial import TrialState
 
 from ...errors import StudyError
 from .definition import StudyDefinition
@@ -30,15 +31,31 @@ def open_study(storage: BaseStorage, name: str) -> Study:
 
 
 def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -> Study:
-    """Creates a study, with the space's defaults enqueued as its first trial."""
-    study = optuna.create_study(
-        study_name=name, storage=storage, directions=[direction for _, direction in definition.objectives]
-    )
+    """Creates a study, with the space's defaults enqueued as its first trial.
+
+    The definition comes last: a study without it is one whose maker was killed, and is completed. Raises StudyError
+    when that one was to have other objectives.
+    """
+    directions = [direction for _, direction in definition.objectives]
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
+    if [direction.name.lower() for direction in study.directions] != directions:
+        raise StudyError(f"study '{name}' was begun with other objectives; name another with --study")
+    made = Study(study, definition, storage)
+    if not study.trials:
+        study.enqueue_trial(to_optuna(made.search_space, made.search_space.defaults()))
     study.set_user_attr(IDENTITY, uuid.uuid4().hex)
     study.set_user_attr(DEFINITION, definition.to_dict())
-    made = Study(study, definition, storage)
-    study.enqueue_trial(to_optuna(made.search_space, made.search_space.defaults()))
     return made
+
+
+def study_exists(storage: BaseStorage, name: str) -> bool:
+    """Whether there is a study of that name, somebody else's too; not one whose maker was killed as it made it."""
+    if name not in study_names(storage):
+        return False
+    study = optuna.load_study(study_name=name, storage=storage)
+    if study.user_attrs.keys() - {IDENTITY}:
+        return True
+    return any(trial.state is not TrialState.WAITING for trial in study.get_trials(deepcopy=False))
 
 
 def study_names(storage: BaseStorage) -> list[str]:

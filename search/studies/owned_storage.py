@@ -18,12 +18,15 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
+from .frozen_trials import REPEATED
+
 
 class OwnedStorage(BaseStorage):
     """One existing study of `database`, which nobody else may write while this lives.
 
-    A new trial is held back until `flush`, and then written with all its parameters at once; whatever else is written
-    to it flushes first. A write that the database refuses raises, changes nothing in memory, and may be repeated.
+    A new trial, one at a time, is held back until `flush`, and then written with all its parameters at once; whatever
+    else is written flushes first. A write that the database refuses raises, changes nothing in memory, and may be
+    repeated.
     """
 
     def __init__(self, database: BaseStorage, name: str) -> None:
@@ -37,16 +40,44 @@ class OwnedStorage(BaseStorage):
             self._memory.set_study_system_attr(self._study, key, value)
         # By trial number, which is a trial's id in memory too.
         self._database_ids: list[int] = []
+        self._is_in_doubt = False
         for trial in database.get_all_trials(self._database_study, deepcopy=False):
             self._database_ids.append(trial._trial_id)
             self._memory.create_new_trial(self._study, template_trial=trial)
 
     def flush(self) -> None:
-        """Writes trials that were held back."""
+        """Writes a trial that was held back."""
+        if self._is_in_doubt:
+            self._recognise()
         for trial in self._memory.get_all_trials(self._study, deepcopy=False)[len(self._database_ids) :]:
-            self._database_ids.append(self._database.create_new_trial(self._database_study, template_trial=trial))
+            self._is_in_doubt = True
+            created = self._database.create_new_trial(self._database_study, template_trial=trial)
+            if self._database.get_trial_number_from_id(created) != trial.number:
+                self._recognise()
+                continue
+            self._database_ids.append(created)
+            self._is_in_doubt = False
+
+    def _recognise(self) -> None:
+        """Takes over what the database holds of a new trial although its answer was lost.
+
+        Copies that it made when it was asked again, by us or by Optuna, hold numbers: they are set aside, here too.
+        """
+        written = self._database.get_all_trials(self._database_study, deepcopy=False)
+        for row in written[len(self._database_ids) :]:
+            if len(self._database_ids) == len(self._memory.get_all_trials(self._study, deepcopy=False)):
+                self._set_aside(row)
+            self._database_ids.append(row._trial_id)
+        self._is_in_doubt = False
+
+    def _set_aside(self, row: FrozenTrial) -> None:
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self._database.set_trial_user_attr(row._trial_id, REPEATED, True)
+            self._database.set_trial_state_values(row._trial_id, TrialState.FAIL)
+        self._memory.create_new_trial(self._study, template_trial=self._database.get_trial(row._trial_id))
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        self.flush()
         return self._memory.create_new_trial(study_id, template_trial)
 
     def set_trial_param(
@@ -86,10 +117,12 @@ class OwnedStorage(BaseStorage):
             getattr(self._database, method)(self._database_ids[trial_id], *given)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        self.flush()
         self._database.set_study_user_attr(self._database_study, key, value)
         self._memory.set_study_user_attr(study_id, key, value)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self.flush()
         self._database.set_study_system_attr(self._database_study, key, value)
         self._memory.set_study_system_attr(study_id, key, value)
 

@@ -1,8 +1,8 @@
 """Pruning for studies of several objectives, by the first of them.
 
 Optuna's `report` and `should_prune` work with one objective only. So the first objective's values of every trial are
-mirrored in a study of their own, in memory, which the pruner looks at; the study itself keeps them as intermediate
-values, from which the mirror is made anew by the next search.
+mirrored in a study of their own, in memory, which the pruner looks at; the study itself keeps them as an attribute of
+each trial, from which the mirror is made anew by the next search.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .definition import Direction
+from .frozen_trials import steps_of
 
 
 class MirroredPruning:
@@ -26,9 +27,7 @@ class MirroredPruning:
             if frozen.state in (TrialState.COMPLETE, TrialState.PRUNED):
                 value = frozen.values[0] if frozen.values and frozen.state is TrialState.COMPLETE else None
                 self._mirror.add_trial(
-                    optuna.create_trial(
-                        state=frozen.state, value=value, intermediate_values=dict(frozen.intermediate_values)
-                    )
+                    optuna.create_trial(state=frozen.state, value=value, intermediate_values=steps_of(frozen))
                 )
 
     def report(self, number: int, value: float, step: int) -> bool:

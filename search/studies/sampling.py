@@ -8,9 +8,10 @@ log scale is an index into it, and a continuous reverse_log parameter the share,
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -38,13 +39,29 @@ def identity_of(values: Mapping[str, Value]) -> str:
 
 
 def draw_untried(space: SearchSpace, tried: Container[str], seed: int, draws: int = 1000) -> Values | None:
-    """A random configuration whose identity is not among those tried; None when so many draws find none."""
+    """A random configuration whose identity is not among those tried; None when all of the space were.
+
+    Where so many draws find none, the space is gone through in order, which takes a step more than were tried.
+    """
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    for _ in range(draws):
-        values = suggest(study.ask(), space)
-        if identity_of(values) not in tried:
-            return values
-    return None
+    drawn = (suggest(study.ask(), space) for _ in range(draws))
+    configurations = itertools.chain(drawn, every_configuration(space))
+    return next((values for values in configurations if identity_of(values) not in tried), None)
+
+
+def every_configuration(space: SearchSpace, begun: Values | None = None) -> Iterator[Values]:
+    """All that a space holds, each once; none under a parameter that is drawn from a continuous range."""
+    values = begun or {}
+    following = next((parameter for parameter in space.active(values) if parameter.name not in values), None)
+    if following is None:
+        yield values
+        return
+    options: Sequence[Value] = following.options or ()
+    if following.kind == "int" and not options:
+        low, high = following.bounds
+        options = range(int(low), int(high) + 1)
+    for option in options:
+        yield from every_configuration(space, {**values, following.name: option})
 
 
 def to_optuna(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Any]:

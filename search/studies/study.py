@@ -12,7 +12,6 @@ import math
 import warnings
 from collections.abc import Container
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import optuna
@@ -21,31 +20,26 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study as OptunaStudy
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from ...spaces.parameters import SearchSpace, Values
 from ..messages import TrialResult
 from ..persistence import persistently
+from .asking import Asking, begun_trials
 from .definition import Launch, StudyDefinition
-from .frozen_trials import RESULT, STATES, TrialReader, described
+from .frozen_trials import REPEATED, RESULT, STATES, TrialReader, described, note_step
 from .owned_storage import OwnedStorage
 from .pruning import MirroredPruning
-from .sampling import draw_untried, identity_of, suggest, to_optuna
 from .trial_records import RecordFile, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-# So often a sampler may propose what was tried before, until a configuration is drawn at random instead.
-PROPOSALS = 5
 
 DEFINITION = "apertune"
 IDENTITY = "apertune_identity"
 LAUNCH = "launch"
 MEMORY_CONSTRAINT = "memory"
-REPEATED = "repeated"
 ATTEMPTS = "attempts"
 CRASHES = "crashes"
-WARM_STARTED = "warm_started"
 
 
 @dataclass(frozen=True)
@@ -71,9 +65,9 @@ class Study:
         self._file: RecordFile | None = None
         self.search_space = SearchSpace.from_json(definition.search_space)
         self._reader = TrialReader(self.search_space, definition.rounds)
+        self._asking = Asking(study, self.search_space, self._reader)
         self._running: dict[int, Trial] = {}
         self._mirror: MirroredPruning | None = None
-        self._tried: set[str] | None = None
 
     @property
     def name(self) -> str:
@@ -93,91 +87,31 @@ class Study:
         self.optuna = optuna.load_study(study_name=self.name, storage=owned)
         self._storage = owned
         self._file = RecordFile(file, self.identity)
+        self._asking = Asking(self.optuna, self.search_space, self._reader, self._file)
         begun = self.optuna.get_trials(deepcopy=False)
         set_aside = [frozen.number for frozen in begun if REPEATED in frozen.user_attrs]
         self._file.rewrite((record for record in self.records() if record.state != "running"), set_aside)
 
     def ask(self) -> Asked | None:
         """A configuration that was not tried before; None when all were."""
-        tried = self._known()
-        for _ in range(PROPOSALS):
-            trial, values = self._draw()
-            if identity_of(values) not in tried:
-                return self._take(trial, values)
-            self._set_aside(trial)
-        untried = draw_untried(self.search_space, tried, seed=len(tried))
-        if untried is None:
+        drawn = self._asking.untried()
+        if drawn is None:
             return None
-        persistently(lambda: self.optuna.enqueue_trial(to_optuna(self.search_space, untried)))
-        return self._take(*self._draw())
-
-    def _draw(self) -> tuple[Trial, Values]:
-        trial = persistently(self.optuna.ask)
-        values = persistently(lambda: suggest(trial, self.search_space))
-        if isinstance(self._storage, OwnedStorage):
-            persistently(self._storage.flush)
-        return trial, values
-
-    def _take(self, trial: Trial, values: Values) -> Asked:
+        trial, values = drawn
         self._running[trial.number] = trial
-        self._known().add(identity_of(values))
         return Asked(trial.number, values)
-
-    def _set_aside(self, trial: Trial) -> None:
-        """A proposal that repeats an earlier trial; it has no outcome, and counts nowhere."""
-
-        def record() -> None:
-            if not trial.storage.get_trial(trial._trial_id).state.is_finished():
-                trial.set_user_attr(REPEATED, True)
-                if self._file is not None:
-                    self._file.set_aside(trial.number)
-                self.optuna.tell(trial, state=TrialState.FAIL)
-
-        persistently(record)
-
-    def _known(self) -> set[str]:
-        """The identities of all configurations tried or being tried."""
-        if self._tried is None:
-            drawn = (self._reader.values(frozen) for frozen in self._begun())
-            self._tried = {identity_of(values) for values in drawn if values is not None}
-        return self._tried
-
-    def _begun(self) -> list[FrozenTrial]:
-        """Every trial that has begun, but for proposals set aside."""
-        return [
-            frozen
-            for frozen in self.optuna.get_trials(deepcopy=False)
-            if frozen.state is not TrialState.WAITING and REPEATED not in frozen.user_attrs
-        ]
 
     def enqueue(self, configurations: list[Values], source: str) -> int:
         """Has these tried next, once: not again for the same source. Returns how many are new."""
-        known = {*self.optuna.user_attrs.get(WARM_STARTED, ())}
-        if source in known:
-            return 0
-        waiting = self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        queued = [trial.system_attrs.get("fixed_params", {}) for trial in waiting]
-        added = 0
-        for values in configurations:
-            params = to_optuna(self.search_space, values)
-            if params not in queued and identity_of(values) not in self._known():
-                persistently(partial(self.optuna.enqueue_trial, params))
-                queued.append(params)
-                added += 1
-        persistently(lambda: self.optuna.set_user_attr(WARM_STARTED, sorted({*known, source})))
-        return added
+        return self._asking.enqueue(configurations, source)
 
     def orphans(self) -> list[Asked]:
         """Trials that a dead supervisor left running, with the values they had."""
         asked = []
-        for frozen in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._running[frozen.number] = Trial(self.optuna, frozen._trial_id)
-            values = self._reader.values(frozen)
-            if values is None:
-                # Killed while its values were drawn: draw the rest.
-                values = suggest(self._running[frozen.number], self.search_space)
-            losses = (int(frozen.user_attrs.get(name, 0)) for name in (ATTEMPTS, CRASHES))
-            asked.append(Asked(frozen.number, values, *losses))
+        for trial, values in self._asking.orphans():
+            self._running[trial.number] = trial
+            losses = (int(trial.user_attrs.get(name, 0)) for name in (ATTEMPTS, CRASHES))
+            asked.append(Asked(trial.number, values, *losses))
         return asked
 
     def results_of(self, numbers: Container[int]) -> list[TrialResult]:
@@ -206,7 +140,7 @@ class Study:
                 if self._mirror is None:
                     trial.report(value, step)
                     return trial.should_prune()
-                trial.storage.set_trial_intermediate_value(trial._trial_id, step, value)
+                note_step(trial, value, step)
                 return self._mirror.report(number, value, step)
 
         return persistently(report_and_ask)
@@ -248,7 +182,7 @@ class Study:
         """How many trials have an outcome, those that cost more than allowed and were not trained left out."""
         return sum(
             frozen.state.is_finished() and not frozen.user_attrs.get(RESULT, {}).get("over_limit")
-            for frozen in self._begun()
+            for frozen in begun_trials(self.optuna)
         )
 
     def epochs_trained(self) -> int:
@@ -257,7 +191,7 @@ class Study:
 
     def records(self) -> list[TrialRecord]:
         """Every trial that has begun; those only enqueued or set aside are not among them."""
-        return [self._reader.record(frozen) for frozen in self._begun()]
+        return [self._reader.record(frozen) for frozen in begun_trials(self.optuna)]
 
     def records_in(self, file: Path) -> list[TrialRecord]:
         """As `records`, from the owner's file of ended trials where it is whole: a hundred times faster for thousands.
@@ -303,4 +237,4 @@ class Study:
     def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
         self.optuna.sampler, self.optuna.pruner = sampler, pruner
         if self.definition.more_objectives:
-            self._mirror = MirroredPruning(pruner, self.name, self.definition.direction, self._begun())
+            self._mirror = MirroredPruning(pruner, self.name, self.definition.direction, begun_trials(self.optuna))

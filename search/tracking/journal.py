@@ -48,7 +48,7 @@ def trial_key(identity: str, number: int) -> str:
 class Journal:
     """What is told of one search. search_key: unique name of this launch's run. about: tags of all its runs.
 
-    models: decides whose stay; all unless given.
+    most_models: how many trials' models stay, the best ones'; all unless given.
     """
 
     def __init__(
@@ -57,9 +57,8 @@ class Journal:
         study: Study,
         search_key: str,
         about: Mapping[str, str],
-        models: ModelKeeper | None = None,
+        most_models: int | None = None,
     ) -> None:
-        self._models = models or ModelKeeper(None, study.definition.direction)
         self._outbox = outbox
         self._study = study
         self._identity = study.identity
@@ -75,6 +74,10 @@ class Journal:
             "space": study.definition.space,
             "objective": ", ".join(name for name, _ in study.definition.objectives),
         }
+        # Those left open are told of later, and what they displace with them.
+        left_open = set() if most_models is None else self.trials_left_open()
+        before = [record for record in study.records() if record.number not in left_open]
+        self._models = ModelKeeper(most_models, study.definition.direction, before)
 
     def search_started(self, dataset: DatasetLogged, settings: Mapping[str, str]) -> None:
         """Ends the runs of earlier searches, too, whose supervisor was killed before it could."""

@@ -40,8 +40,7 @@ def save_checkpoint(path: Path, state: TrainingState, candidate: Candidate) -> N
 
     Raises OSError when the disk is full; an earlier checkpoint is then still whole.
     """
-    callbacks = [_plain_attributes(callback) for callback in candidate.callbacks]
-    described = {**asdict(state), "best_weights": None, "callbacks": callbacks}
+    described = {**asdict(state), "best_weights": None, "callbacks": plain_attributes(candidate)}
     arrays: dict[str, NDArray[Any]] = {"state": np.frombuffer(json.dumps(described).encode(), np.uint8)}
     for kind, values in (
         ("best", state.best_weights),
@@ -86,10 +85,19 @@ def load_checkpoint(path: Path, candidate: Candidate) -> TrainingState:
     return TrainingState(**{**described, "history": history, "best_weights": saved["best"]})
 
 
+def plain_attributes(candidate: Candidate) -> list[dict[str, Any]]:
+    """Of each callback, such as how long `ReduceLROnPlateau` has waited; models and functions stay out."""
+    return [
+        {name: value for name, value in vars(callback).items() if isinstance(value, (bool, int, float, str))}
+        for callback in candidate.callbacks
+    ]
+
+
 def restore_callbacks(state: TrainingState, candidate: Candidate) -> None:
     """Gives each callback the attributes that it had; does nothing in a fresh state."""
     for callback, attributes in zip(candidate.callbacks, state.callbacks, strict=False):
-        vars(callback).update(attributes)
+        # Keras changes the sign of `min_delta` at the first epoch's end of each training.
+        vars(callback).update({name: value for name, value in attributes.items() if name != "min_delta"})
 
 
 def _random_states(candidate: Candidate) -> list[Any]:
@@ -100,11 +108,6 @@ def _random_states(candidate: Candidate) -> list[Any]:
             weights = {id(weight) for weight in layer.weights}
             states += [variable for variable in layer.variables if id(variable) not in weights]
     return states
-
-
-def _plain_attributes(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Such as how long `ReduceLROnPlateau` has waited; it holds the model and functions beside them."""
-    return {name: value for name, value in vars(callback).items() if isinstance(value, (bool, int, float, str))}
 
 
 def _numbers(variables: list[Any]) -> Arrays:

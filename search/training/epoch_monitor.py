@@ -71,13 +71,16 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
             state.best_weights = training.network.get_weights()
 
     def close_epoch(self) -> None:
-        """Writes the checkpoint, tells the epoch, and ends training where that is asked for."""
+        """Writes the checkpoint, tells the epoch, and ends training where that is asked for.
+
+        A trial that is to be pruned, and heard of it when it had all its epochs, is complete.
+        """
         if self.stop is not None:
             return
         self._save_when_due()
         self.training.emit(self.training.state.history[-1])
         request = self.training.stop_requested()
-        if request is not None:
+        if request is not None and not (request.outcome == "pruned" and self.training.has_all_epochs()):
             if request.outcome == "interrupted":
                 self._save_when_due(always=True)
             self._end(request)

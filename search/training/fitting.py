@@ -93,13 +93,12 @@ class Fitting:
             auto_scale_loss=False,
         )
         monitor = EpochMonitor(self)
-        epochs = self.task.fixed_epochs or self.task.epochs
-        if self.state.epoch < epochs and not self.out_of_patience():
+        if not self.has_all_epochs() and not self.out_of_patience():
             self.model.fit(
                 self.feed.train,
                 batch_size=None if self.feed.table is None else self.candidate.batch_size,
                 initial_epoch=self.state.epoch,
-                epochs=epochs,
+                epochs=self._epochs,
                 # `shuffle` below gives each epoch its order.
                 shuffle=False,
                 callbacks=[monitor, *self.candidate.callbacks, EpochCloser(monitor)],
@@ -138,6 +137,13 @@ class Fitting:
     def improved(self, value: float) -> bool:
         best = self.state.best_value
         return best is None or (value > best if self.objective.direction == "maximize" else value < best)
+
+    @property
+    def _epochs(self) -> int:
+        return self.task.fixed_epochs or self.task.epochs
+
+    def has_all_epochs(self) -> bool:
+        return self.state.epoch >= self._epochs
 
     def out_of_patience(self) -> bool:
         patience = self.task.patience

@@ -1,16 +1,18 @@
 """A trial of several rounds: its configuration trained on every fold, or again with other seeds, and averaged.
 
-Folds and repeats measure how much of a score is luck. A round that ended is kept on disk, so that a trial whose
-worker died goes on with the round it was in. What a person looks at, plots and model, is of the first round; every
-trial's first round has the same validation images, so that trials can be compared image by image.
+Folds and repeats measure how much of a score is luck. A round that ended is kept on disk until the trial's end is
+recorded, so that a trial whose worker died goes on with the round it was in. What a person looks at, plots and model,
+is of the first round; every trial's first round has the same validation images, so that trials can be compared image
+by image.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import statistics
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..messages import (
@@ -27,23 +29,30 @@ from ..messages import (
 from .noted_results import CHECKPOINT_FILE, note_result, noted_result
 
 ROUND_FILE = "round.json"
+EPOCHS_FILE = "epochs.json"
 
 
 def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_once: RunTrial) -> TrialResult:
     """Trains the rounds in order; the first that does not complete decides how the trial ends.
 
-    Epochs are told with numbers that run on from round to round, `task.epochs` for each.
+    Epochs are told with numbers that run on from round to round, `task.epochs` for each; those of a round that ended
+    earlier are told again, as those before a checkpoint are.
     """
     done: list[TrialResult] = []
     for index in range(len(task.rounds)):
         folder = task.folder / f"round-{index + 1}"
         result = noted_result(folder / ROUND_FILE)
         if result is None:
-            result = run_once(_round_task(task, index, folder), _shifted(emit, task, index), stop_requested)
+            told: list[EpochEnded] = []
+            result = run_once(_round_task(task, index, folder), _shifted(emit, task, index, told), stop_requested)
             if result.outcome != "complete":
                 return _ended_early(task, [*done, result])
+            (folder / EPOCHS_FILE).write_text(json.dumps([asdict(event) for event in told]), encoding="utf-8")
             note_result(folder / ROUND_FILE, result)
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        else:
+            for event in json.loads((folder / EPOCHS_FILE).read_text(encoding="utf-8")):
+                emit(EpochEnded(**event))
         done.append(result)
         assert result.value is not None
         emit(RoundEnded(task.number, index + 1, result.value))
@@ -66,11 +75,14 @@ def _round_task(task: TrialTask, index: int, folder: Path) -> TrialTask:
     )
 
 
-def _shifted(emit: Emit, task: TrialTask, index: int) -> Emit:
+def _shifted(emit: Emit, task: TrialTask, index: int, told: list[EpochEnded]) -> Emit:
+    """told: filled with the epochs."""
+
     def emit_shifted(event: TrialEvent) -> None:
         if isinstance(event, EpochEnded):
             metrics = {**event.metrics, "round": float(index + 1)}
-            emit(replace(event, epoch=index * task.epochs + event.epoch, metrics=metrics))
+            told.append(replace(event, epoch=index * task.epochs + event.epoch, metrics=metrics))
+            emit(told[-1])
         elif not isinstance(event, TrialStarted) or index == 0:
             emit(event)
 
@@ -113,21 +125,16 @@ def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
 
 
 def _show_first(task: TrialTask) -> None:
-    """Moves what the first round left to where the trial's results are expected, and drops the rest."""
+    """Moves what the first round left to where the trial's results are expected."""
     for name in ("artifacts", "model"):
         left = task.folder / "round-1" / name
         if left.exists():
             shutil.rmtree(task.folder / name, ignore_errors=True)
             left.rename(task.folder / name)
-    _drop_rounds(task.folder)
 
 
 def forget_progress(folder: Path) -> None:
     """Removes what an ended trial could have gone on from: its checkpoint and its rounds."""
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-    _drop_rounds(folder)
-
-
-def _drop_rounds(folder: Path) -> None:
     for left in folder.glob("round-*"):
         shutil.rmtree(left, ignore_errors=True)

@@ -14,7 +14,7 @@ import keras
 
 from ... import spaces
 from .. import devices
-from ..messages import Emit, Outcome, StopRequested, TrialResult, TrialTask
+from ..messages import Emit, EpochEnded, Outcome, StopRequested, TrialEvent, TrialResult, TrialTask
 from .custom_gradients import forgotten_gradients
 from .fitting import Fitting
 from .gpu_usage import watched_gpu
@@ -41,13 +41,21 @@ def run_trial(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
 def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
     started = time.monotonic()
     devices.reset_peak_memory()
+    epochs = 0
+
+    def emit_counted(event: TrialEvent) -> None:
+        nonlocal epochs
+        if isinstance(event, EpochEnded):
+            epochs = event.epoch
+        emit(event)
+
     try:
         with forgotten_gradients():
-            result = _train(task, emit, stop_requested)
+            result = _train(task, emit_counted, stop_requested)
     except Exception as error:
         logger.exception("trial %d failed", task.number)
         outcome: Outcome = "infeasible" if _is_out_of_memory(error) else "failed"
-        result = TrialResult(task.number, outcome, _one_line(error))
+        result = TrialResult(task.number, outcome, _one_line(error), epochs=epochs)
     finally:
         keras.utils.clear_session(free_memory=False)
         gc.collect()

@@ -8,7 +8,16 @@ import pytest
 from pretend_study import EPOCHS, Bench, train
 
 from apertune.errors import SettingError
-from apertune.search.messages import Emit, StopRequested, TrialResult, TrialTask
+from apertune.search.messages import (
+    DiscoveryTask,
+    Emit,
+    EpochEnded,
+    StopRequest,
+    StopRequested,
+    TrialEvent,
+    TrialResult,
+    TrialTask,
+)
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 SMALL = SearchSpace((Parameter("rate", "choice", 0.5, values=(0.1, 0.5, 0.9)),))
@@ -30,6 +39,72 @@ def test_the_budget_of_epochs_holds(tmp_path: Path) -> None:
     assert state.finished == 2
     assert state.epochs == bench.study.epochs_trained() == 2 * EPOCHS
     assert state.ended == f"{2 * EPOCHS} epochs are trained in all"
+
+
+@pytest.mark.parametrize("budget", [{"epochs": 2 * EPOCHS + 1}, {"target_value": 0.5}])
+def test_budgets_hold_when_no_configuration_is_left(tmp_path: Path, budget: dict[str, float]) -> None:
+    """Trials that run when the space is exhausted end where the budget does."""
+    bench = Bench(tmp_path, space=SMALL)
+    executor = Slots(4)
+    state = bench.run_with(executor, 10, **budget)
+    assert executor.epochs < 3 * EPOCHS
+    assert state.ended in (f"{2 * EPOCHS + 1} epochs are trained in all", "trial 0 reached accuracy 0.5000")
+
+
+class Slots:
+    """Trains several trials at once, an epoch of each in turn; trial 0 ends after one."""
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.epochs = 0
+        self._running: dict[int, tuple[TrialTask, int]] = {}
+        self._stopped: dict[int, StopRequest] = {}
+
+    def start(self) -> None: ...
+
+    def discover(self, task: DiscoveryTask) -> str:
+        return SMALL.to_json()
+
+    def free_slots(self) -> int:
+        return self.slots - len(self._running)
+
+    def submit(self, task: TrialTask) -> None:
+        self._running[task.number] = (task, 0)
+
+    def stop(self, request: StopRequest) -> None:
+        self._stopped[request.number] = request
+
+    def kill(self, number: int, reason: str) -> None:
+        raise AssertionError("nothing hangs here")
+
+    def close(self) -> None: ...
+
+    def wait(self, timeout_s: float) -> list[TrialEvent]:
+        events: list[TrialEvent] = []
+        for number, (task, epoch) in list(self._running.items()):
+            value = float(task.values["rate"])
+            if number in self._stopped or epoch == (1 if number == 0 else EPOCHS):
+                del self._running[number]
+                request = self._stopped.get(number)
+                outcome, reason = (request.outcome, request.reason) if request else ("complete", "")
+                events.append(TrialResult(number, outcome, reason, value=value, epochs=epoch))
+                continue
+            self._running[number] = (task, epoch + 1)
+            self.epochs += 1
+            events.append(EpochEnded(number, epoch + 1, {"val_accuracy": value}, 0.0, 0))
+        return events
+
+
+def test_a_budget_that_is_spent_is_known_after_a_restart(tmp_path: Path) -> None:
+    """A supervisor killed before it noted the end trains no epoch more; what was running is pruned."""
+    bench = Bench(tmp_path)
+    bench.run(train, 2)
+    left = bench.study.ask()
+    assert left is not None
+    bench.reopen()
+    state = bench.run(train, 10, epochs=2 * EPOCHS)
+    assert (state.finished, state.epochs) == (3, 2 * EPOCHS)
+    assert bench.states() == ["complete", "complete", "pruned"]
 
 
 def test_no_configuration_is_tried_twice(tmp_path: Path) -> None:

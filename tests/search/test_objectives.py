@@ -10,9 +10,20 @@ from pretend_study import EPOCHS, SPACE, Bench, train
 
 from apertune.errors import SettingError, UnknownNameError
 from apertune.search.executors.in_process import InProcessExecutor
-from apertune.search.messages import Emit, EpochEnded, RoundEnded, StopRequested, TrialResult, TrialStarted, TrialTask
+from apertune.search.messages import (
+    Emit,
+    EpochEnded,
+    Outcome,
+    RoundEnded,
+    StopRequested,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
 from apertune.search.results import pareto_front
+from apertune.search.studies.frozen_trials import steps_of
 from apertune.search.studies.objectives import Objective, resolve_objectives
+from apertune.search.studies.strategies import make_pruner, make_sampler
 from apertune.search.studies.trial_records import TrialRecord
 from apertune.search.warm_start import warm_start
 from apertune.spaces.parameters import SearchSpace
@@ -62,7 +73,8 @@ def test_trials_of_several_objectives_are_pruned_by_the_first(tmp_path: Path) ->
         value = 1.0 if task.number < 6 else 0.0
         for epoch in range(1, EPOCHS + 1):
             emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, 0))
-        return TrialResult(task.number, "complete", value=value, epochs=EPOCHS, cost={"latency_ms": 1.0})
+        outcome: Outcome = "complete" if task.number < 6 else "pruned"
+        return TrialResult(task.number, outcome, value=value, epochs=EPOCHS, cost={"latency_ms": 1.0})
 
     bench = Bench(tmp_path, pruner="median", more_objectives=TWO)
     bench.run(weak_later, 6)
@@ -73,7 +85,24 @@ def test_trials_of_several_objectives_are_pruned_by_the_first(tmp_path: Path) ->
     bench.run_with(executor, 8)
     assert stopped == ["pruned after epoch 1"] * 2
     assert bench.study.optuna.trials[0].values == [1.0, 1.0]
-    assert bench.study.optuna.trials[7].intermediate_values == {1: 0.0}
+    assert steps_of(bench.study.optuna.trials[7]) == {1: 0.0}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+def test_samplers_of_several_objectives_learn_from_pruned_trials(tmp_path: Path, sampler: str) -> None:
+    """A sampler goes on asking when many trials were pruned, in this search and in the next."""
+
+    def every_third_pruned(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        result = replace(train(task, emit, stop_requested), cost={"latency_ms": float(task.values["rate"])})
+        return replace(result, outcome="pruned") if task.number % 3 == 1 else result
+
+    bench = Bench(tmp_path, more_objectives=TWO)
+    for target in (20, 25):
+        bench.reopen()
+        bench.study.use(make_sampler(sampler, 0), make_pruner("median", EPOCHS))
+        bench.run(every_third_pruned, target)
+    assert len(bench.states()) == 25
+    assert bench.states().count("pruned") >= 8
 
 
 def test_a_trial_without_one_of_the_objectives_does_not_complete(tmp_path: Path) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from optuna.trial import FrozenTrial, Trial
 from pretend_study import CONDITIONAL, Bench, train
 
 from apertune.search.messages import TrialResult
+from apertune.search.studies.asking import Asking
 from apertune.search.studies.opening import open_study
+from apertune.search.studies.owned_storage import OwnedStorage
+from apertune.search.studies.sampling import suggest, to_optuna
 from apertune.search.studies.storage import open_storage
 from apertune.search.studies.strategies import SAMPLERS, make_pruner, make_sampler
 from apertune.search.studies.study import Study
 from apertune.search.studies.trial_records import RecordFile, TrialRecord
+from apertune.spaces.parameters import Values
 
 
 def as_stored(bench: Bench) -> Study:
@@ -122,3 +128,83 @@ def test_a_trial_killed_while_its_values_were_drawn_gets_the_rest(tmp_path: Path
     bench.reopen()
     (asked,) = bench.study.orphans()
     assert asked.values == CONDITIONAL.defaults()
+
+
+@pytest.mark.parametrize("asked_again_by", ["us", "the database"])
+def test_a_trial_whose_creation_was_answered_late_is_one_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked_again_by: str
+) -> None:
+    """A row that was written although its answer was lost is taken over, and a copy of it set aside, for good."""
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    bench = Bench(tmp_path)
+    bench.run(train, 2)
+    database = bench.study._storage._database  # type: ignore[attr-defined]
+    create = database.create_new_trial
+    lost: list[int] = []
+
+    def answered_late(study: int, template_trial: FrozenTrial | None = None) -> int:
+        created: int = create(study, template_trial=template_trial)
+        if not lost:
+            lost.append(created)
+            if asked_again_by == "us":
+                raise OSError("the connection was cut")
+            return int(create(study, template_trial=template_trial))
+        return created
+
+    monkeypatch.setattr(database, "create_new_trial", answered_late)
+    bench.run(train, 5)
+    seen = [(record.number, record.params) for record in bench.study.records()]
+    assert len(seen) == 5
+    assert bench.states() == ["complete"] * 5
+    bench.reopen()
+    assert [(record.number, record.params) for record in bench.study.records()] == seen
+    assert bench.study.orphans() == []
+    assert bench.run(train, 6).finished == 6
+
+
+def test_a_proposal_that_was_to_be_set_aside_is_not_tried_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor killed while it sets a repeat aside, marked or not, leaves none to be trained."""
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*given: object, **named: object) -> None:
+        raise KilledError
+
+    for step in ("set_trial_user_attr", "set_trial_state_values"):
+        (tmp_path / step).mkdir()
+        bench = Bench(tmp_path / step, space=CONDITIONAL)
+        bench.run(train, 2)
+        with monkeypatch.context() as patch:
+            patch.setattr(Asking, "_draw", repeating(bench))
+            patch.setattr(OwnedStorage, step, killed)
+            with pytest.raises(KilledError):
+                bench.study.ask()
+        bench.reopen()
+        assert bench.study.orphans() == []
+        assert bench.run(train, 8).finished == 8
+        configurations = [tuple(sorted(record.params.items())) for record in bench.study.records()]
+        assert len(set(configurations)) == len(configurations) == 8
+
+
+def repeating(bench: Bench) -> Callable[[Asking], tuple[Trial, Values]]:
+    """Draws what the study tried first."""
+    first = bench.study.records()[0].params
+
+    def draw(asking: Asking) -> tuple[Trial, Values]:
+        bench.study.optuna.enqueue_trial(to_optuna(CONDITIONAL, first))
+        trial = bench.study.optuna.ask()
+        return trial, suggest(trial, CONDITIONAL)
+
+    return draw
+
+
+def test_a_warm_start_outlives_its_supervisor(tmp_path: Path) -> None:
+    """What was enqueued is in the database before it counts as enqueued."""
+    bench = Bench(tmp_path)
+    assert bench.study.enqueue([{"rate": 0.11}, {"rate": 0.22}], "other") == 2
+    bench.reopen()
+    bench.run(train, 3)
+    assert [record.params["rate"] for record in bench.study.records()] == [0.5, 0.11, 0.22]

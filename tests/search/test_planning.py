@@ -12,6 +12,7 @@ from apertune.datasets import from_arrays
 from apertune.search.plan import Plan
 from apertune.search.planning import make_plan
 from apertune.search.settings import SearchSettings, make_home
+from apertune.search.studies.study import Asked
 
 
 def planned(bench: Bench, **settings: object) -> Plan:
@@ -48,6 +49,29 @@ def test_other_wishes_begin_a_new_search(tmp_path: Path) -> None:
     bench.run(train, 1)
     bench.reopen()
     assert planned(bench, trials=5).target == 6
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_a_trial_keeps_its_seed_over_restarts(tmp_path: Path, seed: int | None) -> None:
+    """Without a seed the study's identity gives one; two studies' trials then differ."""
+
+    def seed_of(bench: Bench) -> int:
+        return planned(bench, seed=seed).make_task(Asked(3, {"rate": 0.5})).seed
+
+    bench = Bench(tmp_path)
+    first = seed_of(bench)
+    bench.reopen()
+    assert seed_of(bench) == first
+    (tmp_path / "other").mkdir()
+    assert (seed_of(Bench(tmp_path / "other")) == first) == (seed == 0)
+
+
+def test_folds_are_the_same_for_every_seed(tmp_path: Path) -> None:
+    """A study gone on with under another seed compares trials on the same folds."""
+    bench = Bench(tmp_path, folds=3)
+    views = [planned(bench, folds=3, seed=seed).make_task(Asked(0, {"rate": 0.5})).rounds for seed in (0, 1)]
+    for ours, theirs in zip(*views, strict=True):
+        np.testing.assert_array_equal(ours.validation, theirs.validation)
 
 
 def test_a_budget_of_epochs_is_of_each_search(tmp_path: Path) -> None:

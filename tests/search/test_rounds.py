@@ -19,7 +19,7 @@ from apertune.search.messages import (
     TrialTask,
 )
 from apertune.search.studies.study import Asked
-from apertune.search.training.rounds import run_rounds
+from apertune.search.training.rounds import forget_progress, run_rounds
 
 
 def task_of(folder: Path, rounds: int) -> TrialTask:
@@ -61,6 +61,7 @@ def test_the_rounds_are_averaged(tmp_path: Path) -> None:
     assert result.metrics == {"accuracy": pytest.approx(0.5), "objective_spread": pytest.approx(0.36055513)}
     assert (result.epochs, result.best_epoch, result.seconds) == (3 * EPOCHS, 3, 3.0)
     assert (tmp_path / "0" / "model" / "of").read_text() == "0"
+    forget_progress(tmp_path / "0")
     assert not list((tmp_path / "0").glob("round-*"))
 
 
@@ -88,9 +89,20 @@ def test_a_killed_trial_goes_on_with_the_round_it_was_in(tmp_path: Path) -> None
     with pytest.raises(SystemExit):
         run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, Trainings([0.2, 0.4, 0.9], die_at=2))
     again = Trainings([0.2, 0.4, 0.9])
-    result = run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, again)
+    events: list[TrialEvent] = []
+    result = run_rounds(task_of(tmp_path, 3), events.append, lambda: None, again)
     assert [task.folder.name for task in again.tasks] == ["round-3"]
     assert result.value == pytest.approx(0.5)
+    assert [event.epoch for event in events if isinstance(event, EpochEnded)] == list(range(1, 3 * EPOCHS + 1))
+
+
+def test_a_trial_killed_before_its_end_was_recorded_trains_nothing_again(tmp_path: Path) -> None:
+    """Its rounds stay until then, and give the same result, model and plots."""
+    first = run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, Trainings([0.2, 0.4, 0.9]))
+    again = Trainings([])
+    assert run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, again) == first
+    assert again.tasks == []
+    assert (tmp_path / "0" / "model" / "of").read_text() == "0"
 
 
 def test_a_request_ends_the_trial_between_rounds(tmp_path: Path) -> None:

@@ -237,3 +237,29 @@ def test_values_of_another_search_are_repaired() -> None:
     ]
     assert sampling.repair({}, space)[0] == space.defaults()
     assert space.contains(sampling.repair({"rate": math.nan}, space)[0])
+
+
+def test_the_last_untried_configuration_is_found() -> None:
+    """However large a space of discrete values is, it is exhausted only when all of it was tried."""
+    space = SearchSpace(
+        (
+            Parameter("kind", "choice", "a", values=("a", "b")),
+            Parameter("size", "int", 1, low=1, high=40, sampling="linear"),
+            Parameter(
+                "share",
+                "float",
+                0.0,
+                low=0.0,
+                high=1.0,
+                step=0.05,
+                sampling="linear",
+                conditions=(Condition("kind", ("a",)),),
+            ),
+        )
+    )
+    configurations = list(sampling.every_configuration(space))
+    identities = {sampling.identity_of(values) for values in configurations}
+    assert len(configurations) == len(identities) == 40 * 21 + 40
+    last = configurations[777]
+    assert sampling.draw_untried(space, identities - {sampling.identity_of(last)}, seed=0, draws=10) == last
+    assert sampling.draw_untried(space, identities, seed=0, draws=10) is None

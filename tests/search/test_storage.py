@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import optuna
 import psutil
 import pytest
+from pretend_study import definition
 
 from apertune.errors import SettingError, StudyError
 from apertune.search.credentials import hidden_credentials
 from apertune.search.settings import make_home
 from apertune.search.studies import file_systems
+from apertune.search.studies.opening import create_study, open_study, study_exists
 from apertune.search.studies.ownership import find_owner, owned
 from apertune.search.studies.storage import open_storage
 
@@ -105,3 +108,33 @@ def test_a_database_that_does_not_answer_is_named_without_its_password() -> None
     ) as error:
         open_storage(f"postgresql+psycopg://me:{SECRET}@127.0.0.1:{port}/x")
     assert SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("step", ["set_study_user_attr", "enqueue_trial"])
+def test_a_study_whose_maker_was_killed_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A kill while a study is made leaves nothing that stands in the way of the next search."""
+
+    def killed(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
+    with monkeypatch.context() as patch:
+        patch.setattr(type(storage) if step == "set_study_user_attr" else optuna.Study, step, killed)
+        with pytest.raises(KeyboardInterrupt):
+            create_study(storage, "s", definition())
+    assert not study_exists(storage, "s")
+    create_study(storage, "s", definition())
+    assert study_exists(storage, "s")
+    study = open_study(storage, "s")
+    assert [trial.system_attrs["fixed_params"] for trial in study.optuna.trials] == [{"rate": 0.5}]
+
+
+def test_somebody_elses_study_is_left_alone(tmp_path: Path) -> None:
+    """A study that Optuna's user made exists, and is not taken for one of ours."""
+    storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
+    optuna.create_study(study_name="theirs", storage=storage).ask()
+    assert study_exists(storage, "theirs")
+    with pytest.raises(StudyError, match="not made by apertune"):
+        open_study(storage, "theirs")

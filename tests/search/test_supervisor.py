@@ -10,10 +10,23 @@ from pretend_study import EPOCHS, SPACE, Bench, definition, train
 
 from apertune.errors import ApertuneError
 from apertune.search.executors.in_process import InProcessExecutor
-from apertune.search.messages import Emit, EpochEnded, StopRequested, TrialLost, TrialResult, TrialStarted, TrialTask
+from apertune.search.messages import (
+    Emit,
+    EpochEnded,
+    Outcome,
+    StopRequested,
+    TrialLost,
+    TrialResult,
+    TrialStarted,
+    TrialTask,
+)
+from apertune.search.plan import Plan
+from apertune.search.state import NoDisplay
 from apertune.search.studies.study import Study
-from apertune.search.tracking.outbox import unsent
-from apertune.search.tracking.records import MetricsLogged, RunEnded, RunStarted
+from apertune.search.supervisor import Supervisor
+from apertune.search.tracking.journal import Journal, trial_key
+from apertune.search.tracking.outbox import Outbox, open_runs, unsent
+from apertune.search.tracking.records import DatasetLogged, MetricsLogged, ModelDropped, RunEnded, RunStarted
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 
@@ -96,21 +109,36 @@ def test_a_lost_trials_epochs_count_once(tmp_path: Path) -> None:
 
 def test_weak_trials_are_pruned(tmp_path: Path) -> None:
     """A trial that the pruner ends is pruned with the epoch in its reason, and its later epochs are not told."""
-
-    def first_is_best(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
-        emit(TrialStarted(task.number, 1, 1))
-        for epoch in range(1, EPOCHS + 1):
-            value = 1.0 if task.number < 6 else 0.0
-            emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, 0))
-        return TrialResult(task.number, "complete", value=1.0, epochs=EPOCHS)
-
     bench = Bench(tmp_path, pruner="median")
-    stopped: list[str] = []
-    executor = InProcessExecutor(first_is_best, SPACE)
-    executor.stop = lambda request: stopped.append(request.reason)  # type: ignore[method-assign]
-    bench.run_with(executor, 8)
+    stopped = first_are_best(bench, outcome="pruned")
     assert stopped == ["pruned after epoch 1"] * 2
     assert bench.study.optuna.trials[7].intermediate_values == {1: 0.0}
+
+
+def test_a_weak_trial_that_was_faster_is_complete(tmp_path: Path) -> None:
+    """One that had trained its last epoch before it heard that it was to be pruned is complete, with every epoch."""
+    bench = Bench(tmp_path, pruner="median")
+    first_are_best(bench, outcome="complete")
+    assert bench.states() == ["complete"] * 8
+    assert bench.study.optuna.trials[7].intermediate_values == dict.fromkeys(range(1, EPOCHS + 1), 0.0)
+
+
+def first_are_best(bench: Bench, outcome: Outcome) -> list[str]:
+    """Six good trials and two weak ones, which end so; the reasons for which any was to stop."""
+
+    def weak_later(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        is_weak = task.number >= 6
+        value = 0.0 if is_weak else 1.0
+        emit(TrialStarted(task.number, 1, 1))
+        for epoch in range(1, EPOCHS + 1):
+            emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, 0))
+        return TrialResult(task.number, outcome if is_weak else "complete", value=value, epochs=EPOCHS)
+
+    stopped: list[str] = []
+    executor = InProcessExecutor(weak_later, SPACE)
+    executor.stop = lambda request: stopped.append(request.reason)  # type: ignore[method-assign]
+    bench.run_with(executor, 8)
+    return stopped
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, None])
@@ -225,3 +253,52 @@ def test_a_trial_that_dies_on_its_way_out_is_not_tried_again(tmp_path: Path) -> 
     state = bench.run(dies, 5, epochs=EPOCHS + 1)
     assert bench.states() == ["complete", "pruned"]
     assert bench.study.records()[1].reason == state.ended == f"{EPOCHS + 1} epochs are trained in all"
+
+
+class KilledError(BaseException):
+    """Ends a supervisor as SIGKILL does: with nothing told."""
+
+
+def test_a_stopped_search_leaves_no_run_open(tmp_path: Path) -> None:
+    """Trials that a killed search left, and that a stopped one does not come to, end as interrupted in MLflow."""
+
+    def killed(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        raise KilledError
+
+    bench = Bench(tmp_path)
+    with pytest.raises(KilledError):
+        bench.run(killed, 2)
+    assert len(open_runs(tmp_path / "outbox.jsonl")) == 1
+    bench.reopen()
+    assert bench.run(train, 2, wishes=lambda: 1).finished == 0
+    assert open_runs(tmp_path / "outbox.jsonl") == {}
+    bench.reopen()
+    assert bench.run(train, 2).finished == 2
+    assert bench.states() == ["complete", "complete"]
+
+
+def test_a_model_displaced_at_a_kill_is_dropped_later(tmp_path: Path) -> None:
+    """Of a search that keeps one model, no second stays when it is killed between the study and MLflow being told."""
+
+    def with_model(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        return TrialResult(task.number, "complete", value=float(task.number), has_model=True)
+
+    def supervised(wanted: int) -> None:
+        plan = Plan(wanted, bench.task, lambda number: tmp_path / str(number), DatasetLogged("", "p", "ab", "", {}))
+        with Outbox(tmp_path / "outbox.jsonl") as outbox:
+            journal = Journal(outbox, bench.study, "launch", {}, most_models=1)
+            if wanted == 2:
+                journal.trial_ended = killed_at_the_second  # type: ignore[method-assign]
+            Supervisor(bench.study, InProcessExecutor(with_model, SPACE), journal, plan, NoDisplay()).run()
+
+    def killed_at_the_second(result: TrialResult, folder: Path) -> None:
+        raise KilledError
+
+    bench = Bench(tmp_path)
+    supervised(1)
+    with pytest.raises(KilledError):
+        supervised(2)
+    bench.reopen()
+    supervised(3)
+    dropped = [record.key for record, _ in unsent(tmp_path / "outbox.jsonl", 0) if isinstance(record, ModelDropped)]
+    assert dropped == [trial_key(bench.study.identity, number) for number in (0, 1)]

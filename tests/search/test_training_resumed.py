@@ -1,4 +1,4 @@
-"""Trainings that end as a killed worker's do, and are gone on with."""
+"""Trainings that are cut short, as a killed worker's are, and gone on with."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pytest
 from apertune import spaces
 from apertune.datasets import from_arrays
 from apertune.search import devices
-from apertune.search.messages import EpochEnded, SpaceReference, TrialEvent, TrialStarted, TrialTask
+from apertune.search.messages import EpochEnded, SpaceReference, StopRequest, TrialEvent, TrialStarted, TrialTask
+from apertune.search.training.checkpoint import TrainingState, plain_attributes, restore_callbacks
 from apertune.search.training.trial import run_trial
+from apertune.spaces.base import Candidate
 
 # Keras 3.15 reads TensorFlow's arrays in a way that NumPy 2 has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -115,6 +117,46 @@ def test_a_killed_trial_ends_as_if_it_had_not_been(
         assert _epochs(cut) == whole
         for ours, theirs in zip(*(_network(task.folder / "checkpoint.npz") for task in (cut, drawing)), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("heard_at", "outcome"), [(6, "pruned"), (7, "complete")])
+def test_a_trial_with_all_its_epochs_is_complete(heard_at: int, outcome: str, drawing: TrialTask) -> None:
+    """One that hears that it is to be pruned at its last epoch has nothing left to be spared."""
+    told: list[TrialEvent] = []
+    request = StopRequest(0, "pruned", "weak")
+    result = run_trial(drawing, told.append, lambda: request if len(told) > heard_at else None)
+    assert (result.outcome, result.epochs) == (outcome, heard_at)
+
+
+def test_a_plateau_goes_on_where_it_was() -> None:
+    """A loss that falls by less than what counts lowers the rate at the same epochs, interrupted or not."""
+    whole, resumed = _Plateau(), _Plateau()
+    for epoch in range(7):
+        if epoch == 2:
+            resumed = resumed.gone_on_with()
+        assert resumed.rate_after(epoch) == whole.rate_after(epoch)
+    assert whole.rate_after(7) < 0.1
+
+
+class _Plateau:
+    """A plateau schedule, and a validation loss that falls by half of what counts in each epoch."""
+
+    def __init__(self, rate: float = 0.1) -> None:
+        network = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
+        network.compile(optimizer=keras.optimizers.SGD(rate), loss="mse")
+        self._callback = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=2)
+        self._callback.set_model(network)
+        self._callback.on_train_begin()
+        self._candidate = Candidate(network, network.optimizer, lambda targets, answers: 0, 1, None, (self._callback,))
+
+    def rate_after(self, epoch: int) -> float:
+        self._callback.on_epoch_end(epoch, {"val_loss": 1.0 - epoch * 5e-5})
+        return float(self._candidate.optimizer.learning_rate)
+
+    def gone_on_with(self) -> _Plateau:
+        again = _Plateau(float(self._candidate.optimizer.learning_rate))
+        restore_callbacks(TrainingState(callbacks=plain_attributes(self._candidate)), again._candidate)
+        return again
 
 
 def _epochs(task: TrialTask, killed_at: int | None = None) -> list[dict[str, float]]:
