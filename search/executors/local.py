@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import psutil
@@ -29,6 +28,7 @@ from ..messages import (
     TrialTask,
     WorkerReady,
 )
+from .queued_connection import QueuedConnection
 
 CLOSING_TIMEOUT_S = 5.0
 DISCOVERY_ATTEMPTS = 5
@@ -45,7 +45,7 @@ class Worker:
 
     slot: int
     process: subprocess.Popen[bytes]
-    connection: Connection
+    connection: QueuedConnection
     trial: int | None = None
     trials_done: int = 0
     killed_because: str = ""
@@ -116,25 +116,23 @@ class LocalExecutor:
         slot = min(set(range(self.slots)) - busy)
         worker = self._worker(slot)
         worker.trial = task.number
-        with contextlib.suppress(OSError):  # a worker that just died is noticed by `wait`
-            worker.connection.send(task)
+        worker.connection.send(task)
 
     def wait(self, timeout_s: float) -> list[TrialEvent]:
-        connections = {worker.connection: worker for worker in self._workers.values()}
-        if not connections:
+        workers = {worker.connection.fileno(): worker for worker in self._workers.values()}
+        if not workers:
             time.sleep(timeout_s)
             return []
         events: list[TrialEvent] = []
-        for ready in wait(list(connections), timeout_s):
-            assert isinstance(ready, Connection)
-            events += self._receive(connections[ready])
+        for ready in wait(list(workers), timeout_s):
+            assert isinstance(ready, int)
+            events += self._receive(workers[ready])
         return events
 
     def stop(self, request: StopRequest) -> None:
         worker = self._worker_of(request.number)
         if worker is not None:
-            with contextlib.suppress(OSError):
-                worker.connection.send(request)
+            worker.connection.send(request)
 
     def kill(self, number: int, reason: str) -> None:
         worker = self._worker_of(number)
@@ -184,7 +182,7 @@ class LocalExecutor:
                 env={**os.environ, **self._environments[slot]},
                 start_new_session=True,
             )
-        return Worker(slot, process, Connection(ours.detach()))
+        return Worker(slot, process, QueuedConnection(ours))
 
     def _log(self, slot: int) -> Path:
         return self._logs / f"worker-{slot}.log"
@@ -223,10 +221,14 @@ class LocalExecutor:
         return slot in self._spares and self._spares[slot].connection.poll()
 
     def _retire(self, worker: Worker) -> None:
-        with contextlib.suppress(OSError):
-            worker.connection.send(None)
+        worker.connection.send(None)
         del self._workers[worker.slot]
-        self._retired = [old for old in self._retired if old.process.poll() is None] + [worker]
+        retired, self._retired = self._retired, [worker]
+        for old in retired:
+            if old.process.poll() is None:
+                self._retired.append(old)
+            else:
+                old.connection.close()
         self._worker(worker.slot)
 
     def _buried(self, worker: Worker) -> list[TrialEvent]:

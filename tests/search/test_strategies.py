@@ -10,10 +10,20 @@ import pytest
 from pretend_study import CONDITIONAL, EPOCHS, SPACE, Bench, train
 
 from apertune.errors import MissingExtraError, SettingError, UnknownNameError
+from apertune.search.planning import check_strategies
 from apertune.search.settings import PRUNER_NAMES, SAMPLER_NAMES, SearchSettings
 from apertune.search.studies.strategies import PRUNERS, SAMPLERS, check_sampler, make_pruner, make_sampler
 
 EXTRAS = {"cmaes": "cmaes", "gp": "torch"}
+OPTIONS = [
+    *(("--sampler", name, option) for name, sampler in SAMPLERS.items() for option in sampler.options),
+    *(("--pruner", name, option) for name, pruner in PRUNERS.items() for option in pruner.options),
+]
+
+
+def make(flag: str, name: str, option: str, text: str) -> object:
+    """The sampler or pruner with one option given."""
+    return make_sampler(name, 0, {option: text}) if flag == "--sampler" else make_pruner(name, 27, {option: text})
 
 
 def test_settings_and_tables_name_the_same() -> None:
@@ -73,6 +83,105 @@ def test_wrong_settings_of_a_strategy_are_refused() -> None:
         make_sampler("tpe", 0, {"n_startup_trials": "few"})
     with pytest.raises(SettingError, match="--pruner none has no options, but got x"):
         make_pruner("none", 9, {"x": "1"})
+
+
+@pytest.mark.parametrize("text", ["-2", "10000000", "9" * 400, "9" * 5000, "inf", "nan", "few", "True", "0x10", ""])
+@pytest.mark.parametrize(("flag", "name", "option"), OPTIONS)
+def test_no_option_takes_nonsense(flag: str, name: str, option: str, text: str) -> None:
+    """Values of the wrong kind, below or above every range are refused in one line for every option there is."""
+    with pytest.raises(SettingError, match=rf"^{flag} {name}: {option} must be .*, but got .*$") as refused:
+        make(flag, name, option, text)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "option", "text", "allowed"),
+    [
+        ("--sampler", "tpe", "n_startup_trials", "-1", "from 0 to 1000000"),
+        ("--sampler", "tpe", "n_ei_candidates", "0", "from 1 to 10000"),
+        ("--sampler", "gp", "n_startup_trials", "-1", "from 0 to 1000000"),
+        ("--sampler", "cmaes", "n_startup_trials", "-1", "from 0 to 1000000"),
+        ("--sampler", "nsga2", "population_size", "1", "from 2 to 1000000"),
+        ("--sampler", "nsga2", "population_size", "2.5", "a whole number"),
+        ("--sampler", "nsga2", "crossover_prob", "1.5", "from 0 to 1"),
+        ("--sampler", "nsga2", "swapping_prob", "-0.5", "from 0 to 1"),
+        ("--pruner", "hyperband", "min_resource", "0", "from 1 to 1000000"),
+        ("--pruner", "hyperband", "reduction_factor", "1", "from 2 to 1000000"),
+        ("--pruner", "successive-halving", "min_resource", "0", "from 1 to 1000000"),
+        ("--pruner", "successive-halving", "reduction_factor", "1", "from 2 to 1000000"),
+        ("--pruner", "successive-halving", "min_early_stopping_rate", "-1", "from 0 to 20"),
+        ("--pruner", "median", "n_startup_trials", "-1", "from 0 to 1000000"),
+        ("--pruner", "percentile", "percentile", "200", "from 0 to 100"),
+        ("--pruner", "percentile", "n_startup_trials", "-1", "from 0 to 1000000"),
+        ("--pruner", "wilcoxon", "p_threshold", "1.1", "from 0 to 1"),
+        ("--pruner", "wilcoxon", "n_startup_steps", "-1", "from 0 to 1000000"),
+    ],
+)
+def test_an_option_out_of_range_is_refused(flag: str, name: str, option: str, text: str, allowed: str) -> None:
+    """The message says which option is wrong, what would be right, and what was given."""
+    with pytest.raises(SettingError) as refused:
+        make(flag, name, option, text)
+    assert str(refused.value) == f"{flag} {name}: {option} must be {allowed}, but got '{text}'"
+
+
+@pytest.mark.parametrize(("flag", "name", "option"), OPTIONS)
+def test_the_least_of_every_option_works(tmp_path: Path, flag: str, name: str, option: str) -> None:
+    """A search with an option at the lower end of its range draws and judges without an error."""
+    if name in EXTRAS and importlib.util.find_spec(EXTRAS[name]) is None:
+        pytest.skip(f"{EXTRAS[name]} is not installed")
+    strategy = (SAMPLERS if flag == "--sampler" else PRUNERS)[name]
+    made = make(flag, name, option, f"{strategy.options[option].least:g}")
+    sampler = made if flag == "--sampler" else make_sampler("random", 0)
+    pruner = made if flag == "--pruner" else make_pruner("none", EPOCHS)
+    bench = Bench(tmp_path)
+    bench.study.use(sampler, pruner)  # type: ignore[arg-type]  # `make` makes either
+    bench.run(train, 8)
+    assert len(bench.states()) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "first"),
+    [
+        ("hyperband", {"min_resource": "5"}, 5),
+        ("successive-halving", {"min_resource": "5"}, 5),
+        ("successive-halving", {"min_early_stopping_rate": "2"}, 9),
+        ("successive-halving", {"min_early_stopping_rate": "20", "reduction_factor": "1000000"}, 10**120),
+    ],
+)
+def test_a_pruner_that_would_judge_no_epoch_is_refused(name: str, options: dict[str, str], first: int) -> None:
+    """Of 4 epochs, a pruner whose first judgement comes later would have no effect."""
+    with pytest.raises(SettingError) as refused:
+        make_pruner(name, 4, options)
+    assert str(refused.value) == (
+        f"--pruner {name}: with these options it judges no trial before epoch {first:g}, but --epochs is 4; "
+        "give smaller ones, or say --pruner none"
+    )
+
+
+def test_options_that_optuna_refuses_are_setting_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a later Optuna may refuse when a strategy is made is told in its words, in one line."""
+
+    def refuse(**_: object) -> None:
+        raise ValueError("no more than 7 trials")
+
+    monkeypatch.setattr(optuna.samplers, "NSGAIISampler", refuse)
+    with pytest.raises(SettingError, match=r"^--sampler nsga2: no more than 7 trials$"):
+        make_sampler("nsga2", 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ({"pruner_options": {"reduction_factor": "1"}}, "reduction_factor must be from 2"),
+        ({"sampler_options": {"n_ei_candidates": "0"}}, "n_ei_candidates must be from 1"),
+        ({"sampler_options": {"n_startup_trials": 2.5}}, "n_startup_trials must be a whole number"),
+        ({"pruner": "percentile", "pruner_options": {"percentile": True}}, "percentile must be a number"),
+    ],
+)
+def test_wrong_options_are_found_before_anything_starts(settings: dict[str, object], wrong: str) -> None:
+    """What a search checks first refuses them, given as text or, from Python, as values."""
+    with pytest.raises(SettingError, match=wrong):
+        check_strategies(SearchSettings(**settings))  # type: ignore[arg-type]  # names are given above
 
 
 def test_a_sampler_says_what_it_cannot_draw() -> None:
