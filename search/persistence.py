@@ -20,13 +20,14 @@ T = TypeVar("T")
 
 STORAGE_PATIENCE_S = 120
 TOLD_AT_ATTEMPT = 3
+DATABASE_PACKAGES = ("sqlalchemy", "sqlite3", "psycopg")
 
 
 def persistently(call: Callable[[], T], what: str = "the studies' database") -> T:
     """Repeats a call that writes `what` while it fails, since a database that restarts or a full disk comes back.
 
-    Optuna lets a storage's error surface as AssertionError or UnboundLocalError too, so any Exception counts.
-    Raises ApertuneError when the disk or the database stays so for `STORAGE_PATIENCE_S`, and any other error as it is.
+    Raises ApertuneError when the disk or the database stays so for `STORAGE_PATIENCE_S`, and any other error as it is,
+    at once.
     """
     try:
         return _repeated(call, what)
@@ -42,6 +43,7 @@ def persistently(call: Callable[[], T], what: str = "the studies' database") -> 
 
 def _repeated(call: Callable[[], T], what: str) -> T:
     for attempt in tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_of_storage),
         stop=tenacity.stop_after_delay(STORAGE_PATIENCE_S),
         wait=tenacity.wait_exponential(multiplier=0.1, max=5),
         before_sleep=partial(_tell, what),
@@ -50,6 +52,17 @@ def _repeated(call: Callable[[], T], what: str) -> T:
         with attempt:
             return call()
     raise AssertionError("unreachable: tenacity returns or raises")
+
+
+def _is_of_storage(error: BaseException) -> bool:
+    """Whether disk or database failed, as far as one can see: Optuna lets a storage's error surface as these, too."""
+    link: BaseException | None = error if isinstance(error, Exception) else None
+    while link is not None:
+        of_database = type(link).__module__.partition(".")[0] in DATABASE_PACKAGES
+        if of_database or isinstance(link, (OSError, AssertionError, UnboundLocalError)):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def _tell(what: str, state: tenacity.RetryCallState) -> None:
