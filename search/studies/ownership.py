@@ -40,6 +40,8 @@ OWNER_FILE = "supervisor.json"
 # After the name of a SQLite file: the folder beside it that has a folder for each study that is searched there.
 OWNERS_SUFFIX = ".owners"
 WITH_A_LOCK = ("sqlite", "postgresql")
+# Whoever looks for the owner that a killed search noted holds the lock for a moment.
+LOOK_S = 0.5
 HOST_CHARACTERS = 30
 
 
@@ -85,7 +87,7 @@ def owned(home: Home, name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _owned_in(folder: Path, name: str) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_FILE, timeout=0)
+    lock = FileLock(folder / LOCK_FILE, timeout=LOOK_S)
     try:
         lock.acquire()
     except Timeout:
