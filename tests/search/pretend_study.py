@@ -14,11 +14,14 @@ from apertune.datasets.base import TrainingView
 from apertune.search.executors.base import Executor
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import (
+    DiscoveryTask,
     Emit,
     EpochEnded,
     RunTrial,
     SpaceReference,
+    StopRequest,
     StopRequested,
+    TrialEvent,
     TrialResult,
     TrialStarted,
     TrialTask,
@@ -26,7 +29,7 @@ from apertune.search.messages import (
 from apertune.search.plan import Plan
 from apertune.search.state import NoDisplay, State
 from apertune.search.studies.definition import StudyDefinition
-from apertune.search.studies.opening import create_study, open_study, study_names
+from apertune.search.studies.opening import create_study, open_study, study_exists
 from apertune.search.studies.storage import open_storage
 from apertune.search.studies.strategies import make_pruner, make_sampler
 from apertune.search.studies.study import Asked
@@ -100,7 +103,7 @@ class Bench:
         self.space = space
         self.url = f"sqlite:///{folder / 'studies.db'}"
         storage = open_storage(self.url)
-        if name in study_names(storage):
+        if study_exists(storage, name):
             self.study = open_study(storage, name)
         else:
             self.study = create_study(storage, name, definition(search_space=space.to_json(), **changes))
@@ -137,3 +140,54 @@ def train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialRe
     for epoch in range(1, task.epochs + 1):
         emit(EpochEnded(task.number, epoch, {"val_accuracy": value}, 0.0, int(time.time() * 1000)))
     return TrialResult(task.number, "complete", value=value, metrics={"accuracy": value}, epochs=task.epochs)
+
+
+class Slots:
+    """An executor of several slots: each trial's accuracy is its rate, and each moves on by an epoch in turn.
+
+    ends: after how many epochs a trial is complete, by number; the others after `EPOCHS`.
+    """
+
+    def __init__(self, slots: int, ends: dict[int, int] | None = None) -> None:
+        self.slots = slots
+        self.epochs = 0
+        self._ends = ends or {}
+        self._running: dict[int, tuple[TrialTask, int]] = {}
+        self._stopped: dict[int, StopRequest] = {}
+
+    def start(self) -> None: ...
+
+    def discover(self, task: DiscoveryTask) -> str:
+        raise AssertionError("the study has its space")
+
+    def free_slots(self) -> int:
+        return self.slots - len(self._running)
+
+    def submit(self, task: TrialTask) -> None:
+        self._running[task.number] = (task, 0)
+
+    def stop(self, request: StopRequest) -> None:
+        self._stopped[request.number] = request
+
+    def kill(self, number: int, reason: str) -> None:
+        raise AssertionError("nothing hangs here")
+
+    def forget(self, number: int) -> None:
+        del self._running[number]
+
+    def close(self) -> None: ...
+
+    def wait(self, timeout_s: float) -> list[TrialEvent]:
+        return [self._step(number) for number in list(self._running)]
+
+    def _step(self, number: int) -> TrialEvent:
+        task, epoch = self._running[number]
+        value, stopped = float(task.values["rate"]), self._stopped.get(number)
+        if stopped is None and epoch < self._ends.get(number, EPOCHS):
+            self._running[number] = (task, epoch + 1)
+            self.epochs += 1
+            return EpochEnded(number, epoch + 1, {"val_accuracy": value}, 0.0, 0)
+        self.forget(number)
+        outcome, reason = (stopped.outcome, stopped.reason) if stopped else ("complete", "")
+        metrics = {"accuracy": value, "seconds": 1.0}
+        return TrialResult(number, outcome, reason, value=value, metrics=metrics, epochs=epoch)

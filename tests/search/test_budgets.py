@@ -5,16 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pretend_study import EPOCHS, Bench, train
+from pretend_study import EPOCHS, Bench, Slots, train
 
 from apertune.errors import SettingError
 from apertune.search.messages import (
-    DiscoveryTask,
     Emit,
-    EpochEnded,
-    StopRequest,
     StopRequested,
-    TrialEvent,
     TrialResult,
     TrialTask,
 )
@@ -45,54 +41,10 @@ def test_the_budget_of_epochs_holds(tmp_path: Path) -> None:
 def test_budgets_hold_when_no_configuration_is_left(tmp_path: Path, budget: dict[str, float]) -> None:
     """Trials that run when the space is exhausted end where the budget does."""
     bench = Bench(tmp_path, space=SMALL)
-    executor = Slots(4)
+    executor = Slots(4, ends={0: 1})
     state = bench.run_with(executor, 10, **budget)
     assert executor.epochs < 3 * EPOCHS
     assert state.ended in (f"{2 * EPOCHS + 1} epochs are trained in all", "trial 0 reached accuracy 0.5000")
-
-
-class Slots:
-    """Trains several trials at once, an epoch of each in turn; trial 0 ends after one."""
-
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self.epochs = 0
-        self._running: dict[int, tuple[TrialTask, int]] = {}
-        self._stopped: dict[int, StopRequest] = {}
-
-    def start(self) -> None: ...
-
-    def discover(self, task: DiscoveryTask) -> str:
-        return SMALL.to_json()
-
-    def free_slots(self) -> int:
-        return self.slots - len(self._running)
-
-    def submit(self, task: TrialTask) -> None:
-        self._running[task.number] = (task, 0)
-
-    def stop(self, request: StopRequest) -> None:
-        self._stopped[request.number] = request
-
-    def kill(self, number: int, reason: str) -> None:
-        raise AssertionError("nothing hangs here")
-
-    def close(self) -> None: ...
-
-    def wait(self, timeout_s: float) -> list[TrialEvent]:
-        events: list[TrialEvent] = []
-        for number, (task, epoch) in list(self._running.items()):
-            value = float(task.values["rate"])
-            if number in self._stopped or epoch == (1 if number == 0 else EPOCHS):
-                del self._running[number]
-                request = self._stopped.get(number)
-                outcome, reason = (request.outcome, request.reason) if request else ("complete", "")
-                events.append(TrialResult(number, outcome, reason, value=value, epochs=epoch))
-                continue
-            self._running[number] = (task, epoch + 1)
-            self.epochs += 1
-            events.append(EpochEnded(number, epoch + 1, {"val_accuracy": value}, 0.0, 0))
-        return events
 
 
 def test_a_budget_that_is_spent_is_known_after_a_restart(tmp_path: Path) -> None:
