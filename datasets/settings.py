@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import SettingError
+from ..setting_types import check_types
 from .base import Resize
 
 
@@ -20,26 +21,23 @@ class LoadSettings:
     that cannot be used instead of refusing. drop_leaks: take training images out that also occur in validation
     or test, and validation images that occur in test. options: the adapter's own, by flag name.
 
-    Raises SettingError.
+    Raises SettingError for a value of another type than declared or out of its range.
     """
 
     image_size: int | None = None
     channels: Literal[1, 3] | None = None
     resize: Resize = "stretch"
     split: tuple[float, float, float] = (0.7, 0.15, 0.15)
-    seed: int = 0
+    seed: int = field(default=0, metadata={"flag": "data-seed"})
     limit: int | None = None
     skip_bad: bool = False
     drop_leaks: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "option"})
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.image_size is not None and not 1 <= self.image_size <= 4096:
             raise SettingError(f"--image-size must be from 1 to 4096 pixels, but got {self.image_size}")
-        if self.channels not in (None, 1, 3):
-            raise SettingError(f"--channels must be 1 (grey) or 3 (colour), but got {self.channels}")
-        if self.resize not in ("stretch", "crop", "pad"):
-            raise SettingError(f"--resize must be stretch, crop or pad, but got '{self.resize}'")
         if self.limit is not None and self.limit < 1:
             raise SettingError(f"--limit must be at least 1 image, but got {self.limit}")
         if not 0 <= self.seed < 2**32:
@@ -49,7 +47,7 @@ class LoadSettings:
 
 def _check_shares(split: tuple[float, float, float]) -> None:
     shown = "/".join(f"{share:g}" for share in split)
-    if len(split) != 3 or min(split) < 0 or split[0] <= 0 or abs(sum(split) - 1) > 1e-6:
+    if min(split) < 0 or split[0] <= 0 or abs(sum(split) - 1) > 1e-6:
         raise SettingError(f"--split must be three shares that sum to 1, such as 0.7/0.15/0.15, but got {shown}")
 
 

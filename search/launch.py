@@ -17,17 +17,17 @@ from .evaluation.metrics import default_objective
 from .executors.base import Executor
 from .executors.choosing import make_executor
 from .messages import DiscoveryTask
-from .planning import check_strategies, make_plan, space_reference
-from .results import run_ids_by_number
+from .planning import check_strategies, make_plan, round_views, space_reference
+from .results import run_ids_by_number, without_owner
 from .sending.sender_process import PATIENCE_S, SenderProcess
 from .settings import Home, SearchSettings, make_home, most_models
 from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
 from .studies.definition import StudyDefinition
-from .studies.objectives import Objective, resolve_objectives
+from .studies.objectives import Objective, check_target_value, resolve_objectives
 from .studies.opening import create_study, open_study, study_exists
 from .studies.ownership import owned
-from .studies.storage import open_storage
+from .studies.storage import check_storage, open_storage, open_to_read
 from .studies.strategies import check_sampler
 from .studies.study import Study
 from .studies.trial_records import TrialRecord
@@ -35,7 +35,7 @@ from .supervisor import Supervisor
 from .tracking.journal import Journal
 from .tracking.outbox import Outbox, read_progress
 from .tracking.provenance import about, described
-from .warm_start import warm_start
+from .warm_start import best_of, warm_start
 
 # The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.
 PATIENCE_WHEN_STOPPED_S = 2.0
@@ -45,8 +45,10 @@ PATIENCE_WHEN_STOPPED_S = 2.0
 class SearchResult:
     """How a search ended. stopped: before its target, by the user or the time. unsent: bytes MLflow lacks.
 
-    trials: all of the study; run_ids: of their MLflow runs, by trial number. objectives: names and directions, the
-    first one being `objective` and `direction`. ended: why it ended before its target when it had all it wanted.
+    trials: all of the study, interrupted where they go on with the next search; run_ids: of their MLflow runs, by
+    trial number. objectives: names and directions, the first one being `objective` and `direction`. ended: why it
+    ended before its target when it had all it wanted. signal: the number of the signal that stopped it; 0 when none
+    did, but `apertune stop` or the time, or nothing.
     """
 
     study: str
@@ -61,6 +63,7 @@ class SearchResult:
     unsent: int
     objectives: tuple[tuple[str, str], ...]
     ended: str = ""
+    signal: int = 0
 
     @property
     def best(self) -> TrialRecord | None:
@@ -89,9 +92,7 @@ def run(
     home = home or make_home(os.environ, storage=settings.storage)
     display = display or NoDisplay()
     view = dataset.training_view()
-    check_strategies(settings)
-    source = None if settings.from_study is None else open_study(open_storage(home.storage), settings.from_study)
-    objectives = _objectives(dataset, settings)
+    objectives = check_search(dataset, settings, home)
     began = time.monotonic()
     executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8])
     with contextlib.ExitStack() as stack:
@@ -105,8 +106,8 @@ def run(
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
         outbox = stack.enter_context(Outbox(outbox_path))
         sender = stack.enter_context(SenderProcess(outbox_path, home))
-        if source is not None:
-            warm_start(study, source, display.say)
+        if settings.from_study is not None:
+            warm_start(study, open_study(open_storage(home.storage), settings.from_study), display.say)
         plan = make_plan(dataset, view, settings, home, study, began)
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), most_models(settings.keep_models))
         journal.search_started(plan.dataset, described(settings, study.name, executor.slots))
@@ -114,8 +115,11 @@ def run(
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), study, journal)
         finally:
             executor.close()
+            # What comes from here on stops no trial.
+            signal = stopping.signal
             unsent = sender.finish(display.say, PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
-    records = study.records()
+    records = without_owner(study.records())
+    stopped = state.finished < plan.target and not state.ended
     return SearchResult(
         study=study.name,
         dataset=dataset.name,
@@ -123,13 +127,31 @@ def run(
         direction=definition.direction,
         target=plan.target,
         finished=state.finished,
-        stopped=state.finished < plan.target and not state.ended,
-        trials=tuple(records),
+        stopped=stopped,
+        trials=records,
         run_ids=run_ids_by_number(study, records, read_progress(outbox_path)),
         unsent=unsent,
         objectives=definition.objectives,
         ended=state.ended,
+        signal=signal if stopped else 0,
     )
+
+
+def check_search(dataset: ImageDataset, settings: SearchSettings, home: Home) -> tuple[Objective, ...]:
+    """Refuses what can be refused before a worker starts, so that it leaves no study. Returns the objectives.
+
+    Raises SettingError for settings that do not fit each other or the data set, StudyError when the study to begin
+    with is not there, DatasetError when there are too few images for the folds.
+    """
+    check_strategies(settings)
+    check_storage(home)
+    if settings.from_study is not None:
+        best_of(open_study(open_to_read(home, may_be_missing=True), settings.from_study))
+    if settings.folds is not None:
+        round_views(dataset.training_view(), settings.folds, settings.repeats)
+    objectives = _objectives(dataset, settings)
+    check_target_value(settings.target_value, objectives[0])
+    return objectives
 
 
 def _supervised(supervisor: Supervisor, study: Study, journal: Journal) -> State:

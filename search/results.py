@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import StudyError
 from ..spaces.registry import SPACES
@@ -12,7 +12,7 @@ from .settings import Home
 from .studies.definition import StudyDefinition
 from .studies.opening import open_study, study_names
 from .studies.ownership import Owner, find_owner
-from .studies.storage import open_storage
+from .studies.storage import open_to_read
 from .studies.study import Study
 from .studies.trial_records import TrialRecord
 from .tracking.journal import trial_key
@@ -23,8 +23,9 @@ from .tracking.outbox import Progress, read_progress
 class StudyResult:
     """A study as it stands. run_ids: MLflow runs by trial number; owner: who searches it now, if anybody.
 
-    target: trials its latest search is to bring it to. updated: when its latest trial
-    began, Unix seconds. problem: what keeps results from the tracking server.
+    trials: without an owner, those that had begun are interrupted, and none runs. target: trials its latest search is
+    to bring it to. updated: when its latest trial began, Unix seconds. problem: what keeps results from the tracking
+    server.
     """
 
     name: str
@@ -36,6 +37,11 @@ class StudyResult:
     updated: float
     problem: str
 
+    @property
+    def finished(self) -> int:
+        """How many trials have an outcome, counted as `Study.finished` does: those over a limit are left out."""
+        return sum(has_ended(trial) and not trial.over_limit for trial in self.trials)
+
     def best_first(self) -> list[TrialRecord]:
         """Complete trials by value, then the others by number."""
         return sorted(self.trials, key=lambda trial: rank(trial, self.definition.direction))
@@ -43,10 +49,20 @@ class StudyResult:
 
 def rank(trial: TrialRecord, direction: str) -> tuple[int, float, int]:
     """A sort key that puts complete trials first, best first."""
-    order = ("complete", "running", "pruned", "infeasible", "failed")
+    order = ("complete", "running", "interrupted", "pruned", "infeasible", "failed")
     value = trial.value if trial.value is not None else 0.0
     sign = -1.0 if direction == "maximize" else 1.0
     return order.index(trial.state) if trial.state in order else len(order), sign * value, trial.number
+
+
+def has_ended(trial: TrialRecord) -> bool:
+    """Whether a trial has an outcome: it neither runs nor is to go on with the next search."""
+    return trial.state not in ("running", "interrupted")
+
+
+def without_owner(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+    """The trials of a study that nobody searches: those that had begun are interrupted, and not running."""
+    return tuple(replace(trial, state="interrupted") if trial.state == "running" else trial for trial in trials)
 
 
 def is_reference(study: StudyResult) -> bool:
@@ -76,13 +92,17 @@ def _losses(trial: TrialRecord, objectives: Sequence[tuple[str, str]]) -> tuple[
 
 
 def read_study(home: Home, name: str) -> StudyResult:
-    """Raises StudyError when there is none of that name."""
-    return _read(home, open_study(open_storage(home.storage), name))
+    """Raises StudyError when there is none of that name, SettingError for a database that is not there."""
+    return _read(home, open_study(open_to_read(home), name))
 
 
 def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
-    """All studies, or those of a data set; those not made by Apertune are passed over."""
-    storage = open_storage(home.storage)
+    """All studies, or those of a data set; those not made by Apertune are passed over.
+
+    Raises SettingError for a database that is not there; of one data set, for which a search may be about to make it,
+    there are then no studies.
+    """
+    storage = open_to_read(home, may_be_missing=dataset is not None)
     results = []
     for name in study_names(storage):
         try:
@@ -104,14 +124,15 @@ def run_ids_by_number(study: Study, records: Sequence[TrialRecord], progress: Pr
 def _read(home: Home, study: Study) -> StudyResult:
     folder = home.study_folder(study.name)
     progress = read_progress(folder / "outbox.jsonl")
+    owner = find_owner(home, study.name)
     records = study.records_in(home.records_file(study.name))
     launch = study.launch()
     return StudyResult(
         name=study.name,
         definition=study.definition,
-        trials=tuple(records),
+        trials=without_owner(records) if owner is None else tuple(records),
         run_ids=run_ids_by_number(study, records, progress),
-        owner=find_owner(home, study.name),
+        owner=owner,
         target=launch.target if launch else len(records),
         updated=max((record.began for record in records), default=0.0),
         problem=progress.problem,

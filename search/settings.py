@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import SettingError, UnknownNameError
+from ..setting_types import check_types
 from .cost_names import COST_NAMES
 
 SAMPLER_NAMES = ("cmaes", "gp", "grid", "nsga2", "qmc", "random", "tpe")
 PRUNER_NAMES = ("hyperband", "median", "none", "percentile", "successive-halving", "wilcoxon")
 # What prunes by the folds or repeats of a trial; all others but none do so by its epochs.
 ROUND_PRUNERS = ("none", "wilcoxon")
+# Half of what NumPy takes: the number of a study's finished trials is added to it.
+LARGEST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,19 @@ class SearchSettings:
     workers: processes beside each other; None: one a GPU, else one a processor. gpus: their numbers, or None for
     all there are. per_gpu: workers on each. cluster: the Ray cluster to run on, auto or ray://HOST:PORT; None: this
     machine. study: its name; None: chosen from data set and space.
-    seed: of sampling and training; None draws a fresh one. trial_hours: at most so long for one trial.
-    hang_minutes: a trial that says nothing for so long is ended. keep_models: whose models MLflow keeps: all,
+    seed: of sampling and training, 0 to `LARGEST_SEED`; None draws a fresh one. trial_hours: at most so long for one
+    trial. hang_minutes: a trial that says nothing for so long is ended. keep_models: whose models MLflow keeps: all,
     none, or best:K. sampler_options, pruner_options: see `strategies`. pruner: hyperband unless given, wilcoxon with
     folds or repeats. folds: cross-validation with so many parts, None for the data set's own validation split.
     repeats: trainings of each configuration (on each fold). from_study: whose best configurations are tried first.
     max_parameters, max_size_mb, max_flops, max_latency_ms: a network over one of these is not trained.
+
+    Raises SettingError for a value of another type than declared, out of its range, or without effect.
     """
 
     space: str = "convnet"
     recipe: str | None = None
-    space_options: Mapping[str, str] = field(default_factory=dict)
+    space_options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "space-option"})
     fix: Mapping[str, str] = field(default_factory=dict)
     narrow: Mapping[str, str] = field(default_factory=dict)
     objective: str | tuple[str, ...] | None = None
@@ -55,8 +60,8 @@ class SearchSettings:
     seed: int | None = 0
     sampler: str = "tpe"
     pruner: str | None = None
-    sampler_options: Mapping[str, str] = field(default_factory=dict)
-    pruner_options: Mapping[str, str] = field(default_factory=dict)
+    sampler_options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "sampler-option"})
+    pruner_options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "pruner-option"})
     folds: int | None = None
     repeats: int = 1
     total_epochs: int | None = None
@@ -73,13 +78,8 @@ class SearchSettings:
     keep_models: str = "all"
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            if getattr(self, name) is not None:
-                _at_least(name, getattr(self, name), least)
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SettingError(f"--{name.replace('_', '-')} must be more than 0, but got {value}")
+        check_types(self)
+        self._check_ranges()
         if self.sampler not in SAMPLER_NAMES:
             raise UnknownNameError("sampler", self.sampler, SAMPLER_NAMES)
         if self.pruning not in PRUNER_NAMES:
@@ -101,8 +101,23 @@ class SearchSettings:
         if both:
             raise SettingError(f"--fix and --narrow both name {', '.join(sorted(both))}; give one of them")
 
+    def _check_ranges(self) -> None:
+        for name, least in _LEAST.items():
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), least)
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SettingError(f"--{name.replace('_', '-')} must be more than 0, but got {value}")
+        if self.seed is not None and not 0 <= self.seed <= LARGEST_SEED:
+            raise SettingError(f"--seed must be from 0 to {LARGEST_SEED}, but got {self.seed}")
+
     def _check_places(self) -> None:
         """Refuses what would have no effect on where trials run."""
+        if self.gpus and len(set(self.gpus)) < len(self.gpus):
+            raise SettingError(
+                f"--gpus names each GPU once, but got {','.join(map(str, self.gpus))}; --per-gpu shares one"
+            )
         if self.gpus and self.workers is not None:
             raise SettingError("--workers counts workers on processors; with --gpus say --per-gpu instead")
         if self.per_gpu > 1 and (self.workers is not None or self.gpus == ()):
@@ -184,6 +199,11 @@ class Home:
     storage: str
 
     @property
+    def studies_file(self) -> Path | None:
+        """The SQLite file under the root that keeps the studies; None when the user named another storage."""
+        return self.root / "studies.db" if self.storage == _local_studies(self.root) else None
+
+    @property
     def artifacts(self) -> Path | None:
         """Where experiments of the local store keep their files; None when a server decides."""
         return self.root / "artifacts" if self.tracking_uri == _local_store(self.root) else None
@@ -202,8 +222,12 @@ def make_home(environment: Mapping[str, str], *, root: Path | None = None, stora
     return Home(
         root=folder,
         tracking_uri=environment.get("MLFLOW_TRACKING_URI") or _local_store(folder),
-        storage=storage or environment.get("APERTUNE_STORAGE") or f"sqlite:///{folder / 'studies.db'}",
+        storage=storage or environment.get("APERTUNE_STORAGE") or _local_studies(folder),
     )
+
+
+def _local_studies(root: Path) -> str:
+    return f"sqlite:///{root / 'studies.db'}"
 
 
 def _local_store(root: Path) -> str:

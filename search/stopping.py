@@ -12,35 +12,51 @@ STOP_FILE = "stop"
 MOST_WISHES = 3
 
 
+class StopWishes:
+    """Wishes that a search may end, counted. signal: the first signal that came, by number; 0 without any."""
+
+    def __init__(self, stop_file: Path, say: Callable[[str], None]) -> None:
+        self.signal = 0
+        self._stop_file = stop_file
+        self._say = say
+        self._count = 0
+
+    def __call__(self) -> int:
+        """0 none, 1 after the epoch, 2 at once, 3 by force."""
+        if self._count == 0 and self._stop_file.exists():
+            return 1
+        return min(self._count, MOST_WISHES)
+
+    def take(self, number: int, frame: object) -> None:
+        """Handles a signal. Raises KeyboardInterrupt with the first one's number after the third wish."""
+        self.signal = self.signal or int(number)
+        self._count += 1 if number == signal.SIGINT else 2
+        if self._count == 1:
+            self._say("Stopping after the running epochs; Ctrl-C again stops at once.")
+        if self._count > MOST_WISHES:
+            raise KeyboardInterrupt(self.signal)
+
+
 @contextlib.contextmanager
-def stop_wishes(folder: Path, say: Callable[[str], None]) -> Iterator[Callable[[], int]]:
-    """Counts the wishes to stop the study in `folder`: 0 none, 1 after the epoch, 2 at once, 3 by force.
+def stop_wishes(folder: Path, say: Callable[[str], None]) -> Iterator[StopWishes]:
+    """Counts the wishes to stop the study in `folder`.
 
     Ctrl-C counts one, the other signals two; `apertune stop` leaves a file. Whatever comes after the third raises
     KeyboardInterrupt where the supervisor is, which may be waiting for a database or a full disk.
     """
-    stop_file, wishes = folder / STOP_FILE, 0
-
-    def wish(number: int, frame: object) -> None:
-        nonlocal wishes
-        wishes += 1 if number == signal.SIGINT else 2
-        if wishes == 1:
-            say("Stopping after the running epochs; Ctrl-C again stops at once.")
-        if wishes > MOST_WISHES:
-            raise KeyboardInterrupt
-
-    def wanted() -> int:
-        if stop_file.exists() and wishes == 0:
-            return 1
-        return min(wishes, MOST_WISHES)
-
+    stop_file = folder / STOP_FILE
+    wishes = StopWishes(stop_file, say)
     stop_file.unlink(missing_ok=True)
     if threading.current_thread() is not threading.main_thread():
-        yield wanted
+        yield wishes
         return
-    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    # `nohup` has a closed terminal ignored, and that is to stay so.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, wishes.take) for number in heard}
     try:
-        yield wanted
+        yield wishes
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

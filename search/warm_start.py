@@ -8,8 +8,17 @@ from ..errors import SettingError
 from .results import rank
 from .studies.sampling import repair
 from .studies.study import Study
+from .studies.trial_records import TrialRecord
 
 BEST = 5
+
+
+def best_of(source: Study) -> list[TrialRecord]:
+    """The source's best complete trials, best first. Raises SettingError when it has none."""
+    complete = [record for record in source.records() if record.state == "complete"]
+    if not complete:
+        raise SettingError(f"--from-study {source.name}: that study has no complete trial to begin with")
+    return sorted(complete, key=lambda record: rank(record, source.definition.direction))[:BEST]
 
 
 def warm_start(study: Study, source: Study, say: Callable[[str], None]) -> None:
@@ -19,11 +28,7 @@ def warm_start(study: Study, source: Study, say: Callable[[str], None]) -> None:
     """
     if source.name == study.name:
         raise SettingError(f"--from-study must name another study, but got '{source.name}', the one that is searched")
-    complete = [record for record in source.records() if record.state == "complete"]
-    if not complete:
-        raise SettingError(f"--from-study {source.name}: that study has no complete trial to begin with")
-    best = sorted(complete, key=lambda record: rank(record, source.definition.direction))[:BEST]
-    repaired = [repair(record.params, study.search_space) for record in best]
+    repaired = [repair(record.params, study.search_space) for record in best_of(source)]
     added = study.enqueue([values for values, _ in repaired], source.name)
     if not added:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,16 @@ def published_by(scores: Mapping[str, float]) -> str:
     return ""
 
 
+def check_name(name: str) -> None:
+    """Raises UnknownNameError for a name that is not in `SPACES`, SettingError when it is no `package.module:Name`
+    either."""
+    if ":" not in name:
+        if name not in SPACES:
+            raise UnknownNameError("space", name, SPACES)
+    elif not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
+        raise SettingError(f"--space must be a name of apertune spaces list or package.module:Name, but got '{name}'")
+
+
 def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mapping[str, str] | None = None) -> Space:
     """A space bound to a data set, by its name here or as `package.module:Name`.
 
@@ -123,12 +134,11 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
     SpaceError when the space does not fit the data.
     """
     options = options or {}
+    check_name(name)
     if ":" in name:
         from .foreign import load_foreign
 
         return load_foreign(name, spec, recipe=recipe, options=options)
-    if name not in SPACES:
-        raise UnknownNameError("space", name, SPACES)
     entry = SPACES[name]
     if recipe is not None and (recipe != "standard" or entry.publication):
         raise SettingError(

@@ -11,11 +11,34 @@ from .base import Executor
 from .environments import worker_environments
 from .local import LocalExecutor
 
+# Beyond that, workers wait for each other, and each takes its memory all the same.
+MOST_WORKERS_A_PROCESSOR = 4
+
+
+def check_places(settings: SearchSettings) -> None:
+    """Raises SettingError for more workers than this machine's processors can feed, and for a GPU that is not there.
+
+    Of a cluster nothing is known before it is reached.
+    """
+    if settings.cluster is not None:
+        return
+    processors = devices.processors()
+    most = MOST_WORKERS_A_PROCESSOR * processors
+    for flag, count in (("--workers", settings.workers or 1), ("--per-gpu", settings.per_gpu)):
+        if count > most:
+            why = f"{MOST_WORKERS_A_PROCESSOR} a processor, and this machine has {processors}"
+            raise SettingError(f"{flag} must be at most {most} ({why}), but got {count}")
+    local_environments(settings)
+
 
 def make_executor(settings: SearchSettings, logs: Path) -> Executor:
-    """Workers on this machine, or on a Ray cluster. logs: the folder for their log files. Raises SettingError."""
+    """Workers on this machine, or on a Ray cluster. logs: the folder for their log files. Raises SettingError.
+
+    On processors there are no more workers than trials, so that each has its share of the threads.
+    """
     if settings.cluster is None:
-        return LocalExecutor(local_environments(settings), logs)
+        check_places(settings)
+        return LocalExecutor(local_environments(settings, at_most=settings.trials), logs)
     from .ray import RayExecutor
 
     return RayExecutor(
@@ -27,10 +50,11 @@ def make_executor(settings: SearchSettings, logs: Path) -> Executor:
     )
 
 
-def local_environments(settings: SearchSettings) -> list[dict[str, str]]:
-    """For each worker on this machine its variables. Raises SettingError for a GPU that is not there."""
+def local_environments(settings: SearchSettings, *, at_most: int | None = None) -> list[dict[str, str]]:
+    """For each worker on this machine its variables. at_most: workers on processors; as many as the settings say unless
+    given. Raises SettingError for a GPU that is not there."""
     if settings.workers is not None:
-        return worker_environments(settings.workers)
+        return worker_environments(min(settings.workers, at_most or settings.workers))
     there = [card.index for card in devices.gpus()]
     cards = there if settings.gpus is None else list(settings.gpus)
     missing = sorted(set(cards) - set(there))
@@ -43,4 +67,5 @@ def local_environments(settings: SearchSettings) -> list[dict[str, str]]:
         raise SettingError(
             f"--per-gpu {settings.per_gpu} shares GPUs, but this machine shows none; say --workers instead"
         )
-    return worker_environments(devices.default_cpu_workers())
+    default = devices.default_cpu_workers()
+    return worker_environments(min(default, at_most or default))

@@ -32,6 +32,17 @@ def resolve_objectives(names: Sequence[str], task: Task) -> tuple[Objective, ...
     return tuple(_resolve(name, task) for name in names)
 
 
+def check_target_value(value: float | None, objective: Objective) -> None:
+    """Raises SettingError for a value that the objective, a metric of the answers, never reaches."""
+    if value is None:
+        return
+    # A metric to maximize is at most 1, one to minimize a loss or an error.
+    if objective.direction == "maximize" and value > 1:
+        raise SettingError(f"--target-value must be at most 1, the best {objective.name} there is, but got {value:g}")
+    if objective.direction == "minimize" and value < 0:
+        raise SettingError(f"--target-value must be at least 0, the best {objective.name} there is, but got {value:g}")
+
+
 def _resolve(name: str, task: Task) -> Objective:
     if name in COST_NAMES:
         return Objective(name, "minimize")

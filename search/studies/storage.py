@@ -6,18 +6,20 @@ creation under a file lock, since two processes that create the tables at once b
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
 from filelock import FileLock
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from ...errors import MissingExtraError, SettingError
 from ..credentials import hidden_credentials
+from ..settings import Home
 from .file_systems import network_mount
 
 LOCKED_TIMEOUT_S = 60
@@ -48,6 +50,52 @@ def open_storage(url: str) -> RDBStorage:
     sqlalchemy.event.listen(storage.engine, "begin", _on_begin)
     storage.engine.dispose()
     return storage
+
+
+def check_storage(home: Home) -> None:
+    """Raises SettingError for an address that is none, and for a SQLite file that cannot be made where it is to be.
+
+    The folder of the default file is made with it, other folders are not.
+    """
+    file = _sqlite_file(home.storage)
+    if file is None or home.studies_file is not None:
+        return
+    if not file.parent.is_dir():
+        raise SettingError(
+            f"the folder of the studies' database is not there: {file.parent}; create it, or name another file with "
+            "--storage"
+        )
+    if file.is_dir():
+        raise SettingError(
+            f"the studies' database must be a file, but {file} is a folder; name a file in it with --storage"
+        )
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise SettingError(f"the studies' database cannot be written: {file}; name another file with --storage")
+
+
+def open_to_read(home: Home, *, may_be_missing: bool = False) -> BaseStorage:
+    """Opens a home's storage and creates none: the default file that no search has made yet is read as an empty one.
+
+    may_be_missing: whether that holds for the user's own file, too. Raises SettingError as `open_storage` does, and
+    for a file of the user's that is not there.
+    """
+    file = _sqlite_file(home.storage)
+    if file is None or file.exists():
+        return open_storage(home.storage)
+    if home.studies_file is None and not may_be_missing:
+        raise SettingError(
+            f"the studies' database is not there: {file}; name the one that a search made with --storage"
+        )
+    return InMemoryStorage()
+
+
+def _sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None for one in memory, for a `file:` URI and for other databases."""
+    parsed = _parsed(url)
+    named = parsed.database or ":memory:"
+    if parsed.get_backend_name() != "sqlite" or named.startswith((":memory:", "file:")):
+        return None
+    return Path(named)
 
 
 def _check_file_system(path: Path) -> None:

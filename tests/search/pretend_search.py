@@ -42,6 +42,9 @@ def main() -> None:
     )
     result = run(dataset, settings, executor=executor, display=PrintedLines())
     print(f"finished {result.finished} unsent {result.unsent}", flush=True)
+    if result.signal:
+        # As the command does.
+        sys.exit(128 + result.signal)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Run by the tests in place of the real one. It writes a checkpoint after each epoch, goes on from it, and sleeps
 `APERTUNE_PRETEND_SECONDS` an epoch. `APERTUNE_PRETEND_KILL` names a step at which it kills itself, once a trial;
 `APERTUNE_PRETEND_GREEDY` the trial that takes all the memory there is; `APERTUNE_PRETEND_CLOCK` a file with the seconds
-by which its clock is wrong.
+by which its clock is wrong; `APERTUNE_PRETEND_OUTCOMES` how trials end, from the first on, with a space between: an
+outcome or `over_limit`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from apertune.search.messages import (
     Discovered,
     DiscoveryTask,
     EpochEnded,
+    Outcome,
     StopRequest,
     TrialEvent,
     TrialResult,
@@ -43,6 +46,8 @@ def pretend(
     rate = float(task.values["rate"])
     if rate > task.limits.get("rate", 1.0):
         return TrialResult(task.number, "infeasible", "over its limit", cost={"rate": rate}, over_limit=True)
+    if (result := told_outcome(task.number)) is not None:
+        return result
     emit(TrialStarted(task.number, 1, len(told) + 1))
     for epoch, time_ms in enumerate(told, 1):
         emit(EpochEnded(task.number, epoch, {"val_accuracy": rate}, 0.01, time_ms))
@@ -62,6 +67,16 @@ def pretend(
             return TrialResult(task.number, request.outcome, request.reason, value=rate, epochs=epoch)
     die_at("result", task.folder)
     return TrialResult(task.number, "complete", value=rate, metrics={"accuracy": rate}, epochs=task.epochs)
+
+
+def told_outcome(number: int) -> TrialResult | None:
+    """How the trial is to end without any training; None when it is to train."""
+    outcomes = os.environ.get("APERTUNE_PRETEND_OUTCOMES", "").split()
+    if number >= len(outcomes) or outcomes[number] == "complete":
+        return None
+    if outcomes[number] == "over_limit":
+        return TrialResult(number, "infeasible", "over its limit", cost={"rate": 1.0}, over_limit=True)
+    return TrialResult(number, cast("Outcome", outcomes[number]), f"reason of trial {number}")
 
 
 def die_at(step: str, folder: Path) -> None:

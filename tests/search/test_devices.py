@@ -13,7 +13,7 @@ import pytest
 from apertune.errors import SettingError
 from apertune.search import devices
 from apertune.search.devices import Gpu
-from apertune.search.executors.choosing import local_environments, make_executor
+from apertune.search.executors.choosing import check_places, local_environments, make_executor
 from apertune.search.executors.environments import gpu_environment, worker_environments
 from apertune.search.messages import TrialResult
 from apertune.search.settings import SearchSettings
@@ -171,6 +171,7 @@ def test_gpus_that_are_not_there_are_refused(
     [
         ({"workers": 2, "gpus": (0,)}, "--workers counts workers on processors"),
         ({"workers": 2, "per_gpu": 2}, "with --workers trials run on processors"),
+        ({"gpus": (0, 0)}, "--gpus names each GPU once, but got 0,0; --per-gpu shares one"),
         ({"gpus": (), "per_gpu": 2}, "with --gpus none trials run on processors"),
         ({"cluster": "auto", "gpus": (0,)}, "with --cluster say all or none"),
         ({"cluster": "10.0.0.1:6379"}, "--cluster must be auto or ray://HOST:PORT, but got '10.0.0.1:6379'"),
@@ -196,6 +197,27 @@ def test_processors_are_divided() -> None:
     """More workers than processors still get a thread each."""
     made = worker_environments(devices.processors() + 1)
     assert {variables["TF_NUM_INTRAOP_THREADS"] for variables in made} == {"1"}
+
+
+def test_no_worker_is_started_that_no_trial_is_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of workers on processors there are as many as trials at most, each with its share of all threads."""
+    give_gpus(monkeypatch, 0)
+    monkeypatch.setattr(devices, "processors", lambda: 8)
+    monkeypatch.setattr(devices, "default_cpu_workers", lambda: 8)
+    for workers in (4, None):
+        assert make_executor(SearchSettings(workers=workers, trials=2), tmp_path).slots == 2
+        made = local_environments(SearchSettings(workers=workers), at_most=2)
+        assert [variables["OMP_NUM_THREADS"] for variables in made] == ["4", "4"]
+
+
+def test_workers_far_beyond_the_processors_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Four workers a processor are made, one more is not, but on a cluster."""
+    give_gpus(monkeypatch, 0)
+    monkeypatch.setattr(devices, "processors", lambda: 2)
+    assert make_executor(SearchSettings(workers=8), tmp_path).slots == 8
+    with pytest.raises(SettingError, match=r"--workers must be at most 8 \(4 a processor, and .* has 2\), but got 9"):
+        make_executor(SearchSettings(workers=9), tmp_path)
+    check_places(SearchSettings(workers=1000, cluster="auto"))
 
 
 def test_a_cluster_without_ray_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

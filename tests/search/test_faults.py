@@ -150,7 +150,7 @@ def test_a_stopped_search_ends_soon_and_goes_on(started: list[subprocess.Popen[b
     search.send_signal(word)
     text = output(search)
     assert time.monotonic() - began < 10
-    assert search.returncode == 0
+    assert search.returncode == 128 + word
     assert "interrupted" in text
     again = start(started, 6, 2, 6)
     assert "finished 6 unsent 0" in output(again)
@@ -167,7 +167,8 @@ def test_a_long_epoch_does_not_hold_up_ctrl_c(started: list[subprocess.Popen[byt
     search.send_signal(signal.SIGINT)
     output(search)
     assert time.monotonic() - began < 10
-    assert [trial.state for trial in study().trials] == ["running"]
+    assert search.returncode == 128 + signal.SIGINT
+    assert [trial.state for trial in study().trials] == ["interrupted"]
 
 
 def study_exists() -> bool:

@@ -22,7 +22,7 @@ from apertune.search.messages import (
 )
 from apertune.search.results import pareto_front
 from apertune.search.studies.frozen_trials import steps_of
-from apertune.search.studies.objectives import Objective, resolve_objectives
+from apertune.search.studies.objectives import Objective, check_target_value, resolve_objectives
 from apertune.search.studies.strategies import make_pruner, make_sampler
 from apertune.search.studies.trial_records import TrialRecord
 from apertune.search.warm_start import warm_start
@@ -52,6 +52,18 @@ def test_what_cannot_be_an_objective_is_refused(names: list[str], error: type[Ex
     """A wrong objective gets a line that says what would be right."""
     with pytest.raises(error, match=message):
         resolve_objectives(names, "multiclass")
+
+
+@pytest.mark.parametrize(("name", "value", "bound"), [("accuracy", 1.5, "at most 1"), ("log_loss", -0.1, "at least 0")])
+def test_a_value_that_no_trial_reaches_is_refused(name: str, value: float, bound: str) -> None:
+    """A target value beyond the best there is would never end the search."""
+    (objective,) = resolve_objectives([name], "multiclass")
+    check_target_value(1.0, objective)
+    check_target_value(None, objective)
+    with pytest.raises(
+        SettingError, match=f"--target-value must be {bound}, the best {name} there is, but got {value}"
+    ):
+        check_target_value(value, objective)
 
 
 def test_the_front_holds_what_no_other_beats() -> None:

@@ -224,6 +224,7 @@ def test_ctrl_c_ends_a_search_on_a_cluster(three_nodes: Any, empty_store: Path) 
         took = time.monotonic() - began
     print(f"Ctrl-C on a cluster: over after {took:.1f} s")
     assert took < 10, said
+    assert supervisor.returncode == 128 + signal.SIGINT, said
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert not alive
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -19,16 +19,18 @@ def test_wishes_to_stop_are_counted(tmp_path: Path) -> None:
         assert said == ["Stopping after the running epochs; Ctrl-C again stops at once."]
         os.kill(os.getpid(), signal.SIGTERM)
         assert wanted() == 3
+        assert wanted.signal == signal.SIGINT
 
 
 def test_a_wait_can_always_be_left(tmp_path: Path) -> None:
-    """The fourth Ctrl-C interrupts whatever the supervisor waits for, and later ones do, too."""
+    """A wish beyond the third interrupts whatever the supervisor waits for, as later ones do, and tells the first."""
     with stop_wishes(tmp_path, lambda line: None) as wanted:
-        for _ in range(3):
-            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
         for _ in range(2):
-            with pytest.raises(KeyboardInterrupt):
+            with pytest.raises(KeyboardInterrupt) as interrupt:
                 os.kill(os.getpid(), signal.SIGINT)
+            assert interrupt.value.args == (signal.SIGTERM,)
         assert wanted() == 3
 
 
@@ -39,4 +41,16 @@ def test_a_file_is_a_wish_too(tmp_path: Path) -> None:
         assert wanted() == 0
         (tmp_path / STOP_FILE).touch()
         assert wanted() == 1
+        assert wanted.signal == 0
     assert not (tmp_path / STOP_FILE).exists()
+
+
+def test_a_closed_terminal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    """Under `nohup` a search outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_wishes(tmp_path, lambda line: None) as wanted:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert wanted() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -233,7 +233,7 @@ def test_a_study_taken_while_the_database_was_away_is_given_up(
     assert "was taken by process 4711 on elsewhere while its database restarted" in text
     assert found is not None
     assert (found.process_id, found.host) == (4711, "elsewhere")
-    assert [trial.state for trial in read_study(home, "pretended").trials] == ["running"]
+    assert [trial.state for trial in read_study(home, "pretended").trials] == ["interrupted"]
 
 
 def processes_that_show(secret: str) -> list[str]:

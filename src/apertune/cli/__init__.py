@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
+import os
+import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -28,6 +33,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sync": ("studies", "sync", "Send to MLflow what could not be sent before."),
     "ui": ("ui", "ui", "Open the MLflow UI, on loopback."),
 }
+
+# A folder of somebody else's, a disk that is only read, or a file in the folder's place.
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 class LazyGroup(click.Group):
@@ -58,7 +66,11 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Runs the command line: exit status 0 done, 1 the work failed, 2 the user's words or data are at fault."""
+    """Runs the command line, and exits.
+
+    Status 0: done. 1: the work failed. 2: the user's words or data are at fault. 128 + the number of a signal: it ended
+    a search before its target, or whatever else ran (130 Ctrl-C, 143 SIGTERM, 129 a closed terminal).
+    """
     _hide_credentials()
     try:
         status = cli.main(standalone_mode=False)
@@ -66,12 +78,37 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        with contextlib.suppress(OSError):
+            click.echo("Stopped.", err=True)
+        sys.exit(128 + _signal_of(error))
     except ApertuneError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_status)
+    except OSError as error:
+        if not (line := _unwritable_home(error)):
+            raise
+        click.echo(f"Error: {line}", err=True)
+        sys.exit(2)
+
+
+def _signal_of(error: BaseException) -> int:
+    """The signal that a search was interrupted by as it waited; where nothing says which, it was Ctrl-C."""
+    # click turns what a command raised into Abort.
+    given = (error.__cause__ or error).args
+    return given[0] if given and isinstance(given[0], int) else signal.SIGINT
+
+
+def _unwritable_home(error: OSError) -> str:
+    """What to say of a home folder in which nothing may be written; empty for every other error."""
+    if error.errno not in NOT_WRITABLE or not isinstance(error.filename, str):
+        return ""
+    from ..search.settings import make_home
+
+    root = make_home(os.environ).root
+    if not Path(error.filename).is_relative_to(root):
+        return ""
+    return f"{root} cannot be written: {error.strerror}; work in another folder"
 
 
 def _hide_credentials() -> None:

@@ -14,9 +14,7 @@ from ..errors import SettingError, StudyError
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..search.launch import SearchResult
     from ..search.results import StudyResult
-    from ..search.settings import Home
     from ..search.studies.trial_records import TrialRecord
 
 LONGEST_VALUE = 14
@@ -44,11 +42,7 @@ def compare(
 
     home = make_home(os.environ, storage=storage)
     every = read_studies(home)
-    chosen = [result for result in every if result.definition.dataset == dataset and study in (None, result.name)]
-    if not chosen:
-        known = sorted({result.definition.dataset for result in every})
-        have = f"there are trials of: {', '.join(known)}" if known else "start with: apertune search digits"
-        raise StudyError(f"no trials of data set '{dataset}'{f' in study {study!r}' if study else ''}; {have}")
+    chosen = _chosen(every, dataset, study)
     if trials is not None:
         from .compare_chosen import compare_chosen
 
@@ -60,10 +54,32 @@ def compare(
     if as_json:
         print_json(document)
     else:
-        print_trials(
-            document, title=f"{dataset}: {len(document['trials'])} trials by {document['objective']}", most=top
-        )
+        count = trial_count(len(document["trials"]))
+        print_trials(document, title=f"{dataset}: {count} by {document['objective']}", most=top)
         _print_left_out(document, chosen)
+
+
+def _chosen(studies: list[StudyResult], dataset: str, name: str | None) -> list[StudyResult]:
+    """The data set's studies, or the one of that name. Raises StudyError, with a list of what there is, for none."""
+    of_dataset = [result for result in studies if result.definition.dataset == dataset]
+    if not of_dataset:
+        known = sorted({result.definition.dataset for result in studies})
+        have = f"there are trials of: {', '.join(known)}" if known else "start with: apertune search digits"
+        raise StudyError(f"no trials of data set '{dataset}'; {have}")
+    if name is None:
+        return of_dataset
+    for result in studies:
+        if result.name == name:
+            if result.definition.dataset != dataset:
+                raise StudyError(f"study '{name}' is of data set '{result.definition.dataset}', not of '{dataset}'")
+            return [result]
+    have = ", ".join(result.name for result in of_dataset)
+    raise StudyError(f"no study of data set '{dataset}' is called '{name}'; there are: {have}")
+
+
+def trial_count(count: int) -> str:
+    """So many trials, in words."""
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _latest_document(dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
@@ -203,23 +219,6 @@ def _print_differing(trials: list[dict[str, Any]]) -> None:
 def _label(trial: Mapping[str, Any], among: list[dict[str, Any]]) -> str:
     several = len({other.get("study") for other in among}) > 1
     return f"{trial['study']} {trial['number']}" if several else str(trial["number"])
-
-
-def show_next_steps(result: SearchResult, dataset: str, home: Home) -> None:
-    """The last lines of a search: how it ended, and what to do with it."""
-    if result.stopped:
-        click.echo(
-            f"Stopped at {result.finished} of {result.target} trials; the same command goes on, or: "
-            f"apertune search {dataset} --study {result.study}"
-        )
-    if result.ended:
-        click.echo(f"Ended at {result.finished} of {result.target} trials: {result.ended}.")
-    if result.best is not None:
-        click.echo(f"Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation.")
-    click.echo(f"Compare:  apertune compare {result.dataset}")
-    click.echo("MLflow:   apertune ui")
-    if result.best is not None:
-        click.echo(f"Promote:  apertune promote {dataset}, with the same flags for the data")
 
 
 def _differing(params: list[dict[str, Any]]) -> list[str]:

@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import SettingError
+from ..setting_types import checked, declared_types, flag_of
+from .configuration import assignments
 
 if TYPE_CHECKING:
     from ..datasets import ImageDataset, LoadSettings
@@ -33,7 +35,7 @@ _SHORTHANDS: dict[str, Callable[[_Command], _Command]] = {
 _OPTIONS = (
     click.option("--data", metavar="PATH", help="A folder, a file, or an archive of either."),
     click.option("--image-size", type=int, metavar="PIXELS", help="Square size that images are resized to."),
-    click.option("--channels", type=click.Choice(["1", "3"]), help="1 for grey, 3 for colour."),
+    click.option("--channels", type=int, metavar="1|3", help="1 for grey, 3 for colour."),
     click.option(
         "--resize", type=click.Choice(["stretch", "crop", "pad"]), help="How other shapes fit. [default: stretch]"
     ),
@@ -77,18 +79,19 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
     from ..datasets import load
 
     settings = load_settings(given)
+    name = _checked_name(given.get("name"))
     with progress_bar() as progress:
         loaded = load(dataset, given.get("data"), settings, progress=progress)
-    if (name := given.get("name")) is not None:
-        loaded = replace(loaded, name=_checked_name(str(name)))
+    if name is not None:
+        loaded = replace(loaded, name=name)
     for note in loaded.notes:
         click.echo(f"{dataset}: {note}", err=True)
     return loaded
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(name: str | None) -> str | None:
     """A name becomes an experiment's, a study's and a registered model's."""
-    if not re.fullmatch(r"\w[\w-]{0,60}", name):
+    if name is not None and not re.fullmatch(r"\w[\w-]{0,60}", name):
         raise SettingError(f"--name must be letters, digits, '_' and '-' (at most 61), but got '{name}'")
     return name
 
@@ -97,24 +100,40 @@ def load_settings(given: Mapping[str, Any]) -> LoadSettings:
     """Raises SettingError for unknown names and wrong values."""
     from ..datasets import LoadSettings
 
-    named = {name.replace("-", "_"): value for name, value in given.items() if value not in (None, ())}
-    named.pop("data", None)
-    named.pop("name", None)
-    options = _options(named.pop("option", ()))
-    for shorthand in _SHORTHANDS:
-        value = named.pop(shorthand.replace("-", "_"), None)
-        if value is not None and value is not False:
-            options[shorthand] = "yes" if value is True else str(value)
-    values: dict[str, Any] = {"options": options}
-    for name, value in named.items():
-        if name not in _READERS:
-            raise SettingError(f"unknown setting '{name}'; known for data sets: {', '.join(_READERS)}")
-        field, read = _READERS[name]
-        try:
-            values[field] = read(value)
-        except (TypeError, ValueError) as error:
-            raise SettingError(f"--{name.replace('_', '-')} does not take {value!r}") from error
-    return LoadSettings(**values)
+    values: dict[str, Any] = {}
+    options: dict[str, str] = {}
+    for name, value in given.items():
+        if name in _OUTSIDE or value in (None, ()):
+            continue
+        flag = name.replace("_", "-")
+        read = read_dataset_setting(name, f"--{flag}", value)
+        if name == "option":
+            options = {**read, **options}
+        elif flag in _SHORTHANDS:
+            options |= _as_option(flag, read)
+        else:
+            values[_fields()[name]] = read
+    return LoadSettings(options=options, **values)
+
+
+def read_dataset_setting(name: str, called: str, value: Any) -> Any:
+    """A setting of the data set as it is declared, read from a flag's text or a file's value.
+
+    name: of the flag, with `_` for `-`. called: what the user calls it. Raises SettingError for a name that is not
+    known and for a value of another type.
+    """
+    from ..datasets import LoadSettings
+
+    if name in _DECLARED:
+        declared = _DECLARED[name]
+    elif name in _fields():
+        declared = declared_types(LoadSettings)[_fields()[name]]
+    else:
+        known = ", ".join(flag.replace("_", "-") for flag in (*_fields(), *_DECLARED))
+        raise SettingError(f"unknown setting '{called}'; known for data sets: {known}")
+    if name in _READERS:
+        value = _READERS[name](called, value)
+    return checked(called, declared, value)
 
 
 @contextmanager
@@ -165,46 +184,50 @@ def _rate(stage: str, done: int, seconds: float) -> str:
     return f"{each / 1e6:.0f} MB/s" if stage in ("reading", "unpacking", "fetching") else f"{each:.0f} images/s"
 
 
-def _options(given: Any) -> dict[str, str]:
-    if isinstance(given, Mapping):
-        return {str(name): str(value) for name, value in given.items()}
-    options: dict[str, str] = {}
-    for text in [given] if isinstance(given, str) else given:
-        name, equals, value = str(text).partition("=")
-        if not equals or not name:
-            raise SettingError(f"--option must be NAME=VALUE, but got '{text}'")
-        options[name.strip()] = value
-    return options
+def _as_option(flag: str, value: Any) -> dict[str, str]:
+    """A shorthand's value as the adapter's option; none for a flag that is off."""
+    if value is False:
+        return {}
+    return {flag: "yes" if value is True else ",".join(value) if isinstance(value, tuple) else str(value)}
 
 
-def _shares(value: Any) -> tuple[float, ...]:
-    parts = value.split("/") if isinstance(value, str) else value
-    shares = tuple(float(part) for part in parts)
+def _options(called: str, given: Any) -> dict[str, Any]:
+    """Adapters know yes and no, where TOML has true and false."""
+    truths = {True: "yes", False: "no"}
+    pairs = assignments(called, given).items()
+    return {name: truths[value] if isinstance(value, bool) else value for name, value in pairs}
+
+
+def _shares(called: str, value: Any) -> tuple[float, ...]:
+    try:
+        shares = tuple(float(part) for part in (value.split("/") if isinstance(value, str) else value))
+    except (TypeError, ValueError):
+        shares = ()
     if len(shares) != 3:
-        raise SettingError(f"--split must be three shares such as 0.7/0.15/0.15, but got {value}")
+        wanted = "three shares that sum to 1, such as 0.7/0.15/0.15"
+        raise SettingError(f"{called} must be {wanted}, but got {value!r}")
     return shares
 
 
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != float(value):
-        raise ValueError(value)
-    return int(value)
+def _fields() -> dict[str, str]:
+    """Fields of LoadSettings by the flag's name, with `_` for `-`."""
+    from ..datasets import LoadSettings
+
+    return {flag_of(field).replace("-", "_"): field.name for field in fields(LoadSettings) if field.name != "options"}
 
 
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(value)
-    return value
-
-
-# name of the flag: (field of LoadSettings, how its value is read)
-_READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "image_size": ("image_size", _whole),
-    "channels": ("channels", _whole),
-    "resize": ("resize", str),
-    "split": ("split", _shares),
-    "data_seed": ("seed", _whole),
-    "limit": ("limit", _whole),
-    "skip_bad": ("skip_bad", _truth),
-    "drop_leaks": ("drop_leaks", _truth),
+# Flags that are no field of LoadSettings, and what a file may give for them.
+_DECLARED: dict[str, Any] = {
+    "data": str,
+    "name": str,
+    "option": Mapping[str, str],
+    "positive": str | int,
+    "labels": str,
+    "min_images": int,
+    "classes": str | tuple[str, ...],
+    "all_images": bool,
 }
+_OUTSIDE = ("data", "name")
+
+# What a flag's text, or a file's value, may be beside the declared type.
+_READERS: dict[str, Callable[[str, Any], Any]] = {"option": _options, "split": _shares}

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import ApertuneError, SettingError
+from ..errors import SettingError
 from ..search.settings import PRUNER_NAMES, SAMPLER_NAMES, SearchSettings, make_home
-from .configuration import read_configuration
-from .dataset_options import dataset_options, load_from, name_option
-from .output import json_option, print_json
+from ..setting_types import checked, declared_types, flag_of
+from .configuration import assignments, read_configuration
+from .dataset_options import dataset_options, load_from, name_option, read_dataset_setting
+from .output import json_option
 
 
 @click.command()
@@ -23,7 +24,7 @@ from .output import json_option, print_json
 @name_option
 @click.option("--space", help="A space (apertune spaces list), or package.module:Name of a KerasTuner HyperModel.")
 @click.option("--recipe", help="Compose a foreign space with our training recipe: standard.")
-@click.option("--space-option", "space_options", multiple=True, metavar="NAME=VALUE", help="A setting of the space.")
+@click.option("--space-option", multiple=True, metavar="NAME=VALUE", help="A setting of the space.")
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter to one value.")
 @click.option("--narrow", multiple=True, metavar="NAME=RANGE", help="Narrow one: NAME=LOW..HIGH or NAME=a,b,c.")
 @click.option("--objective", multiple=True, help="The metric to search by; several, with costs such as latency_ms.")
@@ -33,16 +34,18 @@ from .output import json_option, print_json
 @click.option("--target-value", type=float, help="Stop when a trial's objective reaches this.")
 @click.option("--epochs", type=int, help="Epochs of a trial at most. [default: 20]")
 @click.option("--patience", type=int, help="Epochs without improvement that end a trial. [default: 5]")
-@click.option("--workers", type=int, help="Worker processes on processors. [default: one a processor or GPU]")
+@click.option(
+    "--workers", type=int, help="Worker processes on processors, at most 4 on each. [default: one a processor or GPU]"
+)
 @click.option("--gpus", help="GPUs to use: all, none, or numbers such as 0,1. [default: all]")
 @click.option("--per-gpu", type=int, help="Workers that share a GPU. [default: 1]")
 @click.option("--cluster", metavar="auto|ray://HOST:PORT", help="Run trials on a Ray cluster (docs/cluster.md).")
 @click.option("--study", help="The study to start or continue. [default: DATASET-SPACE]")
-@click.option("--seed", type=int, help="Of sampling and training. [default: 0]")
+@click.option("--seed", type=int, help="Of sampling and training, 0 to 2147483647. [default: 0]")
 @click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="How values are drawn. [default: tpe]")
 @click.option("--pruner", type=click.Choice(PRUNER_NAMES), help="How weak trials are ended. [default: hyperband]")
-@click.option("--sampler-option", "sampler_options", multiple=True, metavar="NAME=VALUE", help="A setting of it.")
-@click.option("--pruner-option", "pruner_options", multiple=True, metavar="NAME=VALUE", help="A setting of it.")
+@click.option("--sampler-option", multiple=True, metavar="NAME=VALUE", help="A setting of it.")
+@click.option("--pruner-option", multiple=True, metavar="NAME=VALUE", help="A setting of it.")
 @click.option("--folds", type=int, help="Score each configuration by cross-validation with so many folds.")
 @click.option("--repeats", type=int, help="Train each configuration so often with other seeds. [default: 1]")
 @click.option("--from-study", help="Try the best configurations of this other study first.")
@@ -56,98 +59,95 @@ from .output import json_option, print_json
 @click.option("--mixed-precision", is_flag=True, default=None, help="Train in bfloat16 where it can be.")
 @click.option("--keep-models", metavar="all|best:K|none", help="Whose models MLflow keeps. [default: all]")
 @click.option("--reference", is_flag=True, default=None, help="Train the data set's published network first.")
-@click.option("--config", type=click.Path(path_type=Path), help="A TOML file with the same names; flags win.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="A TOML file of settings called as flags are; flags win."
+)
 @json_option
 def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> None:
     """Search a data set's hyperparameters, or continue its study.
 
     Every trial goes to MLflow. Ctrl-C ends running trials after their epoch and keeps what is finished;
     the same command goes on where it stopped.
+
+    Exit status: 0 done, or ended by apertune stop or --hours; 1 no trial completed; 2 the words or data are at fault;
+    130, 143, 129 ended before its target by Ctrl-C, SIGTERM, a closed terminal.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
-    merged = {**read_configuration(config, set(flags)), **given}
+    merged = {**read_configuration(config, set(flags), read_setting), **given}
     reference = bool(merged.pop("reference", False))
     settings, rest = search_settings(merged)
     loaded = load_from(dataset, rest)
 
-    from ..search.launch import run
-    from ..search.reference import reference_settings, train_reference
-    from .compare import compare_document, print_trials, show_next_steps
-    from .progress import SearchDisplay
+    from .searching import run_shown, show_end
 
     home = make_home(os.environ, storage=settings.storage)
-    if reference:
-        with SearchDisplay(reference_settings(loaded, settings).epochs) as display:
-            trained = train_reference(loaded, settings, home=home, display=display)
-        if trained is not None and trained.stopped:
-            raise ApertuneError("the reference was stopped; the same command goes on with it")
-    with SearchDisplay(settings.epochs * settings.rounds) as display:
-        result = run(loaded, settings, home=home, display=display)
-    document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
-    if as_json:
-        about = {
-            "study": result.study,
-            "finished": result.finished,
-            "target": result.target,
-            "ended": result.ended or None,
-        }
-        print_json({**about, **document})
-    else:
-        print_trials(document, title=f"Study {result.study}: {result.finished} trials, best first", most=10)
-        show_next_steps(result, dataset, home)
+    show_end(run_shown(loaded, settings, home, reference=reference), dataset, as_json=as_json)
 
 
-def search_settings(given: dict[str, Any]) -> tuple[SearchSettings, dict[str, Any]]:
-    """Splits what was given into the search's settings and the data set's. Raises SettingError."""
-    values: dict[str, Any] = {}
+def search_settings(given: Mapping[str, Any]) -> tuple[SearchSettings, dict[str, Any]]:
+    """Splits what was given, by flag name, into the search's settings and the data set's.
+
+    Raises SettingError, also for what this machine or the chosen sampler cannot do, before any data is loaded.
+    """
     rest = dict(given)
-    for field in fields(SearchSettings):
-        if field.name in rest:
-            values[field.name] = _READERS.get(field.name, lambda value: value)(rest.pop(field.name))
-    try:
-        return SearchSettings(**values), rest
-    except TypeError as error:
-        raise SettingError(f"a setting has the wrong type: {error}") from None
+    values = {
+        field: read_setting(name, f"--{name.replace('_', '-')}", rest.pop(name))
+        for name, field in _FIELDS.items()
+        if name in rest
+    }
+    settings = SearchSettings(**values)
+    _check_before_loading(settings)
+    return settings, rest
 
 
-def _gpus(text: str) -> tuple[int, ...] | None:
-    if text == "all":
+def _check_before_loading(settings: SearchSettings) -> None:
+    """Raises SettingError for what a search would find out only with its data at hand."""
+    from ..search.executors.choosing import check_places
+    from ..search.planning import check_strategies
+    from ..search.studies.storage import check_storage
+    from ..spaces.registry import check_name
+
+    check_name(settings.space)
+    check_places(settings)
+    check_strategies(settings)
+    check_storage(make_home(os.environ, storage=settings.storage))
+
+
+def read_setting(name: str, called: str, value: Any) -> Any:
+    """A setting of the search or of the data set as it is declared, read from a flag's text or a file's value.
+
+    name: of the flag, with `_` for `-`. called: what the user calls it. Raises SettingError for another type's value.
+    """
+    if name == "reference":
+        return checked(called, bool, value)
+    if name not in _FIELDS:
+        return read_dataset_setting(name, called, value)
+    if name in _READERS:
+        value = _READERS[name](called, value)
+    return checked(called, declared_types(SearchSettings)[_FIELDS[name]], value)
+
+
+def _gpus(called: str, given: Any) -> Any:
+    if given in ("all", None):
         return None
-    if text == "none":
+    if given == "none":
         return ()
+    if isinstance(given, list | tuple):
+        return given
+    if not isinstance(given, str):
+        # Of a lone number nobody knows whether it counts GPUs or names one.
+        raise SettingError(f"{called} must be all, none or a list of GPUs such as [0, 1], but got {given!r}")
     try:
-        return tuple(int(part) for part in str(text).split(","))
+        return tuple(int(part) for part in given.split(","))
     except ValueError:
-        raise SettingError(f"--gpus must be all, none or numbers such as 0,1, but got '{text}'") from None
+        raise SettingError(f"{called} must be all, none or numbers such as 0,1, but got {given!r}") from None
 
 
-def assignments(flag: str) -> Callable[[Any], dict[str, str]]:
-    """Reads NAME=VALUE words, or a TOML table of the same."""
+# Fields by the flag's name, with `_` for `-`.
+_FIELDS = {flag_of(field).replace("-", "_"): field.name for field in fields(SearchSettings)}
 
-    def read(given: Any) -> dict[str, str]:
-        if isinstance(given, dict):
-            return {name: str(value) for name, value in given.items()}
-        pairs = {}
-        for word in given:
-            name, equals, value = str(word).partition("=")
-            if not (name and equals and value):
-                raise SettingError(f"{flag} must be NAME=VALUE, but got '{word}'")
-            pairs[name] = value
-        return pairs
-
-    return read
-
-
-def _objectives(given: Any) -> str | tuple[str, ...]:
-    return given if isinstance(given, str) else tuple(str(name) for name in given)
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "objective": _objectives,
-    "sampler_options": assignments("--sampler-option"),
-    "pruner_options": assignments("--pruner-option"),
+# What a flag's text, or a file's value, may be beside the declared type.
+_READERS: dict[str, Callable[[str, Any], Any]] = {
     "gpus": _gpus,
-    "fix": assignments("--fix"),
-    "narrow": assignments("--narrow"),
-    "space_options": assignments("--space-option"),
+    **dict.fromkeys(("fix", "narrow", "space_option", "sampler_option", "pruner_option"), assignments),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +43,7 @@ def studies(storage: str | None, as_json: bool) -> None:
             entry["space"],
             entry["objective"],
             "" if entry["best"] is None else f"{entry['best']['value']:.4f}",
-            f"{entry['finished']}/{entry['target']}",
+            _progress(entry),
             "yes" if entry["owner"] else "no",
         ]
         for entry in found
@@ -65,15 +66,16 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
         return
     owner = f"searched by {result.owner.words()}" if result.owner else "not running"
     states = ", ".join(f"{count} {state}" for state, count in described["states"].items()) or "none"
+    if described["over_limit"]:
+        states += f"; {described['over_limit']} infeasible, over a limit, not counted"
     click.echo(f"Study {study}: {owner}")
     click.echo(f"Trials: {described['finished']} of {described['target']} finished ({states})")
     if described["best"]:
         click.echo(
             f"Best: trial {described['best']['number']}, {described['objective']} {described['best']['value']:.4f}"
         )
-    for trial in described["running"]:
-        value = "" if trial["value"] is None else f", {described['objective']} {trial['value']:.4f}"
-        click.echo(f"Running: trial {trial['number']}, epoch {trial['epoch']} of {described['epochs']}{value}")
+    for trial in (*described["running"], *described["interrupted"]):
+        click.echo(_place(trial, described))
     if result.problem:
         click.echo(f"MLflow does not take results now ({result.problem}); they are kept, and sent later.")
 
@@ -133,8 +135,27 @@ def _home(storage: str | None) -> Home:
     return make_home(os.environ, storage=storage)
 
 
+def _place(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
+    """Where a trial that has not ended stands, as one line."""
+    value = "" if trial["value"] is None else f", {study['objective']} {trial['value']:.4f}"
+    if trial in study["running"]:
+        return f"Running: trial {trial['number']}, epoch {trial['epoch']} of {study['epochs']}{value}"
+    place = f"Interrupted: trial {trial['number']}, after epoch {trial['epoch']} of {study['epochs']}{value}"
+    return f"{place}; it goes on with the next search"
+
+
+def _progress(study: Mapping[str, Any]) -> str:
+    """Finished trials of those wanted, and what is not counted, as a cell of a table."""
+    interrupted, over_limit = len(study["interrupted"]), study["over_limit"]
+    told = [f"{study['finished']}/{study['target']}"]
+    told += [f"{interrupted} interrupted"] if interrupted else []
+    told += [f"{over_limit} over a limit"] if over_limit else []
+    return ", ".join(told)
+
+
 def _described(result: StudyResult) -> dict[str, Any]:
-    states = collections.Counter(trial.state for trial in result.trials)
+    """A study as JSON shows it. states: counts of all trials but those over a limit, which are not counted."""
+    states = collections.Counter(trial.state for trial in result.trials if not trial.over_limit)
     best = next((trial for trial in result.best_first() if trial.state == "complete"), None)
     return {
         "study": result.name,
@@ -143,15 +164,18 @@ def _described(result: StudyResult) -> dict[str, Any]:
         "objective": result.definition.objective,
         "direction": result.definition.direction,
         "epochs": result.definition.epochs,
-        "finished": sum(count for state, count in states.items() if state != "running"),
+        "finished": result.finished,
         "target": result.target,
         "states": dict(states),
+        "over_limit": sum(trial.over_limit for trial in result.trials),
         "best": None if best is None else {"number": best.number, "value": best.value, "params": best.params},
-        "running": [
-            {"number": trial.number, "epoch": trial.epochs, "value": trial.value}
-            for trial in result.trials
-            if trial.state == "running"
-        ],
+        "running": _unfinished(result, "running"),
+        "interrupted": _unfinished(result, "interrupted"),
         "owner": None if result.owner is None else vars(result.owner),
         "problem": result.problem or None,
     }
+
+
+def _unfinished(result: StudyResult, state: str) -> list[dict[str, Any]]:
+    trials = [trial for trial in result.trials if trial.state == state]
+    return [{"number": trial.number, "epoch": trial.epochs, "value": trial.value} for trial in trials]

@@ -1,0 +1,68 @@
+"""What becomes of a command's words once its terminal is closed: nobody reads them, and nothing may fail for it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import termios
+from collections.abc import Iterator
+from types import TracebackType
+
+from ..search.messages import TrialResult
+from ..search.state import State
+from .progress import SearchDisplay
+
+
+@contextlib.contextmanager
+def unread() -> Iterator[None]:
+    """Lets words to a closed terminal go nowhere, these and all later ones. Raises every other OSError."""
+    try:
+        yield
+    except OSError as error:
+        gone = [stream for stream in (1, 2) if _is_closed(stream)]
+        if error.errno != errno.EIO or not gone:
+            raise
+        # What Python still holds for the terminal would fail again at its end, and give the command another status.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in gone:
+            os.dup2(nowhere, stream)
+        os.close(nowhere)
+
+
+def _is_closed(stream: int) -> bool:
+    """Whether it was a terminal that is gone; what never was one, such as a file, is not."""
+    try:
+        termios.tcgetattr(stream)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    return False
+
+
+class LastingDisplay:
+    """Shows a search as `SearchDisplay` does, until its terminal is closed; the search then ends as it would."""
+
+    def __init__(self, epochs: int) -> None:
+        self._shown = SearchDisplay(epochs)
+
+    def __enter__(self) -> LastingDisplay:
+        self._shown.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with unread():
+            self._shown.__exit__(kind, error, trace)
+
+    def say(self, line: str) -> None:
+        with unread():
+            self._shown.say(line)
+
+    def update(self, state: State) -> None:
+        with unread():
+            self._shown.update(state)
+
+    def trial_ended(self, result: TrialResult, state: State) -> None:
+        with unread():
+            self._shown.trial_ended(result, state)

@@ -1,0 +1,103 @@
+"""Runs a search for `apertune search`, and says how it ended: in words, and by the exit status."""
+
+from __future__ import annotations
+
+import collections
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ApertuneError
+from .closed_terminal import LastingDisplay, unread
+from .compare import compare_document, print_trials, trial_count
+from .output import print_json
+
+if TYPE_CHECKING:
+    from ..datasets.base import ImageDataset
+    from ..search.launch import SearchResult
+    from ..search.settings import Home, SearchSettings
+
+# What a shell gives a command that a signal ended: 130 after Ctrl-C.
+SIGNALLED = 128
+ROWS = 10
+
+
+def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, reference: bool) -> SearchResult:
+    """Searches, with the progress on standard error. reference: train the published network first.
+
+    A reference that was stopped is the result: the search has not begun then.
+    """
+    from ..search.launch import check_search, run
+    from ..search.reference import reference_settings, train_reference
+
+    if reference:
+        # The reference may take hours, after which it would be late to refuse the search.
+        check_search(dataset, settings, home)
+        with LastingDisplay(reference_settings(dataset, settings).epochs) as display:
+            trained = train_reference(dataset, settings, home=home, display=display)
+        if trained is not None and trained.stopped:
+            return trained
+    with LastingDisplay(settings.epochs * settings.rounds) as display:
+        return run(dataset, settings, home=home, display=display)
+
+
+def show_end(result: SearchResult, dataset: str, *, as_json: bool) -> None:
+    """Prints what was found and what to do with it. dataset: as the command names it.
+
+    Exits with 128 + the signal that ended the search. Raises ApertuneError when trials ended and none completed.
+    """
+    with unread():
+        _show(result, dataset, as_json=as_json)
+    if result.signal:
+        sys.exit(SIGNALLED + result.signal)
+    if failure := _without_complete_trial(result):
+        raise ApertuneError(failure)
+
+
+def _show(result: SearchResult, dataset: str, *, as_json: bool) -> None:
+    document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
+    if not as_json:
+        title = f"Study {result.study}: {trial_count(result.finished)}, best first"
+        print_trials(document, title=title, most=ROWS)
+        _show_next_steps(result, dataset)
+        return
+    about = {
+        "study": result.study,
+        "finished": result.finished,
+        "target": result.target,
+        "stopped": result.stopped,
+        "ended": result.ended or None,
+    }
+    print_json({**about, **document})
+
+
+def _show_next_steps(result: SearchResult, dataset: str) -> None:
+    if result.stopped:
+        count = trial_count(result.target)
+        click.echo(f"Stopped at {result.finished} of {count}; the same command goes on with it.")
+    if result.ended:
+        click.echo(f"Ended at {result.finished} of {trial_count(result.target)}: {result.ended}.")
+    if result.best is not None:
+        click.echo(f"Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation.")
+    click.echo(f"Compare:  apertune compare {result.dataset}")
+    click.echo("MLflow:   apertune ui")
+    if result.best is not None:
+        click.echo(f"Promote:  apertune promote {dataset}, with the same flags for the data")
+
+
+def _without_complete_trial(result: SearchResult) -> str:
+    """What became of the trials where some have ended and none is complete; else nothing."""
+    from ..search.results import has_ended
+
+    ended = [trial for trial in result.trials if has_ended(trial)]
+    if not ended or any(trial.state == "complete" for trial in ended):
+        return ""
+    outcomes = ("pruned", "infeasible", "failed")
+    counts = collections.Counter(trial.state for trial in ended if not trial.over_limit)
+    told = [f"{counts[outcome]} {outcome}" for outcome in outcomes if counts[outcome]]
+    if over_limit := sum(trial.over_limit for trial in ended):
+        told.append(f"{over_limit} infeasible over a limit")
+    last = ended[-1]
+    reason = f"; the last, trial {last.number}: {last.reason}" if last.reason else ""
+    return f"no trial completed: {', '.join(told)}{reason}"
