@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..messages import EpochEnded, Outcome, TrialResult, TrialTask
 from ..studies.study import Study
+from ..studies.trial_records import TrialRecord
 from ..training.augmented_examples import FILE as AUGMENTATION
 from .model_keeping import ModelKeeper
 from .outbox import Outbox, last_epochs, open_runs
@@ -74,9 +75,11 @@ class Journal:
             "space": study.definition.space,
             "objective": ", ".join(name for name, _ in study.definition.objectives),
         }
-        # Those left open are told of later, and what they displace with them.
-        left_open = set() if most_models is None else self.trials_left_open()
-        before = [record for record in study.records() if record.number not in left_open]
+        before: list[TrialRecord] = []
+        if most_models is not None:
+            # Trials left open are told of later, and what they displace with them.
+            left_open = self.trials_left_open()
+            before = [record for record in study.records() if record.number not in left_open]
         self._models = ModelKeeper(most_models, study.definition.direction, before)
 
     def search_started(self, dataset: DatasetLogged, settings: Mapping[str, str]) -> None:

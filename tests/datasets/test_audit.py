@@ -145,7 +145,7 @@ def test_user_mistakes(tmp_path: Path) -> None:
     for words, part in (
         (["describe", "fodlers"], "did you mean 'folders'?"),
         (["describe", "folders", "--data", str(tmp_path / "none")], "no such file or folder"),
-        (["describe", "folders", "--data", str(tmp_path), "--split", "1/2"], "three shares such as 0.7/0.15/0.15"),
+        (["describe", "folders", "--data", str(tmp_path), "--split", "1/2"], "three shares that sum to 1"),
         (["describe", "digits", "--option", "x"], "--option must be NAME=VALUE"),
         (["fetch", "digits"], "digits needs no download"),
     ):

@@ -84,7 +84,7 @@ def test_a_signal_is_the_exit_status() -> None:
     """
     with under_way(*LONG) as search:
         search.send_signal(signal.SIGINT)
-        shown, said = search.communicate(timeout=30)
+        shown, said = search.communicate(timeout=60)
     assert search.returncode == 130, said
     assert "Stopped at 0 of 6 trials; the same command goes on with it." in shown.splitlines()
     assert "--study" not in shown
@@ -97,7 +97,7 @@ def test_a_signal_is_the_exit_status_with_json_too() -> None:
     """The JSON document of a search that SIGTERM ended comes whole, and its trials are interrupted."""
     with under_way("--json", *LONG) as search:
         search.send_signal(signal.SIGTERM)
-        shown, _ = search.communicate(timeout=30)
+        shown, _ = search.communicate(timeout=60)
     assert search.returncode == 128 + signal.SIGTERM
     document = json.loads(shown)
     assert (document["finished"], document["stopped"]) == (0, True)
@@ -112,7 +112,7 @@ def test_a_terminal_that_is_closed_ends_a_search() -> None:
         os.close(its)
         os.close(ours)
         search.send_signal(signal.SIGHUP)
-        search.wait(30)
+        search.wait(60)
     assert search.returncode == 128 + signal.SIGHUP
     assert status()["states"] == {"interrupted": 1}
 
@@ -124,7 +124,7 @@ def test_a_search_that_was_to_stop_is_done(words: tuple[str, ...]) -> None:
     with under_way(*LONG, *hours) as search:
         if words:
             assert apertune(*words).returncode == 0
-        shown, said = search.communicate(timeout=30)
+        shown, said = search.communicate(timeout=60)
     assert search.returncode == 0, said
     assert "Stopped at 0 of 6 trials" in shown
 
