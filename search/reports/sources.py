@@ -44,7 +44,7 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
     created: when the report is written, as it is to be read. Raises StudyError when there is no such study.
     """
     study = open_study(open_storage(home.storage), name)
-    records = read_study(home, name).trials
+    records = list(read_study(home, name).trials)
     scores = read_scores(files / SCORES)
     return ReportData(
         name=name,

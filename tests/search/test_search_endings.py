@@ -93,6 +93,7 @@ def test_a_signal_is_the_exit_status() -> None:
     assert "[6/6]" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_signal_is_the_exit_status_with_json_too() -> None:
     """The JSON document of a search that SIGTERM ended comes whole, and its trials are interrupted."""
     with under_way("--json", *LONG) as search:
@@ -117,7 +118,7 @@ def test_a_terminal_that_is_closed_ends_a_search() -> None:
     assert status()["states"] == {"interrupted": 1}
 
 
-@pytest.mark.parametrize("words", [("stop", "s1"), ()])
+@pytest.mark.parametrize("words", [("stop", "s1"), pytest.param((), marks=pytest.mark.slow)])
 def test_a_search_that_was_to_stop_is_done(words: tuple[str, ...]) -> None:
     """`apertune stop` and --hours end a search with status 0, though no trial has ended."""
     hours = () if words else ("--hours", "0.001")
@@ -132,7 +133,7 @@ def test_a_search_that_was_to_stop_is_done(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("outcomes", "counts"),
     [
-        ("failed failed pruned", "1 pruned, 2 failed"),
+        pytest.param("failed failed pruned", "1 pruned, 2 failed", marks=pytest.mark.slow),
         ("pruned over_limit infeasible failed", "1 pruned, 1 infeasible, 1 failed, 1 infeasible over a limit"),
     ],
 )
@@ -151,6 +152,7 @@ def test_a_search_without_a_complete_trial_fails(outcomes: str, counts: str) -> 
         assert "Promote:" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_search_with_one_complete_trial_is_done() -> None:
     """One trial that completed is enough, whatever became of the others."""
     done = apertune("search", "digits", *SHORT, outcomes="failed complete pruned")

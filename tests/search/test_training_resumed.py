@@ -102,7 +102,7 @@ def drawing(tmp_path: Path) -> TrialTask:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("streamed", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_trial_ends_as_if_it_had_not_been(
     *, streamed: bool, drawing: TrialTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

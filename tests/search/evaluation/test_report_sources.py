@@ -53,7 +53,7 @@ def test_a_report_is_gathered_from_study_and_files(home, tmp_path):
         "metric,value,class_frequencies_alone,published_reference,better\naccuracy,0.75,0.1,,maximize\n", "utf-8"
     )
     data = collect_report(home, "digits-convnet", files=files, created="today")
-    assert [trial.state for trial in data.trials] == ["complete", "complete", "complete", "running"]
+    assert [trial.state for trial in data.trials] == ["complete", "complete", "complete", "interrupted"]
     assert data.histories[1] == [{"val_accuracy": 0.375}, {"val_accuracy": 0.75}]
     assert list(data.histories) == [1, 2, 0]
     assert data.baseline == {"accuracy": 0.1}
