@@ -212,6 +212,7 @@ def test_a_search_is_refused_before_its_reference(monkeypatch: pytest.MonkeyPatc
     assert not Path("mlflow/studies.db").exists()
 
 
+@pytest.mark.slow
 def test_trials_over_a_limit_are_counted_nowhere() -> None:
     """`status` and `studies` count as the search does, and tell trials over a limit apart."""
     done = apertune("search", "digits", "--study", "s1", *SHORT, outcomes="complete over_limit")
@@ -224,6 +225,7 @@ def test_trials_over_a_limit_are_counted_nowhere() -> None:
     assert "3/3, 1 over a limit" in read("studies")
 
 
+@pytest.mark.slow
 def test_a_refused_search_leaves_no_study() -> None:
     """A search that cannot be done creates no study, so the next one has the name that it would have had."""
     folds = apertune("search", "digits", *SHORT, "--folds", "500")
