@@ -39,8 +39,8 @@ class StudyResult:
 
     @property
     def finished(self) -> int:
-        """How many trials have an outcome, counted as `Study.finished` does: those over a limit are left out."""
-        return sum(has_ended(trial) and not trial.over_limit for trial in self.trials)
+        """How many trials have an outcome, those over a limit left out."""
+        return sum(trial.is_counted for trial in self.trials)
 
     def best_first(self) -> list[TrialRecord]:
         """Complete trials by value, then the others by number."""
@@ -53,11 +53,6 @@ def rank(trial: TrialRecord, direction: str) -> tuple[int, float, int]:
     value = trial.value if trial.value is not None else 0.0
     sign = -1.0 if direction == "maximize" else 1.0
     return order.index(trial.state) if trial.state in order else len(order), sign * value, trial.number
-
-
-def has_ended(trial: TrialRecord) -> bool:
-    """Whether a trial has an outcome: it neither runs nor is to go on with the next search."""
-    return trial.state not in ("running", "interrupted")
 
 
 def without_owner(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
+
+from apertune.search.settings import Home, make_home
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -33,3 +36,12 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(work)
     monkeypatch.setenv("APERTUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def home(empty_store: Path) -> Home:
+    """This folder, with an MLflow store."""
+    home = make_home({})
+    home.root.mkdir()
+    shutil.copy(empty_store, home.root / "mlflow.db")
+    return home

@@ -20,15 +20,18 @@ def check_places(settings: SearchSettings) -> None:
 
     Of a cluster nothing is known before it is reached.
     """
-    if settings.cluster is not None:
-        return
+    if settings.cluster is None:
+        _check_counts(settings)
+        local_environments(settings)
+
+
+def _check_counts(settings: SearchSettings) -> None:
     processors = devices.processors()
     most = MOST_WORKERS_A_PROCESSOR * processors
     for flag, count in (("--workers", settings.workers or 1), ("--per-gpu", settings.per_gpu)):
         if count > most:
             why = f"{MOST_WORKERS_A_PROCESSOR} a processor, and this machine has {processors}"
             raise SettingError(f"{flag} must be at most {most} ({why}), but got {count}")
-    local_environments(settings)
 
 
 def make_executor(settings: SearchSettings, logs: Path) -> Executor:
@@ -37,7 +40,7 @@ def make_executor(settings: SearchSettings, logs: Path) -> Executor:
     On processors there are no more workers than trials, so that each has its share of the threads.
     """
     if settings.cluster is None:
-        check_places(settings)
+        _check_counts(settings)
         return LocalExecutor(local_environments(settings, at_most=settings.trials), logs)
     from .ray import RayExecutor
 

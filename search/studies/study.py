@@ -180,14 +180,11 @@ class Study:
 
     def finished(self) -> int:
         """How many trials have an outcome, those that cost more than allowed and were not trained left out."""
-        return sum(
-            frozen.state.is_finished() and not frozen.user_attrs.get(RESULT, {}).get("over_limit")
-            for frozen in begun_trials(self.optuna)
-        )
+        return sum(record.is_counted for record in self.records())
 
     def epochs_trained(self) -> int:
         """Epochs of all ended trials together; those of running ones are told again when they go on."""
-        return sum(record.epochs for record in self.records() if record.state != "running")
+        return sum(record.epochs for record in self.records() if record.has_ended)
 
     def records(self) -> list[TrialRecord]:
         """Every trial that has begun; those only enqueued or set aside are not among them."""

@@ -37,6 +37,16 @@ class TrialRecord:
     over_limit: bool = False
     began: float = 0.0
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has an outcome: it neither runs nor is to go on with the next search."""
+        return self.state not in ("running", "interrupted")
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is one of the trials asked for: those that cost more than allowed were not trained."""
+        return self.has_ended and not self.over_limit
+
     def value_of(self, objective: str) -> float | None:
         """A metric or cost by name; None where the trial has none, as one that did not complete may."""
         return self.metrics.get(objective, self.cost.get(objective))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,10 @@ from mlflow import MlflowClient
 
 from apertune.search.sending.sender import Sender
 from apertune.search.sending.sender_process import SenderProcess
-from apertune.search.settings import Home, make_home
+from apertune.search.settings import Home
 from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
 from apertune.search.tracking.outbox import Outbox, Progress, read_progress, unsent_bytes, write_progress
 from apertune.search.tracking.records import MemoryTracker, MetricsLogged, Record, RunEnded, RunStarted, TagsSet
-
-
-@pytest.fixture
-def home(empty_store: Path) -> Home:
-    """This folder, with an MLflow store."""
-    home = make_home({})
-    home.root.mkdir()
-    shutil.copy(empty_store, home.root / "mlflow.db")
-    return home
 
 
 def a_run(key: str) -> list[Record]:

@@ -21,7 +21,7 @@ import pytest
 from mlflow import MlflowClient
 
 from apertune.errors import StudyError
-from apertune.search.results import StudyResult, has_ended, read_study
+from apertune.search.results import StudyResult, read_study
 from apertune.search.settings import make_home
 
 ROOT = Path(os.environ.get("APERTUNE_REAL_DATA", ""))
@@ -93,7 +93,7 @@ def study() -> StudyResult | None:
 
 def ended() -> int:
     known = study()
-    return sum(map(has_ended, known.trials)) if known else 0
+    return sum(trial.has_ended for trial in known.trials) if known else 0
 
 
 def start(log: Path) -> subprocess.Popen[str]:

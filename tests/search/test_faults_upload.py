@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from apertune.search.sending.sender import Sender
 from apertune.search.sending.sender_process import SenderProcess
-from apertune.search.settings import Home, make_home
+from apertune.search.settings import Home
 from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
 from apertune.search.tracking.outbox import Outbox, unsent_bytes
 from apertune.search.tracking.records import FilesLogged, MetricsLogged, ModelLogged, RunEnded, RunStarted
@@ -86,15 +86,6 @@ def test_a_sender_killed_at_a_step(empty_store: Path, tmp_path: Path) -> None:
         assert sorted((point.step, point.value) for point in points) == [(1, 0.5), (2, 0.25)]
         assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["MLmodel"]
         assert not (Path(step) / "model").exists()
-
-
-@pytest.fixture
-def home(empty_store: Path) -> Home:
-    """This folder, with an MLflow store."""
-    home = make_home({})
-    home.root.mkdir()
-    shutil.copy(empty_store, home.root / "mlflow.db")
-    return home
 
 
 def test_a_sender_that_was_killed_is_replaced_during_the_search(home: Home) -> None:

@@ -88,9 +88,7 @@ def _show_next_steps(result: SearchResult, dataset: str) -> None:
 
 def _without_complete_trial(result: SearchResult) -> str:
     """What became of the trials where some have ended and none is complete; else nothing."""
-    from ..search.results import has_ended
-
-    ended = [trial for trial in result.trials if has_ended(trial)]
+    ended = [trial for trial in result.trials if trial.has_ended]
     if not ended or any(trial.state == "complete" for trial in ended):
         return ""
     outcomes = ("pruned", "infeasible", "failed")
