@@ -9,25 +9,23 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..datasets.base import ImageDataset, TrainingView
-from ..datasets.registry import all_adapters
+from ..datasets.base import ImageDataset
 from ..errors import StudyError
 from ..spaces.parameters import SearchSpace
-from .evaluation.metrics import default_objective
 from .executors.base import Executor
 from .executors.choosing import make_executor
 from .messages import DiscoveryTask
-from .planning import check_strategies, make_plan, round_views, space_reference
+from .planning import Preparation, make_plan, prepare, space_reference
 from .results import run_ids_by_number, without_owner
 from .sending.sender_process import PATIENCE_S, SenderProcess
 from .settings import Home, SearchSettings, make_home, most_models
 from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
 from .studies.definition import StudyDefinition
-from .studies.objectives import Objective, check_target_value, resolve_objectives
+from .studies.objectives import Objective
 from .studies.opening import create_study, open_study, study_exists
 from .studies.ownership import owned
-from .studies.storage import check_storage, open_storage, open_to_read
+from .studies.storage import open_storage
 from .studies.strategies import check_sampler
 from .studies.study import Study
 from .studies.trial_records import TrialRecord
@@ -35,7 +33,7 @@ from .supervisor import Supervisor
 from .tracking.journal import Journal
 from .tracking.outbox import Outbox, read_progress
 from .tracking.provenance import about, described
-from .warm_start import best_of, warm_start
+from .warm_start import warm_start
 
 # The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.
 PATIENCE_WHEN_STOPPED_S = 2.0
@@ -91,24 +89,23 @@ def run(
     settings = settings or SearchSettings()
     home = home or make_home(os.environ, storage=settings.storage)
     display = display or NoDisplay()
-    view = dataset.training_view()
-    objectives = check_search(dataset, settings, home)
+    ready = prepare(dataset, settings, home)
     began = time.monotonic()
     executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8])
     with contextlib.ExitStack() as stack:
         stack.callback(executor.close)
         executor.start()
-        display.say(_opening_line(dataset, executor.slots, objectives))
-        definition = _definition(dataset, view, settings, objectives, executor)
-        check_sampler(settings.sampler, SearchSpace.from_json(definition.search_space), len(objectives))
+        display.say(_opening_line(dataset, executor.slots, ready.objectives))
+        definition = _definition(dataset, ready, settings, executor)
+        check_sampler(settings.sampler, SearchSpace.from_json(definition.search_space), len(ready.objectives))
         study = stack.enter_context(_claimed(home, settings, definition, display))
         stopping = stack.enter_context(stop_wishes(home.study_folder(study.name), display.say))
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
         outbox = stack.enter_context(Outbox(outbox_path))
-        sender = stack.enter_context(SenderProcess(outbox_path, home))
+        sender = stack.enter_context(SenderProcess(outbox_path, home, display.say))
         if settings.from_study is not None:
-            warm_start(study, open_study(open_storage(home.storage), settings.from_study), display.say)
-        plan = make_plan(dataset, view, settings, home, study, began)
+            warm_start(study, settings.from_study, ready.begin_with, display.say)
+        plan = make_plan(dataset, ready, settings, home, study, began)
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), most_models(settings.keep_models))
         journal.search_started(plan.dataset, described(settings, study.name, executor.slots))
         try:
@@ -117,7 +114,7 @@ def run(
             executor.close()
             # What comes from here on stops no trial.
             signal = stopping.signal
-            unsent = sender.finish(display.say, PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
+            unsent = sender.finish(PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
     records = without_owner(study.records())
     stopped = state.finished < plan.target and not state.ended
     return SearchResult(
@@ -137,23 +134,6 @@ def run(
     )
 
 
-def check_search(dataset: ImageDataset, settings: SearchSettings, home: Home) -> tuple[Objective, ...]:
-    """Refuses what can be refused before a worker starts, so that it leaves no study. Returns the objectives.
-
-    Raises SettingError for settings that do not fit each other or the data set, StudyError when the study to begin
-    with is not there, DatasetError when there are too few images for the folds.
-    """
-    check_strategies(settings)
-    check_storage(home)
-    if settings.from_study is not None:
-        best_of(open_study(open_to_read(home, may_be_missing=True), settings.from_study))
-    if settings.folds is not None:
-        round_views(dataset.training_view(), settings.folds, settings.repeats)
-    objectives = _objectives(dataset, settings)
-    check_target_value(settings.target_value, objectives[0])
-    return objectives
-
-
 def _supervised(supervisor: Supervisor, study: Study, journal: Journal) -> State:
     try:
         state = supervisor.run()
@@ -168,12 +148,6 @@ def _supervised(supervisor: Supervisor, study: Study, journal: Journal) -> State
     return state
 
 
-def _objectives(dataset: ImageDataset, settings: SearchSettings) -> tuple[Objective, ...]:
-    entry = all_adapters().get(dataset.adapter)
-    default = default_objective(dataset.task, entry.objective if entry else None)
-    return resolve_objectives(settings.objectives or (default,), dataset.task)
-
-
 def _opening_line(dataset: ImageDataset, workers: int, objectives: tuple[Objective, ...]) -> str:
     images = f"{len(dataset.train):,} training and {len(dataset.validation):,} validation images"
     size = "x".join(map(str, dataset.image_shape))
@@ -185,14 +159,11 @@ def _opening_line(dataset: ImageDataset, workers: int, objectives: tuple[Objecti
 
 
 def _definition(
-    dataset: ImageDataset,
-    view: TrainingView,
-    settings: SearchSettings,
-    objectives: tuple[Objective, ...],
-    executor: Executor,
+    dataset: ImageDataset, ready: Preparation, settings: SearchSettings, executor: Executor
 ) -> StudyDefinition:
+    first, *others = ready.objectives
     reference = space_reference(settings)
-    space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, reference)))
+    space = SearchSpace.from_json(executor.discover(DiscoveryTask(ready.view, reference)))
     space = space.narrow(settings.fix, settings.narrow)
     return StudyDefinition(
         dataset=dataset.name,
@@ -201,13 +172,15 @@ def _definition(
         fingerprint=dataset.fingerprint,
         space=settings.space,
         search_space=space.to_json(),
-        objective=objectives[0].name,
-        direction=objectives[0].direction,
+        objective=first.name,
+        direction=first.direction,
         epochs=settings.epochs,
-        more_objectives=tuple((objective.name, objective.direction) for objective in objectives[1:]),
+        more_objectives=tuple((objective.name, objective.direction) for objective in others),
         limits=settings.limits,
         folds=settings.folds,
         repeats=settings.repeats,
+        recipe=settings.recipe,
+        space_options=dict(settings.space_options),
     )
 
 

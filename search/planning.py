@@ -3,20 +3,63 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..datasets.base import ImageDataset, TrainingView
 from ..datasets.folding import fold_views
+from ..datasets.registry import all_adapters
 from ..spaces.registry import published_scores
+from .evaluation.metrics import default_objective
 from .messages import SpaceReference, TrialTask
 from .plan import Plan
+from .results import read_study
 from .settings import Home, SearchSettings, most_models
 from .studies.definition import Launch
+from .studies.objectives import Objective, check_target_value, resolve_objectives
+from .studies.storage import check_storage
 from .studies.strategies import make_pruner, make_sampler
 from .studies.study import Asked, Study
+from .studies.trial_records import TrialRecord
 from .tracking.model_keeping import room_needed
 from .tracking.provenance import logged_dataset
+from .warm_start import best_of
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a search begins with. rounds: see `round_views`. begin_with: trials of another study, best first."""
+
+    view: TrainingView
+    objectives: tuple[Objective, ...]
+    rounds: tuple[TrainingView, ...]
+    begin_with: tuple[TrialRecord, ...]
+
+
+def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Preparation:
+    """Refuses what can be refused before a worker starts, so that it leaves no study.
+
+    Raises SettingError for settings that do not fit each other or the data set, StudyError when the study to begin
+    with is not there, DatasetError when there are too few images for the folds.
+    """
+    check_strategies(settings)
+    check_storage(home)
+    objectives = _objectives(dataset, settings)
+    check_target_value(settings.target_value, objectives[0])
+    view = dataset.training_view()
+    return Preparation(
+        view=view,
+        objectives=objectives,
+        rounds=round_views(view, settings.folds, settings.repeats),
+        begin_with=best_of(read_study(home, settings.from_study)) if settings.from_study else (),
+    )
+
+
+def _objectives(dataset: ImageDataset, settings: SearchSettings) -> tuple[Objective, ...]:
+    entry = all_adapters().get(dataset.adapter)
+    default = default_objective(dataset.task, entry.objective if entry else None)
+    return resolve_objectives(settings.objectives or (default,), dataset.task)
 
 
 def space_reference(settings: SearchSettings) -> SpaceReference:
@@ -36,7 +79,7 @@ def _strategies(settings: SearchSettings, seed: int | None) -> tuple[Any, Any]:
 
 
 def make_plan(
-    dataset: ImageDataset, view: TrainingView, settings: SearchSettings, home: Home, study: Study, began: float
+    dataset: ImageDataset, ready: Preparation, settings: SearchSettings, home: Home, study: Study, began: float
 ) -> Plan:
     """Notes in the study what this search is to bring. began: when it did, `time.monotonic` seconds."""
     finished = study.finished()
@@ -44,7 +87,6 @@ def make_plan(
     study.note_launch(launch)
     seed = None if settings.seed is None else settings.seed + finished
     study.use(*_strategies(settings, seed))
-    rounds = round_views(view, settings.folds, settings.repeats)
     names = [name for name, _ in study.definition.objectives]
 
     def folder(number: int) -> Path:
@@ -55,7 +97,7 @@ def make_plan(
     def make_task(asked: Asked) -> TrialTask:
         return TrialTask(
             number=asked.number,
-            view=view,
+            view=ready.view,
             space=space_reference(settings),
             search_space=study.search_space,
             values=asked.values,
@@ -70,7 +112,7 @@ def make_plan(
             keep_model=settings.keep_models != "none",
             limits=study.definition.limits,
             measure_latency="latency_ms" in (*names, *study.definition.limits),
-            rounds=rounds,
+            rounds=ready.rounds,
         )
 
     return Plan(

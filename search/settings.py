@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ..errors import SettingError, UnknownNameError
-from ..setting_types import check_types
+from ..setting_types import check_types, flag_of
 from .cost_names import COST_NAMES
 
 SAMPLER_NAMES = ("cmaes", "gp", "grid", "nsga2", "qmc", "random", "tpe")
@@ -102,13 +102,14 @@ class SearchSettings:
             raise SettingError(f"--fix and --narrow both name {', '.join(sorted(both))}; give one of them")
 
     def _check_ranges(self) -> None:
-        for name, least in _LEAST.items():
-            if getattr(self, name) is not None:
-                _at_least(name, getattr(self, name), least)
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SettingError(f"--{name.replace('_', '-')} must be more than 0, but got {value}")
+        for setting in fields(self):
+            name, value = setting.name, getattr(self, setting.name)
+            if value is None:
+                continue
+            if name in _LEAST and value < _LEAST[name]:
+                raise SettingError(f"--{flag_of(setting)} must be at least {_LEAST[name]}, but got {value}")
+            if name in _POSITIVE and value <= 0:
+                raise SettingError(f"--{flag_of(setting)} must be more than 0, but got {value}")
         if self.seed is not None and not 0 <= self.seed <= LARGEST_SEED:
             raise SettingError(f"--seed must be from 0 to {LARGEST_SEED}, but got {self.seed}")
 
@@ -180,11 +181,6 @@ def most_models(rule: str) -> int | None:
     if found := re.fullmatch(r"best:([1-9]\d*)", rule):
         return int(found[1])
     raise SettingError(f"--keep-models must be all, none or best:K such as best:3, but got '{rule}'")
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise SettingError(f"--{name.replace('_', '-')} must be at least {least}, but got {value}")
 
 
 @dataclass(frozen=True)

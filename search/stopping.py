@@ -5,34 +5,46 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 STOP_FILE = "stop"
 MOST_WISHES = 3
+# A signal is urgent: the command ends within 10 s of the first, and a trial goes on from its last checkpoint.
+PATIENCE_S = 2.0
 
 
 class StopWishes:
-    """Wishes that a search may end, counted. signal: the first signal that came, by number; 0 without any."""
+    """Wishes that a search may end, counted; a signal that is not obeyed for a while counts as said again.
+
+    signal: the first signal that came, by number; 0 without any.
+    """
 
     def __init__(self, stop_file: Path, say: Callable[[str], None]) -> None:
         self.signal = 0
         self._stop_file = stop_file
         self._say = say
         self._count = 0
+        self._since = 0.0
 
     def __call__(self) -> int:
         """0 none, 1 after the epoch, 2 at once, 3 by force."""
-        if self._count == 0 and self._stop_file.exists():
-            return 1
-        return min(self._count, MOST_WISHES)
+        if self._count == 0:
+            return int(self._stop_file.exists())
+        waited = int((time.monotonic() - self._since) / PATIENCE_S)
+        return min(self._count + waited, MOST_WISHES)
 
     def take(self, number: int, frame: object) -> None:
         """Handles a signal. Raises KeyboardInterrupt with the first one's number after the third wish."""
         self.signal = self.signal or int(number)
         self._count += 1 if number == signal.SIGINT else 2
+        self._since = time.monotonic()
         if self._count == 1:
-            self._say("Stopping after the running epochs; Ctrl-C again stops at once.")
+            self._say(
+                f"Stopping; a running epoch has {PATIENCE_S:g} s to end, else its trial goes on from its last "
+                "checkpoint next time. Ctrl-C again stops at once."
+            )
         if self._count > MOST_WISHES:
             raise KeyboardInterrupt(self.signal)
 

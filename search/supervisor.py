@@ -38,12 +38,10 @@ RETRIES_WHEN_KILLED = 100
 RETRIES_AFTER_CRASH = 1
 FAILURES_IN_A_ROW = 5
 OVER_LIMIT_IN_A_ROW = 200
-# So the command ends within 10 s of the first Ctrl-C: a trial then goes on from its last whole epoch.
-PATIENCE_WHEN_STOPPING_S = 2.0
 
 
 class Supervisor:
-    """Runs one search. `stopping_wanted` is looked at in every round: 0 no, 1 after the epoch, 2 now."""
+    """Runs one search. `stopping_wanted` is looked at in every round: 0 no, 1 after the epoch, 2 now, 3 by force."""
 
     def __init__(
         self,
@@ -66,7 +64,7 @@ class Supervisor:
         self._over_limit = 0
         self._told_of_models = False
         self._exhausted = ""
-        self._stopping_since = 0.0
+        self._listened = 0.0
         self._state = State(study.definition.objective, plan.target, deadline=plan.deadline)
         self._maximize = study.definition.direction == "maximize"
 
@@ -81,13 +79,16 @@ class Supervisor:
         self._tell_what_was_cut_short()
         while True:
             self._look_for_ends()
-            self._fill_slots()
+            # One at a time: among thousands of trials asking takes most of a second, and Ctrl-C and workers are heard.
+            has_filled = self._fill_a_slot()
             self._display.update(self._state)
             if not self._state.running and not self._wants_more():
                 self._state.ended = self._state.ended or self._exhausted
                 self._close_waiting()
                 return self._state
-            for event in self._executor.wait(LOOK_EVERY_S):
+            events = self._executor.wait(0.0 if has_filled else LOOK_EVERY_S)
+            self._listened = time.monotonic()
+            for event in events:
                 self._handle(event)
 
     def _know_earlier_trials(self) -> None:
@@ -116,26 +117,30 @@ class Supervisor:
     def _open_places(self) -> int:
         return self._plan.target - self._state.finished - len(self._state.running) - len(self._waiting)
 
-    def _fill_slots(self) -> None:
-        while self._wants_more() and self._executor.free_slots() > 0:
-            asked = self._waiting.popleft() if self._waiting else self._study.ask()
-            if asked is None:
-                self._exhausted = "every configuration of the space was tried"
-                self._display.say(f"The search ends: {self._exhausted}.")
-                return
-            now = time.monotonic()
-            begun = self._lost.pop(asked.number, Running(asked, now, now))
-            self._state.running[asked.number] = replace(begun, asked=asked, since=now, heard=now, stop=None)
-            task = self._plan.make_task(asked)
-            self._journal.trial_started(task, self._plan.dataset)
-            self._executor.submit(task)
+    def _fill_a_slot(self) -> bool:
+        """Answers whether there was one to fill."""
+        if not self._wants_more() or self._executor.free_slots() == 0:
+            return False
+        asked = self._waiting.popleft() if self._waiting else self._study.ask()
+        if asked is None:
+            self._exhausted = "every configuration of the space was tried"
+            self._display.say(f"The search ends: {self._exhausted}.")
+            return False
+        now = time.monotonic()
+        begun = self._lost.pop(asked.number, Running(asked, now, now))
+        self._state.running[asked.number] = replace(begun, asked=asked, since=now, heard=now, stop=None)
+        task = self._plan.make_task(asked)
+        self._journal.trial_started(task, self._plan.dataset)
+        self._executor.submit(task)
+        return True
 
     def _look_for_ends(self) -> None:
         """Passes on the user's wish to stop, and ends trials that are over their time."""
         now = time.monotonic()
         self._look_for_stop(now)
         for number, running in self._state.running.items():
-            if now - running.heard > self._plan.hang_seconds:
+            # Counted to when words were last listened for: a database may have held up the supervisor since.
+            if self._listened - running.heard > self._plan.hang_seconds:
                 self._executor.kill(number, f"it said nothing for {self._plan.hang_seconds / 60:g} minutes")
                 running.heard = now
             elif now - running.since > self._plan.trial_seconds and running.stop is None:
@@ -143,16 +148,14 @@ class Supervisor:
                 self._stop(running, StopRequest(number, "pruned", reason))
 
     def _look_for_stop(self, now: float) -> None:
-        """The user's first wish lets epochs end, for a while; then, or at the second wish, batches; then none."""
+        """The user's first wish lets epochs end, as the deadline does; the second batches, the third none."""
         wanted, state = self._stopping_wanted(), self._state
         if now > self._plan.deadline and not state.stopping:
             self._display.say("The time is up: running trials stop after their epoch.")
             wanted = max(wanted, 1)
-        if state.stopping and now - self._stopping_since > PATIENCE_WHEN_STOPPING_S:
-            wanted = max(wanted, state.stopping + 1)
         if wanted <= state.stopping:
             return
-        state.stopping, self._stopping_since = wanted, now
+        state.stopping = wanted
         for number, running in state.running.items():
             if wanted > 2:
                 self._executor.kill(number, "the search was stopped")
@@ -166,6 +169,8 @@ class Supervisor:
     def _handle(self, event: TrialEvent) -> None:
         running = self._state.running.get(event.number)
         if running is None:
+            if isinstance(event, TrialResult):
+                self._display.say(f"Trial {event.number}: {event.outcome} comes too late, and is left out.")
             return
         running.heard = time.monotonic()
         if isinstance(event, TrialStarted):
@@ -235,10 +240,13 @@ class Supervisor:
         for number, running in self._state.running.items():
             if running.stop is None:
                 self._stop(running, StopRequest(number, "pruned", reason, now=False))
+        left_open = self._journal.trials_left_open() if self._waiting else ()
         while self._waiting:
-            number = self._waiting.popleft().number
-            epochs = self._lost[number].epoch if number in self._lost else 0
-            self._conclude(TrialResult(number, "pruned", reason, epochs=epochs))
+            asked = self._waiting.popleft()
+            if asked.number not in left_open:
+                self._journal.trial_started(self._plan.make_task(asked), self._plan.dataset)
+            epochs = self._lost[asked.number].epoch if asked.number in self._lost else 0
+            self._conclude(TrialResult(asked.number, "pruned", reason, epochs=epochs))
 
     def _close_waiting(self) -> None:
         """Ends the runs of trials that were to go on, and now do so in the next search."""

@@ -21,10 +21,10 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new MLflow store, made once, since making one takes MLflow many seconds; tests copy it."""
-    from apertune.search.tracking.mlflow_tracker import MlflowTracker
+    from apertune.search.tracking.local_store import make_local_store
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    assert MlflowTracker(f"sqlite:///{path}").experiment_id("none") is None
+    make_local_store(f"sqlite:///{path}")
     return path
 
 

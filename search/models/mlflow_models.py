@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ApertuneError, StudyError
 from ..credentials import hidden_credentials
+from ..tracking.local_store import local_path
 from ..tracking.mlflow_tracker import LONGEST_TAG
 from .contract import ModelContract
 from .safety import first_line
@@ -36,9 +37,22 @@ class RunFacts:
 
 
 def read_run(run_id: str, tracking_uri: str) -> RunFacts:
-    """Raises ApertuneError when MLflow cannot be asked, or has no such run."""
+    """Raises StudyError when MLflow has no such run, ApertuneError when it cannot be asked."""
+    unknown = StudyError(f"MLflow has no run '{run_id}'; apertune compare DATASET shows the runs of trials")
+    store = local_path(tracking_uri)
+    # MLflow would create it.
+    if store is not None and not store.exists():
+        raise unknown
+    _import_quietly()
+    from mlflow.exceptions import MlflowException
+
     with _one_line_errors():
-        data = _client(tracking_uri).get_run(run_id).data
+        try:
+            data = _client(tracking_uri).get_run(run_id).data
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise unknown from None
+            raise
         return RunFacts(dict(data.params), dict(data.tags), dict(data.metrics))
 
 

@@ -7,7 +7,6 @@ its run is closed as finished; where it does not, version and model are deleted,
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from ..credentials import hidden_credentials, shown_uri
 from ..models.mlflow_models import Registry
 from ..models.safety import first_line
 from ..settings import Home
-from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker
+from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker, NoSuchRunError
 from ..tracking.records import ModelDropped, Record, RunEnded, TagsSet
 
 
@@ -104,16 +103,15 @@ def _settled(home: Home, pending: Pending) -> str:
 def _write(home: Home, *records: Record) -> None:
     """Tells MLflow; a run that was not begun needs no end."""
     tracker = MlflowTracker(home.tracking_uri, home.artifacts)
-    with contextlib.suppress(LookupError):
-        try:
-            for record in records:
-                tracker.apply(record)
-        except LookupError:
-            raise
-        except Exception as error:
-            # MLflow's client raises anything from its own errors to those of the connection.
-            message = hidden_credentials(first_line(error))
-            raise ApertuneError(f"MLflow did not take the end of a killed promotion: {message}") from error
+    try:
+        for record in records:
+            tracker.apply(record)
+    except NoSuchRunError:
+        return
+    except Exception as error:
+        # MLflow's client raises anything from its own errors to those of the connection.
+        message = hidden_credentials(first_line(error))
+        raise ApertuneError(f"MLflow did not take the end of a killed promotion: {message}") from error
 
 
 def _folder(home: Home) -> Path:

@@ -9,16 +9,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from ..settings import Home
-from ..tracking.outbox import read_progress, unsent_bytes
+from ..tracking.outbox import read_progress, unsent_bytes, write_progress
 from .sender import STORAGE_VARIABLE, URI_VARIABLE
 
 # A server that takes something goes on being waited for; one that takes nothing for so long is given up.
 PATIENCE_S = 45.0
 LOOK_EVERY_S = 0.1
+TELL_EVERY_S = 2.0
 LEAVING_S = 1.0
 # Before a sender that ended is replaced; twice as long each time.
 FIRST_PAUSE_S = 2.0
@@ -29,19 +31,27 @@ class SenderProcess:
     """A context in which the outbox is being sent. Leaving it without `finish` ends the sender at once.
 
     A sender that is killed meanwhile, perhaps by the kernel for memory, is replaced; the new one goes on where it was.
+    say: takes lines for a person, from threads of its own too.
     """
 
-    def __init__(self, outbox: Path, home: Home) -> None:
+    def __init__(self, outbox: Path, home: Home, say: Callable[[str], None]) -> None:
         self._outbox = outbox
         self._home = home
+        self._say = say
         self._refused_before = 0
         self._ending = threading.Event()
         self._changing = threading.Lock()
 
     def __enter__(self) -> SenderProcess:
-        self._refused_before = read_progress(self._outbox).refused
+        before = read_progress(self._outbox)
+        self._refused_before = before.refused
+        if before.problem:
+            # Of an earlier sender; whether it holds still, this one finds out.
+            with contextlib.suppress(OSError):
+                write_progress(self._outbox, replace(before, problem=""))
         self._start()
-        threading.Thread(target=self._replace, daemon=True).start()
+        for work in (self._replace, self._tell_of_problems):
+            threading.Thread(target=work, daemon=True).start()
         return self
 
     @property
@@ -61,6 +71,17 @@ class SenderProcess:
                 self._close_input()
                 self._start()
 
+    def _tell_of_problems(self) -> None:
+        """Says that MLflow stopped taking results, such as for a full disk, and that it takes them again."""
+        told = False
+        while not self._ending.wait(TELL_EVERY_S):
+            problem = read_progress(self._outbox).problem
+            if problem and not told:
+                self._say(f"MLflow does not take results now ({problem}); they are kept, and sent when it does.")
+            elif told and not problem:
+                self._say("MLflow takes results again.")
+            told = bool(problem)
+
     def _end_watch(self) -> None:
         with self._changing:
             self._ending.set()
@@ -78,10 +99,10 @@ class SenderProcess:
                 start_new_session=True,
             )
 
-    def finish(self, say: Callable[[str], None], patience_s: float = PATIENCE_S) -> int:
+    def finish(self, patience_s: float = PATIENCE_S) -> int:
         """Waits until all is sent, as long as the server takes something. Returns the bytes it has not taken.
 
-        say: takes a line for a person if something is not sent, and another if something was refused.
+        Says so if something is not sent, and if something was refused.
         """
         self._end_watch()
         if self._process.poll() is not None and unsent_bytes(self._outbox):
@@ -98,18 +119,18 @@ class SenderProcess:
             if now_left < left:
                 left, moved = now_left, time.monotonic()
         left = unsent_bytes(self._outbox)
-        self._say_what_is_missing(say, left)
+        self._say_what_is_missing(left)
         return left
 
-    def _say_what_is_missing(self, say: Callable[[str], None], left: int) -> None:
+    def _say_what_is_missing(self, left: int) -> None:
         progress = read_progress(self._outbox)
         refused = progress.refused - self._refused_before
         if refused > 0:
             records = "a record, which is" if refused == 1 else f"{refused} records, which are"
-            say(f"MLflow refused {records} missing there; which and why: {self._log}")
+            self._say(f"MLflow refused {records} missing there; which and why: {self._log}")
         if left:
             why = f" ({progress.problem})" if progress.problem else ""
-            say(f"MLflow does not have everything yet{why}; the next search sends the rest, or: apertune sync")
+            self._say(f"MLflow does not have everything yet{why}; the next search sends the rest, or: apertune sync")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

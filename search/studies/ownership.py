@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -25,10 +24,9 @@ from ...errors import SettingError, StudyError
 from ..credentials import hidden_credentials
 from ..settings import Home
 from ..stopping import STOP_FILE
+from .database_urls import database_kind, sqlite_file
 
 if TYPE_CHECKING:
-    import sqlalchemy
-
     from .database_lock import DatabaseLock
 
 T = TypeVar("T")
@@ -139,53 +137,25 @@ def _words(owner: Owner | None) -> str:
 
 def _lock_folders(home: Home, name: str) -> list[Path]:
     """Where the study's file locks are: in the working folder, and beside the database where that is a file."""
-    database = _database_file(home.storage)
+    database = sqlite_file(home.storage)
     beside = [] if database is None else [database.with_name(database.name + OWNERS_SUFFIX) / name]
     return [home.study_folder(name), *beside]
 
 
-def _parsed(url: str) -> sqlalchemy.URL | None:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url)
-    except ArgumentError:
-        return None
-
-
-def _database_file(url: str) -> Path | None:
-    """The file of a SQLite database, whatever name it is opened by; None for one in memory, or in no file."""
-    parsed = _parsed(url)
-    if parsed is None or parsed.get_backend_name() != "sqlite":
-        return None
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        # The driver knows best which file it is going to open, and whether it takes the name for a URI.
-        (name, *_), options = parsed.get_dialect()().create_connect_args(parsed)
-    except ArgumentError:
-        return None
-    if options.get("uri"):
-        uri = urlsplit(name)
-        name = "" if "memory" in parse_qs(uri.query).get("mode", ()) else unquote(uri.path)
-    return None if name in ("", ":memory:") else Path(name).resolve()
-
-
 def _warn_without_lock(home: Home, name: str) -> None:
-    parsed = _parsed(home.storage)
-    if parsed is not None and parsed.get_backend_name() not in WITH_A_LOCK:
+    kind = database_kind(home.storage)
+    if kind not in WITH_A_LOCK:
         logger.warning(
             "nothing keeps a search in another folder or on another machine off study '%s', since Apertune knows no "
             "lock for %s: start it once at a time, or use SQLite or PostgreSQL",
             name,
-            parsed.get_backend_name(),
+            kind,
         )
 
 
 def _database_lock(home: Home, name: str) -> DatabaseLock | None:
     """The study's lock in its database; None where the database has none of its own."""
-    if not home.storage.startswith("postgresql"):
+    if database_kind(home.storage) != "postgresql":
         return None
     from .database_lock import DatabaseLock
 

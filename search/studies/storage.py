@@ -14,12 +14,11 @@ from typing import Any
 import sqlalchemy
 from filelock import FileLock
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from ...errors import MissingExtraError, SettingError
 from ..credentials import hidden_credentials
 from ..settings import Home
+from .database_urls import database_kind, sqlite_file
 from .file_systems import network_mount
 
 LOCKED_TIMEOUT_S = 60
@@ -34,16 +33,18 @@ POSTGRESQL_CONNECTION = {
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Opens, and creates when new. Raises SettingError for a URL that is none or a database that cannot be opened."""
-    parsed = _parsed(url)
-    if parsed.get_backend_name() == "postgresql":
+    """Opens, and creates when new.
+
+    Raises SettingError for a URL that is none, a database in memory, or one that cannot be opened.
+    """
+    if database_kind(url) == "postgresql":
         return _connected(url, {"pool_pre_ping": True, "connect_args": POSTGRESQL_CONNECTION})
-    if parsed.get_backend_name() != "sqlite":
+    file = sqlite_file(url)
+    if file is None:
         return _connected(url, {"pool_pre_ping": True})
-    path = Path(parsed.database or "")
-    _check_file_system(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    _check_file_system(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
         storage = _connected(url, {"connect_args": {"timeout": LOCKED_TIMEOUT_S}})
     # After Optuna has made its tables: it does so over two connections, of which one would wait for the other.
     sqlalchemy.event.listen(storage.engine, "connect", _on_connect)
@@ -57,7 +58,7 @@ def check_storage(home: Home) -> None:
 
     The folder of the default file is made with it, other folders are not.
     """
-    file = _sqlite_file(home.storage)
+    file = sqlite_file(home.storage)
     if file is None or home.studies_file is not None:
         return
     if not file.parent.is_dir():
@@ -79,7 +80,7 @@ def open_to_read(home: Home, *, may_be_missing: bool = False) -> BaseStorage:
     may_be_missing: whether that holds for the user's own file, too. Raises SettingError as `open_storage` does, and
     for a file of the user's that is not there.
     """
-    file = _sqlite_file(home.storage)
+    file = sqlite_file(home.storage)
     if file is None or file.exists():
         return open_storage(home.storage)
     if home.studies_file is None and not may_be_missing:
@@ -87,15 +88,6 @@ def open_to_read(home: Home, *, may_be_missing: bool = False) -> BaseStorage:
             f"the studies' database is not there: {file}; name the one that a search made with --storage"
         )
     return InMemoryStorage()
-
-
-def _sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite database; None for one in memory, for a `file:` URI and for other databases."""
-    parsed = _parsed(url)
-    named = parsed.database or ":memory:"
-    if parsed.get_backend_name() != "sqlite" or named.startswith((":memory:", "file:")):
-        return None
-    return Path(named)
 
 
 def _check_file_system(path: Path) -> None:
@@ -106,15 +98,6 @@ def _check_file_system(path: Path) -> None:
             f"studies cannot be kept in SQLite on a network file system, but {path} is on {mount.fstype} "
             f"({mount.mountpoint}); name a file on a local disk, or a PostgreSQL database, with --storage"
         )
-
-
-def _parsed(url: str) -> sqlalchemy.URL:
-    try:
-        return make_url(url)
-    except ArgumentError:
-        raise SettingError(
-            "the storage must be a database URL such as sqlite:///studies.db or postgresql+psycopg://user@host/name"
-        ) from None
 
 
 def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:

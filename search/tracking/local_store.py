@@ -13,7 +13,7 @@ from filelock import FileLock
 @contextmanager
 def creation_lock(tracking_uri: str) -> Iterator[None]:
     """Held while a local store, or an experiment in it, is made; a server sees to that itself."""
-    path = _local_path(tracking_uri)
+    path = local_path(tracking_uri)
     if path is None:
         yield
         return
@@ -27,7 +27,7 @@ def make_local_store(tracking_uri: str) -> None:
 
     The caller holds the lock, since two makers at once both fail.
     """
-    path = _local_path(tracking_uri)
+    path = local_path(tracking_uri)
     if path is None or path.exists():
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -41,6 +41,7 @@ def make_local_store(tracking_uri: str) -> None:
     temporary.replace(path)
 
 
-def _local_path(tracking_uri: str) -> Path | None:
+def local_path(tracking_uri: str) -> Path | None:
+    """The file of a local store; None for a server's address."""
     prefix = "sqlite:///"
     return Path(tracking_uri.removeprefix(prefix)).absolute() if tracking_uri.startswith(prefix) else None

@@ -48,7 +48,7 @@ CLIENT_SETTINGS = {
 }
 
 
-class _NoSuchRunError(LookupError):
+class NoSuchRunError(LookupError):
     """MLflow has no run with a record's key."""
 
 
@@ -81,10 +81,6 @@ class MlflowTracker:
 
     def run_ids(self) -> dict[str, str]:
         return dict(self._runs)
-
-    def experiment_id(self, name: str) -> str | None:
-        found = self._client.get_experiment_by_name(name)
-        return found.experiment_id if found else None
 
     @property
     def _client(self) -> Any:
@@ -125,7 +121,7 @@ class MlflowTracker:
             experiments = [e.experiment_id for e in self._client.search_experiments()]
             found = self._client.search_runs(experiments, f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
             if not found:
-                raise _NoSuchRunError(f"no run has the key {key}")
+                raise NoSuchRunError(f"no run has the key {key}")
             self._runs[key] = found[0].info.run_id
         return self._runs[key]
 
@@ -230,7 +226,7 @@ class MlflowTracker:
 def is_refused(error: Exception) -> bool:
     """Whether MLflow refuses a record for what it says, so that repeating it is in vain."""
     code = getattr(error, "error_code", "")
-    return code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE") or isinstance(error, _NoSuchRunError)
+    return code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE") or isinstance(error, NoSuchRunError)
 
 
 def _parts(items: Any, size: int) -> Iterator[list[Any]]:

@@ -80,7 +80,7 @@ def refusal_of_file(text: str, *words: str) -> str:
             "the folder of the studies' database is not there: /nonexistent; create it, or name another file with "
             "--storage",
         ),
-        ("--storage sqlite:///.", "the studies' database must be a file, but . is a folder"),
+        ("--storage sqlite:////", "the studies' database must be a file, but / is a folder"),
         ("--storage nonsense", "the storage must be a database URL such as sqlite:///studies.db"),
     ],
 )

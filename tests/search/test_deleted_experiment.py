@@ -121,8 +121,8 @@ def test_a_search_says_what_was_refused(home: Home) -> None:
     with Outbox(outbox_path) as outbox:
         outbox.put(TagsSet("unknown", {"state": "running"}), *a_run("k"), RunEnded("unknown", "FINISHED", 9))
     write_progress(outbox_path, Progress(refused=40))
-    with SenderProcess(outbox_path, home) as sender:
-        assert sender.finish(lines.append) == 0
+    with SenderProcess(outbox_path, home, lines.append) as sender:
+        assert sender.finish() == 0
     log = outbox_path.with_name("sender.log")
     assert lines == [f"MLflow refused 2 records, which are missing there; which and why: {log}"]
     assert "refused TagsSet of unknown: " in log.read_text()

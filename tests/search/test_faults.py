@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from apertune.search.results import StudyResult, read_study
+from apertune.search.results import StudyResult, read_studies, read_study
 from apertune.search.settings import make_home
 
 SEARCH = (sys.executable, str(Path(__file__).with_name("pretend_search.py")))
@@ -78,6 +79,12 @@ def study() -> StudyResult:
 def epochs_run(number: int) -> list[int]:
     lines = Path(f"mlflow/studies/pretended/trials/{number:05d}/epochs.txt").read_text().split()
     return [int(line) for line in lines]
+
+
+def from_mlflow(query: str) -> list[str]:
+    """The first column of what the local MLflow store answers."""
+    with contextlib.closing(sqlite3.connect("mlflow/mlflow.db")) as connection:
+        return [str(row[0]) for row in connection.execute(query)]
 
 
 def kill_now_and_then(search: subprocess.Popen[bytes], every_s: float) -> int:
@@ -141,20 +148,27 @@ def test_a_killed_supervisor_costs_nothing(started: list[subprocess.Popen[bytes]
     "word", [signal.SIGINT, *(pytest.param(word, marks=pytest.mark.slow) for word in (signal.SIGTERM, signal.SIGHUP))]
 )
 def test_a_stopped_search_ends_soon_and_goes_on(started: list[subprocess.Popen[bytes]], word: signal.Signals) -> None:
-    """Ctrl-C, `kill` and a closed terminal end a search within 10 s; the next one finishes the trials put back."""
+    """Ctrl-C, `kill` and a closed terminal end a search within 10 s, with all its processes and MLflow runs; the next
+    one goes on with the trials put back, from their checkpoints.
+    """
     search = start(started, 6, 2, 6, epoch_seconds=0.2)
     wait_for(search, "ended 1")
     # The next two trials, of 1.2 s, are under way then.
     time.sleep(0.5)
+    children = psutil.Process(search.pid).children(recursive=True)
     began = time.monotonic()
     search.send_signal(word)
     text = output(search)
     assert time.monotonic() - began < 10
     assert search.returncode == 128 + word
     assert "interrupted" in text
+    assert not psutil.wait_procs(children, timeout=1)[1]
+    assert "RUNNING" not in from_mlflow("SELECT status FROM runs")
     again = start(started, 6, 2, 6)
     assert "finished 6 unsent 0" in output(again)
     assert_all_complete_once(6)
+    assert all(sorted(set(epochs_run(number))) == list(range(1, 7)) for number in range(6))
+    assert all(len(epochs_run(number)) <= 7 for number in range(6))
 
 
 def test_a_long_epoch_does_not_hold_up_ctrl_c(started: list[subprocess.Popen[bytes]]) -> None:
@@ -189,9 +203,5 @@ def test_one_of_many_searches_owns_the_study(started: list[subprocess.Popen[byte
     assert len(owners) == 1, texts
     assert len(losers) == many - 1, texts
     assert_all_complete_once(4)
-    connection = sqlite3.connect("mlflow/mlflow.db")
-    try:
-        names = [name for (name,) in connection.execute("SELECT name FROM experiments WHERE name != 'Default'")]
-    finally:
-        connection.close()
-    assert names == ["pretended"]
+    assert [found.name for found in read_studies(make_home({}))] == ["pretended"]
+    assert from_mlflow("SELECT name FROM experiments WHERE name != 'Default'") == ["pretended"]

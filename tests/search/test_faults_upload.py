@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,7 +91,7 @@ def test_a_sender_that_was_killed_is_replaced_during_the_search(home: Home) -> N
     """Without waiting for the search's end, MLflow is told what a killed sender left."""
     story("search")
     outbox = Path("search/outbox.jsonl")
-    with SenderProcess(outbox, home) as sender:
+    with SenderProcess(outbox, home, lambda line: None) as sender:
         sender._process.kill()
         until = time.monotonic() + 60
         while unsent_bytes(outbox) and time.monotonic() < until:
@@ -104,9 +103,8 @@ def test_a_sender_that_was_killed_is_replaced_in_the_end(home: Home) -> None:
     """A search whose sender was killed from outside has told MLflow everything when it ends."""
     story("search")
     lines: list[str] = []
-    say: Callable[[str], None] = lines.append
-    with SenderProcess(Path("search/outbox.jsonl"), home) as sender:
+    with SenderProcess(Path("search/outbox.jsonl"), home, lines.append) as sender:
         sender._process.kill()
         sender._process.wait()
-        assert sender.finish(say) == 0
+        assert sender.finish() == 0
     assert lines == []

@@ -20,12 +20,13 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
-from apertune.search.results import pareto_front
+from apertune.search.results import pareto_front, read_study
+from apertune.search.settings import make_home
 from apertune.search.studies.frozen_trials import steps_of
 from apertune.search.studies.objectives import Objective, check_target_value, resolve_objectives
 from apertune.search.studies.strategies import make_pruner, make_sampler
 from apertune.search.studies.trial_records import TrialRecord
-from apertune.search.warm_start import warm_start
+from apertune.search.warm_start import best_of, warm_start
 from apertune.spaces.parameters import SearchSpace
 
 TWO = (("latency_ms", "minimize"),)
@@ -149,8 +150,9 @@ def test_a_study_begins_with_what_another_found(tmp_path: Path) -> None:
     other.run(train, 4)
     bench = Bench(tmp_path, space=SearchSpace((replace(SPACE.parameters[0], high=0.6),)))
     lines: list[str] = []
-    warm_start(bench.study, other.study, lines.append)
-    warm_start(bench.study, other.study, lines.append)
+    found = read_study(make_home({}, root=tmp_path / "home", storage=other.url), "other")
+    for _ in range(2):
+        warm_start(bench.study, "other", best_of(found), lines.append)
     best = sorted((float(record.params["rate"]) for record in other.study.records()), reverse=True)
     wanted = list(dict.fromkeys([0.5, *(min(rate, 0.6) for rate in best)]))
     bench.run(train, len(wanted))
@@ -160,7 +162,6 @@ def test_a_study_begins_with_what_another_found(tmp_path: Path) -> None:
 
 
 def test_a_study_cannot_begin_with_itself(tmp_path: Path) -> None:
-    """A warm start from the study itself, or from one without a complete trial, is refused."""
-    bench = Bench(tmp_path)
+    """A warm start from the study itself is refused."""
     with pytest.raises(SettingError, match="must name another study, but got 's'"):
-        warm_start(bench.study, bench.study, print)
+        warm_start(Bench(tmp_path).study, "s", (), print)

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from pretend_study import definition
 
 from apertune.cli.studies import status, stop
-from apertune.errors import StudyError
+from apertune.errors import SettingError, StudyError
 from apertune.search.settings import Home, make_home
 from apertune.search.studies.opening import create_study
 from apertune.search.studies.ownership import find_owner, owned
-from apertune.search.studies.storage import open_storage
+from apertune.search.studies.storage import check_storage, open_storage
 
 OWNER = """
 import sys
@@ -114,23 +114,33 @@ def test_other_studies_are_independent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "storage",
+    ("storage", "problem"),
     [
-        "sqlite://",
-        "sqlite:///:memory:",
-        "sqlite:///file::memory:?uri=true",
-        "sqlite:///file:shared?mode=memory&cache=shared&uri=true",
-        "sqlite://host/studies.db",
-        "sqlite+unknown:///studies.db",
-        "no address at all",
+        ("sqlite://", "names a database in memory"),
+        ("sqlite:///:memory:", "names a database in memory"),
+        ("sqlite:///file::memory:?uri=true", "names a database in memory"),
+        ("sqlite:///file:shared?mode=memory&cache=shared&uri=true", "names a database in memory"),
+        ("sqlite://host/studies.db", "must be a database URL"),
+        ("sqlite+unknown:///studies.db", "must be a database URL"),
+        ("no address at all", "must be a database URL"),
     ],
 )
-def test_what_is_in_no_file_has_an_owner_a_folder(tmp_path: Path, storage: str) -> None:
-    """A database in memory is its process's own: nothing is locked but the working folder, and nothing fails."""
-    first, second = home_of(tmp_path, "a", storage), home_of(tmp_path, "b", storage)
-    with owned(first, "s"), owned(second, "s"):
-        assert find_owner(second, "s") is not None
-    assert find_owner(first, "s") is None
+def test_what_no_other_process_could_read_is_refused(tmp_path: Path, storage: str, problem: str) -> None:
+    """A search is not owned, and its storage not opened, where its trials would be gone with it."""
+    home = home_of(tmp_path, "a", storage)
+    with pytest.raises(SettingError, match=problem), owned(home, "s"):
+        pass
+    with pytest.raises(SettingError, match=problem):
+        open_storage(storage)
+    with pytest.raises(SettingError, match=problem):
+        check_storage(home)
+    assert not list(Path.cwd().iterdir())
+
+
+def test_a_uri_is_opened_where_it_points(tmp_path: Path) -> None:
+    """A `file:` URI makes its database and the lock beside it, and no folder of the URI's own name."""
+    open_storage(f"sqlite:///file:{tmp_path}/studies.db?mode=rwc&uri=true").engine.dispose()
+    assert {path.name for path in tmp_path.glob("studies.db*")} >= {"studies.db", "studies.db.lock"}
     assert not list(Path.cwd().iterdir())
 
 

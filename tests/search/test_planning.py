@@ -10,7 +10,7 @@ from pretend_study import Bench, train
 
 from apertune.datasets import from_arrays
 from apertune.search.plan import Plan
-from apertune.search.planning import make_plan
+from apertune.search.planning import make_plan, prepare
 from apertune.search.settings import SearchSettings, make_home
 from apertune.search.studies.study import Asked
 
@@ -20,7 +20,7 @@ def planned(bench: Bench, **settings: object) -> Plan:
     dataset = from_arrays("pretended", images, np.arange(60, dtype=np.int32) % 3, ("a", "b", "c"))
     chosen = SearchSettings(sampler="random", pruner="none", **settings)  # type: ignore[arg-type]
     home = make_home({}, root=bench.folder / "mlflow")
-    return make_plan(dataset, dataset.training_view(), chosen, home, bench.study, 0.0)
+    return make_plan(dataset, prepare(dataset, chosen, home), chosen, home, bench.study, 0.0)
 
 
 def test_a_search_that_ended_is_followed_by_a_new_one(tmp_path: Path) -> None:

@@ -52,11 +52,11 @@ def apertune(*words: str, outcomes: str = "") -> subprocess.CompletedProcess[str
 
 
 @contextmanager
-def under_way(*words: str, **streams: Any) -> Iterator[subprocess.Popen[str]]:
+def under_way(*words: str, epoch_s: float = 0.2, **streams: Any) -> Iterator[subprocess.Popen[str]]:
     """A search of study s1, an epoch of whose first trial has ended."""
     command = [*COMMAND, "search", "digits", "--study", "s1", *words]
     chosen = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
-    with subprocess.Popen(command, env=environment(epoch_s=0.2), text=True, **chosen) as search:
+    with subprocess.Popen(command, env=environment(epoch_s=epoch_s), text=True, **chosen) as search:
         try:
             deadline = time.monotonic() + 60
             while not CHECKPOINT.exists():
@@ -86,7 +86,7 @@ def test_a_signal_is_the_exit_status() -> None:
         search.send_signal(signal.SIGINT)
         shown, said = search.communicate(timeout=60)
     assert search.returncode == 130, said
-    assert "Stopped at 0 of 6 trials; the same command goes on with it." in shown.splitlines()
+    assert shown.splitlines()[-1] == "Stopped at 0 of 6 trials; the same command goes on with it."
     assert "--study" not in shown
     again = apertune("search", "digits", "--study", "s1", *LONG)
     assert again.returncode == 0, again.stderr
@@ -128,6 +128,19 @@ def test_a_search_that_was_to_stop_is_done(words: tuple[str, ...]) -> None:
         shown, said = search.communicate(timeout=60)
     assert search.returncode == 0, said
     assert "Stopped at 0 of 6 trials" in shown
+
+
+@pytest.mark.slow
+def test_a_search_that_is_to_stop_waits_for_its_epochs() -> None:
+    """`apertune stop` lets an epoch end that takes longer than Ctrl-C would wait for, and says that it waits."""
+    with under_way(*LONG, epoch_s=6) as search:
+        time.sleep(0.5)
+        done = apertune("stop", "s1")
+        search.communicate(timeout=60)
+    assert done.returncode == search.returncode == 0
+    assert "Waiting for the running epochs to end" in done.stderr
+    [trial] = status()["interrupted"]
+    assert trial["epoch"] == 2
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from apertune.search import stopping
 from apertune.search.stopping import STOP_FILE, stop_wishes
 
 
@@ -16,7 +18,10 @@ def test_wishes_to_stop_are_counted(tmp_path: Path) -> None:
         assert wanted() == 0
         os.kill(os.getpid(), signal.SIGINT)
         assert wanted() == 1
-        assert said == ["Stopping after the running epochs; Ctrl-C again stops at once."]
+        assert said == [
+            "Stopping; a running epoch has 2 s to end, else its trial goes on from its last checkpoint next time. "
+            "Ctrl-C again stops at once."
+        ]
         os.kill(os.getpid(), signal.SIGTERM)
         assert wanted() == 3
         assert wanted.signal == signal.SIGINT
@@ -34,14 +39,28 @@ def test_a_wait_can_always_be_left(tmp_path: Path) -> None:
         assert wanted() == 3
 
 
-def test_a_file_is_a_wish_too(tmp_path: Path) -> None:
-    """`apertune stop` leaves a file that counts one; an old one counts nothing, and none is left."""
+def test_a_signal_grows_urgent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not obeyed counts as said again every two seconds, and never more than by force."""
+    with stop_wishes(tmp_path, lambda line: None) as wanted:
+        os.kill(os.getpid(), signal.SIGINT)
+        began = time.monotonic()
+        counted = []
+        for seconds in (1.9, 2.1, 4.1, 60.0):
+            monkeypatch.setattr(time, "monotonic", lambda seconds=seconds: began + seconds)
+            counted.append(wanted())
+    assert counted == [1, 2, 3, 3]
+
+
+def test_a_file_is_a_wish_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`apertune stop` leaves a file that counts one, however long its epochs take; none of a search before is left."""
     (tmp_path / STOP_FILE).touch()
     with stop_wishes(tmp_path, lambda line: None) as wanted:
         assert wanted() == 0
         (tmp_path / STOP_FILE).touch()
         assert wanted() == 1
         assert wanted.signal == 0
+        monkeypatch.setattr(stopping, "PATIENCE_S", 1e-6)
+        assert wanted() == 1
     assert not (tmp_path / STOP_FILE).exists()
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import ApertuneError, StudyError
+from ..errors import ApertuneError
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
 
@@ -27,11 +26,13 @@ def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **f
     RUN_ID is the run's in MLflow (apertune compare shows it), DATASET and its flags are the search's. Same data,
     values, seed and budget; nothing is logged.
     """
+    from ..search.models.mlflow_models import read_run
     from ..search.rerunning import rerun as train_again
     from ..search.settings import make_home
 
     home = make_home(os.environ)
-    _check_known(run_id, home.tracking_uri)
+    # Before any data is read, which may take minutes.
+    read_run(run_id, home.tracking_uri)
     loaded = load_from(dataset, flags)
     done = train_again(loaded, run_id, home=home, say=lambda line: click.echo(line, err=True))
     difference = done.largest_difference
@@ -57,20 +58,3 @@ def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **f
             click.echo(f"Another version: {line}")
     if tolerance is not None and not difference <= tolerance:
         raise ApertuneError(f"a number differs by {difference:.3g}, more than --tolerance {tolerance:g}")
-
-
-def _check_known(run_id: str, tracking_uri: str) -> None:
-    """Raises StudyError when MLflow has no such run, before any data is read, ApertuneError when it cannot be asked."""
-    from ..search.models.mlflow_models import read_run
-
-    unknown = StudyError(f"MLflow has no run '{run_id}'; apertune compare DATASET shows the runs of trials")
-    store = tracking_uri.removeprefix("sqlite:///")
-    # MLflow would create it.
-    if store != tracking_uri and not Path(store).exists():
-        raise unknown
-    try:
-        read_run(run_id, tracking_uri)
-    except ApertuneError as error:
-        if getattr(error.__context__, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
-            raise unknown from None
-        raise

@@ -28,12 +28,13 @@ def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, re
 
     A reference that was stopped is the result: the search has not begun then.
     """
-    from ..search.launch import check_search, run
+    from ..search.launch import run
+    from ..search.planning import prepare
     from ..search.reference import reference_settings, train_reference
 
     if reference:
         # The reference may take hours, after which it would be late to refuse the search.
-        check_search(dataset, settings, home)
+        prepare(dataset, settings, home)
         with LastingDisplay(reference_settings(dataset, settings).epochs) as display:
             trained = train_reference(dataset, settings, home=home, display=display)
         if trained is not None and trained.stopped:
@@ -49,6 +50,8 @@ def show_end(result: SearchResult, dataset: str, *, as_json: bool) -> None:
     """
     with unread():
         _show(result, dataset, as_json=as_json)
+        # The last line, whoever reads the rest.
+        click.echo(_outcome(result), err=as_json)
     if result.signal:
         sys.exit(SIGNALLED + result.signal)
     if failure := _without_complete_trial(result):
@@ -73,17 +76,23 @@ def _show(result: SearchResult, dataset: str, *, as_json: bool) -> None:
 
 
 def _show_next_steps(result: SearchResult, dataset: str) -> None:
-    if result.stopped:
-        count = trial_count(result.target)
-        click.echo(f"Stopped at {result.finished} of {count}; the same command goes on with it.")
-    if result.ended:
-        click.echo(f"Ended at {result.finished} of {trial_count(result.target)}: {result.ended}.")
-    if result.best is not None:
-        click.echo(f"Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation.")
     click.echo(f"Compare:  apertune compare {result.dataset}")
     click.echo("MLflow:   apertune ui")
     if result.best is not None:
         click.echo(f"Promote:  apertune promote {dataset}, with the same flags for the data")
+
+
+def _outcome(result: SearchResult) -> str:
+    """How the search ended, in one line."""
+    count = trial_count(result.target)
+    line = f"Done: {count}."
+    if result.stopped:
+        line = f"Stopped at {result.finished} of {count}; the same command goes on with it."
+    elif result.ended:
+        line = f"Ended at {result.finished} of {count}: {result.ended}."
+    if result.best is not None:
+        line += f" Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation."
+    return line
 
 
 def _without_complete_trial(result: SearchResult) -> str:

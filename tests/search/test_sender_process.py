@@ -1,0 +1,62 @@
+"""What a search hears of the process that sends its results to MLflow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from apertune.search.sending import sender_process
+from apertune.search.sending.sender_process import SenderProcess
+from apertune.search.settings import make_home
+from apertune.search.tracking.outbox import Outbox, Progress, read_progress, write_progress
+from apertune.search.tracking.records import TagsSet
+
+OUTBOX = Path("outbox.jsonl")
+
+
+def wait_for(lines: list[str], count: int) -> None:
+    until = time.monotonic() + 30
+    while len(lines) < count:
+        assert time.monotonic() < until, lines
+        time.sleep(0.01)
+
+
+def test_a_search_says_when_mlflow_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That results are not taken, such as for a full disk, is said once, and once that they are again; nothing is said
+    of what an earlier search met.
+    """
+
+    def start(self: SenderProcess) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(SenderProcess, "_start", start)
+    monkeypatch.setattr(sender_process, "TELL_EVERY_S", 0.01)
+    write_progress(OUTBOX, Progress(7, {"k": "r"}, "an earlier one"))
+    lines: list[str] = []
+    with SenderProcess(OUTBOX, make_home({}), lines.append):
+        assert read_progress(OUTBOX) == Progress(7, {"k": "r"})
+        write_progress(OUTBOX, Progress(7, problem="No space left on device"))
+        wait_for(lines, 1)
+        time.sleep(0.1)
+        write_progress(OUTBOX, Progress(9))
+        wait_for(lines, 2)
+    assert lines == [
+        "MLflow does not take results now (No space left on device); they are kept, and sent when it does.",
+        "MLflow takes results again.",
+    ]
+
+
+def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a server that does not answer the search is told at once, with the reason."""
+    monkeypatch.setattr(sender_process, "TELL_EVERY_S", 0.01)
+    with Outbox(OUTBOX) as outbox:
+        outbox.put(TagsSet("k", {"state": "running"}))
+    lines: list[str] = []
+    with SenderProcess(OUTBOX.absolute(), make_home({"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}), lines.append):
+        wait_for(lines, 1)
+    assert "127.0.0.1" in lines[0]
+    assert lines[0].startswith("MLflow does not take results now (")
