@@ -25,6 +25,8 @@ def adapted(
     """
     if rescale is None:
         rescale = not any(isinstance(layer, RESCALING_LAYERS) for layer in _layers(model))
+    # Also under mixed precision: a probability near 1 has too few bits in 16.
+    _last_layer(model).dtype_policy = keras.DTypePolicy("float32")
     inputs = keras.Input(spec.image_shape, dtype="uint8", name="images")
     scaled = keras.layers.Rescaling(1 / 255 if rescale else 1.0, dtype="float32", name="rescaling")(inputs)
     try:
@@ -76,10 +78,14 @@ def _yields_logits(model: keras.Model, loss: Any) -> bool:
         return bool(loss.get_config().get("from_logits", False))
     if loss is not None:
         return False
+    return getattr(_last_layer(model), "activation", None) is keras.activations.linear
+
+
+def _last_layer(model: keras.Model) -> Any:
     last: Any = model
     while isinstance(last, keras.Model) and last.layers:
         last = last.layers[-1]
-    return getattr(last, "activation", None) is keras.activations.linear
+    return last
 
 
 def _per_example(loss: Any, *, two_columns: bool) -> Loss:

@@ -203,7 +203,10 @@ class LocalExecutor:
         return events
 
     def _finished(self, worker: Worker, result: TrialResult) -> None:
-        """Frees the slot. A worker is replaced after an error, and by a spare that is ready when it is old or large."""
+        """Frees the slot. A worker is replaced after an error, and by a spare that is ready when it is old or large.
+
+        So is one that was killed when its result was under way.
+        """
         worker.trial = None
         worker.trials_done += 1
         resident_mb = _resident_mb(worker.process.pid)
@@ -211,7 +214,7 @@ class LocalExecutor:
             worker.warm_resident_mb = resident_mb
         grown_mb, left = resident_mb - worker.warm_resident_mb, self._trials_per_worker - worker.trials_done
         old = grown_mb > MEMORY_GROWTH_LIMIT_MB or left <= 0
-        if result.ends_worker or (old and self._spare_is_ready(worker.slot)):
+        if result.ends_worker or worker.killed_because or (old and self._spare_is_ready(worker.slot)):
             self._retire(worker)
         elif (grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left <= 1) and worker.slot not in self._spares:
             self._spares[worker.slot] = self._spawn(worker.slot)
@@ -233,7 +236,13 @@ class LocalExecutor:
 
     def _buried(self, worker: Worker) -> list[TrialEvent]:
         """Takes a dead worker out of its slot; its trial, if it had one, is lost."""
-        status = worker.process.wait()
+        try:
+            status = worker.process.wait(CLOSING_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            # Frameworks with threads of their own may hang in the interpreter's shutdown.
+            worker.killed_because = worker.killed_because or "the worker closed its connection and did not end"
+            worker.process.kill()
+            status = worker.process.wait()
         worker.connection.close()
         del self._workers[worker.slot]
         kills, before = devices.out_of_memory_kills(), self._memory_kills

@@ -153,9 +153,10 @@ def best_network(networks: Sequence[TrainedNetwork], direction: str) -> TrainedN
 
 
 def _finished_before(task: TrialTask) -> TrialResult | None:
-    result = noted_result(task.folder / RESULT_FILE)
-    if result is None:
+    noted = noted_result(task.folder / RESULT_FILE)
+    if noted is None:
         return None
+    result, _ = noted
     try:
         check_manifest(task.folder / "model")
         load_evaluation(task.folder / "artifacts")

@@ -18,6 +18,7 @@ class StudyDefinition:
 
     space: name; search_space: its JSON, with the user's narrowing; data: what to say of the data's origin.
     objective, direction: the first, which prunes and ranks. more_objectives: the others, name and direction.
+    recipe, space_options: what a foreign space is composed with, and the space's own options.
     limits: what a network may cost at most. folds: None for the data set's own validation split; repeats: trainings
     of a configuration on each.
     """
@@ -35,6 +36,8 @@ class StudyDefinition:
     limits: Mapping[str, float] = field(default_factory=dict)
     folds: int | None = None
     repeats: int = 1
+    recipe: str | None = None
+    space_options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def objectives(self) -> tuple[tuple[str, Direction], ...]:
@@ -67,6 +70,8 @@ class StudyDefinition:
             limits,
             self.folds or "none",
             self.repeats,
+            self.recipe or "none",
+            ", ".join(f"{name}={text}" for name, text in sorted(self.space_options.items())) or "none",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,7 +84,18 @@ class StudyDefinition:
         return cls(**{**given, "more_objectives": more})
 
 
-_COMPARED = ("data set", "space", "objective", "epochs", "data", "limits", "folds", "repeats")
+_COMPARED = (
+    "data set",
+    "space",
+    "objective",
+    "epochs",
+    "data",
+    "limits",
+    "folds",
+    "repeats",
+    "recipe",
+    "space options",
+)
 
 
 @dataclass(frozen=True)

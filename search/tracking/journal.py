@@ -163,7 +163,10 @@ class Journal:
         self._outbox.put(MetricsLogged(key, points))
 
     def trial_ended(self, result: TrialResult, folder: Path) -> None:
-        """folder: the trial's; its model and artifacts are removed once the tracking server has them."""
+        """folder: the trial's; its model and artifacts are removed once the tracking server has them.
+
+        Those of an interrupted trial stay: it leaves them again when it goes on, perhaps before they are sent.
+        """
         key, now = trial_key(self._identity, result.number), _now()
         records: list[Record] = []
         numbers = _summary(result)
@@ -171,16 +174,22 @@ class Journal:
             records.append(MetricsLogged(key, tuple((name, value, 0, now) for name, value in numbers.items())))
         tags = {"state": result.outcome, **({"reason": result.reason} if result.reason else {})}
         records.append(TagsSet(key, tags))
-        if (folder / "artifacts").is_dir():
-            records += self._augmentation_records(folder)
-            records.append(FilesLogged(key, str(folder / "artifacts"), remove=True))
-        if result.has_model:
-            records += self._model_records(result, folder / "model")
+        if result.outcome != "interrupted":
+            records += self._file_records(result, key, folder)
         records.append(RunEnded(key, RUN_STATUS[result.outcome], now))
         if time.monotonic() - self._drawn >= REDRAW_EVERY_S:
             records.append(StudyChanged(self._search_key, self._study.name))
             self._drawn = time.monotonic()
         self._outbox.put(*records)
+
+    def _file_records(self, result: TrialResult, key: str, folder: Path) -> list[Record]:
+        records: list[Record] = []
+        if (folder / "artifacts").is_dir():
+            records += self._augmentation_records(folder)
+            records.append(FilesLogged(key, str(folder / "artifacts"), remove=True))
+        if result.has_model:
+            records += self._model_records(result, folder / "model")
+        return records
 
     def _augmentation_records(self, folder: Path) -> list[Record]:
         """Shows the search's run, too, how its first trial that augments does it."""

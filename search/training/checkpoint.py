@@ -70,7 +70,7 @@ def load_checkpoint(path: Path, candidate: Candidate) -> TrainingState:
         with np.load(path) as arrays:
             saved = {kind: _numbered(arrays, kind) for kind in ("best", "network", "optimizer", "random")}
             described = json.loads(arrays["state"].tobytes())
-    except (OSError, ValueError, KeyError, BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
         return TrainingState()
     if [value.shape for value in saved["network"]] != [value.shape for value in network.get_weights()]:
         return TrainingState()

@@ -54,7 +54,10 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         validation, _ = training.scores(per_epoch=True)
         logs.update({f"val_{name}": value for name, value in validation.items()})
         if "log_loss" in validation:
-            logs["val_loss"] = logs.pop("val_log_loss")
+            # Keras' own name, which callbacks look for.
+            logs["val_loss"] = logs["val_log_loss"]
+            if training.objective.name != "log_loss":
+                del logs["val_log_loss"]
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(training.candidate.optimizer.learning_rate))
         value = validation[training.objective.name]
         metrics = {name: float(number) for name, number in logs.items()}

@@ -6,7 +6,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -166,14 +166,12 @@ class Fitting:
         self._save(lambda: self._save_evaluation(probabilities))
         if self.task.keep_model:
             self._save(self._save_model)
-        return TrialResult(
-            **{
-                **vars(base),
-                "value": metrics[self.objective.name] if fixed else state.best_value,
-                "metrics": metrics,
-                "best_epoch": state.epoch if fixed else state.best_epoch,
-                "has_model": self.task.keep_model,
-            }
+        return replace(
+            base,
+            value=metrics[self.objective.name] if fixed else state.best_value,
+            metrics=metrics,
+            best_epoch=state.epoch if fixed else state.best_epoch,
+            has_model=self.task.keep_model,
         )
 
     def _save(self, save: Callable[[], None]) -> None:

@@ -8,19 +8,21 @@ by image.
 
 from __future__ import annotations
 
-import json
+import logging
 import random
 import shutil
 import statistics
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
+from ..disk_space import with_space
 from ..messages import (
     Emit,
     EpochEnded,
     RoundEnded,
     RunTrial,
     StopRequested,
+    TrialDelayed,
     TrialEvent,
     TrialResult,
     TrialStarted,
@@ -28,8 +30,9 @@ from ..messages import (
 )
 from .noted_results import CHECKPOINT_FILE, note_result, noted_result
 
+logger = logging.getLogger(__name__)
+
 ROUND_FILE = "round.json"
-EPOCHS_FILE = "epochs.json"
 
 
 def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_once: RunTrial) -> TrialResult:
@@ -41,18 +44,16 @@ def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_o
     done: list[TrialResult] = []
     for index in range(len(task.rounds)):
         folder = task.folder / f"round-{index + 1}"
-        result = noted_result(folder / ROUND_FILE)
-        if result is None:
+        if noted := noted_result(folder / ROUND_FILE):
+            result, earlier = noted
+            for event in earlier:
+                emit(event)
+        else:
             told: list[EpochEnded] = []
             result = run_once(_round_task(task, index, folder), _shifted(emit, task, index, told), stop_requested)
             if result.outcome != "complete":
                 return _ended_early(task, [*done, result])
-            (folder / EPOCHS_FILE).write_text(json.dumps([asdict(event) for event in told]), encoding="utf-8")
-            note_result(folder / ROUND_FILE, result)
-            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-        else:
-            for event in json.loads((folder / EPOCHS_FILE).read_text(encoding="utf-8")):
-                emit(EpochEnded(**event))
+            _note_round(folder, result, told, emit)
         done.append(result)
         assert result.value is not None
         emit(RoundEnded(task.number, index + 1, result.value))
@@ -60,6 +61,20 @@ def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_o
         if request is not None and index + 1 < len(task.rounds):
             return _ended_early(task, [*done, TrialResult(task.number, request.outcome, request.reason)])
     return _averaged(task, done)
+
+
+def _note_round(folder: Path, result: TrialResult, told: list[EpochEnded], emit: Emit) -> None:
+    """Waits while the disk is full; a round that cannot be noted is trained again if the worker dies."""
+    try:
+        with_space(
+            lambda: note_result(folder / ROUND_FILE, result, told),
+            folder,
+            lambda reason: emit(TrialDelayed(result.number, reason)),
+        )
+    except OSError as error:
+        logger.warning("trial %d: a round that ended cannot be noted: %s", result.number, error)
+        return
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
 def _round_task(task: TrialTask, index: int, folder: Path) -> TrialTask:
@@ -108,8 +123,9 @@ def _averaged(task: TrialTask, done: list[TrialResult]) -> TrialResult:
 
 
 def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
-    """The last round's end is the trial's; its value is the mean of the rounds that have one."""
-    values = [result.value for result in rounds if result.value is not None]
+    """The last round's end is the trial's; its value is the mean of the whole rounds, or of the first what it has."""
+    whole = [result for result in rounds if result.outcome == "complete"]
+    values = [result.value for result in whole or rounds if result.value is not None]
     if rounds[-1].outcome != "interrupted":
         _show_first(task)
     return replace(

@@ -18,6 +18,7 @@ import pytest
 from pretend_faults import PRETEND_WORKER, wait_until
 from pretend_study import Bench, pretended_task
 
+from apertune.search.executors import local
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import CLOSING_TIMEOUT_S, LocalExecutor
 from apertune.search.executors.queued_connection import QueuedConnection
@@ -204,6 +205,36 @@ def test_retired_workers_leave_nothing_open(tmp_path: Path) -> None:
     # A retired worker's sender may end a little later than the worker.
     assert after[-1][0] <= after[0][0] + 1
     assert after[-1][1] == after[0][1]
+
+
+def test_a_worker_killed_behind_its_result_gets_no_trial(tmp_path: Path) -> None:
+    """A result that crossed the hang limit counts, and the next trial goes to another worker."""
+    executor = LocalExecutor(worker_environments(1), tmp_path / "logs", command=PRETEND_WORKER)
+    try:
+        task, epochs = small_task(tmp_path, 0), tmp_path / "0" / "epochs.txt"
+        executor.submit(task)
+        wait_until(lambda: epochs.exists() and len(epochs.read_text().split()) == task.epochs)
+        time.sleep(0.5)
+        executor.kill(0, "it said nothing")
+        assert isinstance(answer(executor), TrialResult)
+        executor.submit(small_task(tmp_path, 1))
+        assert isinstance(answer(executor), TrialResult)
+    finally:
+        executor.close()
+
+
+def test_a_worker_that_closes_and_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that hangs in its shutdown costs its trial an attempt, and the supervisor no more than a moment."""
+    monkeypatch.setattr(local, "CLOSING_TIMEOUT_S", 0.2)
+    script = tmp_path / "undying_worker.py"
+    script.write_text("import os, sys, time\nos.close(int(sys.argv[1]))\ntime.sleep(600)\n")
+    executor = LocalExecutor(worker_environments(1), tmp_path / "logs", command=(sys.executable, str(script)))
+    try:
+        executor.submit(small_task(tmp_path, 0))
+        lost = answer(executor)
+    finally:
+        executor.close()
+    assert lost == TrialLost(0, "the worker closed its connection and did not end")
 
 
 def test_closing_frees_a_sender_whose_other_side_lives_on() -> None:

@@ -19,6 +19,16 @@ def test_a_reference_is_trained_as_published() -> None:
     assert (settings.study, settings.trials, settings.workers, settings.fix) == ("faces-reference", 1, 1, {})
 
 
+def test_a_reference_is_a_study_for_each_objective() -> None:
+    """Trained by one objective and wanted by another, the reference is not refused as a study made otherwise."""
+    faces = replace(datasets.load("digits"), name="the faces", adapter="fer2013")
+    settings = reference_settings(faces, SearchSettings(objective=("accuracy", "latency_ms")))
+    assert (settings.study, settings.objectives) == (
+        "the_faces-reference-accuracy-latency_ms",
+        ("accuracy", "latency_ms"),
+    )
+
+
 def test_a_reference_takes_what_concerns_it_alone() -> None:
     """Options that the reference has are passed on; those of the search's own space, its limits and goals are not."""
     photographs = replace(datasets.load("digits"), adapter="voc2012")

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pretend_study import EPOCHS, pretended_task
 
+from apertune.search import disk_space
 from apertune.search.messages import (
     Emit,
     EpochEnded,
     RoundEnded,
     StopRequest,
     StopRequested,
+    TrialDelayed,
     TrialEvent,
     TrialResult,
     TrialTask,
 )
 from apertune.search.studies.study import Asked
+from apertune.search.training import rounds
 from apertune.search.training.rounds import forget_progress, run_rounds
 
 
@@ -114,6 +120,62 @@ def test_a_request_ends_the_trial_between_rounds(tmp_path: Path) -> None:
     )
     assert (result.outcome, result.reason, len(trainings.tasks)) == ("pruned", "pruned after round 2", 2)
     assert result.value == pytest.approx(0.3)
+
+
+def test_the_value_is_that_of_whole_rounds(tmp_path: Path) -> None:
+    """A round that was cut short tells nothing that could be compared with whole ones."""
+
+    def cut_short(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        result = trainings(task, emit, stop_requested)
+        return result if task.folder.name != "round-3" else replace(result, outcome="pruned", reason="enough")
+
+    trainings = Trainings([0.2, 0.4, 0.9])
+    result = run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, cut_short)
+    assert (result.outcome, result.reason) == ("pruned", "enough")
+    assert result.value == pytest.approx(0.3)
+
+
+def test_a_full_disk_between_rounds_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round that cannot be noted yet is said to wait for space, and is noted once there is."""
+    full, note = [OSError(errno.ENOSPC, "No space left on device")] * 2, rounds.note_result
+
+    def note_later(path: Path, result: TrialResult, epochs: Sequence[EpochEnded]) -> None:
+        if full:
+            raise full.pop()
+        note(path, result, epochs)
+
+    monkeypatch.setattr(rounds, "note_result", note_later)
+    monkeypatch.setattr(disk_space, "LOOK_EVERY_S", 0.01)
+    events: list[TrialEvent] = []
+    run_rounds(task_of(tmp_path, 2), events.append, lambda: None, Trainings([0.2, 0.4]))
+    [delayed] = [event for event in events if isinstance(event, TrialDelayed)]
+    assert "No space left on device" in delayed.reason
+    assert run_rounds(task_of(tmp_path, 2), lambda event: None, lambda: None, Trainings([])).value == pytest.approx(0.3)
+
+
+def test_a_disk_that_stays_full_fails_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rounds go on, and one that was not noted would be trained again if the worker died."""
+
+    def never(path: Path, result: TrialResult, epochs: Sequence[EpochEnded]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rounds, "note_result", never)
+    monkeypatch.setattr(disk_space, "SPACE_PATIENCE_S", 0.0)
+    result = run_rounds(task_of(tmp_path, 2), lambda event: None, lambda: None, Trainings([0.2, 0.4]))
+    assert (result.outcome, result.value) == ("complete", pytest.approx(0.3))
+
+
+@pytest.mark.parametrize("left", ["", "{", '{"result": {}}', "[]"])
+def test_a_round_that_cannot_be_read_is_trained_again(tmp_path: Path, left: str) -> None:
+    """What a power loss left of a note counts as none."""
+    run_rounds(task_of(tmp_path, 2), lambda event: None, lambda: None, Trainings([0.2, 0.4]))
+    (tmp_path / "0" / "round-2" / "round.json").write_text(left)
+    shutil.rmtree(tmp_path / "0" / "round-2" / "artifacts")
+    shutil.rmtree(tmp_path / "0" / "round-2" / "model")
+    again = Trainings([0.0, 0.8])
+    result = run_rounds(task_of(tmp_path, 2), lambda event: None, lambda: None, again)
+    assert [task.folder.name for task in again.tasks] == ["round-2"]
+    assert result.value == pytest.approx(0.5)
 
 
 def test_the_round_that_fails_decides(tmp_path: Path) -> None:

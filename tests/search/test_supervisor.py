@@ -26,7 +26,15 @@ from apertune.search.studies.study import Study
 from apertune.search.supervisor import Supervisor
 from apertune.search.tracking.journal import Journal, trial_key
 from apertune.search.tracking.outbox import Outbox, open_runs, unsent
-from apertune.search.tracking.records import DatasetLogged, MetricsLogged, ModelDropped, RunEnded, RunStarted
+from apertune.search.tracking.records import (
+    DatasetLogged,
+    FilesLogged,
+    MetricsLogged,
+    ModelDropped,
+    ModelLogged,
+    RunEnded,
+    RunStarted,
+)
 from apertune.spaces.parameters import Parameter, SearchSpace
 
 
@@ -218,6 +226,20 @@ def test_run_states_are_true(tmp_path: Path) -> None:
     assert ended == ["FINISHED", "KILLED", "KILLED", "FAILED"]
 
 
+def test_an_interrupted_trial_tells_of_no_files(tmp_path: Path) -> None:
+    """What it left may be replaced, when it goes on, before MLflow is told: no artifact and no model of it is sent."""
+
+    def interrupted(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        (task.folder / "artifacts").mkdir(parents=True)
+        return TrialResult(task.number, "interrupted", has_model=True)
+
+    bench = Bench(tmp_path)
+    bench.run(interrupted, 1, wishes=iter((0, 0, 1)).__next__)
+    records = [record for record, _ in unsent(tmp_path / "outbox.jsonl", 0)]
+    assert not any(isinstance(record, FilesLogged | ModelLogged) for record in records)
+    assert any(isinstance(record, RunEnded) for record in records)
+
+
 def test_a_study_says_what_it_was_not_made_for() -> None:
     """Two definitions that differ in data, objective and space name each difference."""
     narrowed = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=0.6, sampling="linear"),))
@@ -226,6 +248,11 @@ def test_a_study_says_what_it_was_not_made_for() -> None:
     assert lines[0] == "objective: accuracy there, macro_f1 here"
     assert "fingerprint" in lines[1]
     assert any("rate" in line for line in lines[2:])
+    composed = definition(recipe="fine_tuned", space_options={"rescale": "yes"})
+    assert definition().differences(composed) == [
+        "recipe: none there, fine_tuned here",
+        "space options: none there, rescale=yes here",
+    ]
     assert definition().differences(definition()) == []
 
 
