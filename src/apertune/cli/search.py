@@ -23,40 +23,59 @@ from .output import json_option
 @dataset_options
 @name_option
 @click.option("--space", help="A space (apertune spaces list), or package.module:Name of a KerasTuner HyperModel.")
-@click.option("--recipe", help="Compose a foreign space with our training recipe: standard.")
-@click.option("--space-option", multiple=True, metavar="NAME=VALUE", help="A setting of the space.")
+@click.option("--recipe", help="Train a space of your own by our recipe, searched too: standard.")
+@click.option("--space-option", multiple=True, metavar="NAME=VALUE", help="Of the space, such as weights=none.")
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Hold a hyperparameter to one value.")
 @click.option("--narrow", multiple=True, metavar="NAME=RANGE", help="Narrow one: NAME=LOW..HIGH or NAME=a,b,c.")
-@click.option("--objective", multiple=True, help="The metric to search by; several, with costs such as latency_ms.")
+@click.option(
+    "--objective",
+    multiple=True,
+    help="The metric to search by; several, with costs such as latency_ms. [default: roc_auc for two classes, macro_f1 "
+    "for more, map for several labels, or the data set's own]",
+)
 @click.option("--trials", type=int, help="Configurations to try. [default: 20]")
-@click.option("--hours", type=float, help="Stop after so many hours.")
-@click.option("--total-epochs", type=int, help="Stop after so many epochs of all trials together.")
-@click.option("--target-value", type=float, help="Stop when a trial's objective reaches this.")
+@click.option("--hours", type=float, help="Stop so many hours after this start; running trials go on next time.")
+@click.option("--total-epochs", type=int, help="End after so many epochs of all trials together.")
+@click.option("--target-value", type=float, help="End when a complete trial's objective reaches this.")
 @click.option("--epochs", type=int, help="Epochs of a trial at most. [default: 20]")
 @click.option("--patience", type=int, help="Epochs without improvement that end a trial. [default: 5]")
 @click.option(
-    "--workers", type=int, help="Worker processes on processors, at most 4 on each. [default: one a processor or GPU]"
+    "--workers",
+    type=int,
+    help="Worker processes on processors, at most 4 on each. [default: one a GPU; without GPUs one a processor, at "
+    "most 8 (a node of a cluster) and one for each 1.5 GB of free memory]",
 )
 @click.option("--gpus", help="GPUs to use: all, none, or numbers such as 0,1. [default: all]")
 @click.option("--per-gpu", type=int, help="Workers that share a GPU. [default: 1]")
 @click.option("--cluster", metavar="auto|ray://HOST:PORT", help="Run trials on a Ray cluster (docs/cluster.md).")
-@click.option("--study", help="The study to start or continue. [default: DATASET-SPACE]")
+@click.option("--study", help="The study to start or continue. [default: DATASET-SPACE, or with -2 and so on after it]")
 @click.option("--seed", type=int, help="Of sampling and training, 0 to 2147483647. [default: 0]")
 @click.option("--sampler", type=click.Choice(SAMPLER_NAMES), help="How values are drawn. [default: tpe]")
-@click.option("--pruner", type=click.Choice(PRUNER_NAMES), help="How weak trials are ended. [default: hyperband]")
-@click.option("--sampler-option", multiple=True, metavar="NAME=VALUE", help="A setting of it.")
-@click.option("--pruner-option", multiple=True, metavar="NAME=VALUE", help="A setting of it.")
+@click.option(
+    "--pruner",
+    type=click.Choice(PRUNER_NAMES),
+    help="How weak trials are ended. [default: hyperband; with --folds or --repeats wilcoxon]",
+)
+@click.option("--sampler-option", multiple=True, metavar="NAME=VALUE", help="Of the sampler (docs/searching.md).")
+@click.option("--pruner-option", multiple=True, metavar="NAME=VALUE", help="Of the pruner (docs/searching.md).")
 @click.option("--folds", type=int, help="Score each configuration by cross-validation with so many folds.")
 @click.option("--repeats", type=int, help="Train each configuration so often with other seeds. [default: 1]")
-@click.option("--from-study", help="Try the best configurations of this other study first.")
+@click.option("--from-study", help="Try this other study's five best first; in a new study after the space's defaults.")
 @click.option("--max-parameters", type=float, help="Train no network with more parameters.")
 @click.option("--max-size-mb", type=float, help="Train no network whose weights take more megabytes.")
 @click.option("--max-flops", type=float, help="Train no network that takes more operations an image.")
 @click.option("--max-latency-ms", type=float, help="Train no network slower than this on one image, measured here.")
-@click.option("--storage", help="Optuna storage URL of the studies. [default: mlflow/studies.db]")
-@click.option("--trial-hours", type=float, help="End a trial that takes longer.")
-@click.option("--hang-minutes", type=float, help="Restart a trial that says nothing for so long. [default: 30]")
-@click.option("--mixed-precision", is_flag=True, default=None, help="Train in bfloat16 where it can be.")
+@click.option(
+    "--storage", help="Optuna storage URL of the studies. [default: APERTUNE_STORAGE, without it mlflow/studies.db]"
+)
+@click.option("--trial-hours", type=float, help="Prune a trial that takes longer; counted anew when it is tried again.")
+@click.option(
+    "--hang-minutes",
+    type=float,
+    help="Kill a trial that tells no epoch for so long; it is tried again once, then failed. More than the longest "
+    "epoch takes. [default: 30]",
+)
+@click.option("--mixed-precision", is_flag=True, default=None, help="Compute in bfloat16; weights stay float32.")
 @click.option("--keep-models", metavar="all|best:K|none", help="Whose models MLflow keeps. [default: all]")
 @click.option("--reference", is_flag=True, default=None, help="Train the data set's published network first.")
 @click.option(
@@ -66,11 +85,12 @@ from .output import json_option
 def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> None:
     """Search a data set's hyperparameters, or continue its study.
 
-    Every trial goes to MLflow. Ctrl-C ends running trials after their epoch and keeps what is finished;
-    the same command goes on where it stopped.
+    Every trial goes to MLflow. Ctrl-C gives running trials 2 s to end their epoch, a second one none; --hours and
+    apertune stop let them end it. Everything is kept, and the same command goes on from their last checkpoints.
 
-    Exit status: 0 done, or ended by apertune stop or --hours; 1 no trial completed; 2 the words or data are at fault;
-    130, 143, 129 ended before its target by Ctrl-C, SIGTERM, a closed terminal.
+    Exit status: 0 done, or ended by apertune stop, --hours, --total-epochs or --target-value; 1 it failed, or no trial
+    completed; 2 the words or data are at fault; 130, 143, 129 ended before its target by Ctrl-C, SIGTERM, a closed
+    terminal.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     merged = {**read_configuration(config, set(flags), read_setting), **given}
