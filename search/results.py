@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,11 +49,12 @@ class StudyResult:
 
 
 def rank(trial: TrialRecord, direction: str) -> tuple[int, float, int]:
-    """A sort key that puts complete trials first, best first."""
+    """A sort key that puts complete trials first, best first; what is not finite comes last of them."""
     order = ("complete", "running", "interrupted", "pruned", "infeasible", "failed")
     value = trial.value if trial.value is not None else 0.0
     sign = -1.0 if direction == "maximize" else 1.0
-    return order.index(trial.state) if trial.state in order else len(order), sign * value, trial.number
+    key = sign * value if math.isfinite(value) else math.inf
+    return order.index(trial.state) if trial.state in order else len(order), key, trial.number
 
 
 def without_owner(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:

@@ -33,10 +33,11 @@ class SearchSettings:
     all there are. per_gpu: workers on each. cluster: the Ray cluster to run on, auto or ray://HOST:PORT; None: this
     machine. study: its name; None: chosen from data set and space.
     seed: of sampling and training, 0 to `LARGEST_SEED`; None draws a fresh one. trial_hours: at most so long for one
-    trial. hang_minutes: a trial that says nothing for so long is ended. keep_models: whose models MLflow keeps: all,
-    none, or best:K. sampler_options, pruner_options: see `strategies`. pruner: hyperband unless given, wilcoxon with
-    folds or repeats. folds: cross-validation with so many parts, None for the data set's own validation split.
-    repeats: trainings of each configuration (on each fold). from_study: whose best configurations are tried first.
+    trial. hang_minutes: a trial that says nothing for so long is killed, and tried once more. keep_models: whose models
+    MLflow keeps: all, none, or best:K. sampler_options, pruner_options: see `strategies`. pruner: hyperband unless
+    given, wilcoxon with folds or repeats. folds: cross-validation with so many parts, None for the data set's own
+    validation split. repeats: trainings of each configuration (on each fold). from_study: whose best configurations are
+    tried first.
     max_parameters, max_size_mb, max_flops, max_latency_ms: a network over one of these is not trained.
 
     Raises SettingError for a value of another type than declared, out of its range, or without effect.

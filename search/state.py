@@ -32,7 +32,8 @@ class Running:
 class State:
     """What a display shows. objective: its name; finished: trials with an outcome; stopping: 0 no, 1 after the epoch,
     2 at once, 3 by force. over_limit: configurations that cost too much to be trained. deadline: when the time is up,
-    `time.monotonic` seconds. ended: why the search ended before its target, when nobody stopped it.
+    `time.monotonic` seconds. epochs: trained by all trials so far; most_epochs: when there are so many the search ends.
+    ended: why the search ended before its target, when nobody stopped it.
     """
 
     objective: str
@@ -44,6 +45,7 @@ class State:
     over_limit: int = 0
     epochs: int = 0
     deadline: float = math.inf
+    most_epochs: float = math.inf
     ended: str = ""
 
 

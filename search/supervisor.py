@@ -65,7 +65,7 @@ class Supervisor:
         self._told_of_models = False
         self._exhausted = ""
         self._listened = 0.0
-        self._state = State(study.definition.objective, plan.target, deadline=plan.deadline)
+        self._state = State(study.definition.objective, plan.target, deadline=plan.deadline, most_epochs=plan.epochs)
         self._maximize = study.definition.direction == "maximize"
 
     def run(self) -> State:

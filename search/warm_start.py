@@ -32,6 +32,7 @@ def warm_start(study: Study, source: str, best: Sequence[TrialRecord], say: Call
     added = study.enqueue([values for values, _ in repaired], source)
     if not added:
         return
-    say(f"Begins with the {added} best configurations of study {source} that are new here.")
+    what = "best configuration" if added == 1 else f"{added} best configurations"
+    say(f"Begins with the {what} of study {source} not tried here yet.")
     for note in dict.fromkeys(note for _, notes in repaired for note in notes):
         say(f"  {note}")

@@ -1,7 +1,7 @@
 """A training view brought to another machine: its training and validation rows alone, once a machine.
 
-The images lie in the other machine's cache as an entry of their own, found by what they are, so that a second search
-on the same data ships nothing.
+The images lie in the other machine's cache as an entry of their own, found by what they are, so that no node
+takes the same rows out of Ray's object store twice.
 """
 
 from __future__ import annotations

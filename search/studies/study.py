@@ -164,7 +164,10 @@ class Study:
             self._constrain(trial, result)
             if self._file is not None:
                 self._file.add(self._reader.record(self._storage.get_trial(trial._trial_id), ended=True))
-            self.optuna.tell(trial, values, state=state)
+            with warnings.catch_warnings():
+                # CMA-ES says at every trial that it learns nothing from limits.
+                warnings.filterwarnings("ignore", "Constraints have been set", UserWarning)
+                self.optuna.tell(trial, values, state=state)
 
         persistently(record)
         if self._mirror is not None:

@@ -23,6 +23,18 @@ from .rounds import run_rounds
 
 logger = logging.getLogger(__name__)
 
+OUT_OF_MEMORY_SIGNS = (
+    "ResourceExhausted",
+    "RESOURCE_EXHAUSTED",
+    "OutOfMemory",
+    "out of memory",
+    "MemoryError",
+    "OOM when",
+    "allocate memory",
+    "ailed to allocate",
+    "ALLOC_FAILED",
+)
+
 
 def run_trial(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
     """Trains one configuration and says how it ended; what the configuration itself raises is an outcome too.
@@ -83,8 +95,7 @@ def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialR
 def _is_out_of_memory(error: BaseException) -> bool:
     """Whether a framework ran out of memory: TensorFlow, JAX and PyTorch each say so in their own way."""
     text = f"{type(error).__name__}: {error}"
-    signs = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OutOfMemory", "out of memory", "MemoryError", "OOM when")
-    return isinstance(error, MemoryError) or any(sign in text for sign in signs)
+    return any(sign in text for sign in OUT_OF_MEMORY_SIGNS)
 
 
 def _one_line(error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,29 @@ def test_the_innermost_mount_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_this_machines_own_mounts_can_be_read(tmp_path: Path) -> None:
     """The real mount table has a place for a path that does not exist yet."""
     assert file_systems.network_mount(tmp_path / "not/yet") is None
+
+
+def test_sqlite_loses_nothing_when_the_power_goes(tmp_path: Path) -> None:
+    """Each commit is synchronised with the disk, and the database has a write-ahead log."""
+    storage = open_storage(f"sqlite:///{tmp_path / 'studies.db'}")
+    with storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    storage.engine.dispose()
+
+
+def test_a_transaction_has_the_database_from_its_beginning(tmp_path: Path) -> None:
+    """While a transaction that has only read is open a second writer waits, and after it the second may write."""
+    file = tmp_path / "studies.db"
+    storage = open_storage(f"sqlite:///{file}")
+    second = sqlite3.connect(file, timeout=0.0, isolation_level=None)
+    with storage.engine.begin() as transaction:
+        transaction.exec_driver_sql("SELECT COUNT(*) FROM trials")
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            second.execute("BEGIN IMMEDIATE")
+    second.execute("BEGIN IMMEDIATE")
+    second.close()
+    storage.engine.dispose()
 
 
 def test_a_study_has_one_owner(tmp_path: Path) -> None:

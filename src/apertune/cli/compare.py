@@ -12,6 +12,7 @@ import click
 
 from ..errors import SettingError, StudyError
 from .output import json_option, print_json, print_table
+from .storage_option import storage_option
 
 if TYPE_CHECKING:
     from ..search.results import StudyResult
@@ -27,7 +28,7 @@ COMPARED_SIDE_BY_SIDE = 6
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table.")
 @click.option("--trials", metavar="N,N,…", help="Only these, and whether their differences are real.")
 @click.option("--to", "page", type=click.Path(dir_okay=False, path_type=Path), help="With --trials: also as HTML.")
-@click.option("--storage", help="Optuna storage URL of the studies. [default: mlflow/studies.db]")
+@storage_option
 @json_option
 def compare(
     dataset: str, study: str | None, top: int, trials: str | None, page: Path | None, storage: str | None, as_json: bool

@@ -28,7 +28,7 @@ class SearchDisplay:
         self._console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
         self._began = time.monotonic()
-        self._at_first: int | None = None
+        self._at_first: tuple[int, int] | None = None
 
     def __enter__(self) -> SearchDisplay:
         if sys.stderr.isatty():
@@ -47,7 +47,7 @@ class SearchDisplay:
 
     def update(self, state: State) -> None:
         if self._at_first is None:
-            self._at_first = state.finished
+            self._at_first = state.finished, state.epochs
         if self._live is not None:
             self._live.update(Group(self._bar(state), self._trials(state)))
 
@@ -95,11 +95,13 @@ class SearchDisplay:
 
     def _time_left(self, state: State) -> str:
         """By the pace of this search so far, or until its time is up; empty when neither says anything."""
-        done = state.finished - (self._at_first or 0)
-        seconds = state.deadline - time.monotonic()
-        if done > 0:
-            pace = (time.monotonic() - self._began) / done
-            seconds = min(seconds, pace * (state.target - state.finished))
+        trials, epochs = self._at_first or (0, 0)
+        now = time.monotonic()
+        seconds = state.deadline - now
+        if (done := state.finished - trials) > 0:
+            seconds = min(seconds, (now - self._began) / done * (state.target - state.finished))
+        if (trained := state.epochs - epochs) > 0:
+            seconds = min(seconds, (now - self._began) / trained * (state.most_epochs - state.epochs))
         return _duration(max(0.0, seconds)) if math.isfinite(seconds) and state.finished < state.target else ""
 
 

@@ -12,6 +12,7 @@ import click
 from ..errors import SettingError
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
+from .storage_option import storage_option
 
 if TYPE_CHECKING:
     from ..search.promotion import Promotion
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--min", "minimums", multiple=True, metavar="METRIC=VALUE", help="Champion only with this test score.")
 @click.option("--force", is_flag=True, help="Make it the champion whatever the test says.")
-@click.option("--storage", help="Optuna storage URL of the studies. [default: mlflow/studies.db]")
+@storage_option
 @json_option
 def promote(dataset: str, storage: str | None, minimums: tuple[str, ...], as_json: bool, **flags: Any) -> None:
     """Confirm, test, register: the best trial becomes DATASET@champion, if it is really better.

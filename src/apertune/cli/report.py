@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from .output import json_option, print_json
+from .storage_option import storage_option
 
 
 @click.command()
@@ -18,7 +19,7 @@ from .output import json_option, print_json
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write. [default: STUDY-report.html in this folder]",
 )
-@click.option("--storage", help="Optuna storage URL of the studies. [default: mlflow/studies.db]")
+@storage_option
 @json_option
 def report(study: str, output: Path | None, storage: str | None, as_json: bool) -> None:
     """Write a study's report: one HTML page that needs no network."""

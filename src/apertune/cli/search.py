@@ -16,6 +16,7 @@ from ..setting_types import checked, declared_types, flag_of
 from .configuration import assignments, read_configuration
 from .dataset_options import dataset_options, load_from, name_option, read_dataset_setting
 from .output import json_option
+from .storage_option import storage_option
 
 
 @click.command()
@@ -65,9 +66,7 @@ from .output import json_option
 @click.option("--max-size-mb", type=float, help="Train no network whose weights take more megabytes.")
 @click.option("--max-flops", type=float, help="Train no network that takes more operations an image.")
 @click.option("--max-latency-ms", type=float, help="Train no network slower than this on one image, measured here.")
-@click.option(
-    "--storage", help="Optuna storage URL of the studies. [default: APERTUNE_STORAGE, without it mlflow/studies.db]"
-)
+@storage_option
 @click.option("--trial-hours", type=float, help="Prune a trial that takes longer; counted anew when it is tried again.")
 @click.option(
     "--hang-minutes",

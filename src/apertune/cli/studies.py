@@ -13,14 +13,12 @@ import click
 
 from ..errors import ApertuneError, StudyError
 from .output import json_option, print_json, print_table
+from .storage_option import storage_option
 
 if TYPE_CHECKING:
     from ..search.results import StudyResult
     from ..search.settings import Home
 
-storage_option = click.option(
-    "--storage", help="Optuna storage URL of the studies. [default: APERTUNE_STORAGE, without it mlflow/studies.db]"
-)
 # How long `stop` waits without a word.
 QUIET_S = 2.0
 

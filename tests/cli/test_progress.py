@@ -1,0 +1,68 @@
+"""How long a search will take, as it is shown to a person, by a clock that the test turns."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from apertune.cli import progress
+from apertune.cli.progress import SearchDisplay
+from apertune.search.messages import TrialResult
+from apertune.search.state import State
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    turned = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: turned.now))
+    return turned
+
+
+def said_after(clock: Any, capsys: pytest.CaptureFixture[str], *, seconds: float, finished: int, **state: Any) -> str:
+    """What is said of a trial that ends so long after a search began, which found two trials that had ended."""
+    display = SearchDisplay(epochs=4)
+    display.update(State("accuracy", **{"target": 12, "finished": 2, **state}))
+    clock.now += seconds
+    display.trial_ended(TrialResult(7, "complete", value=0.5, epochs=4, seconds=9.0),
+        State("accuracy", **{"target": 12, "finished": finished, **state}))  # fmt: skip
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+def test_the_time_left_is_by_this_searchs_pace(clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Four trials in 200 s leave 300 s for six more; trials of earlier searches say nothing of the pace."""
+    line = said_after(clock, capsys, seconds=200.0, finished=6)
+    assert line == "[6/12] trial 7 complete accuracy 0.5000 after 4 epochs, 9 s, 5 min 00 s left"
+
+
+@pytest.mark.parametrize(("deadline_in_s", "left"), [(90.0, "1 min 30 s"), (4000.0, "5 min 00 s"), (-5.0, "0 s")])
+def test_the_deadline_may_come_first(
+    clock: Any, capsys: pytest.CaptureFixture[str], deadline_in_s: float, left: str
+) -> None:
+    """What is left is what the pace says, or what the search's hours leave, whichever is less."""
+    line = said_after(clock, capsys, seconds=200.0, finished=6, deadline=clock.now + 200.0 + deadline_in_s)
+    assert line.endswith(f", {left} left")
+
+
+def test_before_any_trial_the_deadline_alone_is_known(clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """As long as no trial of this search has ended there is no pace: its hours are shown, or nothing."""
+    line = said_after(clock, capsys, seconds=200.0, finished=2, deadline=clock.now + 7500.0)
+    assert line.endswith(", 2 h 01 min left")
+    assert "left" not in said_after(clock, capsys, seconds=200.0, finished=2, deadline=math.inf)
+
+
+def test_a_budget_of_epochs_may_come_first(clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where twenty epochs of this search took 200 s, ten more of the budget take 100 s, whatever the trials take."""
+    display = SearchDisplay(epochs=4)
+    display.update(State("accuracy", 12, epochs=8, most_epochs=38))
+    clock.now += 200.0
+    display.trial_ended(TrialResult(4, "complete"), State("accuracy", 12, 1, epochs=28, most_epochs=38))
+    assert capsys.readouterr().err.endswith(", 1 min 40 s left\n")
+
+
+def test_at_the_end_no_time_is_left(clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line of the last trial says nothing of time."""
+    assert said_after(clock, capsys, seconds=200.0, finished=12, deadline=clock.now + 900.0).endswith("epochs, 9 s")
