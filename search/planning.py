@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from ..datasets.base import ImageDataset, TrainingView
 from ..datasets.folding import fold_views
 from ..datasets.registry import all_adapters
 from ..spaces.registry import published_scores
+from .cost_names import COST_NAMES
 from .evaluation.metrics import default_objective
 from .messages import SpaceReference, TrialTask
 from .plan import Plan
@@ -87,7 +89,9 @@ def make_plan(
     study.note_launch(launch)
     seed = None if settings.seed is None else settings.seed + finished
     study.use(*_strategies(settings, seed))
-    names = [name for name, _ in study.definition.objectives]
+    # A cost that is an objective must be known, however large it may be.
+    costs = [name for name, _ in study.definition.objectives if name in COST_NAMES]
+    limits = {**dict.fromkeys(costs, math.inf), **study.definition.limits}
 
     def folder(number: int) -> Path:
         return home.study_folder(study.name) / "trials" / f"{number:05d}"
@@ -110,8 +114,8 @@ def make_plan(
             mixed_precision=settings.mixed_precision,
             reference=reference,
             keep_model=settings.keep_models != "none",
-            limits=study.definition.limits,
-            measure_latency="latency_ms" in (*names, *study.definition.limits),
+            limits=limits,
+            measure_latency="latency_ms" in limits,
             rounds=ready.rounds,
         )
 

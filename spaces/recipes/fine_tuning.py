@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
+
+Tensors = list[Any]
 
 
 @dataclass(frozen=True)
@@ -84,4 +87,22 @@ def prepared(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> ker
     backbone.trainable = True
     optimizer.build(network.trainable_variables)
     backbone.trainable = False
+    if keras.backend.backend() == "jax":
+        optimizer.stateless_apply = _application_to_part(network, optimizer)
     return backbone
+
+
+def _application_to_part(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[..., Any]:
+    """What JAX's training step calls, for an optimizer that was built for more variables than are trained now.
+
+    Keras' own `stateless_apply` refuses that, though `apply`, which other backends call, does not.
+    """
+
+    def stateless_apply(optimizer_variables: Tensors, gradients: Tensors, trainable_variables: Tensors) -> Any:
+        trained, own = network.trainable_variables, optimizer.variables
+        given = [*zip(trained, trainable_variables, strict=True), *zip(own, optimizer_variables, strict=True)]
+        with keras.StatelessScope(state_mapping=given) as scope:
+            optimizer.apply(gradients, trained)
+        return [scope.get_current_value(each) for each in trained], [scope.get_current_value(each) for each in own]
+
+    return stateless_apply

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from apertune.datasets import from_arrays
+from apertune.datasets.base import TrainingView
 from apertune.datasets.folding import fold_views
 from apertune.errors import DatasetError
 
@@ -62,5 +65,34 @@ def test_a_class_smaller_than_the_folds_is_refused() -> None:
     """Every fold needs an image of each class."""
     labels = np.zeros(60, np.int32)
     labels[30:57], labels[57:] = 1, 2
-    with pytest.raises(DatasetError, match="--folds 10 needs at least 10 images of each class; too few of: c"):
+    with pytest.raises(DatasetError, match=r"--folds 10 needs at least 10 images of each class, .*; too few of: c"):
         fold_views(made(labels).training_view(), 10, seed=0)
+
+
+def copied(labels: np.ndarray, copies: list[int]) -> TrainingView:
+    """A set in which each image is there so often, none of it for testing."""
+    images = np.random.default_rng(7).integers(0, 255, (len(labels), 8, 8, 1), np.uint8)
+    dataset = made(np.repeat(labels, copies, axis=0), np.repeat(images, copies, axis=0))
+    rows = np.arange(sum(copies))
+    return replace(dataset, train=rows[:-1], validation=rows[-1:], test=rows[:0]).training_view()
+
+
+@pytest.mark.parametrize("several_labels", [False, True])
+def test_copies_of_an_image_count_once(*, several_labels: bool) -> None:
+    """Classes of six images that are two, three times each, are enough for two folds, and not for five."""
+    labels = np.eye(3, dtype=np.uint8)[[0, 0, 1, 1]] if several_labels else np.array([0, 0, 1, 1], np.int32)
+    view = copied(labels, [3, 3, 3, 3])
+    assert [len(fold.validation) for fold in fold_views(view, 2, seed=0)] == [6, 6]
+    refused = "--folds 5 needs at least 5 images of each class, copies of one image counted once; too few of: a, b"
+    with pytest.raises(DatasetError, match=refused):
+        fold_views(view, 5, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "copies"), [(np.zeros(4, np.int32), [40, 1, 1, 1]), (np.zeros((2, 3), np.uint8), [40, 1])]
+)
+def test_a_fold_without_images_is_refused(labels: np.ndarray, copies: list[int]) -> None:
+    """Where one image has so many copies that the others do not fill the folds, that is said before any trial."""
+    refused = "--folds 4 needs images for each fold, but 2 get none, since copies of one image stay in one fold"
+    with pytest.raises(DatasetError, match=refused):
+        fold_views(copied(labels, copies), 4, seed=0)

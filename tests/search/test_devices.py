@@ -122,6 +122,46 @@ def test_visible_gpus_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.gpus(driver)[1] == Gpu(1, "a GPU", 900.0, 1000.0)
 
 
+@pytest.mark.parametrize(
+    ("visible", "indices"),
+    [
+        ("0, 1", [0, 1]),
+        ("1,0", [0, 1]),
+        (" GPU-1", [1]),
+        ("GPU-1f3c", [1]),
+        ("GPU-1f3c, 0", [0, 1]),
+        ("0,-1,1", [0]),
+        ("-1", []),
+        ("NoDevFiles", []),
+    ],
+)
+def test_visible_gpus_are_read_as_cuda_reads_them(
+    monkeypatch: pytest.MonkeyPatch, visible: str, indices: list[int]
+) -> None:
+    """Blanks do not count, the beginning of a UUID is enough, and nothing behind -1 is visible."""
+    driver = FakeDriver([100])
+    monkeypatch.setattr(driver, "nvmlDeviceGetUUID", ["GPU-0b77", "GPU-1f3c-9d01"].__getitem__)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert [gpu.index for gpu in devices.gpus(driver)] == indices
+    assert driver.opened == 0
+
+
+@pytest.mark.parametrize("name", ["MIG-77aa", "2", "GPU-9", "GPU-", "all", "00000000:01:00.0"])
+def test_a_gpu_that_is_not_known_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Part of a GPU, or one that is not there, gets one line instead of workers that train on processors."""
+    driver = FakeDriver([100])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"0,{name}")
+    with pytest.raises(SettingError) as caught:
+        devices.gpus(driver)
+    assert str(caught.value) == (
+        f"CUDA_VISIBLE_DEVICES must name whole GPUs, by number (0 to 1 here) or UUID, but got '{name}'; see "
+        "nvidia-smi -L, or leave the variable empty to train on processors"
+    )
+    assert driver.opened == 0
+    monkeypatch.setitem(sys.modules, "pynvml", driver)
+    assert not devices.fits_on_device(1)
+
+
 def give_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     cards = [Gpu(index, "a GPU", 800.0, 1000.0) for index in range(count)]
     monkeypatch.setattr(devices, "gpus", lambda: cards)
@@ -131,7 +171,7 @@ def test_workers_are_pinned_to_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each GPU gets its workers, by the driver's numbers, and each worker takes memory only as it needs it."""
     give_gpus(monkeypatch, 3)
     made = local_environments(SearchSettings(gpus=(0, 2), per_gpu=2))
-    assert [variables["CUDA_VISIBLE_DEVICES"] for variables in made] == ["0", "0", "2", "2"]
+    assert [variables["CUDA_VISIBLE_DEVICES"] for variables in made] == ["0", "2", "0", "2"]
     assert {variables["CUDA_DEVICE_ORDER"] for variables in made} == {"PCI_BUS_ID"}
     assert {variables["TF_FORCE_GPU_ALLOW_GROWTH"] for variables in made} == {"true"}
     assert {variables[devices.SHARERS_VARIABLE] for variables in made} == {"2"}

@@ -72,16 +72,21 @@ def test_a_setting_reaches_the_task(
 
 
 @pytest.mark.parametrize(
-    ("study", "measured"),
+    ("study", "limits", "measured"),
     [
-        ({}, False),
-        ({"limits": {"parameters": 9.0}}, False),
-        ({"limits": {"latency_ms": 5.0}}, True),
-        ({"more_objectives": (("latency_ms", "minimize"),)}, True),
+        ({}, {}, False),
+        ({"limits": {"parameters": 9.0}}, {"parameters": 9.0}, False),
+        ({"limits": {"latency_ms": 5.0}}, {"latency_ms": 5.0}, True),
+        ({"more_objectives": (("latency_ms", "minimize"), ("map", "maximize"))}, {"latency_ms": math.inf}, True),
+        ({"more_objectives": (("flops", "minimize"),), "limits": {"flops": 2.0}}, {"flops": 2.0}, False),
     ],
 )
-def test_latency_is_measured_where_it_matters(tmp_path: Path, study: dict[str, object], measured: bool) -> None:
-    """A trial measures its latency when that is limited or an objective, and keeps to the study's limits."""
+def test_latency_is_measured_where_it_matters(
+    tmp_path: Path, study: dict[str, object], limits: dict[str, float], measured: bool
+) -> None:
+    """A trial measures its latency when that is limited or an objective, and keeps to the study's limits; a cost that
+    is an objective has one, too, that any known cost keeps to.
+    """
     task = planned(Bench(tmp_path, **study)).make_task(Asked(0, {"rate": 0.5}))
     assert task.measure_latency is measured
-    assert task.limits == study.get("limits", {})
+    assert task.limits == limits
