@@ -58,7 +58,7 @@ def local_environments(settings: SearchSettings, *, at_most: int | None = None) 
     given. Raises SettingError for a GPU that is not there."""
     if settings.workers is not None:
         return worker_environments(min(settings.workers, at_most or settings.workers))
-    there = [card.index for card in devices.gpus()]
+    there = [] if settings.gpus == () else [card.index for card in devices.gpus()]
     cards = there if settings.gpus is None else list(settings.gpus)
     missing = sorted(set(cards) - set(there))
     if missing:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from ...datasets.cache import cache_folder
 from .. import devices
@@ -12,29 +14,50 @@ _COMMON = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_T
 _COMPILED_BYTES_AT_MOST = 2 * 10**9
 
 
-def _common() -> dict[str, str]:
-    """For every worker. With JAX, what is compiled is kept for later workers and searches, unless the user says where.
+def keras_backend() -> str:
+    """What Keras computes with on this machine, by its own rules: the environment, its settings file, TensorFlow."""
+    if chosen := os.environ.get("KERAS_BACKEND"):
+        return chosen
+    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
+    file = Path(os.environ.get("KERAS_HOME", home / ".keras")).expanduser() / "keras.json"
+    try:
+        return str(json.loads(file.read_text())["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
 
-    So seeds, folds and a resumed trial, whose programs are the same, are not compiled anew.
+
+def on_this_machine(environment: Mapping[str, str]) -> dict[str, str]:
+    """Adds to a worker's variables those that name folders, which differ between the nodes of a cluster.
+
+    With JAX, what is compiled is kept for later workers and searches, unless the user says where. So seeds, folds and
+    a resumed trial, whose programs are the same, are not compiled anew.
     """
-    if os.environ.get("KERAS_BACKEND") != "jax" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return _COMMON
+    if environment["KERAS_BACKEND"] != "jax" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return dict(environment)
     return {
-        **_COMMON,
+        **environment,
         "JAX_COMPILATION_CACHE_DIR": str(cache_folder() / "compiled"),
         "JAX_COMPILATION_CACHE_MAX_SIZE": str(_COMPILED_BYTES_AT_MOST),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
     }
 
 
+def _common() -> dict[str, str]:
+    return {**_COMMON, "KERAS_BACKEND": keras_backend()}
+
+
 def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int = 1) -> list[dict[str, str]]:
     """Variables for each worker: its one GPU, or its share of the processors so that workers do not fight.
 
-    workers: how many on processors, used when `cards` is empty. cards: GPU numbers. per_card: workers on each.
+    workers: how many on processors, used when `cards` is empty. cards: GPU numbers. per_card: workers on each; they
+    come after one on every card, since a search with few trials fills the first slots alone.
     """
     if cards:
-        return [gpu_environment(str(card), per_card) for card in cards for _ in range(per_card)]
-    return [processor_environment(max(1, devices.processors() // workers), workers) for _ in range(workers)]
+        made = [gpu_environment(str(card), per_card) for _ in range(per_card) for card in cards]
+    else:
+        threads = max(1, devices.processors() // workers)
+        made = [processor_environment(threads, workers) for _ in range(workers)]
+    return [on_this_machine(environment) for environment in made]
 
 
 def gpu_environment(card: str, workers: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ asked for a new actor in place of a lost one; it starts as soon as some node has
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 READY_PATIENCE_S = 30.0
-KILL_PATIENCE_S = 10.0
+# A command ends within 10 s of the first Ctrl-C: its trials are killed after 4 s, and after that there is still to
+# close the actors (2 s) and to send what was recorded (2 s).
+KILL_PATIENCE_S = 1.0
 
 
 class RayExecutor:
@@ -54,7 +57,7 @@ class RayExecutor:
         on_gpus = use_gpus and workers is None
         self._pool = ActorPool(ActorSettings(workers, per_gpu, on_gpus, trials_per_worker, command))
         self._cargo: dict[tuple[Path, bytes], Cargo] = {}
-        self._unwritten: list[tuple[Slot, Batch]] = []
+        self._runs = itertools.count()
 
     @property
     def slots(self) -> int:
@@ -87,38 +90,38 @@ class RayExecutor:
     @connected()
     def submit(self, task: TrialTask) -> None:
         slot = next(slot for slot in self._pool.slots if slot.ready and slot.task is None)
-        slot.task, slot.killed_because, slot.kill_by = task, "", float("inf")
-        slot.answer = slot.actor.run.remote(task, self._cargo_of(task), read_folder(task.folder))
+        slot.task, slot.killed_because, slot.kill_by, slot.run = task, "", float("inf"), next(self._runs)
+        slot.answer = slot.actor.run.remote(slot.run, task, self._cargo_of(task), read_folder(task.folder))
 
     @connected()
     def wait(self, timeout_s: float) -> list[TrialEvent]:
         self._pool.grow()
-        self._end_those_that_do_not()
-        events: list[TrialEvent] = []
-        unwritten, self._unwritten = self._unwritten, []
-        for slot, batch in unwritten:
-            events += self._landed(slot, batch)
+        events: list[TrialEvent] = self._end_those_that_do_not()
+        for slot in self._pool.slots:
+            if slot.unwritten is not None:
+                events += self._landed(slot, slot.unwritten)
         if events:
             return events
         for slot in self._pool.answered(timeout_s):
             if slot.ready:
                 events += self._receive(slot)
             else:
-                self._pool.greet(slot)
+                self._pool.greet(slot, starting=False)
         return events
 
     @connected()
     def stop(self, request: StopRequest) -> None:
         slot = self._slot_of(request.number)
         if slot is not None:
-            slot.actor.stop.remote(request)
+            slot.actor.stop.remote(slot.run, request)
 
     @connected()
     def kill(self, number: int, reason: str) -> None:
         slot = self._slot_of(number)
         if slot is not None:
-            slot.killed_because, slot.kill_by = reason, time.monotonic() + KILL_PATIENCE_S
-            slot.actor.kill.remote(number, reason)
+            slot.killed_because = reason
+            slot.kill_by = min(slot.kill_by, time.monotonic() + KILL_PATIENCE_S)
+            slot.actor.kill.remote(slot.run, number, reason)
 
     def close(self) -> None:
         self._pool.close()
@@ -142,10 +145,11 @@ class RayExecutor:
         try:
             put_back(batch, task, self._cargo_of(task).rows, self._logs / f"worker-{slot.number}.log")
         except OSError as error:
-            logger.warning("trial %d: what it left cannot be written: %s", task.number, error)
-            self._unwritten.append((slot, batch))
-            time.sleep(1.0)
+            if slot.unwritten is None:
+                logger.warning("trial %d: what it left cannot be written: %s", task.number, error)
+            slot.unwritten = batch
             return []
+        slot.unwritten = None
         if batch.ended:
             slot.task = None
         else:
@@ -159,13 +163,24 @@ class RayExecutor:
         self._pool.renew(slot)
         return TrialLost(task.number, killed_because) if killed_because else lost_trial(task.number, host, error)
 
-    def _end_those_that_do_not(self) -> None:
-        """Ends actors that have not ended a trial that was to be killed."""
+    def _end_those_that_do_not(self) -> list[TrialEvent]:
+        """Ends actors that have not ended a trial that was to be killed.
+
+        An actor whose last answer could not be written is asked nothing more, so its trial is told as lost here; what
+        waits to be written goes with it.
+        """
+        events: list[TrialEvent] = []
         now = time.monotonic()
         for slot in self._pool.slots:
-            if slot.task is not None and now > slot.kill_by:
-                slot.kill_by = float("inf")
+            if slot.task is None or now <= slot.kill_by:
+                continue
+            slot.kill_by = float("inf")
+            if slot.unwritten is None:
                 self._pool.ray.kill(slot.actor)
+            else:
+                events.append(TrialLost(slot.task.number, slot.killed_because))
+                self._pool.renew(slot)
+        return events
 
     def _slot_of(self, number: int) -> Slot | None:
         return next((slot for slot in self._pool.slots if slot.task is not None and slot.task.number == number), None)

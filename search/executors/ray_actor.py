@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from ...datasets.base import Rows
 from ...datasets.cache import cache_folder
 from ...errors import ApertuneError, SpaceError
 from ..messages import DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
+from .environments import on_this_machine
 from .folder_mirror import FolderChange, FolderWatch, write_change
 from .local import WORKER_COMMAND, LocalExecutor
 from .ray_connection import installed_versions
@@ -60,7 +62,9 @@ class TrialActor:
     """One slot on a node. environment: as `LocalExecutor` has it; without a device, Ray's own choice of GPU holds.
 
     bytes_per_s: what the trial's folder may send on average while it runs. command: what starts a worker; the usual
-    one unless given. `run` and `next_events` wait for the worker; the methods of the control group answer meanwhile.
+    one unless given. `run` and `next_events` wait for the worker; the methods of the control group answer meanwhile,
+    or even before. So each names the run it means, by a number that grows: what comes before the worker has the trial
+    is kept for it, and what comes after its end does not reach a later attempt at the same trial.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class TrialActor:
         self._scratch = _own_folder()
         self._bytes_per_s = bytes_per_s
         self._executor = LocalExecutor(
-            [environment],
+            [on_this_machine(environment)],
             self._scratch / "logs",
             trials_per_worker=trials_per_worker,
             command=command or WORKER_COMMAND,
@@ -81,6 +85,10 @@ class TrialActor:
         self._folder = self._scratch
         self._watch: FolderWatch | None = None
         self._log_read = 0
+        self._handing_over = threading.Lock()
+        self._handed_over = -1
+        self._early_stops: dict[int, StopRequest] = {}
+        self._early_kills: dict[int, str] = {}
         self._executor.start()
 
     def facts(self) -> NodeFacts:
@@ -93,7 +101,7 @@ class TrialActor:
         except ApertuneError as error:
             return SpaceWalked(reason=str(error), user_error=isinstance(error, SpaceError))
 
-    def run(self, task: TrialTask, cargo: Cargo, left: FolderChange) -> Batch:
+    def run(self, run: int, task: TrialTask, cargo: Cargo, left: FolderChange) -> Batch:
         """Starts a trial, with what an earlier attempt left in its folder, and waits for its first events."""
         data = land(cargo.shipment, _fetch)
         self._folder = self._scratch / "trials" / str(task.number)
@@ -103,8 +111,25 @@ class TrialActor:
         self._watch = FolderWatch(self._folder, self._bytes_per_s)
         rounds = tuple(moved(view, data, cargo.rows) for view in task.rounds)
         view = moved(task.view, data, cargo.rows)
-        self._executor.submit(replace(task, view=view, rounds=rounds, folder=self._folder))
+        killed_because = self._hand_over(run, replace(task, view=view, rounds=rounds, folder=self._folder))
+        if killed_because is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return Batch((TrialLost(task.number, killed_because),))
         return self.next_events()
+
+    def _hand_over(self, run: int, task: TrialTask) -> str | None:
+        """Gives the worker the trial and the wish for its end that came meanwhile; one to be killed is not begun.
+
+        Returns why it was to be killed.
+        """
+        with self._handing_over:
+            self._handed_over = run
+            request, killed_because = self._early_stops.pop(run, None), self._early_kills.pop(run, None)
+            if killed_because is None:
+                self._executor.submit(task)
+                if request is not None:
+                    self._executor.stop(request)
+        return killed_because
 
     def next_events(self) -> Batch:
         """Waits for events. The last batch of a trial has all that it left."""
@@ -119,12 +144,20 @@ class TrialActor:
         return Batch(tuple(events), change, self._new_log())
 
     @ray.method(concurrency_group=CONTROL_GROUP)  # type: ignore[untyped-decorator]  # Ray is not always installed
-    def stop(self, request: StopRequest) -> None:
-        self._executor.stop(request)
+    def stop(self, run: int, request: StopRequest) -> None:
+        with self._handing_over:
+            if run > self._handed_over:
+                self._early_stops[run] = request
+            elif run == self._handed_over:
+                self._executor.stop(request)
 
     @ray.method(concurrency_group=CONTROL_GROUP)  # type: ignore[untyped-decorator]  # Ray is not always installed
-    def kill(self, number: int, reason: str) -> None:
-        self._executor.kill(number, reason)
+    def kill(self, run: int, number: int, reason: str) -> None:
+        with self._handing_over:
+            if run > self._handed_over:
+                self._early_kills[run] = reason
+            elif run == self._handed_over:
+                self._executor.kill(number, reason)
 
     @ray.method(concurrency_group=CONTROL_GROUP)  # type: ignore[untyped-decorator]  # Ray is not always installed
     def close(self) -> None:

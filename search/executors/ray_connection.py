@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import socket
 import sys
 import time
@@ -19,13 +20,15 @@ import tenacity
 
 from ...errors import ApertuneError, MissingExtraError, SettingError
 from ..messages import TrialLost
+from .environments import keras_backend
 
 CONNECT_ATTEMPTS = 5
 CONNECT_AGAIN_AFTER_S = 1.0
 HEAD_EVERY_S = 4.0
 HEAD_PATIENCE_S = 20.0
-# What must be the same everywhere, so that a trial gives the same on every node.
+# What must be the same everywhere, so that a trial gives the same on every node; and what more, by Keras's backend.
 COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
+BACKEND_PACKAGES = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
 
 
 def connect(cluster: str) -> ModuleType:
@@ -117,9 +120,9 @@ def actor_class() -> Any:
 
 
 def installed_versions() -> dict[str, str]:
-    """Of Python and `COMPARED_PACKAGES`; a package that is missing is not among them."""
+    """Of Python, `COMPARED_PACKAGES` and those of every backend; a package that is missing is not among them."""
     found = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for package in COMPARED_PACKAGES:
+    for package in (*COMPARED_PACKAGES, *(name for names in BACKEND_PACKAGES.values() for name in names)):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -128,8 +131,12 @@ def installed_versions() -> dict[str, str]:
 
 
 def check_versions(host: str, there: Mapping[str, str]) -> None:
-    """Raises SettingError when a node would train with other versions than this machine's."""
-    here = installed_versions()
+    """Raises SettingError when a node would train with other versions than this machine's.
+
+    A backend that this machine has, but does not compute with, may be missing there.
+    """
+    compared = ("python", *COMPARED_PACKAGES, *BACKEND_PACKAGES.get(keras_backend(), ()))
+    here = {name: found for name, found in installed_versions().items() if name in compared}
     different = [
         f"{name} {there.get(name, 'none')} there, {wanted} here"
         for name, wanted in here.items()
@@ -151,6 +158,19 @@ def lost_trial(number: int, host: str, error: Exception) -> TrialLost:
     if isinstance(error, OutOfMemoryError):
         return TrialLost(number, f"Ray ended the worker on {host}, whose memory was full", out_of_memory=True)
     return TrialLost(number, f"the worker or its node {host} was lost", killed=True)
+
+
+def never_began(error: Exception) -> bool:
+    """Whether an actor ended since it cannot be made on its node, where the next one would end in the same way."""
+    return bool(getattr(error, "actor_init_failed", False))
+
+
+def unfit(error: Exception) -> str:
+    """What to say of a node that can make no actor, from what Ray says of it: a traceback with the node's address."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    address = re.search(r"\bip=([^,)\s]+)", str(error))
+    node = f"the node {address[1]}" if address else "a node"
+    return f"{node} of the Ray cluster cannot run workers: {lines[-1]}"[:300]
 
 
 def one_line(error: Exception) -> str:

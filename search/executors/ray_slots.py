@@ -65,6 +65,18 @@ def count_slots(
     return workers, SlotShape(0.0, processors, min(workers, sharers))
 
 
+def count_places(nodes: Sequence[Resources], shape: SlotShape) -> int:
+    """How many workers of this shape the nodes have room for; 0 when those with such places are gone."""
+    if shape.gpus:
+        return sum(_fitting(node, int(node.get("GPU", 0)) * shape.sharers, shape) for node in nodes)
+    return sum(_fitting(node, _affordable(node), shape) for node in nodes if node.get("CPU", 0) >= 1)
+
+
+def _fitting(node: Resources, wanted: int, shape: SlotShape) -> int:
+    """At most so many workers as the node's processors are enough for."""
+    return min(wanted, int(node.get("CPU", 0)) // shape.processors) if shape.processors else wanted
+
+
 def _affordable(node: Resources) -> int:
     by_memory = node.get("memory", math.inf) // (WORKER_MEMORY_MB * 2**20)
     return max(1, int(min(node["CPU"], MAXIMUM_CPU_WORKERS, by_memory)))

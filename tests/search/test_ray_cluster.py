@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,16 @@ import psutil
 import pytest
 
 from apertune.datasets import from_arrays
+from apertune.errors import ApertuneError
 from apertune.search import SearchSettings, run
 from apertune.search.executors.ray import RayExecutor
-from apertune.search.messages import TrialResult
+from apertune.search.messages import StopRequest, TrialEvent, TrialResult
 from apertune.search.results import read_study
 from apertune.search.settings import make_home
 from apertune.search.state import State
 
 from .ray_nodes import ray_cluster, skip_reason
+from .test_executor_contract import task
 
 HERE = Path(__file__).parent
 PRETEND_WORKER = (sys.executable, str(HERE / "pretend_worker.py"))
@@ -246,3 +249,48 @@ def test_closing_leaves_no_actor(three_nodes: Any) -> None:
     assert not ray.is_initialized()
     left = list(Path(os.environ["APERTUNE_CACHE"]).rglob("cluster/*/*"))
     assert left == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "line"),
+    [("APERTUNE_CACHE", "NotADirectoryError: .*"), ("PYTHONPATH", "ModuleNotFoundError: .*apertune.*")],
+)
+def test_a_node_that_cannot_run_workers_ends_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, line: str
+) -> None:
+    """A node without Apertune, or without a cache that can be written, is told of in one line, soon."""
+    if reason := skip_reason():
+        pytest.skip(reason)
+    missing = tmp_path / "apertune.py"
+    missing.write_text("raise ModuleNotFoundError(\"No module named 'apertune'\")\n")
+    with ray_cluster(nodes=0) as cluster:
+        monkeypatch.setenv(variable, str(missing / "cache" if variable == "APERTUNE_CACHE" else tmp_path))
+        cluster.add_node(num_cpus=1)
+        monkeypatch.undo()
+        executor = RayExecutor("auto", Path("logs"), command=PRETEND_WORKER)
+        began = time.monotonic()
+        try:
+            with pytest.raises(ApertuneError, match=rf"^(the|a) node .*of the Ray cluster cannot run workers: {line}$"):
+                executor.start()
+        finally:
+            executor.close()
+        assert time.monotonic() - began < 30
+
+
+def test_a_stop_right_after_the_submission_is_heard(three_nodes: Any, tmp_path: Path) -> None:
+    """It overtakes the trial on its way to the worker, and ends it after its first epoch all the same."""
+    data = tmp_path / "data"
+    data.mkdir()
+    np.save(data / "images.npy", np.zeros((1, 8, 8, 1), np.uint8))
+    submitted = task(tmp_path, 7, epochs=100)
+    executor = RayExecutor("auto", Path("logs"), command=PRETEND_WORKER)
+    executor.start()
+    try:
+        executor.submit(replace(submitted, view=replace(submitted.view, folder=data)))
+        executor.stop(StopRequest(7, "pruned", "at once"))
+        events: list[TrialEvent] = []
+        while not events or not isinstance(events[-1], TrialResult):
+            events += executor.wait(1.0)
+    finally:
+        executor.close()
+    assert (events[-1].outcome, events[-1].epochs) == ("pruned", 1)
