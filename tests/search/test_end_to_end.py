@@ -219,6 +219,7 @@ def test_a_rerun_on_other_data_is_refused(searched: Searched) -> None:
     assert "search digits" in done.stderr
 
 
+@pytest.mark.slow
 def test_folds_and_several_objectives_end_to_end(searched: Searched) -> None:
     """A search by cross-validation for accuracy and size ends with a trial of two trainings, on the Pareto front."""
     words = ("--folds", "2", "--objective", "accuracy", "--objective", "parameters", "--max-parameters", "100000")

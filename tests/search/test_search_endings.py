@@ -78,6 +78,7 @@ def status() -> dict[str, Any]:
     return document
 
 
+@pytest.mark.slow
 def test_a_signal_is_the_exit_status() -> None:
     """A search that Ctrl-C ended before its target exits with 130, after its last lines; the command that it tells goes
     on with it.

@@ -95,6 +95,7 @@ def real(root: Path, seed: int, trials: int) -> list[TrialRecord]:
     return [replace(trial, began=0.0, seconds=0.0, peak_memory_mb=0.0) for trial in result.trials]
 
 
+@pytest.mark.slow
 def test_a_search_with_one_worker_can_be_repeated(tmp_path: Path) -> None:
     """Two real searches with one seed have the same trials with the same scores; another seed gives others."""
     first = real(tmp_path / "a", 5, trials=2)

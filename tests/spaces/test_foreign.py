@@ -185,6 +185,7 @@ def test_our_recipe_can_be_composed_with_any_network(spec_of: Any) -> None:
     assert candidate.augmentation is not None
 
 
+@pytest.mark.slow
 def test_what_the_recipe_decides_is_not_searched_twice(spec_of: Any, caplog: pytest.LogCaptureFixture) -> None:
     """With our recipe a model's own optimizer, rate and momentum are left out and named, what shapes layers stays."""
     own = {parameter.name for parameter in discover("tuned", spec_of()).parameters}
