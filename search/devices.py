@@ -146,10 +146,11 @@ def fits_on_device(size_bytes: int) -> bool:
     except SettingError:
         # A part of a GPU, as Ray may give one: how large that is, is not known.
         return False
-    total_mb, free_mb = memory_mb()
     if cards:
         total_mb = min(card.total_mb for card in cards)
         free_mb = min(card.free_mb for card in cards)
+    else:
+        total_mb, free_mb = memory_mb()
     fair_mb = total_mb / int(os.environ.get(SHARERS_VARIABLE, "1"))
     return size_bytes / 2**20 <= TABLE_SHARE_OF_MEMORY * min(free_mb, fair_mb)
 

@@ -49,12 +49,12 @@ def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Prep
     check_storage(home)
     objectives = _objectives(dataset, settings)
     check_target_value(settings.target_value, objectives[0])
-    view = dataset.training_view()
+    view, source = dataset.training_view(), settings.from_study
     return Preparation(
         view=view,
         objectives=objectives,
         rounds=round_views(view, settings.folds, settings.repeats),
-        begin_with=best_of(read_study(home, settings.from_study)) if settings.from_study else (),
+        begin_with=() if source is None else best_of(read_study(home, source)),
     )
 
 

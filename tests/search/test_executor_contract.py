@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pretend_faults import PRETEND_WORKER
+from pretend_study import SPACE
 
 from apertune.datasets.base import TrainingView
 from apertune.search.executors.base import Executor
@@ -28,11 +30,10 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
-from apertune.spaces.parameters import Parameter, SearchSpace
+from apertune.spaces.parameters import SearchSpace
 
 from .ray_nodes import ray_cluster, skip_reason
 
-SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
 EPOCHS = 3
 
 
@@ -46,13 +47,11 @@ def pretend(
 
 
 def local(folder: Path) -> LocalExecutor:
-    command = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
-    return LocalExecutor(worker_environments(2), folder / "logs", trials_per_worker=3, command=command)
+    return LocalExecutor(worker_environments(2), folder / "logs", trials_per_worker=3, command=PRETEND_WORKER)
 
 
 def on_ray(folder: Path) -> RayExecutor:
-    command = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
-    return RayExecutor("auto", folder / "logs", trials_per_worker=3, command=command)
+    return RayExecutor("auto", folder / "logs", trials_per_worker=3, command=PRETEND_WORKER)
 
 
 EXECUTORS: dict[str, Callable[[Path], Executor]] = {

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pretend_faults import PRETEND_WORKER
+from pretend_study import SPACE
 
 from apertune.datasets.base import TrainingView
 from apertune.errors import ApertuneError, SettingError
@@ -34,10 +36,7 @@ from apertune.search.messages import (
     TrialResult,
     TrialTask,
 )
-from apertune.spaces.parameters import Parameter, SearchSpace
 
-PRETEND_WORKER = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
-SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
 GPU_NODE = {"CPU": 8.0, "GPU": 1.0}
 CPU_NODE = {"CPU": 2.0, "memory": 64e9}
 # As Ray 2.60 says it of an actor whose class cannot be imported, or whose `__init__` raises.

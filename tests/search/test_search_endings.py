@@ -217,12 +217,13 @@ def test_a_stopped_reference_is_the_end(
     assert "Stopped at 0 of 1 trial; the same command goes on with it." in capsys.readouterr().out
 
 
-def test_a_search_is_refused_before_its_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("source", ["x", ""])
+def test_a_search_is_refused_before_its_reference(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     """What can be refused is, before the reference is trained."""
     monkeypatch.setattr(reference, "train_reference", lambda *given, **more: pytest.fail("the reference began"))
     faces = replace(load("digits"), name="faces", adapter="fer2013")
-    with pytest.raises(StudyError, match="no study is called 'x'; there is none yet"):
-        run_shown(faces, SearchSettings(from_study="x"), make_home({}), reference=True)
+    with pytest.raises(StudyError, match=f"no study is called '{source}'; there is none yet"):
+        run_shown(faces, SearchSettings(from_study=source), make_home({}), reference=True)
     assert not Path("mlflow/studies.db").exists()
 
 
