@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-
-import psutil
 
 from ...errors import ApertuneError, SpaceError
 from .. import devices
@@ -28,37 +23,26 @@ from ..messages import (
     TrialTask,
     WorkerReady,
 )
-from .queued_connection import QueuedConnection
+from .worker_process import Worker, end_all, exit_words, was_killed
 
-CLOSING_TIMEOUT_S = 5.0
 DISCOVERY_ATTEMPTS = 5
-# Frameworks grow with every model built. A spare is started at half of this, and takes over once it is ready.
+# Frameworks grow with every model built. At half of this a spare is started if there is none; at all of it, it takes
+# over once it is ready.
 MEMORY_GROWTH_LIMIT_MB = 40
-# Its first trials fill a framework's own caches, which is no growth.
-TRIALS_TO_WARM_UP = 3
 WORKER_COMMAND = (sys.executable, "-m", "apertune.search.training.worker")
 
 
-@dataclass
-class Worker:
-    """A running worker process and the trial it has, if any."""
-
-    slot: int
-    process: subprocess.Popen[bytes]
-    connection: QueuedConnection
-    trial: int | None = None
-    trials_done: int = 0
-    killed_because: str = ""
-    warm_resident_mb: float = 0.0
-
-
 class LocalExecutor:
-    """One worker process a slot, started when first needed and replaced when it ends.
+    """One worker process a slot, and a spare for each device, which takes the place of one that ends.
 
-    environments: for each slot the variables that pin its device and threads (see `environments`).
-    logs: the folder for one log file a slot. trials_per_worker: a worker is replaced after so many, or before
-    when its memory has grown, as soon as another is ready. command: what starts a worker; the number of its end of the
-    connection, an open file, is added.
+    A spare has imported the framework and waits, so that no slot does after an error or a kill. It is kept once there
+    are more trials than slots, while memory has room for one more worker on each device: all may start at once.
+
+    environments: for each slot the variables that pin its device and threads (see `environments`); slots with equal
+    ones share a device. logs: the folder for one log file a process. trials_per_worker: a worker is replaced after so
+    many, or before when its memory has grown, as soon as a spare is ready. sharing_memory: how many executors, each in
+    a process of its own, share this machine's. command: what starts a worker; the number of its end of the connection,
+    an open file, is added.
     """
 
     def __init__(
@@ -67,16 +51,22 @@ class LocalExecutor:
         logs: Path,
         *,
         trials_per_worker: int = 50,
+        sharing_memory: int = 1,
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.slots = len(environments)
         self._environments = environments
+        # A device goes by the first slot that it has.
+        self._devices = [environments.index(environment) for environment in environments]
         self._logs = logs
         self._trials_per_worker = trials_per_worker
+        self._spares_mb = devices.WORKER_MEMORY_MB * len(set(self._devices)) * sharing_memory
         self._command = command
         self._workers: dict[int, Worker] = {}
         self._spares: dict[int, Worker] = {}
         self._retired: list[Worker] = []
+        self._started = 0
+        self._submitted = 0
         self._memory_kills = devices.out_of_memory_kills()
 
     def start(self) -> None:
@@ -103,8 +93,8 @@ class LocalExecutor:
             except (EOFError, OSError):
                 self._buried(worker)
             status = worker.process.returncode
-            if left == 0 or status not in (-signal.SIGKILL, -signal.SIGTERM):
-                words = f"the worker died ({_exit_words(status)}) while it discovered the space; see {self._log(0)}"
+            if left == 0 or not was_killed(status):
+                words = f"the worker died ({exit_words(status)}) while it discovered the space; see {worker.log}"
                 raise ApertuneError(words)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -117,6 +107,9 @@ class LocalExecutor:
         worker = self._worker(slot)
         worker.trial = task.number
         worker.connection.send(task)
+        self._submitted += 1
+        if self._submitted > self.slots and devices.memory_mb()[1] >= self._spares_mb:
+            self._keep_spare(slot)
 
     def wait(self, timeout_s: float) -> list[TrialEvent]:
         workers = {worker.connection.fileno(): worker for worker in self._workers.values()}
@@ -141,17 +134,7 @@ class LocalExecutor:
             worker.process.kill()
 
     def close(self) -> None:
-        everyone = [*self._workers.values(), *self._spares.values(), *self._retired]
-        for worker in everyone:
-            worker.process.terminate()
-        deadline = time.monotonic() + CLOSING_TIMEOUT_S
-        for worker in everyone:
-            try:
-                worker.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
-            worker.connection.close()
+        end_all([*self._workers.values(), *self._spares.values(), *self._retired])
         self._workers.clear()
         self._spares.clear()
         self._retired.clear()
@@ -164,28 +147,33 @@ class LocalExecutor:
         return next((worker for worker in self._workers.values() if worker.trial == number), None)
 
     def _worker(self, slot: int) -> Worker:
+        """The slot's worker; a new one is its device's spare, if that is alive, whether ready or not."""
         if slot not in self._workers:
-            self._workers[slot] = self._spares.pop(slot) if slot in self._spares else self._spawn(slot)
+            self._workers[slot] = self._living_spare(slot) or self._started_for(slot)
+            self._spares.pop(self._devices[slot], None)
+            self._workers[slot].slot = slot
         return self._workers[slot]
 
-    def _spawn(self, slot: int) -> Worker:
-        ours, theirs = socket.socketpair()
-        self._logs.mkdir(parents=True, exist_ok=True)
-        with theirs, self._log(slot).open("ab") as log:
-            # A new process group, so that Ctrl-C reaches the supervisor alone; it tells the workers.
-            process = subprocess.Popen(
-                [*self._command, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **self._environments[slot]},
-                start_new_session=True,
-            )
-        return Worker(slot, process, QueuedConnection(ours))
+    def _started_for(self, slot: int) -> Worker:
+        log = self._logs / f"worker-{self._started}.log"
+        self._started += 1
+        return Worker.start(self._command, self._environments[slot], log)
 
-    def _log(self, slot: int) -> Path:
-        return self._logs / f"worker-{slot}.log"
+    def _keep_spare(self, slot: int) -> None:
+        """Starts one unless there is one. A system that has no room for a process goes without, as long as it can."""
+        if self._living_spare(slot) is None:
+            with contextlib.suppress(OSError):
+                self._spares[self._devices[slot]] = self._started_for(slot)
+
+    def _living_spare(self, slot: int) -> Worker | None:
+        spare = self._spares.get(self._devices[slot])
+        if spare is not None and not spare.is_running():
+            spare.connection.close()
+            del self._spares[self._devices[slot]]
+            # If it was killed for memory, no worker that ends next was.
+            self._memory_kills = devices.out_of_memory_kills()
+            return None
+        return spare
 
     def _receive(self, worker: Worker) -> list[TrialEvent]:
         events: list[TrialEvent] = []
@@ -207,28 +195,21 @@ class LocalExecutor:
 
         So is one that was killed when its result was under way.
         """
-        worker.trial = None
-        worker.trials_done += 1
-        resident_mb = _resident_mb(worker.process.pid)
-        if worker.trials_done <= TRIALS_TO_WARM_UP:
-            worker.warm_resident_mb = resident_mb
-        grown_mb, left = resident_mb - worker.warm_resident_mb, self._trials_per_worker - worker.trials_done
-        old = grown_mb > MEMORY_GROWTH_LIMIT_MB or left <= 0
-        if result.ends_worker or worker.killed_because or (old and self._spare_is_ready(worker.slot)):
+        worker.trial_ended()
+        left = self._trials_per_worker - worker.trials_done
+        old = worker.grown_mb > MEMORY_GROWTH_LIMIT_MB or left <= 0
+        spare = self._living_spare(worker.slot)
+        if result.ends_worker or worker.killed_because or (old and spare is not None and spare.is_ready()):
             self._retire(worker)
-        elif (grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left <= 1) and worker.slot not in self._spares:
-            self._spares[worker.slot] = self._spawn(worker.slot)
-
-    def _spare_is_ready(self, slot: int) -> bool:
-        """Whether it has said so. One that has died counts, too: in its slot its death is noticed and answered."""
-        return slot in self._spares and self._spares[slot].connection.poll()
+        elif worker.grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left <= 1:
+            self._keep_spare(worker.slot)
 
     def _retire(self, worker: Worker) -> None:
         worker.connection.send(None)
         del self._workers[worker.slot]
         retired, self._retired = self._retired, [worker]
         for old in retired:
-            if old.process.poll() is None:
+            if old.is_running():
                 self._retired.append(old)
             else:
                 old.connection.close()
@@ -236,31 +217,13 @@ class LocalExecutor:
 
     def _buried(self, worker: Worker) -> list[TrialEvent]:
         """Takes a dead worker out of its slot; its trial, if it had one, is lost."""
-        try:
-            status = worker.process.wait(CLOSING_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            # Frameworks with threads of their own may hang in the interpreter's shutdown.
-            worker.killed_because = worker.killed_because or "the worker closed its connection and did not end"
-            worker.process.kill()
-            status = worker.process.wait()
-        worker.connection.close()
+        status = worker.bury()
         del self._workers[worker.slot]
         kills, before = devices.out_of_memory_kills(), self._memory_kills
         self._memory_kills = kills
         if worker.trial is None:
             return []
         for_memory = status == -signal.SIGKILL and not worker.killed_because and (kills or 0) > (before or 0)
-        cause = "was killed by the kernel for memory" if for_memory else f"died ({_exit_words(status)})"
-        by_others = status in (-signal.SIGKILL, -signal.SIGTERM) and not for_memory and not worker.killed_because
+        cause = "was killed by the kernel for memory" if for_memory else f"died ({exit_words(status)})"
+        by_others = was_killed(status) and not for_memory and not worker.killed_because
         return [TrialLost(worker.trial, worker.killed_because or f"the worker {cause}", for_memory, by_others)]
-
-
-def _resident_mb(process_id: int) -> float:
-    try:
-        return float(psutil.Process(process_id).memory_info().rss) / 2**20
-    except psutil.NoSuchProcess:
-        return 0.0
-
-
-def _exit_words(status: int) -> str:
-    return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -21,6 +21,7 @@ import ray
 from ...datasets.base import Rows
 from ...datasets.cache import cache_folder
 from ...errors import ApertuneError, SpaceError
+from ..devices import SHARERS_VARIABLE
 from ..messages import DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
 from .environments import on_this_machine
 from .folder_mirror import FolderChange, FolderWatch, write_change
@@ -80,11 +81,12 @@ class TrialActor:
             [on_this_machine(environment)],
             self._scratch / "logs",
             trials_per_worker=trials_per_worker,
+            sharing_memory=int(environment[SHARERS_VARIABLE]),
             command=command or WORKER_COMMAND,
         )
         self._folder = self._scratch
         self._watch: FolderWatch | None = None
-        self._log_read = 0
+        self._logs_read: dict[Path, int] = {}
         self._handing_over = threading.Lock()
         self._handed_over = -1
         self._early_stops: dict[int, StopRequest] = {}
@@ -165,14 +167,14 @@ class TrialActor:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _new_log(self) -> bytes:
-        logs = sorted((self._scratch / "logs").glob("worker-*.log"))
-        if not logs:
-            return b""
-        with logs[0].open("rb") as file:
-            file.seek(self._log_read)
-            new = file.read()
-        self._log_read += len(new)
-        return new
+        """What this slot's workers have printed since the last call, one worker after the other."""
+        added = []
+        for log in sorted((self._scratch / "logs").iterdir()):
+            with log.open("rb") as file:
+                file.seek(self._logs_read.get(log, 0))
+                added.append(file.read())
+                self._logs_read[log] = file.tell()
+        return b"".join(added)
 
 
 def _fetch(ticket: object) -> Part:

@@ -106,4 +106,5 @@ def discover(task: DiscoveryTask) -> Discovered:
 if __name__ == "__main__":
     if wrong := os.environ.get("APERTUNE_PRETEND_CLOCK"):
         set_clock(Path(wrong))
+    print(f"this is {os.getpid()}", flush=True)
     serve(pretend, discover)

@@ -170,6 +170,23 @@ def test_a_killed_trial_is_lost_and_the_slot_works_on(executor: Executor, tmp_pa
     assert isinstance(events_until_end(executor, {1})[1][-1], TrialResult)
 
 
+@pytest.mark.parametrize("executor", WITH_PROCESSES, indirect=True)
+def test_what_every_worker_prints_is_kept(executor: Executor, tmp_path: Path) -> None:
+    """The log files have the words of a worker that was killed, and of the one that took its place, once."""
+    executor.submit(task(tmp_path, 0, epochs=2000))
+    while not executor.wait(10):
+        continue
+    executor.kill(0, "it said nothing")
+    events_until_end(executor, {0})
+    for number in (1, 2):
+        executor.submit(task(tmp_path, number))
+        events_until_end(executor, {number})
+    logs = (tmp_path / "logs").glob("worker-*.log")
+    said = [line for log in logs for line in log.read_text().splitlines() if line.startswith("this is")]
+    assert len(said) >= 2
+    assert len(set(said)) == len(said)
+
+
 def test_closing_leaves_no_process(tmp_path: Path) -> None:
     """After close every worker process has ended."""
     import psutil

@@ -18,10 +18,11 @@ import pytest
 from pretend_faults import PRETEND_WORKER, wait_until
 from pretend_study import Bench, pretended_task
 
-from apertune.search.executors import local
+from apertune.search.executors import worker_process
 from apertune.search.executors.environments import worker_environments
-from apertune.search.executors.local import CLOSING_TIMEOUT_S, LocalExecutor
+from apertune.search.executors.local import LocalExecutor
 from apertune.search.executors.queued_connection import QueuedConnection
+from apertune.search.executors.worker_process import CLOSING_TIMEOUT_S
 from apertune.search.messages import StopRequest, TrialLost, TrialResult, TrialTask
 from apertune.search.studies.study import Asked
 
@@ -173,7 +174,7 @@ def held() -> tuple[int, int]:
 
 
 def test_killed_workers_leave_nothing_open(tmp_path: Path) -> None:
-    """After a hundred workers killed with a task on its way, threads and open files are as many as after one."""
+    """After a hundred workers killed with a task on its way, threads and open files are as many as after two."""
     executor, after = LocalExecutor(worker_environments(1), tmp_path / "logs", command=PRETEND_WORKER), []
     try:
         for number in range(100):
@@ -185,11 +186,12 @@ def test_killed_workers_leave_nothing_open(tmp_path: Path) -> None:
             after.append(held())
     finally:
         executor.close()
-    assert after[-1] == after[0]
+    # With the second trial a spare is kept.
+    assert after[-1] == after[1]
 
 
 def test_retired_workers_leave_nothing_open(tmp_path: Path) -> None:
-    """After twenty workers that ended with an error, threads and open files are as many as after one."""
+    """After twenty workers that ended with an error, threads and open files are as many as after two."""
     script = tmp_path / "failing_worker.py"
     script.write_text(FAILING_WORKER)
     command, after = (sys.executable, str(script)), []
@@ -203,8 +205,8 @@ def test_retired_workers_leave_nothing_open(tmp_path: Path) -> None:
     finally:
         executor.close()
     # A retired worker's sender may end a little later than the worker.
-    assert after[-1][0] <= after[0][0] + 1
-    assert after[-1][1] == after[0][1]
+    assert after[-1][0] <= after[1][0] + 1
+    assert after[-1][1] == after[1][1]
 
 
 def test_a_worker_killed_behind_its_result_gets_no_trial(tmp_path: Path) -> None:
@@ -225,7 +227,7 @@ def test_a_worker_killed_behind_its_result_gets_no_trial(tmp_path: Path) -> None
 
 def test_a_worker_that_closes_and_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that hangs in its shutdown costs its trial an attempt, and the supervisor no more than a moment."""
-    monkeypatch.setattr(local, "CLOSING_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(worker_process, "CLOSING_TIMEOUT_S", 0.2)
     script = tmp_path / "undying_worker.py"
     script.write_text("import os, sys, time\nos.close(int(sys.argv[1]))\ntime.sleep(600)\n")
     executor = LocalExecutor(worker_environments(1), tmp_path / "logs", command=(sys.executable, str(script)))

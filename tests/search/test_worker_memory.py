@@ -9,15 +9,19 @@ import pytest
 from pretend_faults import PRETEND_WORKER, wait_until
 from pretend_study import pretended_task
 
-from apertune.search.executors import local
+from apertune.search import devices
+from apertune.search.executors import worker_process
 from apertune.search.executors.environments import worker_environments
-from apertune.search.executors.local import MEMORY_GROWTH_LIMIT_MB, TRIALS_TO_WARM_UP, LocalExecutor
+from apertune.search.executors.local import MEMORY_GROWTH_LIMIT_MB, LocalExecutor
+from apertune.search.executors.worker_process import TRIALS_TO_WARM_UP
 from apertune.search.messages import TrialResult
 from apertune.search.studies.study import Asked
 
 
 @pytest.fixture
-def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
+def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalExecutor]:
+    """On a machine whose memory has no room for a spare that is not needed yet."""
+    monkeypatch.setattr(devices, "memory_mb", lambda: (4000.0, 500.0))
     made = LocalExecutor(worker_environments(1), tmp_path / "logs", command=PRETEND_WORKER)
     made.start()
     yield made
@@ -29,7 +33,7 @@ def trained(executor: LocalExecutor, folder: Path, resident_mb: list[float], pat
     processes = []
     for number, size_mb in enumerate(resident_mb):
         processes.append(executor.process_ids()[0])
-        patch.setattr(local, "_resident_mb", lambda process_id, size_mb=size_mb: size_mb)
+        patch.setattr(worker_process, "_resident_mb", lambda process_id, size_mb=size_mb: size_mb)
         executor.submit(pretended_task(folder, Asked(number, {"rate": 0.5})))
         while not any(isinstance(event, TrialResult) for event in executor.wait(10)):
             continue
