@@ -213,7 +213,9 @@ class LocalExecutor:
                 self._retired.append(old)
             else:
                 old.connection.close()
-        self._worker(worker.slot)
+        # Its imports begin now; without room for a process it is tried again with the slot's next trial.
+        with contextlib.suppress(OSError):
+            self._worker(worker.slot)
 
     def _buried(self, worker: Worker) -> list[TrialEvent]:
         """Takes a dead worker out of its slot; its trial, if it had one, is lost."""

@@ -169,7 +169,7 @@ class TrialActor:
     def _new_log(self) -> bytes:
         """What this slot's workers have printed since the last call, one worker after the other."""
         added = []
-        for log in sorted((self._scratch / "logs").iterdir()):
+        for log in sorted((self._scratch / "logs").glob("worker-*.log")):
             with log.open("rb") as file:
                 file.seek(self._logs_read.get(log, 0))
                 added.append(file.read())

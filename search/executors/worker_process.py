@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -10,10 +11,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import psutil
 
 from .queued_connection import QueuedConnection
+
+logger = logging.getLogger(__name__)
 
 CLOSING_TIMEOUT_S = 5.0
 # Its first trials fill a framework's own caches, which is no growth.
@@ -40,9 +44,8 @@ class Worker:
 
         Raises OSError when the system has no room for another process.
         """
-        log.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = socket.socketpair()
-        with ours, theirs, log.open("ab") as file:
+        with ours, theirs, _opened(log) as file:
             # A new process group, so that Ctrl-C reaches the supervisor alone; it tells the workers.
             process = subprocess.Popen(
                 [*command, str(theirs.fileno())],
@@ -82,6 +85,16 @@ class Worker:
             status = self.process.wait()
         self.connection.close()
         return status
+
+
+def _opened(log: Path) -> BinaryIO:
+    """A full disk may have no room for one more file, and is no reason to have no worker: its words are lost then."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
+    except OSError as error:
+        logger.warning("a worker has no log: %s", error)
+        return Path(os.devnull).open("ab")
 
 
 def end_all(workers: Collection[Worker]) -> None:

@@ -83,6 +83,10 @@ def run(executor: LocalExecutor, folder: Path, number: int) -> TrialResult:
     return result
 
 
+def no_room(*args: object, **options: object) -> None:
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
 def started(folder: Path) -> int:
     """How many workers were started."""
     return len(list((folder / "logs").glob("worker-*.log")))
@@ -192,16 +196,35 @@ def test_without_room_for_a_process_the_search_goes_on(
 ) -> None:
     """A spare that cannot be started is done without, until there is room again."""
     run(executor, tmp_path, 0)
-
-    def no_room(*args: object, **options: object) -> None:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
     with monkeypatch.context() as patch:
         patch.setattr(worker_process.subprocess, "Popen", no_room)
         assert run(executor, tmp_path, 1).outcome == "complete"
     assert len(workers_of(tmp_path)) == 1
     run(executor, tmp_path, 10)
     wait_until(lambda: len(workers_of(tmp_path)) == 2)
+
+
+def test_without_room_for_a_process_an_error_is_told(
+    executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that cannot be replaced at once is with its slot's next trial; the failed one's result is not lost."""
+    with monkeypatch.context() as patch:
+        submit(executor, tmp_path, 2)
+        patch.setattr(worker_process.subprocess, "Popen", no_room)
+        result = answer(executor)
+    assert isinstance(result, TrialResult)
+    assert result.outcome == "failed"
+    assert run(executor, tmp_path, 10).outcome == "complete"
+
+
+def test_without_room_for_a_log_a_worker_has_none(tmp_path: Path, command: Sequence[str]) -> None:
+    """A disk that is too full for one more file ends no search."""
+    (tmp_path / "logs").touch()
+    executor = LocalExecutor(worker_environments(1), tmp_path / "logs", command=command)
+    try:
+        assert run(executor, tmp_path, 0).outcome == "complete"
+    finally:
+        executor.close()
 
 
 def test_a_spare_that_died_gets_no_trial(executor: LocalExecutor, tmp_path: Path) -> None:
