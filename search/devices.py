@@ -43,10 +43,10 @@ class Gpu:
 
 
 def processors() -> int:
-    """Processors this process may use, by its affinity (a container's quota is not in it)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Processors this process may use, by its affinity, a container's quota and `LOKY_MAX_CPU_COUNT`."""
+    import joblib
+
+    return int(joblib.cpu_count())
 
 
 def gpus(nvml: Any = None) -> list[Gpu]:

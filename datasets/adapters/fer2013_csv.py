@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,7 +85,7 @@ def read_csv(path: Path, scratch: Path, emotions: tuple[str, ...], progress: Pro
 
 def _parsed_blocks(file: BinaryIO, columns: _Columns, emotions: int) -> Iterator[tuple[_Rows, int]]:
     """Blocks in the file's order with the position read up to; a few are in work at a time."""
-    workers = os.cpu_count() or 1
+    workers = joblib.cpu_count()
     waiting: deque[tuple[Future[_Rows], int]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for block in _blocks(file):

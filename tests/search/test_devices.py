@@ -233,6 +233,20 @@ def test_a_shared_device_holds_only_a_share_of_the_images(monkeypatch: pytest.Mo
         assert devices.fits_on_device(images) is fits
 
 
+@pytest.mark.skipif(devices.processors() < 2, reason="there is but one processor to have less of")
+def test_processors_that_may_not_be_used_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither those outside the affinity, nor those that joblib's variable leaves out."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert devices.processors() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert devices.processors() > 1
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert devices.processors() == 1
+
+
 def test_processors_are_divided() -> None:
     """More workers than processors still get a thread each."""
     made = worker_environments(devices.processors() + 1)
