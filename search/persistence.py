@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from functools import partial
-from io import FileIO
 from typing import TypeVar
 
 import tenacity
@@ -87,19 +85,3 @@ def _first_cause(error: BaseException) -> BaseException:
 def _one_line(error: BaseException) -> str:
     reason = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {hidden_credentials(reason)[:200]}"
-
-
-def append_whole(file: FileIO, data: bytes) -> None:
-    """Appends to an unbuffered file, all or nothing, safe against power loss on return.
-
-    Raises OSError when the disk is full; the file is then as it was.
-    """
-    start = os.fstat(file.fileno()).st_size
-    try:
-        left = memoryview(data)
-        while left:
-            left = left[file.write(left) :]
-        os.fsync(file.fileno())
-    except OSError:
-        os.ftruncate(file.fileno(), start)
-        raise

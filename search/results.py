@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import StudyError
@@ -46,6 +46,15 @@ class StudyResult:
     def best_first(self) -> list[TrialRecord]:
         """Complete trials by value, then the others by number."""
         return sorted(self.trials, key=lambda trial: rank(trial, self.definition.direction))
+
+    def complete(self) -> list[TrialRecord]:
+        """Complete trials, best first."""
+        return complete_best_first(self.trials, self.definition.direction)
+
+
+def complete_best_first(trials: Iterable[TrialRecord], direction: str) -> list[TrialRecord]:
+    """The complete ones of them, best first, as `rank` has it."""
+    return sorted((trial for trial in trials if trial.state == "complete"), key=lambda trial: rank(trial, direction))
 
 
 def rank(trial: TrialRecord, direction: str) -> tuple[int, float, int]:

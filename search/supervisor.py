@@ -26,16 +26,13 @@ from .messages import (
     TrialStarted,
 )
 from .plan import Plan
+from .retries import is_tried_again
 from .state import Display, Running, State
 from .studies.study import Asked, Study
 from .tracking.journal import Journal
 from .training.rounds import forget_progress
 
 LOOK_EVERY_S = 0.5
-# A worker that was killed from outside says nothing against its trial; one that crashed, or that the kernel killed
-# for memory, does.
-RETRIES_WHEN_KILLED = 100
-RETRIES_AFTER_CRASH = 1
 FAILURES_IN_A_ROW = 5
 OVER_LIMIT_IN_A_ROW = 200
 
@@ -262,7 +259,6 @@ class Supervisor:
         """A trial whose worker died is tried again with the same values, from its last checkpoint."""
         before = running.asked
         asked = replace(before, attempt=before.attempt + 1, crashes=before.crashes + (not lost.killed))
-        losses = asked.attempt if lost.killed else asked.crashes
         if self._state.stopping:
             self._conclude(TrialResult(lost.number, "interrupted", lost.reason, epochs=running.epoch))
             return
@@ -270,7 +266,8 @@ class Supervisor:
             # It was to end anyway, and died before it could answer.
             self._conclude(TrialResult(lost.number, "pruned", running.stop.reason, running.best, epochs=running.epoch))
             return
-        if losses > (RETRIES_WHEN_KILLED if lost.killed else RETRIES_AFTER_CRASH):
+        if not is_tried_again(lost, asked.attempt, asked.crashes):
+            losses = asked.attempt if lost.killed else asked.crashes
             outcome: Outcome = "infeasible" if lost.out_of_memory else "failed"
             reason = f"{lost.reason}, {losses} times"
             self._conclude(TrialResult(lost.number, outcome, reason, epochs=running.epoch))

@@ -15,7 +15,7 @@ BEST = 5
 
 def best_of(source: StudyResult) -> tuple[TrialRecord, ...]:
     """The source's best complete trials, best first. Raises SettingError when it has none."""
-    complete = [record for record in source.best_first() if record.state == "complete"]
+    complete = source.complete()
     if not complete:
         raise SettingError(f"--from-study {source.name}: that study has no complete trial to begin with")
     return tuple(complete[:BEST])

@@ -8,6 +8,8 @@ import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..whole_files import replacing
+
 if TYPE_CHECKING:
     import plotly.graph_objects
 
@@ -54,7 +56,6 @@ def picture_source(file: Path) -> str:
 
 def write_page(target: Path, page: str) -> Path:
     """Replaces the file in one step, so that a reader never meets half a page."""
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(target)
+    with replacing(target) as file:
+        file.write(page.encode())
     return target

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..whole_files import UNFINISHED, replacing
+
 
 @dataclass(frozen=True)
 class FolderChange:
@@ -27,9 +29,8 @@ def write_change(folder: Path, change: FolderChange) -> None:
     for name, content in change.files.items():
         target = _inside(folder, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{target.name}.landing")
-        unfinished.write_bytes(content)
-        unfinished.replace(target)
+        with replacing(target) as file:
+            file.write(content)
     for name in change.removed:
         gone = _inside(folder, name)
         gone.unlink(missing_ok=True)
@@ -68,7 +69,7 @@ def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(parent, name)
-            if name.startswith(".") or path.suffix == ".writing":
+            if name.startswith(".") or path.suffix == UNFINISHED:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 status = path.stat()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -42,7 +43,8 @@ class Worker:
     def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Worker:
         """command: the number of the worker's end of the connection, an open file, is added to it.
 
-        Raises OSError when the system has no room for another process.
+        Raises OSError when the system has no room for another process, or the log cannot be made for another reason
+        than a full disk.
         """
         ours, theirs = socket.socketpair()
         with ours, theirs, _opened(log) as file:
@@ -89,10 +91,12 @@ class Worker:
 
 def _opened(log: Path) -> BinaryIO:
     """A full disk may have no room for one more file, and is no reason to have no worker: its words are lost then."""
+    log.parent.mkdir(parents=True, exist_ok=True)
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
         return log.open("ab")
     except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
         logger.warning("a worker has no log: %s", error)
         return Path(os.devnull).open("ab")
 

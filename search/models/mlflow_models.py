@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import ApertuneError, StudyError
 from ..credentials import hidden_credentials
@@ -21,6 +21,8 @@ from .safety import first_line
 
 if TYPE_CHECKING:
     import keras
+
+T = TypeVar("T")
 
 SERVING_LOADER = "apertune.search.serving"
 # PostgreSQL and MySQL hold no more of a version's description.
@@ -44,32 +46,20 @@ def read_run(run_id: str, tracking_uri: str) -> RunFacts:
     if store is not None and not store.exists():
         raise unknown
     _import_quietly()
-    from mlflow.exceptions import MlflowException
-
     with _one_line_errors():
-        try:
-            data = _client(tracking_uri).get_run(run_id).data
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                raise unknown from None
-            raise
-        return RunFacts(dict(data.params), dict(data.tags), dict(data.metrics))
+        run = _if_known(lambda: _client(tracking_uri).get_run(run_id))
+    if run is None:
+        raise unknown
+    return RunFacts(dict(run.data.params), dict(run.data.tags), dict(run.data.metrics))
 
 
 def has_model(run_id: str, tracking_uri: str) -> bool:
     """Whether MLflow still lists the model that the run logged. Raises ApertuneError when it cannot be asked."""
-    from mlflow.exceptions import MlflowException
-
     client = _client(tracking_uri)
     with _one_line_errors():
         outputs = client.get_run(run_id).outputs
         models = outputs.model_outputs if outputs else []
-        try:
-            return bool([client.get_logged_model(model.model_id) for model in models])
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return False
-            raise
+        return bool(_if_known(lambda: [client.get_logged_model(model.model_id) for model in models]))
 
 
 def tag_run(run_id: str, tags: Mapping[str, str], tracking_uri: str) -> None:
@@ -88,16 +78,10 @@ class Registry:
 
     def aliases(self) -> dict[str, str]:
         """Version by alias; empty when nothing was registered yet."""
-        from mlflow.exceptions import MlflowException
-
         with _one_line_errors():
-            try:
-                registered = _client(self.tracking_uri).get_registered_model(self.name)
-            except MlflowException as error:
-                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                    return {}
-                raise
-            return {str(alias): str(number) for alias, number in dict(registered.aliases).items()}
+            registered = _if_known(lambda: _client(self.tracking_uri).get_registered_model(self.name))
+        aliases = dict(registered.aliases) if registered is not None else {}
+        return {str(alias): str(number) for alias, number in aliases.items()}
 
     def add_version(self, run_id: str, tags: Mapping[str, str], description: str) -> str:
         """Registers the model that the run logged; returns its version."""
@@ -255,6 +239,18 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except MlflowException as error:
         raise ApertuneError(f"MLflow: {hidden_credentials(first_line(error))}") from None
+
+
+def _if_known(ask: Callable[[], T]) -> T | None:
+    """What MLflow answers; None where it has no such thing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return ask()
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
 
 
 def _signature(contract: ModelContract) -> Any:

@@ -54,7 +54,7 @@ def trained_reference(job: Job) -> Reference | None:
         return None
     studies = [study for study in read_studies(job.home, job.dataset.name) if is_reference(study)]
     for study in studies:
-        complete = [trial for trial in study.best_first() if trial.state == "complete"]
+        complete = study.complete()
         if study.definition.fingerprint != job.dataset.fingerprint or not complete:
             continue
         source = trial_source(job.home, study, complete[0])

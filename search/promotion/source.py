@@ -81,10 +81,10 @@ def _complete(study: StudyResult) -> int:
 
 def complete_trials(study: StudyResult) -> list[TrialRecord]:
     """The trials that may be promoted, best first. Raises StudyError when there is none."""
-    complete = [trial for trial in study.best_first() if trial.state == "complete" and np.isfinite(trial.value or 0.0)]
-    if not complete:
+    usable = [trial for trial in study.complete() if np.isfinite(trial.value or 0.0)]
+    if not usable:
         raise StudyError(f"study '{study.name}' has no complete trial yet; go on with apertune search")
-    return complete
+    return usable
 
 
 def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSource:

@@ -20,12 +20,12 @@ from ..executors.base import Executor
 from ..messages import TrialLost, TrialResult, TrialTask
 from ..models.package import check_manifest
 from ..results import StudyResult
+from ..retries import is_tried_again
 from ..training.noted_results import note_result, noted_result
 from ..training.rounds import forget_progress
 from .source import TrainedNetwork, TrialSource
 
 LOOK_EVERY_S = 0.5
-RETRIES = 1
 RESULT_FILE = "result.json"
 Say = Callable[[str], None]
 
@@ -105,24 +105,25 @@ def _task(study: StudyResult, source: TrialSource, view: TrainingView, seed: int
 def train_all(tasks: Sequence[TrialTask], executor: Executor, say: Say) -> list[TrialResult]:
     """Trains every task; those that an earlier promotion finished are taken from their folders.
 
-    A worker that dies is tried once more. A task that fails is an outcome, as in a search.
+    A task whose worker dies is tried again as often as in a search. One that fails is an outcome, as there.
     """
     results = {task.number: found for task in tasks if (found := _finished_before(task)) is not None}
     if results:
         say(f"{len(results)} of {len(tasks)} trainings were done by an earlier promotion.")
     waiting = deque(task for task in tasks if task.number not in results)
     by_number = {task.number: task for task in tasks}
-    losses: Counter[int] = Counter()
+    losses, crashes = Counter[int](), Counter[int]()
     while len(results) < len(tasks):
         while waiting and executor.free_slots():
             executor.submit(waiting.popleft())
         for event in executor.wait(LOOK_EVERY_S):
             if isinstance(event, TrialLost):
                 losses[event.number] += 1
-                if losses[event.number] > RETRIES:
-                    results[event.number] = TrialResult(event.number, "failed", event.reason)
-                else:
+                crashes[event.number] += not event.killed
+                if is_tried_again(event, losses[event.number], crashes[event.number]):
                     waiting.append(replace(by_number[event.number], attempt=losses[event.number]))
+                else:
+                    results[event.number] = TrialResult(event.number, "failed", event.reason)
             elif isinstance(event, TrialResult):
                 _keep(by_number[event.number], event)
                 results[event.number] = event

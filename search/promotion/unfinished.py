@@ -23,6 +23,7 @@ from ..models.safety import first_line
 from ..settings import Home
 from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker, NoSuchRunError
 from ..tracking.records import ModelDropped, Record, RunEnded, TagsSet
+from ..whole_files import replacing
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,10 @@ class Pending:
     store: str
 
     def note(self, home: Home) -> None:
-        """Notes it on disk, whole or not at all."""
-        path = self._path(home)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".writing")
-        unfinished.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        unfinished.replace(path)
+        """Notes it on disk, whole or not at all, safe against power loss."""
+        _folder(home).mkdir(parents=True, exist_ok=True)
+        with replacing(self._path(home), durable=True) as file:
+            file.write(json.dumps(asdict(self)).encode())
 
     def cross_out(self, home: Home) -> None:
         self._path(home).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from ...spaces.parameters import SearchSpace, Value
 from ..evaluation.advice import advice
 from ..evaluation.metrics import METRICS
 from ..evaluation.pages import picture_source, plot_html, plotly_script, render, write_page
+from ..results import complete_best_first
 
 if TYPE_CHECKING:
     import plotly.graph_objects
@@ -52,7 +53,7 @@ class ReportData:
 
 def write_report(data: ReportData, target: Path) -> Path:
     """Writes the page (2 MB and its pictures) and returns its path."""
-    complete = best_first(data.trials, data.definition.direction)
+    complete = complete_best_first(data.trials, data.definition.direction)
     best = complete[0] if complete else None
     plots = list(data.plots)
     if any(data.histories.values()):
@@ -103,13 +104,6 @@ def learning_curves_figure(
     layout = {"template": "plotly_white", "height": 420, "margin": {"t": 30}, "showlegend": True}
     figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, longest // 10))
     return figure.update_layout(**layout, yaxis_title=f"validation {objective}")
-
-
-def best_first(trials: Sequence[TrialRecord], direction: str) -> list[TrialRecord]:
-    """The complete trials, best first."""
-    sign = -1.0 if direction == "maximize" else 1.0
-    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
 
 
 def _cards(data: ReportData, best: TrialRecord | None) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from ...errors import StudyError
 from ...spaces.registry import published_by
 from ..evaluation.study_plots import importances, study_figures
 from ..models.mlflow_models import fetch_run_file
-from ..results import read_study
+from ..results import complete_best_first, read_study
 from ..settings import Home
 from ..studies.frozen_trials import steps_of
 from ..studies.opening import open_study
@@ -22,7 +22,7 @@ from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
 from ..tracking.outbox import unsent
 from ..tracking.records import DatasetLogged
-from .report import MOST_CURVES, ReportData, best_first
+from .report import MOST_CURVES, ReportData
 
 # Files of a trial's run that a report shows, by title, most telling first.
 PICTURES = {
@@ -57,7 +57,7 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         reference_source=published_by(scores["published_reference"]),
         importances=importances(study.optuna),
         plots=study_figures(readable(study), [objective for objective, _ in study.definition.objectives]),
-        histories=histories(study, best_first(records, study.definition.direction)[:MOST_CURVES]),
+        histories=histories(study, complete_best_first(records, study.definition.direction)[:MOST_CURVES]),
         pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
         gpu_hours=_total([record.gpu_seconds for record in records], 3600),
         energy_kwh=_total([record.energy_joules for record in records], 3.6e6),
@@ -84,7 +84,7 @@ def _total(parts: Sequence[float | None], unit: float) -> float | None:
 def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:
     """Copies those of `FILES` that MLflow has of the best trial into the folder; returns a line for each it lacks."""
     result = read_study(home, name)
-    complete = best_first(result.trials, result.definition.direction)
+    complete = result.complete()
     if not complete:
         return []
     run_id = result.run_ids.get(complete[0].number)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ...spaces.parameters import Values
-from ..persistence import append_whole
+from ..whole_files import append_whole, replacing
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,9 @@ class RecordFile:
         lines = [json.dumps({"study": self._identity})]
         lines += [_line(record) for record in records]
         lines += [json.dumps({"set_aside": number}) for number in set_aside]
-        unfinished = self._path.with_suffix(".writing")
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        unfinished.replace(self._path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(self._path) as file:
+            file.write("".join(f"{line}\n" for line in lines).encode())
 
     def add(self, record: TrialRecord) -> None:
         """Safe against power loss on return."""

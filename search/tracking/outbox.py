@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from ..persistence import append_whole, persistently
+from ..persistence import persistently
+from ..whole_files import append_whole, replacing
 from .records import MetricsLogged, Record, RunEnded, RunStarted, StudyChanged, from_line, to_line
 
 
@@ -67,10 +68,8 @@ def read_progress(path: Path) -> Progress:
 
 
 def write_progress(path: Path, progress: Progress) -> None:
-    target = _progress_path(path)
-    temporary = target.with_suffix(".writing")
-    temporary.write_text(json.dumps(asdict(progress)))
-    temporary.replace(target)
+    with replacing(_progress_path(path)) as file:
+        file.write(json.dumps(asdict(progress)).encode())
 
 
 def unsent_bytes(path: Path) -> int:

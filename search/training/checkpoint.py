@@ -7,7 +7,6 @@ of the callbacks. Imported in workers only, since it handles Keras variables.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...spaces.base import Candidate
 from ..messages import EpochEnded
+from ..whole_files import replacing
 
 Arrays = list[NDArray[Any]]
 
@@ -36,7 +36,7 @@ class TrainingState:
 
 
 def save_checkpoint(path: Path, state: TrainingState, candidate: Candidate) -> None:
-    """Writes the state and the variables of all that is trained under a temporary name, then renames.
+    """Writes the state and the variables of all that is trained, safe against power loss.
 
     Raises OSError when the disk is full; an earlier checkpoint is then still whole.
     """
@@ -49,15 +49,8 @@ def save_checkpoint(path: Path, state: TrainingState, candidate: Candidate) -> N
         ("random", _numbers(_random_states(candidate))),
     ):
         arrays.update({f"{kind}_{index:05d}": value for index, value in enumerate(values)})
-    temporary = path.with_suffix(".writing")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, durable=True) as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_checkpoint(path: Path, candidate: Candidate) -> TrainingState:

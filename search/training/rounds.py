@@ -150,7 +150,8 @@ def _show_first(task: TrialTask) -> None:
 
 
 def forget_progress(folder: Path) -> None:
-    """Removes what an ended trial could have gone on from: its checkpoint and its rounds."""
-    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    """Removes what an ended trial could have gone on from: its checkpoint, half of one included, and its rounds."""
+    for left in folder.glob(f"{CHECKPOINT_FILE}*"):
+        left.unlink(missing_ok=True)
     for left in folder.glob("round-*"):
         shutil.rmtree(left, ignore_errors=True)

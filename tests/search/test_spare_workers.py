@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -217,14 +219,24 @@ def test_without_room_for_a_process_an_error_is_told(
     assert run(executor, tmp_path, 10).outcome == "complete"
 
 
-def test_without_room_for_a_log_a_worker_has_none(tmp_path: Path, command: Sequence[str]) -> None:
+def test_without_room_for_a_log_a_worker_has_none(
+    tmp_path: Path, command: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A disk that is too full for one more file ends no search."""
-    (tmp_path / "logs").touch()
+    opened = Path.open
+
+    def too_full(path: Path, *args: Any, **options: Any) -> Any:
+        if path.suffix == ".log":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", too_full)
     executor = LocalExecutor(worker_environments(1), tmp_path / "logs", command=command)
     try:
         assert run(executor, tmp_path, 0).outcome == "complete"
     finally:
         executor.close()
+    assert started(tmp_path) == 0
 
 
 def test_a_spare_that_died_gets_no_trial(executor: LocalExecutor, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_study_gets_every_plot(tmp_path, capsys):
     assert "units@model=cnn" in html
     assert "<script src" not in html
     assert html.count("DecompressionStream") == 1
-    assert not list(page.parent.glob("*.partial"))
+    assert not list(page.parent.glob("*.writing"))
     assert "[W " not in capsys.readouterr().err
 
 

@@ -32,18 +32,21 @@ def tasks(folder: Path, count: int) -> list[TrialTask]:
 
 
 class Trainer:
-    """Pretends to train: counts its calls, fails those tasks it is told to, and dies so many times first."""
+    """Pretends to train: counts its calls, fails tasks it is told to, is killed and dies so many times first."""
 
-    def __init__(self, failing: tuple[int, ...] = (), deaths: int = 0) -> None:
+    def __init__(self, failing: tuple[int, ...] = (), deaths: int = 0, kills: int = 0) -> None:
         self.calls: list[int] = []
         self.failing = failing
         self.deaths = deaths
+        self.kills = kills
 
     def __call__(
         self, task: TrialTask, emit: Callable[[TrialEvent], None], stop: Callable[[], StopRequest | None]
     ) -> TrialResult | TrialLost:
         self.calls.append(task.number)
-        if len(self.calls) <= self.deaths:
+        if len(self.calls) <= self.kills:
+            return TrialLost(task.number, "the worker was killed", killed=True)
+        if len(self.calls) <= self.kills + self.deaths:
             return TrialLost(task.number, "the worker died")
         if task.number in self.failing:
             return TrialResult(task.number, "failed", "out of luck")
@@ -82,6 +85,15 @@ def test_a_dead_worker_is_tried_once_more(tmp_path: Path, deaths: int, outcome: 
     assert result.outcome == outcome
     assert trainer.calls == [0, 0]
     assert (result.reason == "the worker died") is (outcome == "failed")
+
+
+@pytest.mark.parametrize(("deaths", "outcome"), [(1, "complete"), (2, "failed")])
+def test_kills_from_outside_are_no_crashes(tmp_path: Path, deaths: int, outcome: str) -> None:
+    """A training is tried again after each of them, and after one crash besides, but not after two."""
+    trainer = Trainer(deaths=deaths, kills=5)
+    (result,) = train_all(tasks(tmp_path, 1), InProcessExecutor(trainer, SPACE), lambda line: None)
+    assert result.outcome == outcome
+    assert len(trainer.calls) == 7
 
 
 def confirmation(number: int, searched: float, values: tuple[float, ...]) -> Confirmation:
