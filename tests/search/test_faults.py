@@ -189,13 +189,13 @@ def study_exists() -> bool:
     return Path("mlflow/studies/pretended/trials/00000").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("many", [3, pytest.param(16, marks=pytest.mark.slow)])
-def test_one_of_many_searches_owns_the_study(started: list[subprocess.Popen[bytes]], many: int) -> None:
+def test_one_of_many_searches_owns_the_study(started: list[subprocess.Popen[bytes]]) -> None:
     """Of searches started at once, those that find the study taken say so; there is one study, and one experiment."""
-    if many > 3:
-        # Made by whoever comes first, as the studies' database is.
-        Path("mlflow/mlflow.db").unlink()
+    many = 16
+    # Made by whoever comes first, as the studies' database is.
+    Path("mlflow/mlflow.db").unlink()
     searches = [start(started, 4, 1, 2, epoch_seconds=many) for _ in range(many)]
     texts = [output(search, 500) for search in searches]
     owners = [text for text in texts if "finished 4" in text]

@@ -1,0 +1,93 @@
+"""How long a trial stands still when its worker is killed: with a spare worker that is ready, and without one.
+
+    uv run python benchmarks/replacement.py [--kills 5]
+
+One real worker trains a small network on digits. It is killed in the middle of its training, alternating with and
+without a spare, and told is the time to the moment when the trial trains again; then what a spare takes of memory
+(resident, shared pages included) and, at its start, of processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from apertune import datasets
+from apertune.search import devices
+from apertune.search.executors.environments import worker_environments
+from apertune.search.executors.local import LocalExecutor
+from apertune.search.messages import DiscoveryTask, SpaceReference, TrialLost, TrialStarted, TrialTask
+from apertune.spaces.parameters import SearchSpace
+
+# More than the imports take, and less than the training.
+SETTLED_S = 12.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=5, help="with a spare, and as many without")
+    kills = parser.parse_args().kills
+    memory = devices.memory_mb
+    waits: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(kills):
+        for has_spare in (True, False):
+            devices.memory_mb = memory if has_spare else lambda: (0.0, 0.0)
+            waits[has_spare].append(stands_still())
+            print(f"{'with' if has_spare else 'without'} a spare: {waits[has_spare][-1]:.2f} s", flush=True)
+    for has_spare, words in ((True, "with a spare"), (False, "without")):
+        print(f"{words}: {statistics.median(waits[has_spare]):.2f} s (median of {kills})")
+
+
+def stands_still() -> float:
+    """Seconds from a kill of the worker to the moment when its trial trains again."""
+    with tempfile.TemporaryDirectory() as folder:
+        executor = LocalExecutor(worker_environments(1), Path(folder) / "logs")
+        try:
+            executor.start()
+            view, space = datasets.load("digits").training_view(), SpaceReference("convnet")
+            searched = SearchSpace.from_json(executor.discover(DiscoveryTask(view, space)))
+            task = TrialTask(
+                0, view, space, searched, searched.defaults(), 0, 500, None, "accuracy", Path(folder) / "trial"
+            )
+            until(executor, task, TrialStarted)
+            executor.kill(0, "for the first time")
+            # A spare is kept from the second trial on.
+            wait_for(executor, TrialLost)
+            until(executor, task, TrialStarted)
+            time.sleep(SETTLED_S)
+            tell_of_spare(executor)
+            began = time.perf_counter()
+            executor.kill(0, "for the second time")
+            wait_for(executor, TrialLost)
+            until(executor, task, TrialStarted)
+            return time.perf_counter() - began
+        finally:
+            executor.close()
+
+
+def until(executor: LocalExecutor, task: TrialTask, kind: type) -> None:
+    executor.submit(task)
+    wait_for(executor, kind)
+
+
+def wait_for(executor: LocalExecutor, kind: type) -> None:
+    while not any(isinstance(event, kind) for event in executor.wait(1.0)):
+        pass
+
+
+def tell_of_spare(executor: LocalExecutor) -> None:
+    busy = set(executor.process_ids().values())
+    for child in psutil.Process().children():
+        if child.pid not in busy and child.is_running():
+            used = child.cpu_times()
+            resident = child.memory_info().rss / 2**20
+            print(f"  a spare: {resident:.0f} MiB, {used.user + used.system:.1f} s of a processor")
+
+
+if __name__ == "__main__":
+    main()
