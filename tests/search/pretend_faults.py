@@ -14,7 +14,7 @@ from pretend_study import Bench
 
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local import LocalExecutor
-from apertune.search.messages import TrialResult
+from apertune.search.messages import TrialLost, TrialResult
 from apertune.search.state import State
 from apertune.search.studies.opening import open_study
 from apertune.search.studies.storage import open_storage
@@ -132,3 +132,13 @@ def wait_until(true: Callable[[], bool], timeout_s: float = 30.0) -> None:
     while not true():
         assert time.monotonic() < until, "it did not come true in time"
         time.sleep(0.01)
+
+
+def answer(executor: LocalExecutor) -> TrialResult | TrialLost:
+    """How the next trial to end did."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for event in executor.wait(1.0):
+            if isinstance(event, TrialResult | TrialLost):
+                return event
+    raise AssertionError("no trial ended in time")

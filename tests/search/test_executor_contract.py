@@ -102,6 +102,13 @@ def task(folder: Path, number: int, epochs: int = EPOCHS) -> TrialTask:
     )
 
 
+def begin(executor: Executor, folder: Path) -> None:
+    """Submits trial 0, a long one, and waits until it runs."""
+    executor.submit(task(folder, 0, epochs=2000))
+    while not executor.wait(10):
+        continue
+
+
 def events_until_end(executor: Executor, numbers: set[int]) -> dict[int, list[TrialEvent]]:
     events: dict[int, list[TrialEvent]] = {number: [] for number in numbers}
     open_trials = set(numbers)
@@ -147,9 +154,7 @@ def test_slots_are_counted(executor: Executor, tmp_path: Path) -> None:
 @pytest.mark.parametrize("executor", WITH_PROCESSES, indirect=True)
 def test_a_running_trial_obeys_a_stop_request(executor: Executor, tmp_path: Path) -> None:
     """A request ends a running trial with the request's outcome and reason."""
-    executor.submit(task(tmp_path, 0, epochs=2000))
-    while not executor.wait(10):
-        continue
+    begin(executor, tmp_path)
     executor.stop(StopRequest(0, "pruned", "enough"))
     result = events_until_end(executor, {0})[0][-1]
     assert isinstance(result, TrialResult)
@@ -159,9 +164,7 @@ def test_a_running_trial_obeys_a_stop_request(executor: Executor, tmp_path: Path
 @pytest.mark.parametrize("executor", WITH_PROCESSES, indirect=True)
 def test_a_killed_trial_is_lost_and_the_slot_works_on(executor: Executor, tmp_path: Path) -> None:
     """Ending a worker gives its trial back as lost with the reason, and its slot takes the next one."""
-    executor.submit(task(tmp_path, 0, epochs=2000))
-    while not executor.wait(10):
-        continue
+    begin(executor, tmp_path)
     executor.kill(0, "it said nothing")
     lost = events_until_end(executor, {0})[0][-1]
     assert lost == TrialLost(0, "it said nothing")
@@ -173,9 +176,7 @@ def test_a_killed_trial_is_lost_and_the_slot_works_on(executor: Executor, tmp_pa
 @pytest.mark.parametrize("executor", WITH_PROCESSES, indirect=True)
 def test_what_every_worker_prints_is_kept(executor: Executor, tmp_path: Path) -> None:
     """The log files have the words of a worker that was killed, and of the one that took its place, once."""
-    executor.submit(task(tmp_path, 0, epochs=2000))
-    while not executor.wait(10):
-        continue
+    begin(executor, tmp_path)
     executor.kill(0, "it said nothing")
     events_until_end(executor, {0})
     for number in (1, 2):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pretend_faults import PRETEND_WORKER, wait_until
+from pretend_faults import PRETEND_WORKER, answer, wait_until
 from pretend_study import Bench, pretended_task
 
 from apertune.search.executors import worker_process
@@ -66,16 +66,6 @@ def at_once(call: Callable[[], object]) -> None:
     done: Future[object] = Future()
     threading.Thread(target=lambda: done.set_result(call()), daemon=True).start()
     done.result(AT_ONCE_S)
-
-
-def answer(executor: LocalExecutor) -> TrialResult | TrialLost:
-    """How the next trial to end did."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        for event in executor.wait(1.0):
-            if isinstance(event, TrialResult | TrialLost):
-                return event
-    raise AssertionError("no trial ended in time")
 
 
 def freeze(executor: LocalExecutor) -> None:

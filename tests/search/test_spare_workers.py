@@ -7,7 +7,6 @@ import errno
 import os
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from pretend_faults import wait_until
+from pretend_faults import answer, wait_until
 from pretend_study import pretended_task
 
 from apertune.search import devices
@@ -67,15 +66,6 @@ def executor(tmp_path: Path, command: Sequence[str]) -> Iterator[LocalExecutor]:
 
 def submit(executor: LocalExecutor, folder: Path, number: int, epochs: int = 1) -> None:
     executor.submit(replace(pretended_task(folder, Asked(number, {"rate": 0.5})), epochs=epochs))
-
-
-def answer(executor: LocalExecutor) -> TrialResult | TrialLost:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        for event in executor.wait(1.0):
-            if isinstance(event, TrialResult | TrialLost):
-                return event
-    raise AssertionError("no trial ended in time")
 
 
 def run(executor: LocalExecutor, folder: Path, number: int) -> TrialResult:
@@ -137,15 +127,12 @@ def test_after_a_kill_the_next_trial_does_not_wait_for_imports(executor: LocalEx
 
 def test_no_spare_for_as_many_trials_as_slots(tmp_path: Path, command: Sequence[str]) -> None:
     """A single trial, as `rerun` has, and the first one in every slot start no process that nobody needs."""
-    executor = LocalExecutor(worker_environments(2), tmp_path / "logs", command=command)
-    try:
+    with contextlib.closing(LocalExecutor(worker_environments(2), tmp_path / "logs", command=command)) as executor:
         executor.start()
         submit(executor, tmp_path, 0)
         submit(executor, tmp_path, 1)
         assert isinstance(answer(executor), TrialResult)
         assert started(tmp_path) == 2
-    finally:
-        executor.close()
 
 
 @pytest.mark.parametrize(
@@ -169,16 +156,15 @@ def test_room_for_all_spares_that_may_start_at_once(
 ) -> None:
     """Memory must have room for one on each device, and for those of other executors on the machine."""
     monkeypatch.setattr(devices, "memory_mb", lambda: (64_000.0, free_mb))
-    executor = LocalExecutor(environments, tmp_path / "logs", sharing_memory=sharing_memory, command=command)
-    try:
+    with contextlib.closing(
+        LocalExecutor(environments, tmp_path / "logs", sharing_memory=sharing_memory, command=command)
+    ) as executor:
         executor.start()
         for number in range(executor.slots):
             run(executor, tmp_path, 10 + number)
         assert started(tmp_path) == executor.slots
         run(executor, tmp_path, 20)
         assert started(tmp_path) == executor.slots + spares
-    finally:
-        executor.close()
 
 
 def test_no_spare_without_room_in_memory(
@@ -231,11 +217,8 @@ def test_without_room_for_a_log_a_worker_has_none(
         return opened(path, *args, **options)
 
     monkeypatch.setattr(Path, "open", too_full)
-    executor = LocalExecutor(worker_environments(1), tmp_path / "logs", command=command)
-    try:
+    with contextlib.closing(LocalExecutor(worker_environments(1), tmp_path / "logs", command=command)) as executor:
         assert run(executor, tmp_path, 0).outcome == "complete"
-    finally:
-        executor.close()
     assert started(tmp_path) == 0
 
 
@@ -259,8 +242,7 @@ def test_slots_of_one_device_share_a_spare(
     tmp_path: Path, command: Sequence[str], environments: list[dict[str, str]], workers: dict[str, int]
 ) -> None:
     """Three workers on the processors have one spare; two on each of two GPUs have one for each GPU, which sees it."""
-    executor = LocalExecutor(environments, tmp_path / "logs", command=command)
-    try:
+    with contextlib.closing(LocalExecutor(environments, tmp_path / "logs", command=command)) as executor:
         executor.start()
         for first in (10, 20):
             for slot in range(executor.slots):
@@ -269,14 +251,11 @@ def test_slots_of_one_device_share_a_spare(
                 assert not any(isinstance(event, TrialLost) for event in executor.wait(1.0))
         wait_for_ready(tmp_path, sum(workers.values()))
         assert Counter(worker.environ()["CUDA_VISIBLE_DEVICES"] for worker in workers_of(tmp_path)) == workers
-    finally:
-        executor.close()
 
 
 def test_a_spare_takes_the_place_of_any_worker_of_its_device(tmp_path: Path, command: Sequence[str]) -> None:
     """It was started beside the first slot's trial, and a worker of the second slot is the one that fails."""
-    executor = LocalExecutor(worker_environments(2), tmp_path / "logs", command=command)
-    try:
+    with contextlib.closing(LocalExecutor(worker_environments(2), tmp_path / "logs", command=command)) as executor:
         executor.start()
         run(executor, tmp_path, 0)
         run(executor, tmp_path, 1)
@@ -285,8 +264,6 @@ def test_a_spare_takes_the_place_of_any_worker_of_its_device(tmp_path: Path, com
         assert run(executor, tmp_path, 2).outcome == "failed"
         assert run(executor, tmp_path, 11).metrics["process"] in ready - set(busy.values())
         assert executor.process_ids()[0] == busy[0]
-    finally:
-        executor.close()
 
 
 def test_closing_ends_the_spare(executor: LocalExecutor, tmp_path: Path) -> None:
