@@ -10,11 +10,9 @@ from pathlib import Path
 from ..errors import SettingError, UnknownNameError
 from ..setting_types import check_types, flag_of
 from .evaluation.costs import COST_NAMES
+from .strategies.pruners import EPOCH_PRUNERS, PRUNER_NAMES, ROUND_PRUNERS
+from .strategies.samplers import SAMPLER_NAMES
 
-SAMPLER_NAMES = ("cmaes", "gp", "grid", "nsga2", "qmc", "random", "tpe")
-PRUNER_NAMES = ("hyperband", "median", "none", "percentile", "successive-halving", "wilcoxon")
-# What prunes by the folds or repeats of a trial; all others but none do so by its epochs.
-ROUND_PRUNERS = ("none", "wilcoxon")
 # Half of what NumPy takes: the number of a study's finished trials is added to it.
 LARGEST_SEED = 2**31 - 1
 
@@ -90,8 +88,8 @@ class SearchSettings:
                 f"with --folds or --repeats trials are pruned by their rounds, not by epochs: --pruner must be "
                 f"{' or '.join(reversed(ROUND_PRUNERS))}, but got {self.pruning}"
             )
-        if not self.in_rounds and self.pruning == "wilcoxon":
-            raise SettingError("--pruner wilcoxon compares folds or repeats; give --folds or --repeats with it")
+        if not self.in_rounds and self.pruning not in EPOCH_PRUNERS:
+            raise SettingError(f"--pruner {self.pruning} compares folds or repeats; give --folds or --repeats with it")
         if self.study is not None and not re.fullmatch(r"[\w][\w.-]{0,99}", self.study):
             raise SettingError(
                 f"--study must be letters, digits, '.', '_' and '-' (at most 100), but got '{self.study}'"

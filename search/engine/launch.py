@@ -18,12 +18,12 @@ from ..messages import DiscoveryTask
 from ..results import run_ids_by_number, without_owner
 from ..sending.sender_process import PATIENCE_S, SenderProcess
 from ..settings import Home, SearchSettings, make_home, most_models
+from ..strategies.samplers import check_sampler
 from ..studies.definition import StudyDefinition
 from ..studies.objectives import Objective
 from ..studies.opening import create_study, open_study, study_exists
 from ..studies.storage.ownership import owned
 from ..studies.storage.storage import open_storage
-from ..studies.strategies import check_sampler
 from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
 from ..tracking.journal import Journal

@@ -18,10 +18,11 @@ from ..evaluation.metrics import default_objective
 from ..messages import SpaceReference, TrialTask
 from ..results import read_study
 from ..settings import Home, SearchSettings, most_models
+from ..strategies.pruners import make_pruner
+from ..strategies.samplers import make_sampler
 from ..studies.definition import Launch
 from ..studies.objectives import Objective, check_target_value, resolve_objectives
 from ..studies.storage.storage import check_storage
-from ..studies.strategies import make_pruner, make_sampler
 from ..studies.study import Asked, Study
 from ..studies.trial_records import TrialRecord
 from ..tracking.model_keeping import room_needed

@@ -13,7 +13,8 @@ from optuna.storages import RDBStorage
 from pretend_study import CONDITIONAL, EPOCHS, SPACE, Bench, Slots
 
 from apertune.search.messages import EpochEnded, TrialEvent, TrialLost, TrialResult
-from apertune.search.studies.strategies import make_pruner, make_sampler
+from apertune.search.strategies.pruners import make_pruner
+from apertune.search.strategies.samplers import make_sampler
 from apertune.search.studies.trial_records import RecordFile
 from apertune.search.tracking.outbox import Outbox, open_runs
 

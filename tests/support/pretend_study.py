@@ -29,10 +29,11 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
+from apertune.search.strategies.pruners import make_pruner
+from apertune.search.strategies.samplers import make_sampler
 from apertune.search.studies.definition import StudyDefinition
 from apertune.search.studies.opening import create_study, open_study, study_exists
 from apertune.search.studies.storage.storage import open_storage
-from apertune.search.studies.strategies import make_pruner, make_sampler
 from apertune.search.studies.study import Asked
 from apertune.search.tracking.journal import Journal
 from apertune.search.tracking.outbox import Outbox

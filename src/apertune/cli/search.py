@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from ..errors import SettingError
-from ..search.settings import PRUNER_NAMES, SAMPLER_NAMES, SearchSettings, make_home
+from ..search.settings import SearchSettings, make_home
+from ..search.strategies.pruners import PRUNER_NAMES
+from ..search.strategies.samplers import SAMPLER_NAMES
 from ..setting_types import checked, declared_types, flag_of
 from .configuration import assignments, read_configuration
 from .dataset_options import dataset_options, load_from, name_option, read_dataset_setting

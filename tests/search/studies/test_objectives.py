@@ -23,9 +23,10 @@ from apertune.search.messages import (
 )
 from apertune.search.results import pareto_front, read_study
 from apertune.search.settings import make_home
+from apertune.search.strategies.pruners import make_pruner
+from apertune.search.strategies.samplers import make_sampler
 from apertune.search.studies.frozen_trials import steps_of
 from apertune.search.studies.objectives import Objective, check_target_value, resolve_objectives
-from apertune.search.studies.strategies import make_pruner, make_sampler
 from apertune.search.studies.trial_records import TrialRecord
 from apertune.spaces.search_space.parameters import SearchSpace
 

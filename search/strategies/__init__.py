@@ -1,0 +1,1 @@
+"""Samplers and pruners: one table of each, and the module that writes them down for the documentation."""

@@ -1,0 +1,183 @@
+"""Samplers, which draw the values of each trial: the table that the command, the settings and the docs read.
+
+Reading the table must cost nothing at the command's start, so only a sampler's `make` imports Optuna.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...errors import MissingExtraError, SettingError
+from .options import Option, make_quietly, read_options
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+    from ...spaces.search_space.parameters import SearchSpace
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """One way to draw values."""
+
+    summary: str
+    """How it draws, in one line."""
+    advice: str
+    """When to choose it, in one line."""
+    make: Callable[..., BaseSampler]
+    """Makes Optuna's sampler from `seed` and the options, all by name."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    """The options it takes, by name."""
+    library: str | None = None
+    """Import name of the optional library it needs, which the extra of the sampler's name installs."""
+    several_objectives: bool = True
+    """Whether it can search for several objectives together."""
+    endless_ranges: bool = True
+    """Whether it can draw a number from a range without steps."""
+
+
+def _make_tpe(seed: int | None, n_startup_trials: int, n_ei_candidates: int) -> BaseSampler:
+    import optuna
+
+    # `group` models the parameters of a branch jointly with the condition that they depend on.
+    return optuna.samplers.TPESampler(
+        multivariate=True,
+        group=True,
+        seed=seed,
+        n_startup_trials=n_startup_trials,
+        n_ei_candidates=n_ei_candidates,
+    )
+
+
+def _make_random(seed: int | None) -> BaseSampler:
+    import optuna
+
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _make_grid(seed: int | None) -> BaseSampler:
+    from .exhaustive import ExhaustiveSampler
+
+    return ExhaustiveSampler(seed)
+
+
+def _make_qmc(seed: int | None) -> BaseSampler:
+    import optuna
+
+    return optuna.samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
+
+
+def _make_gp(seed: int | None, n_startup_trials: int) -> BaseSampler:
+    import optuna
+
+    return optuna.samplers.GPSampler(seed=seed, n_startup_trials=n_startup_trials, warn_independent_sampling=False)
+
+
+def _make_cmaes(seed: int | None, n_startup_trials: int) -> BaseSampler:
+    import optuna
+
+    return optuna.samplers.CmaEsSampler(seed=seed, n_startup_trials=n_startup_trials, warn_independent_sampling=False)
+
+
+def _make_nsga2(seed: int | None, population_size: int, crossover_prob: float, swapping_prob: float) -> BaseSampler:
+    import optuna
+
+    return optuna.samplers.NSGAIISampler(
+        seed=seed, population_size=population_size, crossover_prob=crossover_prob, swapping_prob=swapping_prob
+    )
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "tpe": Sampler(
+        summary="Near good trials; conditional parameters are modelled together with their branch",
+        advice="The default; take it unless you have a reason not to",
+        make=_make_tpe,
+        options={
+            "n_startup_trials": Option(10, "Trials that are drawn at random first"),
+            # Each candidate is compared with every trial, so more than the bound only costs time.
+            "n_ei_candidates": Option(24, "Candidates per parameter, the best of which is taken", least=1, most=10_000),
+        },
+    ),
+    "random": Sampler(
+        summary="Anywhere in the space",
+        advice="Fewer than 10 trials; a baseline; to learn which parameters matter",
+        make=_make_random,
+    ),
+    "qmc": Sampler(
+        summary="A Sobol sequence, spread more evenly than chance",
+        advice="A space with few conditions",
+        make=_make_qmc,
+    ),
+    "grid": Sampler(
+        summary="Every configuration once, then the search ends",
+        advice="A handful of choices; narrow numbers to lists first",
+        make=_make_grid,
+        endless_ranges=False,
+    ),
+    "nsga2": Sampler(
+        summary="By crossing good trials",
+        advice="Several objectives and hundreds of trials",
+        make=_make_nsga2,
+        options={
+            "population_size": Option(50, "Trials per generation", least=2),
+            "crossover_prob": Option(0.9, "Probability that a trial has two parents rather than one", most=1),
+            "swapping_prob": Option(0.5, "Probability that two parents swap a parameter", most=1),
+        },
+    ),
+    "gp": Sampler(
+        summary="By a Gaussian process",
+        advice="Few, expensive trials of few parameters",
+        make=_make_gp,
+        options={"n_startup_trials": Option(10, "Trials that are drawn at random first")},
+        library="torch",
+    ),
+    "cmaes": Sampler(
+        summary="From a normal distribution that adapts to good trials",
+        advice="Many trials of nothing but numbers",
+        make=_make_cmaes,
+        options={"n_startup_trials": Option(1, "Trials that are drawn at random first")},
+        library="cmaes",
+        several_objectives=False,
+    ),
+}
+
+SAMPLER_NAMES = tuple(sorted(SAMPLERS))
+
+
+def make_sampler(name: str, seed: int | None, options: Mapping[str, str] | None = None) -> BaseSampler:
+    """Makes a sampler of `SAMPLERS`.
+
+    Args:
+        name: Its name in the table.
+        seed: Seed of its draws; None draws a fresh one.
+        options: The user's text, by name of the option.
+
+    Raises:
+        KeyError: For a name that is not in the table.
+        UnknownNameError: For an option that the sampler does not have.
+        SettingError: For a value that cannot be read or is out of bounds.
+        MissingExtraError: Where the library that the sampler needs is not installed.
+    """
+    whose, sampler = f"--sampler {name}", SAMPLERS[name]
+    values = read_options(whose, sampler.options, options or {})
+    if sampler.library is not None and importlib.util.find_spec(sampler.library) is None:
+        raise MissingExtraError(whose, name)
+    return make_quietly(whose, partial(sampler.make, seed=seed, **values))
+
+
+def check_sampler(name: str, space: SearchSpace, objectives: int) -> None:
+    """Raises SettingError when a sampler cannot draw from this space, or for that many objectives."""
+    sampler = SAMPLERS[name]
+    if objectives > 1 and not sampler.several_objectives:
+        raise SettingError(f"--sampler {name} knows one objective only; take tpe or nsga2 for several")
+    endless = [] if sampler.endless_ranges else [each.key for each in space.parameters if each.options is None]
+    if endless:
+        raise SettingError(
+            f"--sampler {name} tries every value, but these parameters have no finite list of values: "
+            f"{', '.join(endless[:5])}{' and more' if len(endless) > 5 else ''}; give each one, such as "
+            f"--narrow {endless[0].split('@')[0]}=A,B,C"
+        )
