@@ -1,1 +1,1 @@
-"""What Optuna knows of a search: the study, its storage and owner, samplers and pruners, trials as read back."""
+"""Studies on Optuna: definition, storage and owner, the next configuration, and trials as they are read back."""

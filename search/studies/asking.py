@@ -1,4 +1,4 @@
-"""What a study tries next: configurations that were not tried before, and those that were begun and not ended."""
+"""The next configuration of a study: one that was not tried before, or one that was begun and not ended."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .storage.owned_storage import OwnedStorage
 from .storage.patience import persistently
 from .trial_records import RecordFile
 
-# So often a sampler may propose what was tried before, until a configuration is drawn at random instead.
+# A sampler that proposes tried configurations this many times in a row is replaced by a random draw.
 PROPOSALS = 5
 WARM_STARTED = "warm_started"
 
 
 def begun_trials(study: OptunaStudy) -> list[FrozenTrial]:
-    """Every trial that has begun, by number, but for proposals set aside."""
+    """Returns every trial that has begun, by number, without proposals that were set aside."""
     return [
         frozen
         for frozen in study.get_trials(deepcopy=False)
@@ -29,7 +29,14 @@ def begun_trials(study: OptunaStudy) -> list[FrozenTrial]:
 
 
 class Asking:
-    """Draws from one study. file: of its owner, told of proposals that are set aside."""
+    """Draws configurations from one study.
+
+    Args:
+        study: Optuna's study.
+        search_space: The space to draw from.
+        reader: Reads the study's trials.
+        file: The owner's file of ended trials, which notes proposals that are set aside; None without an owner.
+    """
 
     def __init__(
         self, study: OptunaStudy, search_space: SearchSpace, reader: TrialReader, file: RecordFile | None = None
@@ -41,7 +48,7 @@ class Asking:
         self._tried: set[str] | None = None
 
     def untried(self) -> tuple[Trial, Values] | None:
-        """A trial of a configuration that was not tried before; None when all were."""
+        """Returns a new trial of a configuration that was not tried before, or None when all were."""
         tried = self._known()
         for _ in range(PROPOSALS):
             trial, values = self._draw()
@@ -66,7 +73,7 @@ class Asking:
         return trial, values
 
     def _set_aside(self, trial: Trial) -> None:
-        """A proposal that repeats an earlier trial; it has no outcome, and counts nowhere."""
+        """Marks a proposal that repeats an earlier trial: it has no outcome, and no count includes it."""
 
         def record() -> None:
             if not trial.storage.get_trial(trial._trial_id).state.is_finished():
@@ -78,14 +85,22 @@ class Asking:
         persistently(record)
 
     def _known(self) -> set[str]:
-        """The identities of all configurations tried or being tried."""
+        """Returns the identities of all configurations that were tried or are being tried."""
         if self._tried is None:
             drawn = (self._reader.values(frozen) for frozen in begun_trials(self._study))
             self._tried = {identity_of(values) for values in drawn if values is not None}
         return self._tried
 
     def enqueue(self, configurations: list[Values], source: str) -> int:
-        """Has these tried next, once: not again for the same source. Returns how many are new."""
+        """Queues configurations to be tried next, unless this was done before for the same source.
+
+        Args:
+            configurations: The values, by parameter name, in the order to try them.
+            source: Name of the place that they come from.
+
+        Returns:
+            How many were queued: those that were neither tried nor queued before.
+        """
         known = {*self._study.user_attrs.get(WARM_STARTED, ())}
         if source in known:
             return 0
@@ -102,9 +117,9 @@ class Asking:
         return added
 
     def orphans(self) -> list[tuple[Trial, Values]]:
-        """Trials that a dead supervisor left running, with the values they had.
+        """Returns trials that a dead supervisor left running, with the values they had.
 
-        One whose configuration was tried before was about to be set aside, and is.
+        A trial that repeats an earlier one is set aside, as its supervisor was about to do.
         """
         known: set[str] = set()
         left = []
@@ -117,7 +132,7 @@ class Asking:
             if running:
                 trial = Trial(self._study, frozen._trial_id)
                 if values is None and not repeated:
-                    # Killed while its values were drawn: draw the rest.
+                    # The supervisor was killed while it drew the values: draw the rest.
                     values = self._drawn_to_the_end(trial)
                 if values is None or repeated or identity_of(values) in known:
                     self._set_aside(trial)

@@ -1,4 +1,4 @@
-"""Optuna's trials and our records of them: what is written to a trial when it ends, and read back."""
+"""Translation between Optuna's trials and our records: written when a trial ends, and read back."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from ..messages import Outcome, TrialResult
 from .sampling import from_optuna
 from .trial_records import TrialRecord
 
-# User attributes: of a trial's result; of a proposal that repeats an earlier trial, which counts nowhere; and, in a
-# study of several objectives, of the first one's values by epoch or round. Optuna's intermediate values would stand in
-# TPE's way there: it orders pruned trials by them in the study's one direction, and raises when there are several.
+# User attributes of Optuna's trials.
 RESULT = "result"
+# Marks a proposal that repeats an earlier trial, which no count includes.
 REPEATED = "repeated"
+# The first objective's values by epoch or round, in a study of several objectives. Optuna's intermediate values would
+# break TPE there: it orders pruned trials by them in the study's one direction, and raises when there are several.
 STEPS = "steps"
 
 STATES: dict[Outcome, TrialState] = {
@@ -34,43 +35,54 @@ _RECORDED = tuple(
 
 
 def described(result: TrialResult) -> dict[str, Any]:
-    """A result as the attribute `RESULT` holds it."""
+    """Returns a result as the attribute `RESULT` holds it."""
     facts = asdict(result)
     del facts["number"]
     return facts
 
 
 def note_step(trial: Trial, value: float, step: int) -> None:
-    """Notes a step of a study of several objectives. One that was told before keeps its first value."""
+    """Notes the value of a step in a study of several objectives. A step that was noted before keeps its value."""
     steps = trial.user_attrs.get(STEPS, {})
     if str(step) not in steps:
         trial.set_user_attr(STEPS, {**steps, str(step): value})
 
 
 def steps_of(frozen: FrozenTrial) -> dict[int, float]:
-    """The first objective's values, by epoch or round."""
+    """Returns the first objective's values, by epoch or round."""
     noted = {int(step): value for step, value in frozen.user_attrs.get(STEPS, {}).items()}
     return noted or dict(frozen.intermediate_values)
 
 
 class TrialReader:
-    """Reads trials of one study. rounds: trainings a trial takes."""
+    """Reads the trials of one study.
+
+    Args:
+        search_space: The study's space.
+        rounds: Trainings per trial.
+    """
 
     def __init__(self, search_space: SearchSpace, rounds: int) -> None:
         self._search_space = search_space
         self._rounds = rounds
-        # What has ended changes no more.
+        # A trial that has ended never changes.
         self._ended: dict[int, TrialRecord] = {}
 
     def values(self, frozen: FrozenTrial) -> Values | None:
-        """None for a trial whose supervisor was killed while its values were drawn."""
+        """Returns a trial's values, or None if its supervisor was killed while it drew them."""
         try:
             return from_optuna(self._search_space, frozen.params)
         except SpaceError:
             return None
 
     def record(self, frozen: FrozenTrial, *, ended: bool = False) -> TrialRecord:
-        """ended: it is about to be told; a result alone may be of a trial whose telling was cut short."""
+        """Returns our record of a trial.
+
+        Args:
+            frozen: Optuna's trial.
+            ended: Whether it ends now, though Optuna still has it as running. Its result alone does not say so,
+                since a kill may come between the two.
+        """
         if not frozen.state.is_finished():
             return self._read(frozen, ended=ended)
         if frozen.number not in self._ended:

@@ -15,7 +15,7 @@ from .study import DEFINITION, IDENTITY, Study
 
 
 def open_study(storage: BaseStorage, name: str) -> Study:
-    """Opens an existing study. Raises StudyError when there is none of that name, or it is not Apertune's."""
+    """Opens an existing study. Raises StudyError if none has that name, or Apertune did not make it."""
     try:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
@@ -33,8 +33,10 @@ def open_study(storage: BaseStorage, name: str) -> Study:
 def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -> Study:
     """Creates a study, with the space's defaults enqueued as its first trial.
 
-    The definition comes last: a study without it is one whose maker was killed, and is completed. Raises StudyError
-    when that one was to have other objectives.
+    The definition is written last, so a study without one was left by a process that was killed; it is completed.
+
+    Raises:
+        StudyError: If such a study was begun with other objectives.
     """
     directions = [direction for _, direction in definition.objectives]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
@@ -49,7 +51,10 @@ def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -
 
 
 def study_exists(storage: BaseStorage, name: str) -> bool:
-    """Whether there is a study of that name, somebody else's too; not one whose maker was killed as it made it."""
+    """Returns whether a study has that name, even one that Apertune did not make.
+
+    A study whose creation was cut short does not count: `create_study` completes it.
+    """
     if name not in study_names(storage):
         return False
     study = optuna.load_study(study_name=name, storage=storage)
@@ -59,4 +64,5 @@ def study_exists(storage: BaseStorage, name: str) -> bool:
 
 
 def study_names(storage: BaseStorage) -> list[str]:
+    """Returns the names of all studies in a storage, sorted."""
     return sorted(optuna.get_all_study_names(storage))

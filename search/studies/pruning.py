@@ -1,8 +1,8 @@
 """Pruning for studies of several objectives, by the first of them.
 
 Optuna's `report` and `should_prune` work with one objective only. So the first objective's values of every trial are
-mirrored in a study of their own, in memory, which the pruner looks at; the study itself keeps them as an attribute of
-each trial, from which the mirror is made anew by the next search.
+mirrored in a second study, in memory, which the pruner looks at. The study itself keeps them as an attribute of each
+trial, from which the next search makes the mirror again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from .frozen_trials import steps_of
 
 
 class MirroredPruning:
-    """direction: the first objective's. Trials are known by the numbers they have in the study."""
+    """The mirror of one study; it knows trials by the numbers they have in the study.
+
+    Args:
+        pruner: Optuna's pruner.
+        name: The study's name, from which Hyperband chooses brackets.
+        direction: The first objective's direction.
+        earlier: The study's trials so far.
+    """
 
     def __init__(self, pruner: BasePruner, name: str, direction: Direction, earlier: list[FrozenTrial]) -> None:
         self._mirror = optuna.create_study(
@@ -31,7 +38,7 @@ class MirroredPruning:
                 )
 
     def report(self, number: int, value: float, step: int) -> bool:
-        """Takes a value of a running trial; answers whether the trial should be pruned."""
+        """Takes a value of a running trial, and returns whether the trial should be pruned."""
         if number not in self._running:
             self._running[number] = self._mirror.ask()
         trial = self._running[number]
@@ -39,6 +46,7 @@ class MirroredPruning:
         return trial.should_prune()
 
     def tell(self, number: int, value: float | None, state: TrialState) -> None:
+        """Takes the end of a trial; a trial without a reported value is ignored."""
         trial = self._running.pop(number, None)
         if trial is not None:
             self._mirror.tell(trial, value, state=state)

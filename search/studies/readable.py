@@ -1,6 +1,7 @@
-"""A study's copy for plots, in which each parameter has the values that the trials were trained with.
+"""A copy of a study for plots, in which each parameter has the values that trials were trained with.
 
-In the study itself a grid of steps on a log scale is an index, and a reverse_log parameter a share (`sampling`).
+The study itself holds an index into a grid of steps on a log scale, and a share for a reverse_log parameter: see
+`sampling`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .study import Study
 
 
 def readable(study: Study) -> optuna.Study:
-    """Lives in memory alone; trials keep their numbers. What does not fit the space is copied as it is."""
+    """Returns a copy in memory; trials keep their numbers, and those that do not fit the space are copied unchanged."""
     made = optuna.create_study(study_name=study.name, directions=study.optuna.directions)
     made.add_trials([_readable(trial, study.search_space) for trial in study.optuna.get_trials(deepcopy=False)])
     return made
@@ -30,7 +31,7 @@ def _readable(trial: FrozenTrial, space: SearchSpace) -> FrozenTrial:
     try:
         values = from_optuna(space, trial.params)
     except SpaceError:
-        # Waiting, or killed while its values were drawn.
+        # The trial waits, or its supervisor was killed while it drew the values.
         return shown
     drawn = [parameter for parameter in space.parameters if parameter.key in trial.params]
     shown.params = {parameter.key: values[parameter.name] for parameter in drawn}

@@ -1,8 +1,8 @@
 """Draws values for a search space from Optuna, and translates values between the two.
 
-Optuna's names are the parameters' keys (`momentum@optimizer=sgd`), so that parameters of one name in several
-branches never share a distribution. Optuna forbids log with step and knows no reverse_log: a grid of steps on a
-log scale is an index into it, and a continuous reverse_log parameter the share, 0 to 1, of its scale.
+Optuna knows parameters by their keys (`momentum@optimizer=sgd`), so parameters of one name in several branches never
+share a distribution. Optuna forbids log with step and knows no reverse_log. So a parameter with steps on a log scale
+is drawn as an index into its grid, and a continuous reverse_log parameter as a share, 0 to 1, of its scale.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Distribution = optuna.distributions.BaseDistribution
 
 
 def suggest(trial: optuna.trial.BaseTrial, space: SearchSpace) -> Values:
-    """Asks a trial for a value of each parameter that is active under the values drawn before it, by name."""
+    """Draws a value, by name, for each parameter that is active under the values drawn before it."""
     values: Values = {}
     for parameter in space.active(values):
         distribution = distribution_of(parameter)
@@ -34,14 +34,19 @@ def suggest(trial: optuna.trial.BaseTrial, space: SearchSpace) -> Values:
 
 
 def identity_of(values: Mapping[str, Value]) -> str:
-    """Equal for equal configurations, and short."""
+    """Returns a short text that is equal for equal configurations."""
     return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def draw_untried(space: SearchSpace, tried: Container[str], seed: int, draws: int = 1000) -> Values | None:
-    """A random configuration whose identity is not among those tried; None when all of the space were.
+    """Returns a random configuration that was not tried, or None when the whole space was.
 
-    Where so many draws find none, the space is gone through in order, which takes a step more than were tried.
+    Args:
+        space: The space to draw from.
+        tried: Identities of the configurations that were tried.
+        seed: Seed of the draws.
+        draws: How many random draws to make before the space is walked in order, which takes at most one step more
+            than configurations were tried.
     """
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     drawn = (suggest(study.ask(), space) for _ in range(draws))
@@ -50,7 +55,12 @@ def draw_untried(space: SearchSpace, tried: Container[str], seed: int, draws: in
 
 
 def every_configuration(space: SearchSpace, begun: Values | None = None) -> Iterator[Values]:
-    """All that a space holds, each once; none under a parameter that is drawn from a continuous range."""
+    """Yields every configuration of a space once; none below a parameter that is drawn from a continuous range.
+
+    Args:
+        space: The space to walk.
+        begun: Values that the configurations begin with, by name.
+    """
     values = begun or {}
     following = next((parameter for parameter in space.active(values) if parameter.name not in values), None)
     if following is None:
@@ -65,9 +75,14 @@ def every_configuration(space: SearchSpace, begun: Values | None = None) -> Iter
 
 
 def to_optuna(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Any]:
-    """Values by parameter name as Optuna's parameters, for `study.enqueue_trial`.
+    """Returns values as Optuna's parameters, for `study.enqueue_trial`.
 
-    Raises SpaceError for a missing value, one of an inactive or unknown parameter, and one out of range.
+    Args:
+        space: The space that the values are of.
+        values: Values by parameter name.
+
+    Raises:
+        SpaceError: For a missing value, a value of an inactive or unknown parameter, and one out of range.
     """
     params: dict[str, Any] = {}
     seen: Values = {}
@@ -86,7 +101,7 @@ def to_optuna(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Any]
 
 
 def from_optuna(space: SearchSpace, params: Mapping[str, Any]) -> Values:
-    """The values, by parameter name, that a trial's Optuna parameters stand for. Raises SpaceError if one lacks."""
+    """Returns the values, by name, that a trial's Optuna parameters stand for. Raises SpaceError if one is missing."""
     values: Values = {}
     for parameter in space.active(values):
         fixed = distribution_of(parameter) is None
@@ -97,9 +112,12 @@ def from_optuna(space: SearchSpace, params: Mapping[str, Any]) -> Values:
 
 
 def repair(values: Mapping[str, Value], space: SearchSpace) -> tuple[Values, list[str]]:
-    """Values of some other search, made values of this space, and a line for each that had to change.
+    """Fits values of another search into this space.
 
-    A number out of range takes the nearest the parameter can have, anything else its default.
+    A number out of range becomes the nearest that the parameter can take, anything else its default.
+
+    Returns:
+        The fitted values by name, and one line for each change.
     """
     repaired: Values = {}
     notes: list[str] = []
@@ -117,7 +135,7 @@ def repair(values: Mapping[str, Value], space: SearchSpace) -> tuple[Values, lis
 
 
 def distribution_of(parameter: Parameter) -> Distribution | None:
-    """Optuna's distribution of a parameter; None where there is but one value."""
+    """Returns Optuna's distribution of a parameter, or None if it has only one value."""
     options = parameter.options
     if options is not None and len(options) == 1:
         return None
@@ -133,7 +151,7 @@ def distribution_of(parameter: Parameter) -> Distribution | None:
 def _native_distribution(parameter: Parameter) -> Distribution:
     (low, high), step = parameter.bounds, parameter.step
     if step is not None:
-        # Optuna warns of a bound that is off the grid of steps, and counts in decimals.
+        # Optuna counts steps in decimals, and warns if the upper bound is not on the grid.
         count = (Decimal(str(high)) - Decimal(str(low))) // Decimal(str(step))
         high = float(Decimal(str(low)) + count * Decimal(str(step)))
     log = parameter.sampling == "log"
@@ -174,7 +192,7 @@ def _to_optuna(parameter: Parameter, value: Value) -> Any:
 
 
 def _reverse_log_value(parameter: Parameter, share: float) -> Value:
-    # keras_tuner Numerical._sample_numerical_value; an integer's scale reaches one further and is cut to it.
+    # As Numerical._sample_numerical_value of keras_tuner, whose scale for an integer ends one above the bound.
     low, high = parameter.bounds
     end = high + 1 if parameter.kind == "int" else high
     value = min(max(end + low - low * (end / low) ** (1 - share), low), high)
@@ -184,7 +202,7 @@ def _reverse_log_value(parameter: Parameter, share: float) -> Value:
 def _reverse_log_share(parameter: Parameter, value: float) -> float:
     low, high = parameter.bounds
     end = high + 1 if parameter.kind == "int" else high
-    # An integer stands for the stretch up to the next one; its middle comes back as the same integer.
+    # An integer covers the stretch up to the next one, whose middle translates back to the same integer.
     middle = value + 0.5 if parameter.kind == "int" else value
     share = 1.0 - math.log((end + low - middle) / low) / math.log(end / low)
     return min(max(share, 0.0), 1.0)

@@ -1,9 +1,11 @@
-"""A study: what was asked of it, and every configuration tried. With `sampling`, `storage` and the study's plots
-the only code that talks to Optuna.
+"""A study: its definition, and every configuration tried.
+
+The rest of `search` asks and tells Optuna through `Study` alone. Optuna itself is imported only in this package, in
+`search.strategies` and by the plots of studies, which import-linter checks.
 
 Life of a trial: `ask` draws values, `report` takes each epoch's value and answers whether to prune, `tell` records
-the outcome. One supervisor owns a study at a time, so a trial that is running when it starts was orphaned by a
-dead one; `orphans` lists those, to be put back with the same values.
+the outcome. One supervisor owns a study at a time, so a trial that is running when it starts was left by a supervisor
+that died; `orphans` lists those, to be trained again with the same values.
 """
 
 from __future__ import annotations
@@ -44,15 +46,16 @@ CRASHES = "crashes"
 
 @dataclass(frozen=True)
 class Asked:
-    """A configuration to try. attempt: 0, or how often it was tried and lost before.
-
-    crashes: how many of these losses were its own, and not those of a worker that somebody killed.
-    """
+    """A configuration to try."""
 
     number: int
+    """Number of its trial."""
     values: Values
+    """Values of the hyperparameters, by name."""
     attempt: int = 0
+    """How many times it was begun and lost before."""
     crashes: int = 0
+    """How many of these losses were its own fault: not those where its worker was killed from outside."""
 
 
 class Study:
@@ -75,13 +78,14 @@ class Study:
 
     @property
     def identity(self) -> str:
-        """Unique for ever, where the name may come again in another storage."""
+        """Unique for ever, while another storage may have a study of the same name."""
         return str(self.optuna.user_attrs[IDENTITY])
 
     def own(self, file: Path) -> None:
-        """From here on nobody else writes this study: it is read from memory, and its ended trials are kept in a file.
+        """Takes the study for its only writer: reads come from memory, and a `RecordFile` keeps the ended trials.
 
-        file: for `RecordFile`, beside the study.
+        Args:
+            file: The path of that file, beside the study.
         """
         owned = OwnedStorage(self._storage, self.name)
         self.optuna = optuna.load_study(study_name=self.name, storage=owned)
@@ -93,7 +97,7 @@ class Study:
         self._file.rewrite((record for record in self.records() if record.state != "running"), set_aside)
 
     def ask(self) -> Asked | None:
-        """A configuration that was not tried before; None when all were."""
+        """Returns a configuration that was not tried before, or None when all were."""
         drawn = self._asking.untried()
         if drawn is None:
             return None
@@ -102,11 +106,11 @@ class Study:
         return Asked(trial.number, values)
 
     def enqueue(self, configurations: list[Values], source: str) -> int:
-        """Has these tried next, once: not again for the same source. Returns how many are new."""
+        """Queues configurations to be tried next; see `Asking.enqueue`."""
         return self._asking.enqueue(configurations, source)
 
     def orphans(self) -> list[Asked]:
-        """Trials that a dead supervisor left running, with the values they had."""
+        """Returns the trials that a dead supervisor left running, with the values they had."""
         asked = []
         for trial, values in self._asking.orphans():
             self._running[trial.number] = trial
@@ -115,7 +119,7 @@ class Study:
         return asked
 
     def results_of(self, numbers: Container[int]) -> list[TrialResult]:
-        """What was told of these trials, of those that have ended."""
+        """Returns the results of those of these trials that have ended."""
         ended = self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
         return [
             TrialResult(frozen.number, **frozen.user_attrs[RESULT])
@@ -124,18 +128,18 @@ class Study:
         ]
 
     def lost(self, asked: Asked) -> None:
-        """Notes how often a trial was lost, so that a restart does not forget."""
+        """Notes how many times a trial was lost, so that a restart does not forget."""
         trial = self._running[asked.number]
         persistently(lambda: trial.set_user_attr(ATTEMPTS, asked.attempt))
         persistently(lambda: trial.set_user_attr(CRASHES, asked.crashes))
 
     def report(self, number: int, value: float, step: int) -> bool:
-        """Takes the first objective's value after an epoch or a round (1-based); answers whether to prune the trial."""
+        """Takes the first objective's value after a step, an epoch or round from 1; returns whether to prune the trial."""
         trial = self._running[number]
 
         def report_and_ask() -> bool:
             with warnings.catch_warnings():
-                # A resumed trial may report an epoch again; the first report stands.
+                # A resumed trial may report an epoch again; Optuna keeps the first report, and warns.
                 warnings.simplefilter("ignore", UserWarning)
                 if self._mirror is None:
                     trial.report(value, step)
@@ -146,7 +150,7 @@ class Study:
         return persistently(report_and_ask)
 
     def values_of(self, result: TrialResult) -> list[float]:
-        """The objectives' values of a trial that completed, in order; NaN for one that it does not have."""
+        """Returns the objectives' values of a completed trial, in order, with NaN for one that it does not have."""
         others = {**result.metrics, **result.cost}
         first = math.nan if result.value is None else result.value
         return [first, *(others.get(name, math.nan) for name, _ in self.definition.more_objectives)]
@@ -165,7 +169,7 @@ class Study:
             if self._file is not None:
                 self._file.add(self._reader.record(self._storage.get_trial(trial._trial_id), ended=True))
             with warnings.catch_warnings():
-                # CMA-ES says at every trial that it learns nothing from limits.
+                # CMA-ES warns at every trial that it learns nothing from limits.
                 warnings.filterwarnings("ignore", "Constraints have been set", UserWarning)
                 self.optuna.tell(trial, values, state=state)
 
@@ -174,7 +178,7 @@ class Study:
             self._mirror.tell(result.number, values[0] if values else None, state)
 
     def _constrain(self, trial: Trial, result: TrialResult) -> None:
-        """Lets the sampler learn what is feasible: at most 0 when it is, the share over the limit when not."""
+        """Tells the sampler how feasible a trial was: 0 or less if it was, else the share by which it broke a limit."""
         for name, limit in self.definition.limits.items():
             if name in result.cost:
                 trial.set_constraint(name, result.cost[name] / limit - 1.0)
@@ -182,22 +186,22 @@ class Study:
             trial.set_constraint(MEMORY_CONSTRAINT, 1.0)
 
     def finished(self) -> int:
-        """How many trials have an outcome, those that cost more than allowed and were not trained left out."""
+        """Returns the number of trials with an outcome, without those that were not trained for breaking a limit."""
         return sum(record.is_counted for record in self.records())
 
     def epochs_trained(self) -> int:
-        """Epochs of all ended trials together; those of running ones are told again when they go on."""
+        """Returns the epochs of all ended trials; those of a running trial count when it ends."""
         return sum(record.epochs for record in self.records() if record.has_ended)
 
     def records(self) -> list[TrialRecord]:
-        """Every trial that has begun; those only enqueued or set aside are not among them."""
+        """Returns every trial that has begun, without those that are only queued or were set aside."""
         return [self._reader.record(frozen) for frozen in begun_trials(self.optuna)]
 
     def records_in(self, file: Path) -> list[TrialRecord]:
-        """As `records`, from the owner's file of ended trials where it is whole: a hundred times faster for thousands.
+        """Returns the same as `records`, a hundred times faster for thousands of trials.
 
-        Only trials that run or wait are read from Optuna, and all are counted: where others searched this study from
-        another folder, the file does not know theirs, and everything is read.
+        Ended trials come from the owner's file, running ones from Optuna. If the file is damaged or lacks trials, such
+        as those of a search in another folder, everything is read from Optuna.
         """
         read = RecordFile(file, self.identity).read()
         if read is None:
@@ -214,7 +218,7 @@ class Study:
         return [records[number] for number in sorted(records)]
 
     def _count(self) -> int | None:
-        """Trials of this study in the database, of whatever state; None where that takes reading them."""
+        """Returns the number of trials in any state, or None if the storage cannot count without reading them."""
         if not isinstance(self._storage, RDBStorage):
             return None
         counted = sqlalchemy.text("SELECT COUNT(*) FROM trials WHERE study_id = :study")
@@ -222,19 +226,22 @@ class Study:
             return int(connection.execute(counted, {"study": self.optuna._study_id}).scalar_one())
 
     def launch(self) -> Launch | None:
+        """Returns the latest search that was noted."""
         noted = self.optuna.user_attrs.get(LAUNCH)
         return Launch(**noted) if noted else None
 
     def note_end(self) -> None:
-        """The latest search came to its end: the next one begins anew instead of going on with it."""
+        """Notes that the latest search came to its end, so that the next one does not continue it."""
         launch = self.launch()
         if launch is not None:
             self.note_launch(replace(launch, ended=True))
 
     def note_launch(self, launch: Launch) -> None:
+        """Notes a search as the latest one."""
         persistently(lambda: self.optuna.set_user_attr(LAUNCH, asdict(launch)))
 
     def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
+        """Sets the sampler and the pruner for the trials to come."""
         self.optuna.sampler, self.optuna.pruner = sampler, pruner
         if self.definition.more_objectives:
             self._mirror = MirroredPruning(pruner, self.name, self.definition.direction, begun_trials(self.optuna))

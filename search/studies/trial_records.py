@@ -1,8 +1,8 @@
-"""Trials as they stand in a study, and a file of those that ended, which is read a hundred times faster than Optuna's.
+"""Records of trials, and a file of the ended ones, which reads a hundred times faster than Optuna's database.
 
-The file lies beside the study, one line of JSON a trial. Its writer, the study's owner, adds a trial's line before it
-tells Optuna, and writes it anew from Optuna when it begins: so each ended trial is in the file, and one that is there
-but runs in Optuna has not ended.
+The file lies beside the study, with one line of JSON per trial. Only the study's owner writes it: whole from Optuna
+when it starts, then a line for each trial that ends, before Optuna is told. So the file has every ended trial, and a
+trial that it has but Optuna lists as running has not ended.
 """
 
 from __future__ import annotations
@@ -18,49 +18,75 @@ from ...spaces.search_space.parameters import Values
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """state: an `Outcome` but interrupted, or running. value: the first objective. began: Unix seconds."""
+    """One trial of a study, as it stands."""
 
     number: int
+    """Its number in the study, from 0."""
     state: str
+    """An `Outcome`, or `running`."""
     value: float | None
+    """The first objective; of a trial that has not completed, its latest value."""
     params: Values
+    """Values of its hyperparameters, by name."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """Metrics on validation, of the best epoch's weights."""
     epochs: int = 0
+    """Epochs trained."""
     best_epoch: int = 0
+    """The epoch whose weights were kept, from 1; 0 for none."""
     seconds: float = 0.0
+    """Duration of the last attempt, building and saving included."""
     parameters: int = 0
+    """Parameters of the network."""
     peak_memory_mb: float = 0.0
+    """Largest resident memory of the worker."""
     reason: str = ""
+    """Why it ended, unless it completed."""
     gpu_seconds: float | None = None
+    """Time of its GPU, as `TrialResult` has it."""
     energy_joules: float | None = None
+    """Energy of its GPU, as `TrialResult` has it."""
     cost: dict[str, float] = field(default_factory=dict)
+    """Costs of the network, by the names of `network_cost`."""
     over_limit: bool = False
+    """Whether it was not trained, since its network costs more than a limit allows."""
     began: float = 0.0
+    """Unix time in seconds; 0 if unknown."""
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has an outcome: it neither runs nor is to go on with the next search."""
+        """Whether it has an outcome: it neither runs nor waits for the next search to continue it."""
         return self.state not in ("running", "interrupted")
 
     @property
     def is_counted(self) -> bool:
-        """Whether it is one of the trials asked for: those that cost more than allowed were not trained."""
+        """Whether it counts as one of the trials asked for, which a network over a limit does not."""
         return self.has_ended and not self.over_limit
 
     def value_of(self, objective: str) -> float | None:
-        """A metric or cost by name; None where the trial has none, as one that did not complete may."""
+        """Returns a metric or cost by name, or None if the trial does not have it."""
         return self.metrics.get(objective, self.cost.get(objective))
 
 
 class RecordFile:
-    """identity: the study's, so that a file left by another study of the same name is not taken for this one's."""
+    """The file of a study's ended trials.
+
+    Args:
+        path: Where it lies.
+        identity: The study's, by which a file that another study of the same name left is recognised.
+    """
 
     def __init__(self, path: Path, identity: str) -> None:
         self._path = path
         self._identity = identity
 
     def rewrite(self, records: Iterable[TrialRecord], set_aside: Iterable[int]) -> None:
-        """set_aside: numbers of trials that have no record."""
+        """Writes the whole file, in place of the one that is there.
+
+        Args:
+            records: The ended trials.
+            set_aside: Numbers of proposals that repeat an earlier trial, and have no record.
+        """
         lines = [json.dumps({"study": self._identity})]
         lines += [_line(record) for record in records]
         lines += [json.dumps({"set_aside": number}) for number in set_aside]
@@ -69,10 +95,11 @@ class RecordFile:
             file.write("".join(f"{line}\n" for line in lines).encode())
 
     def add(self, record: TrialRecord) -> None:
-        """Safe against power loss on return."""
+        """Adds an ended trial. On return the line survives a power loss."""
         self._append(_line(record))
 
     def set_aside(self, number: int) -> None:
+        """Adds the number of a proposal that repeats an earlier trial."""
         self._append(json.dumps({"set_aside": number}))
 
     def _append(self, line: str) -> None:
@@ -80,7 +107,7 @@ class RecordFile:
             append_whole(file, line.encode() + b"\n")
 
     def read(self) -> tuple[dict[int, TrialRecord], set[int]] | None:
-        """Ended trials by number, and the numbers set aside; None without a whole file of this study."""
+        """Returns ended trials by number and the numbers set aside, or None without an intact file of this study."""
         records: dict[int, TrialRecord] = {}
         set_aside: set[int] = set()
         try:

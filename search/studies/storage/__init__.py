@@ -1,1 +1,1 @@
-"""Where studies are kept: databases, their owners and locks, and patience with them."""
+"""The databases that keep studies: opening them, owning a study in them, and patience with them."""

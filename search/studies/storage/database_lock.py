@@ -1,7 +1,7 @@
-"""One owner a study across machines: an advisory lock that PostgreSQL holds as long as the owner's connection lives.
+"""One owner per study across machines: an advisory lock that PostgreSQL holds while the owner's connection lives.
 
-The database says who holds it (the connection's application name). When the database restarts, the lock is gone with
-its connection; a thread takes it again at once, and tells when another search was faster.
+The database says who holds the lock, by the connection's application name. When the database restarts, connection and
+lock are gone; a thread takes the lock again at once, or reports that another search was faster.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 2.0
 RETRY_EVERY_S = 0.2
 CONNECT_TIMEOUT_S = 10
-# A machine that lost its power lets go of its studies after half a minute, not after PostgreSQL's two hours.
+# PostgreSQL notices a machine that lost its power after half a minute, not after its default of two hours.
 KEEPALIVE = ("SET tcp_keepalives_idle = 10", "SET tcp_keepalives_interval = 5", "SET tcp_keepalives_count = 4")
 LOCK = sqlalchemy.text("SELECT pg_try_advisory_lock(:key)")
 HOLDER = sqlalchemy.text(
@@ -31,7 +31,13 @@ HOLDER = sqlalchemy.text(
 
 
 class DatabaseLock:
-    """The lock of one study. name: the study's. holder: who asks, as others are told; at most 63 bytes of it are."""
+    """The lock of one study.
+
+    Args:
+        url: The database's address.
+        name: The study's name.
+        holder: Name of the search that asks, for others to read; PostgreSQL keeps 63 bytes of it.
+    """
 
     def __init__(self, url: str, name: str, holder: str) -> None:
         settings = {"application_name": holder, "connect_timeout": CONNECT_TIMEOUT_S}
@@ -45,7 +51,7 @@ class DatabaseLock:
         self.lost = False
 
     def acquire(self) -> bool:
-        """Whether this is the owner now. Raises SQLAlchemyError when the database does not answer."""
+        """Tries to take the lock; returns whether it did. Raises SQLAlchemyError if the database does not answer."""
         connection = self._engine.connect()
         try:
             for setting in KEEPALIVE:
@@ -60,17 +66,18 @@ class DatabaseLock:
         return True
 
     def holder(self) -> str | None:
-        """What the owner called itself; None when there is none. Raises SQLAlchemyError."""
+        """Returns the owner's `holder`, or None without an owner. Raises SQLAlchemyError."""
         with self._engine.connect() as connection:
             held: str | None = connection.execute(HOLDER, {"key": self._key}).scalar()
         return held
 
     def keep(self, on_lost: Callable[[], None]) -> None:
-        """Takes the lock again whenever the database restarts; on_lost: called once if another has it by then."""
+        """Takes the lock again whenever the database restarts; calls `on_lost` once if another search has it by then."""
         self._keeper = threading.Thread(target=self._keep, args=(on_lost,), daemon=True)
         self._keeper.start()
 
     def release(self) -> None:
+        """Lets go of the lock and of the connection."""
         self._released.set()
         if self._keeper is not None:
             self._keeper.join(CONNECT_TIMEOUT_S)
@@ -91,7 +98,7 @@ class DatabaseLock:
                 pause = LOOK_EVERY_S
             except SQLAlchemyError as error:
                 if self._connection is not None:
-                    logger.warning("the study's database is away: %s", type(error).__name__)
+                    logger.warning("the studies' database does not answer: %s", type(error).__name__)
                     self._connection.invalidate()
                     self._connection = None
                 pause = RETRY_EVERY_S

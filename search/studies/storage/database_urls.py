@@ -1,4 +1,4 @@
-"""What the URL of a study storage names: a kind of database, and the file of a SQLite one."""
+"""URLs of study storages: the kind of database they name, and the file of a SQLite database."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from ....errors import SettingError
 
 
 def database_kind(url: str) -> str:
-    """SQLAlchemy's name of it, such as sqlite or postgresql. Raises SettingError for a URL that is none."""
+    """Returns SQLAlchemy's name of the kind, such as sqlite or postgresql. Raises SettingError for an invalid URL."""
     return _parsed(url).get_backend_name()
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite database, whatever name it is opened by; None for another kind of database.
+    """Returns the file of a SQLite database, or None for another kind of database.
 
-    Raises SettingError for a URL that is none, and for a database in memory, which would go with its search.
+    Raises:
+        SettingError: For an invalid URL, and for a database in memory, which would be lost with its search.
     """
     parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
         return None
     try:
-        # The driver knows best which file it is going to open, and whether it takes the name for a URI.
+        # Only the driver knows which file it will open, and whether it takes the name for a URI.
         (name, *_), options = parsed.get_dialect()().create_connect_args(parsed)
     except ArgumentError:
         raise _no_url() from None

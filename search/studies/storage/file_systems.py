@@ -1,4 +1,4 @@
-"""Which file system a path is on, for those that want locks."""
+"""File systems by path, for databases that need locks that hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import psutil
 
-# As the mount table names them. Left out: cluster file systems whose locks and shared memory hold on one machine.
+# Names from the mount table, without cluster file systems whose locks and shared memory hold on one machine.
 _UNIX = {"afs", "beegfs", "coda", "glusterfs", "lustre", "nfs", "nfs3", "nfs4", "orangefs", "pvfs2"}
 _WINDOWS_AND_MAC = {"afpfs", "cifs", "ncpfs", "smb", "smb2", "smb3", "smbfs", "davfs", "webdav"}
 _FUSE = {"sshfs", "glusterfs", "davfs", "rclone", "smbnetfs", "moosefs", "mfs", "juicefs"}
@@ -16,7 +16,7 @@ NETWORK_FILE_SYSTEMS = _UNIX | _WINDOWS_AND_MAC | {f"fuse.{name}" for name in _F
 
 
 class Mount(Protocol):
-    """A line of the mount table, as psutil has it."""
+    """A line of the mount table, as psutil returns it."""
 
     @property
     def mountpoint(self) -> str: ...
@@ -26,14 +26,14 @@ class Mount(Protocol):
 
 
 def network_mount(path: Path) -> Mount | None:
-    """The mount of a network file system that the path, which need not exist, lies on; None on a local disk."""
+    """Returns the network mount that a path, existing or not, lies on; None on a local disk."""
     mount = _mount_of(path)
     kind = mount.fstype.lower() if mount is not None else ""
     return mount if kind in NETWORK_FILE_SYSTEMS else None
 
 
 def _mount_of(path: Path) -> Mount | None:
-    """The innermost mount, and of several on one point the last, which hides the others."""
+    """Returns the innermost mount; of several on one point the last, which hides the others."""
     there = path.expanduser().resolve()
     found: Mount | None = None
     for mount in psutil.disk_partitions(all=True):

@@ -1,8 +1,8 @@
 """A study's storage as its one owner sees it: read from memory, written through to the database.
 
-Optuna's database storage reads every running trial anew, several times for each configuration that it is asked for,
-and writes each parameter in a transaction of its own. Its owner can do without either: nobody else writes. So asks stay
-quick with thousands of trials and many workers, and the database holds, at every moment, all that was acknowledged.
+Optuna's database storage reads every running trial again several times per configuration, and writes each parameter
+in its own transaction. A sole writer needs neither. So asking stays quick with thousands of trials and many workers,
+while the database holds, at every moment, everything that was acknowledged.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from ..frozen_trials import REPEATED
 
 
 class OwnedStorage(BaseStorage):
-    """One existing study of `database`, which nobody else may write while this lives.
+    """One existing study, which nobody else may write while this object lives.
 
-    A new trial, one at a time, is held back until `flush`, and then written with all its parameters at once; whatever
-    else is written flushes first. A write that the database refuses raises, changes nothing in memory, and may be
-    repeated.
+    A new trial is held back until `flush`, which writes it with all its parameters at once; every other write flushes
+    first. A write that the database refuses raises, changes nothing in memory, and may be repeated.
+
+    Args:
+        database: The storage that keeps the study.
+        name: The study's name.
     """
 
     def __init__(self, database: BaseStorage, name: str) -> None:
@@ -38,7 +41,7 @@ class OwnedStorage(BaseStorage):
             self._memory.set_study_user_attr(self._study, key, value)
         for key, value in database.get_study_system_attrs(self._database_study).items():
             self._memory.set_study_system_attr(self._study, key, value)
-        # By trial number, which is a trial's id in memory too.
+        # Indexed by trial number, which is also the trial's id in memory.
         self._database_ids: list[int] = []
         self._is_in_doubt = False
         for trial in database.get_all_trials(self._database_study, deepcopy=False):
@@ -46,7 +49,7 @@ class OwnedStorage(BaseStorage):
             self._memory.create_new_trial(self._study, template_trial=trial)
 
     def flush(self) -> None:
-        """Writes a trial that was held back."""
+        """Writes the trial that is held back, if there is one."""
         if self._is_in_doubt:
             self._recognise()
         for trial in self._memory.get_all_trials(self._study, deepcopy=False)[len(self._database_ids) :]:
@@ -59,9 +62,10 @@ class OwnedStorage(BaseStorage):
             self._is_in_doubt = False
 
     def _recognise(self) -> None:
-        """Takes over what the database holds of a new trial although its answer was lost.
+        """Adopts a new trial that the database wrote although its answer was lost.
 
-        Copies that it made when it was asked again, by us or by Optuna, hold numbers: they are set aside, here too.
+        A repeated write, ours or Optuna's, may have left copies, which take up numbers: they are set aside, in memory
+        as well.
         """
         written = self._database.get_all_trials(self._database_study, deepcopy=False)
         for row in written[len(self._database_ids) :]:
@@ -111,8 +115,7 @@ class OwnedStorage(BaseStorage):
         return trial_id < len(self._database_ids)
 
     def _write(self, method: str, trial_id: int, *given: Any) -> None:
-        # The database has the trial as finished where an earlier write was taken, but its answer lost: nobody else
-        # writes.
+        # Nobody else writes, so a trial that is finished already was finished by an earlier write whose answer was lost.
         with contextlib.suppress(UpdateFinishedTrialError):
             getattr(self._database, method)(self._database_ids[trial_id], *given)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import tenacity
 
 from ....errors import ApertuneError
-from ....text import hidden_credentials
+from ....text import named_line
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,15 @@ DATABASE_PACKAGES = ("sqlalchemy", "sqlite3", "psycopg")
 
 
 def persistently(call: Callable[[], T], what: str = "the studies' database") -> T:
-    """Repeats a call that writes `what` while it fails, since a database that restarts or a full disk comes back.
+    """Returns what a writing call returns, repeating it while disk or database fail, which often mend themselves.
 
-    Raises ApertuneError when the disk or the database stays so for `STORAGE_PATIENCE_S`, and any other error as it is,
-    at once.
+    Args:
+        call: Writes; it must be safe to repeat.
+        what: Name, in messages, of the thing it writes.
+
+    Raises:
+        ApertuneError: If disk or database still fail after `STORAGE_PATIENCE_S`.
+        Exception: Any other error of the call, at once.
     """
     try:
         return _repeated(call, what)
@@ -34,8 +39,8 @@ def persistently(call: Callable[[], T], what: str = "the studies' database") -> 
         if not isinstance(cause, OSError) and type(cause).__name__ != "OperationalError":
             raise
         raise ApertuneError(
-            f"{what} could not be written for {STORAGE_PATIENCE_S} s ({_one_line(cause)}); when that is mended, the "
-            "same command goes on where this search was"
+            f"{what} could not be written for {STORAGE_PATIENCE_S} s ({named_line(cause)}); when that is "
+            "mended, the same command continues this search"
         ) from error
 
 
@@ -53,7 +58,10 @@ def _repeated(call: Callable[[], T], what: str) -> T:
 
 
 def _is_of_storage(error: BaseException) -> bool:
-    """Whether disk or database failed, as far as one can see: Optuna lets a storage's error surface as these, too."""
+    """Returns whether disk or database failed, as far as the error shows.
+
+    Optuna lets some errors of a storage surface as an AssertionError or an UnboundLocalError.
+    """
     link: BaseException | None = error if isinstance(error, Exception) else None
     while link is not None:
         of_database = type(link).__module__.partition(".")[0] in DATABASE_PACKAGES
@@ -64,15 +72,15 @@ def _is_of_storage(error: BaseException) -> bool:
 
 
 def _tell(what: str, state: tenacity.RetryCallState) -> None:
-    """One line the first time, and not until a moment has passed, since most of what fails is over by then."""
+    """Logs one line per call, and only after some attempts, since most failures are over by then."""
     if state.attempt_number != TOLD_AT_ATTEMPT or state.outcome is None:
         return
     error = state.outcome.exception()
     assert error is not None
     logger.warning(
-        "%s cannot be written (%s); trying again while trials go on.",
+        "%s cannot be written (%s); trying again while trials continue.",
         what[0].upper() + what[1:],
-        _one_line(_first_cause(error)),
+        named_line(_first_cause(error)),
     )
 
 
@@ -80,8 +88,3 @@ def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _one_line(error: BaseException) -> str:
-    reason = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {hidden_credentials(reason)[:200]}"

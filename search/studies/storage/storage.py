@@ -1,7 +1,8 @@
-"""Where studies are kept: SQLite made safe against kills and full disks, PostgreSQL, or another Optuna storage URL.
+"""Opens the databases that keep studies: SQLite, PostgreSQL, or another database of Optuna's.
 
-SQLite: write-ahead log, full synchronisation, immediate transactions, a minute's patience with a locked file, and
-creation under a file lock, since two processes that create the tables at once both fail.
+SQLite is made safe against kills and full disks: a write-ahead log, full synchronisation, immediate transactions, a
+minute's patience with a locked file, and creation under a file lock, since two processes that create the tables at once
+both fail.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
 from ....errors import MissingExtraError, SettingError
-from ....text import hidden_credentials
+from ....text import first_line, hidden_credentials
 from ...settings import Home
 from .database_urls import database_kind, sqlite_file
 from .file_systems import network_mount
 
 LOCKED_TIMEOUT_S = 60
-# A server that is gone without a word is noticed after half a minute.
+# A server that vanished without closing its connection is noticed after half a minute.
 POSTGRESQL_CONNECTION = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
@@ -33,9 +34,12 @@ POSTGRESQL_CONNECTION = {
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Opens, and creates when new.
+    """Opens a database, and creates it if it is new.
 
-    Raises SettingError for a URL that is none, a database in memory, or one that cannot be opened.
+    Raises:
+        SettingError: For an invalid URL, a database in memory or on a network file system, or one that cannot be
+            opened.
+        MissingExtraError: If the driver is not installed.
     """
     if database_kind(url) == "postgresql":
         return _connected(url, {"pool_pre_ping": True, "connect_args": POSTGRESQL_CONNECTION})
@@ -46,7 +50,7 @@ def open_storage(url: str) -> RDBStorage:
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
         storage = _connected(url, {"connect_args": {"timeout": LOCKED_TIMEOUT_S}})
-    # After Optuna has made its tables: it does so over two connections, of which one would wait for the other.
+    # Only now: Optuna makes its tables over two connections, one of which would wait for the other.
     sqlalchemy.event.listen(storage.engine, "connect", _on_connect)
     sqlalchemy.event.listen(storage.engine, "begin", _on_begin)
     storage.engine.dispose()
@@ -54,9 +58,12 @@ def open_storage(url: str) -> RDBStorage:
 
 
 def check_storage(home: Home) -> None:
-    """Raises SettingError for an address that is none, and for a SQLite file that cannot be made where it is to be.
+    """Checks that the studies' database can be opened or created, without doing either.
 
-    The folder of the default file is made with it, other folders are not.
+    The folder of the default file may be missing, since a search creates it; no other folder is created.
+
+    Raises:
+        SettingError: For an invalid URL, and for a SQLite file that cannot be created or written.
     """
     file = sqlite_file(home.storage)
     if file is None or home.studies_file is not None:
@@ -75,10 +82,14 @@ def check_storage(home: Home) -> None:
 
 
 def open_to_read(home: Home, *, may_be_missing: bool = False) -> BaseStorage:
-    """Opens a home's storage and creates none: the default file that no search has made yet is read as an empty one.
+    """Opens a home's storage and creates no file: a default file that does not exist yet is read as empty.
 
-    may_be_missing: whether that holds for the user's own file, too. Raises SettingError as `open_storage` does, and
-    for a file of the user's that is not there.
+    Args:
+        home: The home.
+        may_be_missing: Whether a missing file that the user named is read as empty, too.
+
+    Raises:
+        SettingError: As `open_storage` does, and for a missing file that the user named.
     """
     file = sqlite_file(home.storage)
     if file is None or file.exists():
@@ -91,7 +102,7 @@ def open_to_read(home: Home, *, may_be_missing: bool = False) -> BaseStorage:
 
 
 def _check_file_system(path: Path) -> None:
-    """Refuses network file systems, where SQLite's locks and its write-ahead log do not hold. Raises SettingError."""
+    """Raises SettingError for a network file system, where SQLite's locks and write-ahead log do not hold."""
     mount = network_mount(path)
     if mount is not None:
         raise SettingError(
@@ -107,9 +118,9 @@ def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:
     except ImportError:
         raise MissingExtraError("storage in PostgreSQL", "postgres") from None
     except Exception as error:
-        shown = hidden_credentials(url)
-        reason = hidden_credentials(str(error).splitlines()[0]) if str(error) else type(error).__name__
-        raise SettingError(f"cannot open the storage {shown}: {reason}") from None
+        raise SettingError(
+            f"cannot open the storage {hidden_credentials(url)}: {first_line(error, most=500)}"
+        ) from None
 
 
 def _on_connect(connection: sqlite3.Connection, record: Any) -> None:

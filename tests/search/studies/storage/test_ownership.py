@@ -145,14 +145,14 @@ def test_a_uri_is_opened_where_it_points(tmp_path: Path) -> None:
 
 
 def test_a_database_without_a_known_lock_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where nothing keeps a second folder off a study, one line says so, without the password; a file needs none."""
+    """One line says that nothing locks a study in such a database, without the password; for a file it says nothing."""
     with caplog.at_level(logging.WARNING), owned(home_of(tmp_path, "a", f"sqlite:///{tmp_path}/studies.db"), "s"):
         assert caplog.messages == []
     home = home_of(tmp_path, "b", "mysql+pymysql://me:5ecret@db/studies")
     with caplog.at_level(logging.WARNING), owned(home, "s"):
         assert caplog.messages == [
-            "nothing keeps a search in another folder or on another machine off study 's', since Apertune knows no "
-            "lock for mysql: start it once at a time, or use SQLite or PostgreSQL"
+            "study 's' is not locked against a second search from another folder or machine, since Apertune has no "
+            "lock for mysql; search it from one place at a time, or keep it in SQLite or PostgreSQL"
         ]
 
 
