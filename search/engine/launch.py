@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ...spaces.search_space.parameters import SearchSpace
+from ..evaluation.direction import Direction
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..messages import DiscoveryTask
@@ -67,8 +68,7 @@ class SearchResult:
     def best(self) -> TrialRecord | None:
         """The best complete trial, if there is one."""
         complete = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
-        sign = 1 if self.direction == "maximize" else -1
-        return max(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)
+        return Direction(self.direction).best(complete, lambda trial: trial.value or 0.0)
 
 
 def run(
@@ -91,7 +91,7 @@ def run(
     display = display or NoDisplay()
     ready = prepare(dataset, settings, home)
     began = time.monotonic()
-    executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8])
+    executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8], at_most=settings.trials)
     with contextlib.ExitStack() as stack:
         stack.callback(executor.close)
         executor.start()

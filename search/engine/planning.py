@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...datasets.adapters.registry import all_adapters
 from ...datasets.base import ImageDataset, TrainingView
 from ...datasets.splits.folding import fold_views
 from ...spaces.registry import published_scores
+from ...spaces.search_space.parameters import SearchSpace, Values
 from ..evaluation.costs import COST_NAMES
 from ..evaluation.metrics import default_objective
 from ..messages import SpaceReference, TrialTask
@@ -27,39 +27,56 @@ from ..studies.trial_records import TrialRecord
 from ..tracking.model_keeping import room_needed
 from ..tracking.provenance import logged_dataset
 from ..tracking.records import DatasetLogged
+from ..trial_folder import TrialFolder
 from .warm_start import best_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """target: trials the study is to have; make_task: a trial's task; folder: its folder.
-
-    describe_models: a line on the models' disk space, from the parameters of the first network; may be empty.
-    deadline, in `time.monotonic` seconds: no trial starts after it, and running ones end. trial_seconds and
-    hang_seconds: how long one trial may take, and how long it may say nothing. epochs: that the study's trials may
-    take in all. target_value: of the objective; once a trial reaches it, the search ends.
-    """
+    """The work of one search's supervisor."""
 
     target: int
+    """Trials that the study is to have in the end."""
+
     make_task: Callable[[Asked], TrialTask]
-    folder: Callable[[int], Path]
+    """Makes the task of a trial."""
+
+    folder: Callable[[int], TrialFolder]
+    """Gives the folder of a trial, by its number."""
+
     dataset: DatasetLogged
+    """The data set as MLflow is told of it."""
+
     deadline: float = math.inf
+    """When the time is up, in `time.monotonic` seconds: no trial starts after it, and running ones end."""
+
     trial_seconds: float = math.inf
+    """How long one trial may take."""
+
     hang_seconds: float = 1800.0
+    """How long one trial may say nothing."""
+
     epochs: float = math.inf
+    """Epochs that all trials of the study together may take."""
+
     target_value: float | None = None
+    """The search ends once the objective of a trial reaches this."""
+
     describe_models: Callable[[int], str] = lambda parameters: ""
+    """Gives a line, or none, on the disk space of all models, from the parameters of the first network."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a search begins with. rounds: see `round_views`. begin_with: trials of another study, best first."""
+    """What can be known of a search before a worker starts."""
 
     view: TrainingView
     objectives: tuple[Objective, ...]
     rounds: tuple[TrainingView, ...]
+    """The folds and repeats of every trial, as `round_views` gives them."""
+
     begin_with: tuple[TrialRecord, ...]
+    """Trials of another study to begin with, best first."""
 
 
 def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Preparation:
@@ -88,7 +105,46 @@ def _objectives(dataset: ImageDataset, settings: SearchSettings) -> tuple[Object
 
 
 def space_reference(settings: SearchSettings) -> SpaceReference:
+    """Returns how a worker finds the space."""
     return SpaceReference(settings.space, settings.recipe, settings.space_options)
+
+
+def make_task(
+    settings: SearchSettings,
+    view: TrainingView,
+    search_space: SearchSpace,
+    objective: str,
+    *,
+    number: int,
+    values: Values,
+    seed: int,
+    folder: TrialFolder,
+) -> TrialTask:
+    """Makes the task of one training: of a search, a promotion or a rerun.
+
+    Args:
+        settings: Those of the search, or what MLflow recorded of them.
+        view: The data to train and to validate on.
+        search_space: The space that the values are of.
+        objective: Name of the metric to follow.
+        number: The trial's number.
+        values: The configuration, by parameter name.
+        seed: Seed of initial weights, dropout, augmentation and order.
+        folder: Where the trial leaves what it leaves.
+    """
+    return TrialTask(
+        number=number,
+        view=view,
+        space=space_reference(settings),
+        search_space=search_space,
+        values=values,
+        seed=seed,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        objective=objective,
+        folder=folder.path,
+        mixed_precision=settings.mixed_precision,
+    )
 
 
 def check_strategies(settings: SearchSettings) -> None:
@@ -116,25 +172,25 @@ def make_plan(
     costs = [name for name, _ in study.definition.objectives if name in COST_NAMES]
     limits = {**dict.fromkeys(costs, math.inf), **study.definition.limits}
 
-    def folder(number: int) -> Path:
-        return home.study_folder(study.name) / "trials" / f"{number:05d}"
+    def folder(number: int) -> TrialFolder:
+        return TrialFolder(home.study_folder(study.name) / "trials" / f"{number:05d}")
 
     reference = published_scores(dataset.adapter)
 
-    def make_task(asked: Asked) -> TrialTask:
-        return TrialTask(
+    def task_of(asked: Asked) -> TrialTask:
+        task = make_task(
+            settings,
+            ready.view,
+            study.search_space,
+            study.definition.objective,
             number=asked.number,
-            view=ready.view,
-            space=space_reference(settings),
-            search_space=study.search_space,
             values=asked.values,
             seed=_trial_seed(study.identity if settings.seed is None else settings.seed, asked.number),
-            epochs=settings.epochs,
-            patience=settings.patience,
-            objective=study.definition.objective,
             folder=folder(asked.number),
+        )
+        return replace(
+            task,
             attempt=asked.attempt,
-            mixed_precision=settings.mixed_precision,
             reference=reference,
             keep_model=settings.keep_models != "none",
             limits=limits,
@@ -144,7 +200,7 @@ def make_plan(
 
     return Plan(
         target=launch.target,
-        make_task=make_task,
+        make_task=task_of,
         folder=folder,
         dataset=logged_dataset(dataset),
         deadline=began + settings.hours * 3600 if settings.hours else float("inf"),

@@ -67,7 +67,7 @@ def supervise(
         command = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group), *command]
     return subprocess.Popen(
         command,
-        env={**os.environ, "PYTHONPATH": str(HERE), **variables},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
