@@ -39,7 +39,7 @@ class TimedDisplay:
 
     def say(self, line: str) -> None:
         self.lines.append(line)
-        if line.endswith("it goes on in another."):
+        if line.endswith("another worker goes on with it."):
             number = int(line.split()[1].rstrip(":"))
             self.put_back.setdefault(number, []).append(time.monotonic())
 
