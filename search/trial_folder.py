@@ -1,4 +1,4 @@
-"""The folder of one trial: what lies in it, under which names, and what is removed when."""
+"""The folder of one trial: the names of everything in it, and what is removed when."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TrialFolder:
         return self.path / "model"
 
     def round(self, number: int) -> TrialFolder:
-        """The folder of one fold or repeat; number: 1 for the first."""
+        """Returns the folder of one fold or repeat, by its number from 1."""
         return TrialFolder(self.path / f"{ROUND_PREFIX}{number}")
 
     def show_round(self, number: int) -> None:
@@ -100,5 +100,5 @@ class TrialFolder:
 
 
 def augmentation_file(artifacts: Path) -> Path:
-    """Where examples of the augmentation lie in a folder of artifacts."""
+    """Returns the file of augmented examples in a folder of artifacts."""
     return artifacts / "augmentation.npz"

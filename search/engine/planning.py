@@ -1,4 +1,4 @@
-"""From settings to what the supervisor is to do: how many trials, until when, and each one's task."""
+"""The plan of a search, made from its settings: how many trials, until when, and the task of each."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What can be known of a search before a worker starts."""
+    """Everything about a search that is known before a worker starts."""
 
     view: TrainingView
     objectives: tuple[Objective, ...]
@@ -80,10 +80,12 @@ class Preparation:
 
 
 def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Preparation:
-    """Refuses what can be refused before a worker starts, so that it leaves no study.
+    """Makes everything that needs no worker, so that a search that is refused leaves no study.
 
-    Raises SettingError for settings that do not fit each other or the data set, StudyError when the study to begin
-    with is not there, DatasetError when there are too few images for the folds.
+    Raises:
+        SettingError: The settings do not fit each other or the data set.
+        StudyError: The study to begin with is not there.
+        DatasetError: There are too few images for the folds.
     """
     check_strategies(settings)
     check_storage(home)
@@ -148,7 +150,11 @@ def make_task(
 
 
 def check_strategies(settings: SearchSettings) -> None:
-    """Raises SettingError for a sampler or pruner that cannot be made of these settings."""
+    """Checks sampler and pruner with their options.
+
+    Raises:
+        SettingError: One of them cannot be made of these settings.
+    """
     _strategies(settings, settings.seed)
 
 
@@ -162,7 +168,16 @@ def _strategies(settings: SearchSettings, seed: int | None) -> tuple[Any, Any]:
 def make_plan(
     dataset: ImageDataset, ready: Preparation, settings: SearchSettings, home: Home, study: Study, began: float
 ) -> Plan:
-    """Notes in the study what this search is to bring. began: when it did, `time.monotonic` seconds."""
+    """Makes the plan, and notes in the study what this search is to bring.
+
+    Args:
+        dataset: The data set.
+        ready: Everything that was known before a worker started.
+        settings: How to search.
+        home: Where the study is.
+        study: The study, owned by this process.
+        began: When the search began, in `time.monotonic` seconds.
+    """
     finished = study.finished()
     launch = _launch(study, settings, finished)
     study.note_launch(launch)
@@ -213,14 +228,14 @@ def make_plan(
 
 
 def _room_for_models(parameters: int, settings: SearchSettings, home: Home, trials: int) -> str:
-    """What to say of the disk space that the search's models take; empty when there are none, or a server has them."""
+    """Returns a line on the disk space of all models; empty when there are none, or a server keeps them."""
     most = most_models(settings.keep_models)
     models = trials if most is None else min(most, trials)
     return room_needed(parameters, models, home.artifacts) if models and home.artifacts else ""
 
 
 def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
-    """An interrupted search is brought to its own end; a new one adds what it asks for."""
+    """Returns the launch to note: an interrupted search is brought to its end, a new one adds what it asks for."""
     last, trained = study.launch(), study.epochs_trained()
     wanted = (settings.trials, settings.total_epochs)
     if last is not None and not last.ended and (last.trials, last.total_epochs) == wanted:
@@ -230,7 +245,7 @@ def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
 
 
 def round_views(view: TrainingView, folds: int | None, repeats: int) -> tuple[TrainingView, ...]:
-    """The folds and repeats of every trial, the same for all of them, whatever the seed; none for one training."""
+    """Returns the folds and repeats of every trial, the same whatever the seed; none for a single training."""
     if folds is None:
         return (view,) * repeats if repeats > 1 else ()
     return tuple(fold for repeat in range(repeats) for fold in fold_views(view, folds, seed=repeat))

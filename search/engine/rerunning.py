@@ -1,4 +1,4 @@
-"""Repeats a trial from what MLflow recorded of it, and compares: can this number be made again?"""
+"""Reruns: a trial is trained again from what MLflow recorded, and its numbers are compared."""
 
 from __future__ import annotations
 
@@ -123,7 +123,11 @@ def _task(
 
 
 def recorded_values(space: SearchSpace, params: Mapping[str, str]) -> Values:
-    """The values of a run's params, which MLflow keeps as text. Raises StudyError for a value off the space."""
+    """Returns the values of a run's params, which MLflow keeps as text.
+
+    Raises:
+        StudyError: A value is missing, or is no value of the space any more.
+    """
     values: Values = {}
     for parameter in space.active(values):
         if parameter.name not in params:

@@ -58,7 +58,7 @@ class Running:
 
 @dataclass
 class State:
-    """How a search, or a promotion's trainings, stand: the memory of whoever runs them, which a display shows."""
+    """The state of a search, or of a promotion's trainings: the memory of whoever runs them, which a display shows."""
 
     objective: str
     target: int

@@ -1,4 +1,4 @@
-"""How a user ends a search: Ctrl-C, `kill`, a closed terminal, or `apertune stop`."""
+"""The ways in which a user ends a search: Ctrl-C, `kill`, a closed terminal, or `apertune stop`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE_S = 2.0
 
 
 class StopLevel(IntEnum):
-    """How urgently running trials are to end."""
+    """The urgency with which running trials are to end."""
 
     NO = 0
     AFTER_EPOCH = 1

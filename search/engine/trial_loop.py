@@ -1,7 +1,7 @@
 """The one loop that trains, for a search, a promotion and a rerun alike.
 
 It hands trainings to an executor, listens, ends those that hang or take too long, passes on the wish to stop, and
-tries again what was lost. What is trained and what becomes of it is for a `Trials` to say. It trains nothing itself
+tries again what was lost. A `Trials` says what is trained, and what becomes of it. The loop trains nothing itself
 and imports no framework.
 """
 
@@ -78,7 +78,7 @@ class Trials(Protocol):
 
 @dataclass(frozen=True)
 class TimeLimits:
-    """How long a training may take."""
+    """Limits on the time of a training."""
 
     hang_seconds: float = 1800.0
     """A worker that says nothing for this long is killed, and its training tried again."""

@@ -39,7 +39,7 @@ class InProcessExecutor:
         self._trial = _SteppedTrial(self._run_trial, task)
 
     def wait(self, timeout_s: float) -> list[TrialEvent]:
-        """Runs the trial to its next event, however long that takes. Raises whatever the trial raises."""
+        """Runs the trial to its next event, however long that takes; whatever the trial raises is raised here."""
         if self._trial is None:
             return []
         event = self._trial.step()

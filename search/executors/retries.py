@@ -1,4 +1,4 @@
-"""What a lost training means: what tells that memory ran out, how often it is tried again, and how it ends for good.
+"""The policy for lost trainings: the signs of exhausted memory, the number of retries, and the final outcome.
 
 It lies beside the executors, since workers, executors and the loop that trains all need it, and imports go one way.
 """

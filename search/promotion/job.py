@@ -1,4 +1,4 @@
-"""What one promotion works on, handed from step to step."""
+"""The facts of one promotion, handed from step to step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .settings import PromotionSettings
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What every step of a promotion needs."""
+    """Everything that the steps of a promotion share."""
 
     dataset: ImageDataset
     view: TrainingView
@@ -42,5 +42,5 @@ class Job:
 
     @property
     def trainings_folder(self) -> Path:
-        """Where finished trainings are kept, for a promotion that is repeated."""
+        """The folder of finished trainings, kept for a promotion that is repeated."""
         return self.study_folder / "promotion"

@@ -32,18 +32,21 @@ from .unfinished import alone, settle
 
 @dataclass(frozen=True)
 class Promotion:
-    """How a promotion ended. trial: the winner's number. notes: how the model came about.
-
-    published: a line on what an article reported on this data set, if one is known.
-    """
+    """The outcome of a promotion."""
 
     dataset: str
     study: str
     metric: Metric
     trial: int
+    """Number of the winner."""
+
     confirmations: tuple[Confirmation, ...]
     notes: tuple[str, ...]
+    """How the model came about, a line each."""
+
     published: str | None
+    """A line on the result that an article reported on this data set, if one is known."""
+
     examination: Examination
     registered: Registered
 

@@ -1,4 +1,4 @@
-"""What is to be promoted: a confirmed winner, refitted or averaged with others. Decided on validation alone."""
+"""The selection of a model: a confirmed winner, refitted or averaged with others, by validation alone."""
 
 from __future__ import annotations
 
@@ -31,21 +31,29 @@ from .training import (
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """members: the networks to promote and their weights in the average, which sum to 1; mostly one of weight 1.
-
-    probabilities: what they answer on the validation rows, float32 (rows, outputs); of a refitted network, what its
-    configuration answered before the validation rows were among its training rows. notes: how it came about.
-    """
+    """The networks to promote."""
 
     winner: Confirmation
     confirmations: tuple[Confirmation, ...]
     members: tuple[tuple[TrainedNetwork, float], ...]
+    """The networks and their weights in the average, whose sum is 1; mostly one network of weight 1."""
+
     probabilities: Probabilities
+    """Their answers on the validation rows, float32 (rows, outputs). For a refitted network, the answers that its
+    configuration gave before it was trained on those rows."""
+
     notes: tuple[str, ...]
+    """How they were selected, a line each."""
 
 
 def select(job: Job, executor: Executor) -> Selection:
-    """Confirms the top trials and chooses among them. Raises StudyError for a damaged model, ApertuneError."""
+    """Confirms the top trials and chooses among them.
+
+    Raises:
+        ModelError: A model is damaged.
+        StudyError: The study kept no model to take, and none is to be trained.
+        ApertuneError: None of the trials could be trained again.
+    """
     confirmations = _confirmed(job, executor)
     direction = Direction(job.metric.direction)
     winner = choose(confirmations, direction)
@@ -62,7 +70,7 @@ def select(job: Job, executor: Executor) -> Selection:
 
 
 def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
-    """Every byte of the trials' own models is checked first: damage should not be found after hours of training."""
+    """Checks every byte of the trials' own models first: damage should not be found after hours of training."""
     seeds = job.settings.seeds
     trials = complete_trials(job.study)[: job.settings.top if seeds > 1 else 1]
     sources = [trial_source(job.home, job.study, trial) for trial in trials]
@@ -93,7 +101,7 @@ def _trained(job: Job, executor: Executor, tasks: Sequence[TrialTask]) -> list[T
 
 
 def _takes_part(job: Job, source: TrialSource) -> bool:
-    """Whether the search's own network may be chosen. A fold's network has learned some of the validation images."""
+    """Returns whether the search's own network may be chosen; one of a fold has learned some validation images."""
     return source.keeps_model and job.study.definition.folds is None
 
 
@@ -138,10 +146,11 @@ def _averaged(job: Job, selection: Selection) -> Selection:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A network that an ensemble may take in. fetch: brings its files, which most candidates never need."""
+    """A network that an ensemble may take in."""
 
     probabilities: Probabilities
     fetch: Callable[[], TrainedNetwork]
+    """Brings its files, which most candidates never need."""
 
 
 def _candidates(job: Job, selection: Selection) -> list[Candidate]:

@@ -30,14 +30,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Confirmation:
-    """How a trial's configuration does with fresh seeds. values: the objective on validation, one a seed.
-
-    searched: what the search saw, which was chosen for being high. networks: those trained.
-    """
+    """A trial's configuration, trained again with fresh seeds."""
 
     source: TrialSource
     values: tuple[float, ...]
+    """The objective on the validation images, one per seed."""
+
     networks: tuple[TrainedNetwork, ...]
+    """The networks to choose from."""
 
     @property
     def number(self) -> int:
@@ -45,23 +45,27 @@ class Confirmation:
 
     @property
     def searched(self) -> float:
+        """The value that the search saw, which was chosen for being high."""
         return self.source.trial.value or 0.0
 
     @property
     def mean(self) -> float:
-        """Of the fresh seeds; of the search where there are none."""
+        """The mean over the fresh seeds; without any, the value of the search."""
         return statistics.fmean(self.values) if self.values else self.searched
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation over the seeds; None with fewer than two."""
+        """The standard deviation over the seeds; None with fewer than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
 def confirmation_tasks(
     study: StudyResult, sources: Sequence[TrialSource], view: TrainingView, seeds: int, folder: Path
 ) -> list[TrialTask]:
-    """Every trial with so many fresh seeds, drawn from its number, so that a repeated promotion finds its work done."""
+    """Returns the tasks of training every trial with fresh seeds.
+
+    The seeds are drawn from the trial's number, so that a repeated promotion finds its work done.
+    """
     tasks: list[TrialTask] = []
     for source in sources:
         for index in range(seeds):
@@ -74,7 +78,7 @@ def confirmation_tasks(
 def refit_task(
     study: StudyResult, source: TrialSource, view: TrainingView, epochs: int, seed: int, folder: Path
 ) -> TrialTask:
-    """The configuration on training and validation images together, for a fixed number of its schedule's epochs.
+    """Returns the task of training on training and validation images together, for a fixed number of epochs.
 
     The validation rows stay what they were, so that epochs can be logged, but the network has learned them: its
     scores on them mean nothing, so the last epoch's weights are kept and not the best one's.
@@ -141,7 +145,7 @@ def train_all(
 
 
 def trained_network(task: TrialTask, result: TrialResult, trial: int) -> TrainedNetwork | None:
-    """What a task left; None when it did not complete."""
+    """Returns the network that a task left; None if it did not complete."""
     if result.outcome != "complete" or result.value is None or not result.has_model:
         return None
     probabilities = load_evaluation(TrialFolder(task.folder).artifacts).probabilities
@@ -151,7 +155,11 @@ def trained_network(task: TrialTask, result: TrialResult, trial: int) -> Trained
 
 
 def choose(confirmations: Sequence[Confirmation], direction: Direction) -> Confirmation:
-    """The configuration of best mean on validation. Raises ApertuneError when none of them could be trained."""
+    """Returns the configuration with the best mean on validation.
+
+    Raises:
+        ApertuneError: None of them could be trained.
+    """
     usable = [confirmation for confirmation in confirmations if confirmation.networks]
     if not usable:
         raise ApertuneError("none of the top trials could be trained again; see the logs under mlflow/logs")
@@ -159,7 +167,7 @@ def choose(confirmations: Sequence[Confirmation], direction: Direction) -> Confi
 
 
 def best_network(networks: Sequence[TrainedNetwork], direction: Direction) -> TrainedNetwork:
-    """The network of the best value on validation."""
+    """Returns the network with the best value on validation."""
     return min(networks, key=lambda network: direction.loss(network.value))
 
 
