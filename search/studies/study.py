@@ -127,14 +127,20 @@ class Study:
             if frozen.number in numbers and RESULT in frozen.user_attrs
         ]
 
-    def lost(self, asked: Asked) -> None:
-        """Notes how many times a trial was lost, so that a restart does not forget."""
-        trial = self._running[asked.number]
-        persistently(lambda: trial.set_user_attr(ATTEMPTS, asked.attempt))
-        persistently(lambda: trial.set_user_attr(CRASHES, asked.crashes))
+    def lost(self, number: int, attempts: int, crashes: int) -> None:
+        """Notes how many times a trial was lost, so that a restart does not forget.
+
+        Args:
+            number: The trial's number.
+            attempts: The number of its losses.
+            crashes: The number of those that were its own fault.
+        """
+        trial = self._running[number]
+        persistently(lambda: trial.set_user_attr(ATTEMPTS, attempts))
+        persistently(lambda: trial.set_user_attr(CRASHES, crashes))
 
     def report(self, number: int, value: float, step: int) -> bool:
-        """Takes the first objective's value after a step, an epoch or round from 1; returns whether to prune the trial."""
+        """Takes the first objective's value after an epoch or round, from 1; returns whether to prune the trial."""
         trial = self._running[number]
 
         def report_and_ask() -> bool:

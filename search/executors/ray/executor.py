@@ -65,7 +65,8 @@ class RayExecutor:
 
     def start(self) -> None:
         """Connects, and waits a while for the nodes to answer. Raises SettingError without Ray or without a cluster."""
-        self._pool.connect(self._cluster)
+        if not self._pool.slots:
+            self._pool.connect(self._cluster)
         self._pool.greet_all(READY_PATIENCE_S)
 
     @connected()

@@ -9,6 +9,7 @@ from pathlib import Path
 from ....datasets.base import Rows
 from ...evaluation.saved import load_evaluation, save_evaluation
 from ...messages import TrialEvent, TrialLost, TrialResult, TrialTask
+from ...trial_folder import TrialFolder
 from .folder_mirror import FolderChange, write_change
 from .shipping import moved_back
 
@@ -40,7 +41,7 @@ def put_back(batch: Batch, task: TrialTask, rows: Rows, log: Path) -> None:
 
 def _speak_of_this_machine(task: TrialTask, rows: Rows) -> None:
     """Plots are drawn here, from this machine's copy of the data."""
-    folder = task.folder / "artifacts"
+    folder = TrialFolder(task.folder).artifacts
     evaluation = load_evaluation(folder)
     if evaluation.view.folder != task.view.folder:
         view = moved_back(evaluation.view, task.view.folder, rows)

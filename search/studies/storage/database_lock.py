@@ -72,7 +72,7 @@ class DatabaseLock:
         return held
 
     def keep(self, on_lost: Callable[[], None]) -> None:
-        """Takes the lock again whenever the database restarts; calls `on_lost` once if another search has it by then."""
+        """Takes the lock again whenever the database restarts; calls `on_lost` if another search has it by then."""
         self._keeper = threading.Thread(target=self._keep, args=(on_lost,), daemon=True)
         self._keeper.start()
 

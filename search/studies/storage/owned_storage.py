@@ -115,7 +115,7 @@ class OwnedStorage(BaseStorage):
         return trial_id < len(self._database_ids)
 
     def _write(self, method: str, trial_id: int, *given: Any) -> None:
-        # Nobody else writes, so a trial that is finished already was finished by an earlier write whose answer was lost.
+        # Nobody else writes, so a trial that is finished already was finished by a write whose answer was lost.
         with contextlib.suppress(UpdateFinishedTrialError):
             getattr(self._database, method)(self._database_ids[trial_id], *given)
 

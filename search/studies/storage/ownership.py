@@ -83,8 +83,8 @@ def owned(home: Home, name: str) -> Iterator[None]:
         yield
         if database.lost:
             raise StudyError(
-                f"study '{name}' was taken by {_owner_words(_database_owner(database))} while its database restarted, so this "
-                "search stopped; what it finished is kept"
+                f"study '{name}' was taken by {_owner_words(_database_owner(database))} while its database restarted, "
+                "so this search stopped; what it finished is kept"
             )
 
 
