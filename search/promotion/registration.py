@@ -14,9 +14,10 @@ from ...errors import ApertuneError, StudyError
 from ...text import first_line, hidden_credentials, shown_uri
 from ..settings import Home
 from ..tracking.mlflow_store import Registry
-from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker
+from ..tracking.mlflow_tracker import MlflowTracker
 from ..tracking.model_addresses import registered_name
 from ..tracking.records import (
+    KEY_TAG,
     DatasetLogged,
     FilesLogged,
     MetricsLogged,

@@ -21,8 +21,8 @@ from ...files.replacing import replacing
 from ...text import first_line, hidden_credentials, shown_uri
 from ..settings import Home
 from ..tracking.mlflow_store import Registry
-from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker, NoSuchRunError
-from ..tracking.records import ModelDropped, Record, RunEnded, TagsSet
+from ..tracking.mlflow_tracker import MlflowTracker, NoSuchRunError
+from ..tracking.records import KEY_TAG, ModelDropped, Record, RunEnded, TagsSet
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""What is drawn beside the search, so that neither workers nor the supervisor wait for plots.
+"""Plots, drawn beside the search so that neither workers nor the supervisor wait for them.
 
-A trial's evaluation is left by its worker as numbers; a study's plots and report are made from its storage.
+A worker leaves its trial's evaluation as numbers; plots and report of a study are made from its storage.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def is_drawn(folder: Path) -> bool:
-    """Whether there is no evaluation in the folder that waits to be drawn."""
+    """Returns whether no evaluation in the folder waits to be drawn."""
     return not (folder / FILE).exists()
 
 
 def draw_evaluation(folder: Path) -> None:
-    """Draws what a worker left in the folder, in its place. A plot that fails is logged and costs no other result."""
+    """Replaces the numbers that a worker left in a folder by plots. A plot that fails is logged, no more."""
     if not folder.is_dir():
         return
     draw_augmented(folder)
@@ -36,7 +36,7 @@ def draw_evaluation(folder: Path) -> None:
 
 
 def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> None:
-    """Draws a study as it stands: `study_plots.html` and, if wanted, `report.html`. What fails is logged."""
+    """Draws a study as it stands: `study_plots.html` and, if wanted, `report.html`. A failure is logged."""
     from ..evaluation.study_plots import write_study_plots
     from ..studies.opening import open_study
     from ..studies.readable import readable

@@ -1,38 +1,42 @@
-"""A second process that draws trials' evaluations, for when more wait than the sender draws alone.
+"""A second process that draws evaluations of trials, for times when many wait at the sender.
 
-Started by the sender as `python -m apertune.search.sending.drawing_helper`. It reads folders from standard input, one
-a line, and writes each to standard output when it is drawn. It ends when its input closes, as a killed sender's does.
+The sender starts it as `python -m apertune.search.sending.drawing_helper`. It reads folders from standard input, one
+per line, and writes each to standard output once it is drawn. It ends when its input closes, as happens when the sender
+is killed.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...processes import child_environment, module_command
 from .drawing import draw_evaluation
 
 
 class DrawingHelper:
-    """Draws what it is handed, in order; started when first needed."""
+    """The sender's end of that process, which starts when it is first needed and draws folders in order."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._handed: set[Path] = set()
 
     def hand_over(self, folders: Sequence[Path]) -> None:
+        """Hands over folders to draw, without waiting; those handed over before are ignored."""
         folders = [folder for folder in folders if folder not in self._handed]
         if not folders:
             return
         if self._process is None:
-            command = [sys.executable, "-m", "apertune.search.sending.drawing_helper"]
-            environment = {**os.environ, "PYTHONSAFEPATH": "1"}
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+                module_command("apertune.search.sending.drawing_helper"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=child_environment(),
             )
         assert self._process.stdin is not None
         try:
@@ -43,7 +47,7 @@ class DrawingHelper:
         self._handed.update(folders)
 
     def has_drawn(self, folder: Path) -> bool:
-        """Waits for a folder that was handed over; False if it was not, or the process died before it was drawn."""
+        """Waits for a folder; returns False if it was not handed over, or if the process died before it was drawn."""
         while folder in self._handed:
             assert self._process is not None
             assert self._process.stdout is not None
@@ -58,11 +62,13 @@ class DrawingHelper:
         return False
 
     def close(self) -> None:
+        """Waits until everything is drawn, and ends the process."""
         if self._process is not None:
             self._process.communicate()
 
 
 def main() -> None:
+    """Draws the folders named on standard input until it closes."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for line in sys.stdin:
         draw_evaluation(Path(json.loads(line)))

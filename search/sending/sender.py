@@ -1,9 +1,9 @@
-"""Sends the outbox to the tracking server, beside the search, in a process of its own; it draws the plots, too.
+"""Sends the outbox to the tracking server, in a process beside the search, and draws the plots.
 
-Started by the supervisor as `python -m apertune.search.sending.sender OUTBOX ROOT`, ROOT as in `Home`, with the
-addresses of tracking server and studies in the environment, where no process list shows their passwords. On standard
-input it is told `finish` (send what is there, then end); when the input closes without that, its supervisor is gone
-and it ends at once.
+The supervisor starts it as `python -m apertune.search.sending.sender OUTBOX ROOT`, ROOT as in `Home`, with the
+addresses of tracking server and studies in the environment, where no process list shows their passwords. The line
+`finish` on standard input asks it to send everything and then to end. If the input closes without that line, the
+supervisor is gone, and the sender ends at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...text import hidden_credentials
+from ...text import named_line
 from ..settings import Home
 from ..tracking.outbox import Progress, merged, read_progress, unsent, write_progress
 from ..tracking.records import FilesLogged, Record, StudyChanged, Tracker
@@ -31,20 +31,23 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.3
 LONGEST_PAUSE_S = 20.0
 RECORDS_AT_ONCE = 200
-# With fewer to draw, another process would take longer to start than it saves.
+# With fewer to draw, a second process takes longer to start than it saves.
 EVALUATIONS_TO_SHARE = 4
-# Training goes first where processors are few.
+# Gives training precedence where processors are few.
 NICENESS = 5
 URI_VARIABLE = "APERTUNE_TRACKING_URI"
 STORAGE_VARIABLE = "APERTUNE_STORAGE"
 
 
 class Sender:
-    """Applies the outbox's records in order and notes each step, so that a restart goes on where it was.
+    """Applies the outbox's records in order, and notes its progress so that a restart continues there.
 
-    is_refused: whether an error means that the server will never take the record; it is then passed over
-    and counted.
-    home: where the study is that `StudyChanged` speaks of; without it, no study is drawn.
+    Args:
+        outbox: The outbox file.
+        tracker: Applies the records.
+        is_refused: Tells whether an error means that the server will never take a record, which is then skipped and
+            counted.
+        home: The home of the studies to draw; None to draw none.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class Sender:
         self._helper = DrawingHelper()
 
     def send(self) -> bool:
-        """Sends what is unsent. Returns whether all was taken; why not stands in the progress file."""
+        """Sends what is unsent; returns whether all was taken. If not, the progress file says why."""
         while part := self._next_part():
             taken = self._progress.offset
             self._share_drawing([record for record, _ in part])
@@ -67,7 +70,7 @@ class Sender:
                     self._apply(record)
                     taken = offset
             except Exception as error:
-                self._note(replace(self._progress, offset=taken, problem=_one_line(error)))
+                self._note(replace(self._progress, offset=taken, problem=named_line(error)))
                 return False
             self._note(replace(self._progress, offset=part[-1][1], problem=""))
         return True
@@ -89,20 +92,20 @@ class Sender:
             self._tell(record)
 
     def _share_drawing(self, records: Sequence[Record | None]) -> None:
-        """Hands every second evaluation to another process when several wait, as they do after short trials."""
+        """Hands every second evaluation to a second process if several wait, as they do after short trials."""
         folders = [Path(record.folder) for record in records if isinstance(record, FilesLogged)]
         waiting = [folder for folder in folders if not is_drawn(folder)]
         if len(waiting) >= EVALUATIONS_TO_SHARE:
             self._helper.hand_over(waiting[1::2])
 
     def close(self) -> None:
-        """Ends the process that helps to draw, if there is one."""
+        """Ends the second process, if it was started."""
         self._helper.close()
 
     def _send_study(self, record: StudyChanged) -> None:
         if self._home is None:
             return
-        # A report names runs by what is noted.
+        # The report reads the identifiers of runs from the noted progress.
         self._note(self._progress)
         with tempfile.TemporaryDirectory() as folder:
             draw_study(self._home, record.study, Path(folder), with_report=record.ended)
@@ -116,7 +119,7 @@ class Sender:
                 raise
             self._progress = replace(self._progress, refused=self._progress.refused + 1)
             logger.error(
-                "the tracking server refused %s of %s: %s", type(record).__name__, record.key, _one_line(error)
+                "the tracking server refused %s of %s: %s", type(record).__name__, record.key, named_line(error)
             )
 
     def _note(self, progress: Progress) -> None:
@@ -124,11 +127,12 @@ class Sender:
         try:
             write_progress(self._outbox, self._progress)
         except OSError as error:
-            # Told again after a restart, which is the same as being told once.
-            logger.warning("how far MLflow was told cannot be noted: %s", error)
+            # A restart sends the same records again, which has no further effect.
+            logger.warning("the progress of sending to MLflow cannot be noted: %s", error)
 
 
 def main() -> None:
+    """Sends until everything is sent after the line `finish`, or standard input closes."""
     from ..tracking.mlflow_tracker import MlflowTracker, is_refused
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -159,12 +163,6 @@ def _listen(finish: threading.Event) -> None:
             finish.set()
     if not finish.is_set():
         os._exit(0)
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    # Starred before it is cut: a cut address shows a password and no host to know it by.
-    return hidden_credentials(f"{type(error).__name__}: {lines[0] if lines else ''}")[:300]
 
 
 if __name__ == "__main__":

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,25 +11,30 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from ...processes import child_environment, module_command
 from ..settings import Home
 from ..tracking.outbox import read_progress, unsent_bytes, write_progress
 from .sender import STORAGE_VARIABLE, URI_VARIABLE
 
-# A server that takes something goes on being waited for; one that takes nothing for so long is given up.
+# How long to wait, at the end, for a server that takes nothing; one that takes something is waited for.
 PATIENCE_S = 45.0
 LOOK_EVERY_S = 0.1
 TELL_EVERY_S = 2.0
 LEAVING_S = 1.0
-# Before a sender that ended is replaced; twice as long each time.
+# Before a sender that ended is replaced; the pause doubles each time.
 FIRST_PAUSE_S = 2.0
 LOG_FILE = "sender.log"
 
 
 class SenderProcess:
-    """A context in which the outbox is being sent. Leaving it without `finish` ends the sender at once.
+    """A context in which an outbox is sent. Leaving it without `finish` ends the sender at once.
 
-    A sender that is killed meanwhile, perhaps by the kernel for memory, is replaced; the new one goes on where it was.
-    say: takes lines for a person, from threads of its own too.
+    A sender that is killed meanwhile, perhaps by the kernel for memory, is replaced by one that continues its work.
+
+    Args:
+        outbox: The outbox file.
+        home: The home of the search.
+        say: Takes lines for a person, also from other threads.
     """
 
     def __init__(self, outbox: Path, home: Home, say: Callable[[str], None]) -> None:
@@ -46,7 +49,7 @@ class SenderProcess:
         before = read_progress(self._outbox)
         self._refused_before = before.refused
         if before.problem:
-            # Of an earlier sender; whether it holds still, this one finds out.
+            # An earlier sender noted it; this one finds out whether it still holds.
             with contextlib.suppress(OSError):
                 write_progress(self._outbox, replace(before, problem=""))
         self._start()
@@ -72,7 +75,7 @@ class SenderProcess:
                 self._start()
 
     def _tell_of_problems(self) -> None:
-        """Says that MLflow stopped taking results, such as for a full disk, and that it takes them again."""
+        """Says when MLflow stops taking results, perhaps for a full disk, and when it takes them again."""
         told = False
         while not self._ending.wait(TELL_EVERY_S):
             problem = read_progress(self._outbox).problem
@@ -89,20 +92,25 @@ class SenderProcess:
     def _start(self) -> None:
         home = self._home
         addresses = {URI_VARIABLE: home.tracking_uri, STORAGE_VARIABLE: home.storage}
+        command = module_command("apertune.search.sending.sender", str(self._outbox), str(home.root))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "apertune.search.sending.sender", str(self._outbox), str(home.root)],
+                command,
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **addresses, "PYTHONSAFEPATH": "1"},
+                env=child_environment(addresses),
                 start_new_session=True,
             )
 
     def finish(self, patience_s: float = PATIENCE_S) -> int:
-        """Waits until all is sent, as long as the server takes something. Returns the bytes it has not taken.
+        """Waits until all is sent, and says if something was not sent or was refused.
 
-        Says so if something is not sent, and if something was refused.
+        Args:
+            patience_s: How long, in seconds, to wait for a server that takes nothing.
+
+        Returns:
+            The bytes of the outbox that the server has not taken.
         """
         self._end_watch()
         if self._process.poll() is not None and unsent_bytes(self._outbox):

@@ -1,1 +1,1 @@
-"""What MLflow is to be told: the records, the journal that writes them, the outbox that keeps them, the tracker."""
+"""MLflow: the records it is sent, the outbox that keeps them, the tracker that applies them, and reading it back."""

@@ -15,6 +15,22 @@ from ..trial_folder import TrialFolder, augmentation_file
 from .model_keeping import ModelKeeper
 from .outbox import Outbox, last_epochs, open_runs
 from .records import (
+    BEST_PREFIX,
+    DATASET_TAG,
+    EPOCHS_METRIC,
+    FINGERPRINT_TAG,
+    KIND_TAG,
+    MAX_EPOCHS_TAG,
+    OBJECTIVE_METRIC,
+    OBJECTIVE_TAG,
+    REASON_TAG,
+    SEARCH_KIND,
+    SEED_TAG,
+    SPACE_TAG,
+    STATE_TAG,
+    STUDY_TAG,
+    TRIAL_KIND,
+    TRIAL_TAG,
     DatasetLogged,
     FilesLogged,
     MetricsLogged,
@@ -42,14 +58,19 @@ RUN_STATUS: dict[Outcome, RunStatus] = {
 
 
 def trial_key(identity: str, number: int) -> str:
-    """Our own, unique name of a trial's run. identity: the study's."""
+    """Returns our own, unique name of a trial's run, from the study's identity and the trial's number."""
     return f"{identity}-{number}"
 
 
 class Journal:
-    """What is told of one search. search_key: unique name of this launch's run. about: tags of all its runs.
+    """The story of one search.
 
-    most_models: how many trials' models stay, the best ones'; all unless given.
+    Args:
+        outbox: Takes the records.
+        study: The study that is searched.
+        search_key: Unique name of this search's run.
+        about: Tags of all its runs.
+        most_models: How many trials keep their models, the best ones; None for all.
     """
 
     def __init__(
@@ -70,23 +91,28 @@ class Journal:
         self._experiment = study.definition.dataset
         self._about = about
         self._tags = {
-            "study": study.name,
-            "dataset": study.definition.dataset,
-            "space": study.definition.space,
-            "objective": ", ".join(name for name, _ in study.definition.objectives),
+            STUDY_TAG: study.name,
+            DATASET_TAG: study.definition.dataset,
+            SPACE_TAG: study.definition.space,
+            OBJECTIVE_TAG: ", ".join(name for name, _ in study.definition.objectives),
         }
         before: list[TrialRecord] = []
         if most_models is not None:
-            # Trials left open are told of later, and what they displace with them.
+            # Trials that were left open are ended later, and displace models then.
             left_open = self.trials_left_open()
             before = [record for record in study.records() if record.number not in left_open]
         self._models = ModelKeeper(most_models, study.definition.direction, before)
 
     def search_started(self, dataset: DatasetLogged, settings: Mapping[str, str]) -> None:
-        """Ends the runs of earlier searches, too, whose supervisor was killed before it could."""
-        left = [key for key, run in open_runs(self._outbox.path).items() if run.tags.get("kind") == "search"]
+        """Begins the search's run, and ends those of earlier searches whose supervisor was killed.
+
+        Args:
+            dataset: The data set, without the key of the run.
+            settings: The search's settings, as params.
+        """
+        left = [key for key, run in open_runs(self._outbox.path).items() if run.tags.get(KIND_TAG) == SEARCH_KIND]
         for key in left:
-            self._outbox.put(TagsSet(key, {"state": "killed"}), RunEnded(key, "KILLED", _now()))
+            self._outbox.put(TagsSet(key, {STATE_TAG: "killed"}), RunEnded(key, "KILLED", _now()))
         name = f"search {self._study.name}"
         self._outbox.put(
             RunStarted(
@@ -97,8 +123,8 @@ class Journal:
                 tags={
                     **self._tags,
                     **self._about,
-                    "kind": "search",
-                    "state": "running",
+                    KIND_TAG: SEARCH_KIND,
+                    STATE_TAG: "running",
                     "mlflow.note.content": self._note(),
                 },
                 params=dict(settings),
@@ -109,18 +135,20 @@ class Journal:
         )
 
     def _note(self) -> str:
-        """The description at the head of the search's run, in Markdown."""
+        """Returns the description at the head of the search's run, in Markdown."""
         about = self._study.definition
+        counted_epochs = "1 epoch" if about.epochs == 1 else f"{about.epochs} epochs"
         return (
             f"Searches the space **{about.space}** on **{about.dataset}** ({about.task}, {about.data}) "
-            f"to {about.direction} **{about.objective}** on validation, trials of at most {about.epochs} epochs. "
-            f"Its trials are the runs below it; *Views* above the table of runs has them best first; "
-            f"more of the study: `apertune compare {about.dataset}`."
+            f"to {about.direction} **{about.objective}** on validation, in trials of at most {counted_epochs}. "
+            f"Its trials are the runs below it; *Views* above the table of runs lists them best first; "
+            f"`apertune compare {about.dataset}` shows more of the study."
         )
 
     def search_ended(self, state: str, status: RunStatus) -> None:
+        """Ends the search's run; a search that finished has its study drawn, with the report."""
         records: list[Record] = [
-            TagsSet(self._search_key, {"state": state}),
+            TagsSet(self._search_key, {STATE_TAG: state}),
             RunEnded(self._search_key, status, _now()),
         ]
         if status == "FINISHED":
@@ -128,13 +156,13 @@ class Journal:
         self._outbox.put(*records)
 
     def trials_left_open(self) -> set[int]:
-        """Numbers of the study's trials whose runs have begun and not ended: their supervisor was killed."""
+        """Returns the numbers of trials whose runs began and have not ended, since their supervisor was killed."""
         identity, _, _ = trial_key(self._identity, 0).rpartition("-")
         parts = (key.rpartition("-") for key in open_runs(self._outbox.path))
         return {int(number) for study, _, number in parts if study == identity}
 
     def know_going_on(self, numbers: Iterable[int]) -> None:
-        """Of trials that an earlier search began, the epochs it told stand, even if they are trained again."""
+        """Lets the epochs stand that an earlier search told of these trials, even if they are trained again."""
         keys = {trial_key(self._identity, number) for number in numbers}
         self._told_before = last_epochs(self._outbox.path, keys)
 
@@ -144,9 +172,16 @@ class Journal:
         self._outbox.put(TagsSet(self._search_key, {"best_trial": str(result.number), "best_value": value}))
 
     def trial_started(self, task: TrialTask, dataset: DatasetLogged) -> None:
+        """Begins a trial's run, or continues it.
+
+        Args:
+            task: The trial.
+            dataset: The data set, without the key of the run.
+        """
         key = trial_key(self._identity, task.number)
-        repeat = {"seed": str(task.seed), "max_epochs": str(task.epochs), "fingerprint": task.view.fingerprint}
-        tags = {**self._tags, **self._about, **repeat, "kind": "trial", "trial": str(task.number), "state": "running"}
+        repeat = {SEED_TAG: str(task.seed), MAX_EPOCHS_TAG: str(task.epochs), FINGERPRINT_TAG: task.view.fingerprint}
+        facts = {KIND_TAG: TRIAL_KIND, TRIAL_TAG: str(task.number), STATE_TAG: "running"}
+        tags = {**self._tags, **self._about, **repeat, **facts}
         params = {name: str(value) for name, value in task.values.items()}
         name = f"{self._study.name} #{task.number}"
         self._outbox.put(
@@ -155,6 +190,7 @@ class Journal:
         )
 
     def epoch_ended(self, event: EpochEnded) -> None:
+        """Logs the numbers of an epoch, unless an earlier search did."""
         key = trial_key(self._identity, event.number)
         if event.epoch <= self._told_before.get(key, 0):
             return
@@ -163,16 +199,21 @@ class Journal:
         self._outbox.put(MetricsLogged(key, points))
 
     def trial_ended(self, result: TrialResult, folder: TrialFolder) -> None:
-        """folder: the trial's; its model and artifacts are removed once the tracking server has them.
+        """Ends a trial's run, for now or for good.
 
-        Those of an interrupted trial stay: it leaves them again when it goes on, perhaps before they are sent.
+        Model and artifacts are removed once the tracking server has them, but not those of an interrupted trial: when
+        the trial continues it leaves them again, perhaps before they are sent.
+
+        Args:
+            result: How the trial ended.
+            folder: The folder of the trial.
         """
         key, now = trial_key(self._identity, result.number), _now()
         records: list[Record] = []
         numbers = _summary(result)
         if numbers:
             records.append(MetricsLogged(key, tuple((name, value, 0, now) for name, value in numbers.items())))
-        tags = {"state": result.outcome, **({"reason": result.reason} if result.reason else {})}
+        tags = {STATE_TAG: result.outcome, **({REASON_TAG: result.reason} if result.reason else {})}
         records.append(TagsSet(key, tags))
         if result.outcome != "interrupted":
             records += self._file_records(result, key, folder)
@@ -192,7 +233,7 @@ class Journal:
         return records
 
     def _augmentation_records(self, folder: TrialFolder) -> list[Record]:
-        """Shows the search's run, too, how its first trial that augments does it."""
+        """Returns the record that shows, with the search's run, the augmentation of the first trial that has one."""
         if self._augmentation_shown or not folder.augmentation.exists():
             return []
         self._augmentation_shown = True
@@ -204,7 +245,7 @@ class Journal:
         kept, fallen = self._models.ended(result)
         records: list[Record] = [ModelDropped(trial_key(self._identity, number)) for number in fallen]
         if kept:
-            scores = {f"best_{name}": value for name, value in result.metrics.items()}
+            scores = {f"{BEST_PREFIX}{name}": value for name, value in result.metrics.items()}
             records.append(
                 ModelLogged(trial_key(self._identity, result.number), str(folder), "model", scores, remove=True)
             )
@@ -214,13 +255,13 @@ class Journal:
 
 
 def _summary(result: TrialResult) -> dict[str, float]:
-    """What describes a whole trial. `best_` metrics are of the best epoch's weights, on validation."""
+    """Returns the metrics of a whole trial. Those with `BEST_PREFIX` are of the best epoch's weights, on validation."""
     if result.outcome == "interrupted":
         return {}
     numbers: dict[str, float | None] = {
-        "objective": result.value,
-        **{f"best_{name}": value for name, value in result.metrics.items()},
-        "epochs": result.epochs,
+        OBJECTIVE_METRIC: result.value,
+        **{f"{BEST_PREFIX}{name}": value for name, value in result.metrics.items()},
+        EPOCHS_METRIC: result.epochs,
         "best_epoch": result.best_epoch or None,
         "parameters": result.parameters or None,
         "trial_seconds": round(result.seconds, 1),

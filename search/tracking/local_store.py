@@ -12,7 +12,7 @@ from filelock import FileLock
 
 @contextmanager
 def creation_lock(tracking_uri: str) -> Iterator[None]:
-    """Held while a local store, or an experiment in it, is made; a server sees to that itself."""
+    """Locks a local store while it, or an experiment in it, is made. A server needs no lock, and gets none."""
     path = local_path(tracking_uri)
     if path is None:
         yield
@@ -23,9 +23,10 @@ def creation_lock(tracking_uri: str) -> Iterator[None]:
 
 
 def make_local_store(tracking_uri: str) -> None:
-    """Makes a new SQLite store under a temporary name and renames it: one killed half-way could never be opened.
+    """Makes a SQLite store, unless it exists or the address is a server's.
 
-    The caller holds the lock, since two makers at once both fail.
+    It is made under a temporary name and then renamed, since MLflow cannot open a store whose making was cut short. The
+    caller holds `creation_lock`: of two processes that make a store at once, both fail.
     """
     path = local_path(tracking_uri)
     if path is None or path.exists():
@@ -34,7 +35,7 @@ def make_local_store(tracking_uri: str) -> None:
 
     for leftover in path.parent.glob(f"{path.name}.making*"):
         leftover.unlink()
-    # A new name each time: MLflow would go on with its connection to a file that a full disk cut short.
+    # A new name each time: MLflow would reuse its connection to a file that a full disk cut short.
     temporary = path.with_name(f"{path.name}.making-{uuid.uuid4().hex[:8]}")
     store = SqlAlchemyStore(f"sqlite:///{temporary}", path.with_name("artifacts").as_uri())
     store._dispose_engine()
@@ -42,6 +43,6 @@ def make_local_store(tracking_uri: str) -> None:
 
 
 def local_path(tracking_uri: str) -> Path | None:
-    """The file of a local store; None for a server's address."""
+    """Returns the file of a local store, or None for a server's address."""
     prefix = "sqlite:///"
     return Path(tracking_uri.removeprefix(prefix)).absolute() if tracking_uri.startswith(prefix) else None

@@ -1,4 +1,4 @@
-"""All that models need of MLflow: writing model folders, and fetching them from runs and the registry."""
+"""Reads MLflow's runs, fetches models and files from it, and works with its model registry."""
 
 from __future__ import annotations
 
@@ -6,47 +6,52 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ...errors import ApertuneError, StudyError
 from ...quiet import import_mlflow_quietly
 from ...text import first_line, hidden_credentials
 from .local_store import local_path
-from .mlflow_tracker import LONGEST_TAG
+from .mlflow_client import LONGEST_DESCRIPTION, LONGEST_TAG, open_client
 
 T = TypeVar("T")
-
-# PostgreSQL and MySQL hold no more of a version's description.
-LONGEST_DESCRIPTION = 5000
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run was given, what it is tagged with, and the last value of each of its metrics."""
+    """The recorded facts of one run."""
 
     params: Mapping[str, str]
+    """The settings it was given, by name."""
     tags: Mapping[str, str]
+    """Its tags, by name: ours are the `_TAG` constants of `records`."""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    """The last value of each metric, by name."""
 
 
 def read_run(run_id: str, tracking_uri: str) -> RunFacts:
-    """Raises StudyError when MLflow has no such run, ApertuneError when it cannot be asked."""
+    """Returns what MLflow recorded of a run.
+
+    Raises:
+        StudyError: If MLflow has no such run.
+        ApertuneError: If MLflow cannot be asked.
+    """
     unknown = StudyError(f"MLflow has no run '{run_id}'; apertune compare DATASET shows the runs of trials")
     store = local_path(tracking_uri)
-    # MLflow would create it.
+    # MLflow would create a store that is missing.
     if store is not None and not store.exists():
         raise unknown
     import_mlflow_quietly()
     with _one_line_errors():
-        run = _if_known(lambda: _client(tracking_uri).get_run(run_id))
+        run = _if_known(lambda: open_client(tracking_uri).get_run(run_id))
     if run is None:
         raise unknown
     return RunFacts(dict(run.data.params), dict(run.data.tags), dict(run.data.metrics))
 
 
 def has_model(run_id: str, tracking_uri: str) -> bool:
-    """Whether MLflow still lists the model that the run logged. Raises ApertuneError when it cannot be asked."""
-    client = _client(tracking_uri)
+    """Returns whether MLflow still has the model that a run logged. Raises ApertuneError if it cannot be asked."""
+    client = open_client(tracking_uri)
     with _one_line_errors():
         outputs = client.get_run(run_id).outputs
         models = outputs.model_outputs if outputs else []
@@ -54,31 +59,47 @@ def has_model(run_id: str, tracking_uri: str) -> bool:
 
 
 def tag_run(run_id: str, tags: Mapping[str, str], tracking_uri: str) -> None:
-    """Raises ApertuneError when MLflow does not take them."""
+    """Sets tags of a run. Raises ApertuneError if MLflow does not take them."""
     with _one_line_errors():
         for name, value in tags.items():
-            _client(tracking_uri).set_tag(run_id, name, value[:LONGEST_TAG])
+            open_client(tracking_uri).set_tag(run_id, name, value[:LONGEST_TAG])
 
 
 class Registry:
-    """The versions of one registered model, and its aliases. Each call raises ApertuneError when MLflow refuses it."""
+    """The versions of one registered model, and its aliases.
+
+    Every method raises ApertuneError if MLflow refuses the call.
+
+    Args:
+        name: Name of the registered model.
+        tracking_uri: Address of MLflow's server or local store.
+    """
 
     def __init__(self, name: str, tracking_uri: str) -> None:
         self.name = name
         self.tracking_uri = tracking_uri
 
     def aliases(self) -> dict[str, str]:
-        """Version by alias; empty when nothing was registered yet."""
+        """Returns versions by alias; none if nothing was registered yet."""
         with _one_line_errors():
-            registered = _if_known(lambda: _client(self.tracking_uri).get_registered_model(self.name))
+            registered = _if_known(lambda: open_client(self.tracking_uri).get_registered_model(self.name))
         aliases = dict(registered.aliases) if registered is not None else {}
         return {str(alias): str(number) for alias, number in aliases.items()}
 
     def add_version(self, run_id: str, tags: Mapping[str, str], description: str) -> str:
-        """Registers the model that the run logged; returns its version."""
+        """Registers the model that a run logged.
+
+        Args:
+            run_id: The run.
+            tags: Tags of the version.
+            description: Its description, in Markdown.
+
+        Returns:
+            The new version's number.
+        """
         from mlflow.exceptions import MlflowException
 
-        client = _client(self.tracking_uri)
+        client = open_client(self.tracking_uri)
         _resolve_at(self.tracking_uri)
         with _one_line_errors():
             try:
@@ -98,23 +119,25 @@ class Registry:
             return str(made.version)
 
     def versions(self) -> dict[str, dict[str, str]]:
-        """Tags by version; empty when nothing was registered yet."""
+        """Returns tags by version; none if nothing was registered yet."""
         with _one_line_errors():
-            found = _client(self.tracking_uri).search_model_versions(f"name = '{self.name}'")
+            found = open_client(self.tracking_uri).search_model_versions(f"name = '{self.name}'")
             return {str(version.version): dict(version.tags) for version in found}
 
     def delete_version(self, number: str) -> None:
+        """Deletes a version."""
         with _one_line_errors():
-            _client(self.tracking_uri).delete_model_version(self.name, number)
+            open_client(self.tracking_uri).delete_model_version(self.name, number)
 
     def version_tags(self, number: str) -> dict[str, str]:
+        """Returns the tags of a version."""
         with _one_line_errors():
-            return dict(_client(self.tracking_uri).get_model_version(self.name, number).tags)
+            return dict(open_client(self.tracking_uri).get_model_version(self.name, number).tags)
 
     def set_alias(self, alias: str, number: str) -> None:
-        """Moves the alias in one step."""
+        """Sets an alias, or moves it to this version in one step."""
         with _one_line_errors():
-            _client(self.tracking_uri).set_registered_model_alias(self.name, alias, number)
+            open_client(self.tracking_uri).set_registered_model_alias(self.name, alias, number)
 
 
 def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
@@ -143,14 +166,19 @@ def fetch_run_file(run_id: str, name: str, tracking_uri: str, folder: Path) -> P
 
 
 def run_of_model(uri: str, tracking_uri: str) -> str | None:
-    """The run that a model of MLflow's came from: of `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/RUN/PATH`.
+    """Returns the run that a model came from, or None if MLflow does not know.
 
-    None where MLflow does not know. Raises ApertuneError when MLflow cannot be asked.
+    Args:
+        uri: `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `runs:/RUN/PATH`.
+        tracking_uri: Address of MLflow's server or local store.
+
+    Raises:
+        ApertuneError: If MLflow cannot be asked.
     """
     kind, _, rest = uri.partition(":/")
     if kind == "runs":
         return rest.partition("/")[0] or None
-    client = _client(tracking_uri)
+    client = open_client(tracking_uri)
     with _one_line_errors():
         name, at, alias = rest.partition("@")
         if at:
@@ -160,23 +188,16 @@ def run_of_model(uri: str, tracking_uri: str) -> str | None:
 
 
 def _resolve_at(tracking_uri: str) -> None:
-    """MLflow looks `models:/…` up in the process's registry, whatever address it is given beside it."""
+    """Points the process at an address: MLflow looks `models:/…` up there, whatever address a call names."""
     from mlflow.tracking import set_registry_uri, set_tracking_uri
 
     set_tracking_uri(tracking_uri)
     set_registry_uri(tracking_uri)
 
 
-def _client(tracking_uri: str) -> Any:
-    import_mlflow_quietly()
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri, registry_uri=tracking_uri)
-
-
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """MLflow's errors as one line, without the credentials that its addresses may hold."""
+    """Raises MLflow's errors as an ApertuneError of one line, without the credentials that its addresses may hold."""
     import_mlflow_quietly()
     from mlflow.exceptions import MlflowException
 
@@ -187,7 +208,7 @@ def _one_line_errors() -> Iterator[None]:
 
 
 def _if_known(ask: Callable[[], T]) -> T | None:
-    """What MLflow answers; None where it has no such thing."""
+    """Returns what MLflow answers, or None if it has no such thing."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,4 +1,4 @@
-"""Talks to MLflow's tracking server or local store. With `mlflow_models`, all that is told to and asked of it."""
+"""Applies records to MLflow's tracking server or local store."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ...quiet import import_mlflow_quietly
 from .local_store import creation_lock, make_local_store
+from .mlflow_client import LONGEST_DIGEST, LONGEST_PARAM, LONGEST_TAG, open_client
 from .records import (
+    KEY_TAG,
     PARENT_TAG,
     DatasetLogged,
     FilesLogged,
@@ -31,21 +34,12 @@ from .saved_views import view_tag
 
 logger = logging.getLogger(__name__)
 
-KEY_TAG = "apertune.key"
-# MLflow's word for an experiment that it keeps, with its name, until it is cleaned up.
+# The stage of an experiment that was deleted but still holds its name, until MLflow's garbage collection.
 DELETED = "deleted"
-# Opens MLflow's UI with the runs of models being trained, not with its pages for language models.
+# Makes MLflow's UI open an experiment at its table of runs, not at its pages for language models.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-METRICS_A_CALL, WORDS_A_CALL = 1000, 100
-LONGEST_PARAM, LONGEST_TAG = 6000, 5000
-LONGEST_DIGEST = 36
-
-# A short wait a call: the sender itself repeats, and must notice the order to stop in between.
-CLIENT_SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-}
+# MLflow's server takes no more per call; WORDS are tags or params.
+METRICS_PER_CALL, WORDS_PER_CALL = 1000, 100
 
 
 class NoSuchRunError(LookupError):
@@ -53,9 +47,11 @@ class NoSuchRunError(LookupError):
 
 
 class MlflowTracker:
-    """Applies records to the MLflow store at `tracking_uri`.
+    """Applies records to one MLflow store.
 
-    artifacts: where a new experiment keeps its files; None leaves that to the server.
+    Args:
+        tracking_uri: Address of the server or local store.
+        artifacts: The folder where new experiments keep their files; None leaves that to the server.
     """
 
     def __init__(self, tracking_uri: str, artifacts: Path | None = None) -> None:
@@ -76,7 +72,7 @@ class MlflowTracker:
         }
 
     def apply(self, record: Record) -> None:
-        """Raises LookupError for a run that was not begun, besides what MLflow's client raises."""
+        """Applies a record. Raises NoSuchRunError for a run that was not begun, and what MLflow's client raises."""
         self._apply[type(record)](record)
 
     def run_ids(self) -> dict[str, str]:
@@ -85,29 +81,29 @@ class MlflowTracker:
     @property
     def _client(self) -> Any:
         if self._opened is None:
-            os.environ.update({name: os.environ.get(name, value) for name, value in CLIENT_SETTINGS.items()})
-            # Whatever the user has set: a call repeated by the client itself, whose first reply was lost, makes a
-            # second run; the sender looks for the first before it repeats.
+            # Short, since the sender repeats calls itself, and must notice in between that it is to stop.
+            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+            # Overrides the user's: the client would repeat a call whose reply was lost, and so make a second run. The
+            # sender looks for the first run before it repeats.
             os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-            from mlflow import MlflowClient
-
+            import_mlflow_quietly()
             with creation_lock(self._tracking_uri):
                 make_local_store(self._tracking_uri)
-            self._opened = MlflowClient(self._tracking_uri)
+            self._opened = open_client(self._tracking_uri)
         return self._opened
 
     def _experiment(self, name: str) -> str:
-        # Looked up each time: a user may delete it while the search runs, and a deleted one takes no record.
+        # Looked up every time: a user may delete the experiment during a search, after which it takes no record.
         found = self._client.get_experiment_by_name(name)
         if found is None or found.lifecycle_stage == DELETED:
             return self._open_experiment(name)
         return str(found.experiment_id)
 
     def _open_experiment(self, name: str) -> str:
-        """Creates the experiment, or restores a deleted one, whose name no other can have, with its runs."""
+        """Creates an experiment, or restores the deleted one that still holds the name, with its runs."""
         location = None if self._artifacts is None else (self._artifacts.resolve() / _file_name(name)).as_uri()
         with creation_lock(self._tracking_uri):
-            # Another search may have made or restored it since the look-up.
+            # Another search may have made or restored it in the meantime.
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 return str(self._client.create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS))
@@ -130,7 +126,7 @@ class MlflowTracker:
         tags = {KEY_TAG: record.key, **record.tags}
         if record.parent:
             tags[PARENT_TAG] = self._run(record.parent)
-        # `runs/create` is not idempotent: a run whose reply was lost is found by its key.
+        # Creating a run twice makes two, so a run whose reply was lost is found by its key.
         found = self._client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{record.key}'", max_results=1)
         if found:
             self._runs[record.key] = found[0].info.run_id
@@ -149,7 +145,7 @@ class MlflowTracker:
             ("tags", RunTag, tags, LONGEST_TAG),
             ("params", Param, params, LONGEST_PARAM),
         ):
-            for part in _parts(words.items(), WORDS_A_CALL):
+            for part in _parts(words.items(), WORDS_PER_CALL):
                 self._client.log_batch(run_id, **{kind: [entity(name, value[:longest]) for name, value in part]})
 
     def _log_metrics(self, record: MetricsLogged) -> None:
@@ -158,7 +154,7 @@ class MlflowTracker:
     def _log_points(self, run_id: str, points: tuple[Point, ...], model_id: str | None = None) -> None:
         from mlflow.entities import Metric
 
-        for part in _parts(points, METRICS_A_CALL):
+        for part in _parts(points, METRICS_PER_CALL):
             metrics = [Metric(name, value, time_ms, step, model_id=model_id) for name, value, step, time_ms in part]
             self._client.log_batch(run_id, metrics=metrics)
 
@@ -211,7 +207,7 @@ class MlflowTracker:
 
         experiment = self._client.get_run(self._run(record.key)).info.experiment_id
         if (model := self._existing_model(experiment, record.key)) is not None:
-            # Deleting a model hides it; its files stay until they are deleted, too.
+            # Deleting a model only hides it, so its files are deleted first.
             get_artifact_repository(model.artifact_location, self._tracking_uri).delete_artifacts()
             self._client.delete_logged_model(model.model_id)
 
@@ -224,7 +220,7 @@ class MlflowTracker:
 
 
 def is_refused(error: Exception) -> bool:
-    """Whether MLflow refuses a record for what it says, so that repeating it is in vain."""
+    """Returns whether MLflow refused a record for its content, so that repeating it would not help."""
     code = getattr(error, "error_code", "")
     return code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE") or isinstance(error, NoSuchRunError)
 

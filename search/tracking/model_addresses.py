@@ -1,4 +1,4 @@
-"""Finds a model by what a user calls it: `fer2013@champion`, a registry or run address of MLflow's, or a folder."""
+"""Finds a model by the name that a user gives: `fer2013@champion`, an address of MLflow's, or a folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ _REGISTERED = re.compile(r"(?P<dataset>[\w.-]+)@(?:v?(?P<version>\d+)|(?P<alias>
 
 
 def registered_name(dataset: str) -> str:
-    """The registered model of a data set."""
+    """Returns the name of a data set's registered model."""
     return f"apertune-{dataset}"
 
 
 def model_address(name: str) -> Path | str:
-    """What `name` stands for: a folder, or an address of MLflow's (`models:/…`, `runs:/…`). Raises SettingError."""
+    """Returns the folder, or the address of MLflow's (`models:/…`, `runs:/…`), that a name stands for.
+
+    Raises:
+        SettingError: For a name that is neither.
+    """
     if name.startswith(("models:/", "runs:/")):
         return name
     folder = Path(name).expanduser()
@@ -37,7 +41,11 @@ def model_address(name: str) -> Path | str:
 
 @contextmanager
 def model_folder(name: str, tracking_uri: str) -> Iterator[Path]:
-    """The local folder of a model, fetched into a temporary one when it lies elsewhere. Raises UserErrors."""
+    """Yields the local folder of a model, or a temporary copy where MLflow has the model.
+
+    Raises:
+        UserError: For a name that stands for no model, and for a model that MLflow does not have.
+    """
     address = model_address(name)
     if isinstance(address, Path):
         yield address

@@ -1,7 +1,7 @@
-"""The outbox: what is to be told to the tracking server, on disk first, so that nothing waits and nothing is lost.
+"""The outbox: a file of records for the tracking server, so that nothing waits for it and nothing is lost.
 
-One line of JSON a record, appended by the supervisor alone and flushed to the disk. The sender notes in a second
-file how far it has come. A line cut by a power loss was never acknowledged and is passed over.
+It has one line of JSON per record, which the supervisor alone appends and flushes to the disk. The sender notes in a
+second file how far it has come. A line that a power loss cut was never acknowledged, and is skipped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from .records import MetricsLogged, Record, RunEnded, RunStarted, StudyChanged, 
 
 
 class Outbox:
-    """The writing end, a context. path: the outbox file, created with its folder when new."""
+    """The writing end of an outbox, as a context.
+
+    Args:
+        path: The outbox file, which is created, with its folder, if it is new.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,29 +42,31 @@ class Outbox:
         self._file.close()
 
     def put(self, *records: Record) -> None:
-        """Appends records, safe against power loss on return; waits while the disk is full.
+        """Appends records, which on return survive a power loss; waits while the disk is full.
 
-        Raises ApertuneError when it stays so for long, see `persistently`.
+        Raises:
+            ApertuneError: If the disk stays full for long; see `persistently`.
         """
         text = "".join(to_line(record) + "\n" for record in records).encode()
-        persistently(lambda: append_whole(self._file, text), "what MLflow is to be told")
+        persistently(lambda: append_whole(self._file, text), "the outbox of results for MLflow")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the sender has come. offset: bytes of the outbox that the server has. run_ids: by our keys.
-
-    problem: why the server did not take the next record, in one line; empty when all is well.
-    refused: how many records it will never take and were passed over, since the outbox began.
-    """
+    """The sender's progress through an outbox."""
 
     offset: int = 0
+    """Bytes of the outbox that the server has."""
     run_ids: dict[str, str] = field(default_factory=dict)
+    """The server's identifiers of runs, by our keys."""
     problem: str = ""
+    """The reason why the server did not take the next record, in one line; empty when all is well."""
     refused: int = 0
+    """Number of records, over the outbox's whole life, that the server will never take, and which were skipped."""
 
 
 def read_progress(path: Path) -> Progress:
+    """Returns the progress noted beside an outbox; that of a sender at its start if none can be read."""
     try:
         return Progress(**json.loads(_progress_path(path).read_text()))
     except (OSError, ValueError, TypeError):
@@ -68,19 +74,20 @@ def read_progress(path: Path) -> Progress:
 
 
 def write_progress(path: Path, progress: Progress) -> None:
+    """Notes the progress beside an outbox."""
     with replacing(_progress_path(path)) as file:
         file.write(json.dumps(asdict(progress)).encode())
 
 
 def unsent_bytes(path: Path) -> int:
-    """How much of the outbox the server does not have yet, in bytes."""
+    """Returns how many bytes of the outbox the server does not have yet."""
     return max(0, (path.stat().st_size if path.exists() else 0) - read_progress(path).offset)
 
 
 def unsent(path: Path, offset: int) -> Iterator[tuple[Record | None, int]]:
-    """Records from that offset on, each with the offset behind it; None for a line that holds no whole record.
+    """Yields the records after an offset, each with the offset behind it; None for a line without a whole record.
 
-    Ends before a last line without an end, which may still be being written.
+    It ends before a last line without a line break, which may not be written to its end yet.
     """
     if not path.exists():
         return
@@ -97,13 +104,13 @@ def unsent(path: Path, offset: int) -> Iterator[tuple[Record | None, int]]:
 
 
 def open_runs(path: Path) -> dict[str, RunStarted]:
-    """Runs that were begun and not ended since, by key: those at work, or left by a supervisor that was killed."""
+    """Returns the runs that began and have not ended, by key: they are at work, or their supervisor was killed."""
     begun: dict[str, RunStarted] = {}
     if not path.exists():
         return begun
     with path.open("rb") as file:
         for line in file:
-            # Of the many lines only these need to be parsed.
+            # Parsing only these lines saves most of the time.
             if not line.startswith((b'{"kind": "RunStarted"', b'{"kind": "RunEnded"')):
                 continue
             with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -116,7 +123,7 @@ def open_runs(path: Path) -> dict[str, RunStarted]:
 
 
 def last_epochs(path: Path, keys: Collection[str]) -> dict[str, int]:
-    """The last epoch that the runs with these keys have numbers of; a run without any is missing."""
+    """Returns the last epoch that has metrics, by key of the run; runs without metrics are left out."""
     wanted, last = [key.encode() for key in keys], dict[str, int]()
     if not wanted or not path.exists():
         return last
@@ -132,9 +139,10 @@ def last_epochs(path: Path, keys: Collection[str]) -> dict[str, int]:
 
 
 def merged(part: Sequence[tuple[Record | None, int]]) -> list[tuple[Record, int]]:
-    """What `unsent` yields, in fewer calls, each with the offset behind it: neighbouring metrics of one run become one.
+    """Returns what `unsent` yields as fewer records, each with the offset behind it.
 
-    Of a study that changed several times only the last is kept, since it is drawn as it stands.
+    Neighbouring metrics of one run become one record. Of a study's changes only the last is kept, since the study is
+    drawn as it then stands.
     """
     last_changes = {record.key: offset for record, offset in part if isinstance(record, StudyChanged)}
     result: list[tuple[Record, int]] = []

@@ -1,4 +1,4 @@
-"""What lets a result be understood and repeated: its data, its command, its settings, its versions."""
+"""Everything that lets a result be understood and repeated: its data, command, settings and versions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import Any
 from ...datasets.base import ImageDataset
 from ...text import hidden_credentials
 from ..settings import SearchSettings
-from .records import DatasetLogged
+from .records import COMMAND_TAG, FINGERPRINT_TAG, PACKAGES_TAG, DatasetLogged
 
 PACKAGES = ("apertune", "keras", "tensorflow", "keras-tuner", "optuna", "mlflow", "scikit-learn", "numpy", "pandas")
 
 
 def logged_dataset(dataset: ImageDataset) -> DatasetLogged:
-    """The data set as a run's input; the run's key is still to be filled in."""
+    """Returns the data set as a run's input, whose key the caller fills in."""
     facts = {
         "train": str(len(dataset.train)),
         "validation": str(len(dataset.validation)),
@@ -36,13 +36,13 @@ def logged_dataset(dataset: ImageDataset) -> DatasetLogged:
 
 
 def about(dataset: ImageDataset) -> dict[str, str]:
-    """Tags of every run: the exact command (passwords starred), the data, the versions."""
+    """Returns the tags of every run: the exact command (with credentials starred), the data, the versions."""
     command = hidden_credentials(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     return {
-        "command": command,
-        "packages": ", ".join(installed_packages()),
-        "fingerprint": dataset.fingerprint,
-        # Shown by MLflow's UI in columns of its own; of a source it shows what comes after the last slash.
+        COMMAND_TAG: command,
+        PACKAGES_TAG: ", ".join(installed_packages()),
+        FINGERPRINT_TAG: dataset.fingerprint,
+        # MLflow's UI has columns for these, and shows only the part of a source after its last slash.
         "mlflow.source.name": " ".join(word.rstrip("/").rpartition("/")[2] for word in shlex.split(command)),
         "mlflow.source.type": "LOCAL",
         "mlflow.user": getpass.getuser(),
@@ -50,7 +50,7 @@ def about(dataset: ImageDataset) -> dict[str, str]:
 
 
 def installed_packages() -> list[str]:
-    """Name and version of Python and of each package that results depend on, always in one order."""
+    """Returns names and versions of Python and of the packages that results depend on, always in the same order."""
     installed = [f"python {platform.python_version()}"]
     for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
@@ -59,7 +59,7 @@ def installed_packages() -> list[str]:
 
 
 def described(settings: SearchSettings, study: str, workers: int) -> dict[str, str]:
-    """The settings as a run's params; the storage, which may hold a password, is not among them."""
+    """Returns the settings as a run's params, without the storage, which may hold a password."""
     given = {name: value for name, value in asdict(replace(settings, storage=None)).items() if value is not None}
     words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
     return {**words, "study": study, "workers": str(workers)}
@@ -74,8 +74,8 @@ def recorded_settings(space: str, epochs: int, params: Mapping[str, str]) -> Sea
 
     Args:
         space: Name of the space.
-        epochs: Epochs of a trial at most.
-        params: Those of the search's run, which `described` wrote; empty for a run that has none.
+        epochs: Maximum epochs per trial.
+        params: The params of the search's run, which `described` wrote; empty for a run without any.
     """
     given: dict[str, Any] = {}
     for field in fields(SearchSettings) if params else ():

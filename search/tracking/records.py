@@ -1,8 +1,8 @@
-"""What is told to a tracking server, and the contract of whoever tells it.
+"""Records for a tracking server, the names of what runs are tagged with, and the contract of a tracker.
 
-Life of a record: the supervisor appends it to the outbox (a file) and goes on; a sender process reads the outbox
-and applies each record through a `Tracker`, in order, again and again until the server has taken it. So applying a
-record twice must be the same as applying it once.
+Life of a record: the supervisor appends it to the outbox, a file, without waiting; a sender process reads the outbox
+and applies each record through a `Tracker`, in order, repeating it until the server has taken it. So applying a record
+twice must have the same effect as applying it once.
 """
 
 from __future__ import annotations
@@ -13,110 +13,178 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 RunStatus = Literal["FINISHED", "KILLED", "FAILED"]
-# Of a run: MLflow's number of the run above it.
-PARENT_TAG = "mlflow.parentRunId"
-# A metric's name, its value, the epoch (1-based; 0 for a whole run) and Unix time in milliseconds.
+# A metric's name, its value, the epoch (from 1; 0 for a whole run) and Unix time in milliseconds.
 Point = tuple[str, float, int, int]
+
+# Tags of runs and models. Our own name of a run, which also finds a run whose creation was not acknowledged:
+KEY_TAG = "apertune.key"
+# MLflow's identifier of the run above:
+PARENT_TAG = "mlflow.parentRunId"
+# Of every run of a search and its trials:
+KIND_TAG = "kind"
+SEARCH_KIND, TRIAL_KIND = "search", "trial"
+STATE_TAG = "state"
+STUDY_TAG = "study"
+DATASET_TAG = "dataset"
+SPACE_TAG = "space"
+# All objectives, joined by ", ".
+OBJECTIVE_TAG = "objective"
+FINGERPRINT_TAG = "fingerprint"
+COMMAND_TAG = "command"
+# Names and versions of packages, joined by ", ".
+PACKAGES_TAG = "packages"
+# Of a trial's run only:
+TRIAL_TAG = "trial"
+SEED_TAG = "seed"
+MAX_EPOCHS_TAG = "max_epochs"
+REASON_TAG = "reason"
+
+# Metrics of a whole trial. The first objective, the epochs trained, and before the name of each metric of the best
+# epoch's weights, on validation:
+OBJECTIVE_METRIC = "objective"
+EPOCHS_METRIC = "epochs"
+BEST_PREFIX = "best_"
 
 
 @dataclass(frozen=True)
 class RunStarted:
-    """key: our own name of the run, unique for ever; parent: the key of the run above it, or empty."""
+    """A run begins, or goes on."""
 
     key: str
+    """Our own name of the run, unique for ever."""
     experiment: str
+    """Name of its experiment."""
     name: str
+    """Name to show."""
     time_ms: int
+    """Unix time in milliseconds."""
     parent: str = ""
+    """Key of the run above it, or empty."""
     tags: dict[str, str] = field(default_factory=dict)
+    """Tags by name."""
     params: dict[str, str] = field(default_factory=dict)
+    """Params by name."""
 
 
 @dataclass(frozen=True)
 class MetricsLogged:
+    """Values of a run's metrics."""
+
     key: str
+    """Key of the run."""
     points: tuple[Point, ...]
+    """The values."""
 
 
 @dataclass(frozen=True)
 class TagsSet:
+    """Tags of a run, in place of those of the same names."""
+
     key: str
+    """Key of the run."""
     tags: dict[str, str]
+    """Tags by name."""
 
 
 @dataclass(frozen=True)
 class DatasetLogged:
-    """A data set as a logged input. digest: its fingerprint. facts: shown with it, such as counts by split."""
+    """The data set that a run used."""
 
     key: str
+    """Key of the run."""
     name: str
+    """Name of the data set."""
     digest: str
+    """Its fingerprint."""
     source: str
+    """Where it was read from."""
     facts: dict[str, str]
+    """Facts to show with it, such as counts by split."""
 
 
 @dataclass(frozen=True)
 class FilesLogged:
-    """A folder's files as artifacts. The folder is removed once they are safe, if `remove`."""
+    """The files of a folder, as artifacts of a run."""
 
     key: str
+    """Key of the run."""
     folder: str
+    """Path of the folder."""
     artifact_path: str = ""
+    """The folder below the run's artifacts, or empty."""
     remove: bool = False
+    """Whether to remove the local folder once the server has the files."""
 
 
 @dataclass(frozen=True)
 class ModelLogged:
-    """A saved MLflow model folder as the run's model called `name`. `metrics`: of the model, on validation."""
+    """A saved model, as the model of a run."""
 
     key: str
+    """Key of the run."""
     folder: str
+    """Path of the folder, in MLflow's model format."""
     name: str
+    """Name of the model in the run."""
     metrics: dict[str, float] = field(default_factory=dict)
+    """The model's metrics on validation, by name."""
     remove: bool = False
+    """Whether to remove the local folder once the server has the model."""
 
 
 @dataclass(frozen=True)
 class ModelDropped:
-    """The run's model is not to be kept any longer, its files included. A run that has none stays as it is."""
+    """A run's model is to be deleted with its files; a run without a model stays as it is."""
 
     key: str
+    """Key of the run."""
 
 
 @dataclass(frozen=True)
 class StudyChanged:
-    """A study to be drawn as it stands when this is sent, by the sender: trackers meet its files instead.
+    """A study is to be drawn as it stands when this is sent.
 
-    key: of the search's run, which gets the files. ended: whether to write the report, too.
+    The sender draws it and gives trackers a `FilesLogged` in place of this record.
     """
 
     key: str
+    """Key of the search's run, which gets the files."""
     study: str
+    """Name of the study."""
     ended: bool = False
+    """Whether to write the report as well."""
 
 
 @dataclass(frozen=True)
 class ViewSaved:
-    """A table of runs that people open by its name.
-
-    key: our own name of the view, unique in its experiment. runs: a filter in the tracking server's language.
-    order_by: a column; columns: those shown, in order; each as `metrics.NAME`, `params.NAME` or `tags.NAME`.
-    """
+    """A table of runs that people open by its name; columns are `metrics.NAME`, `params.NAME` or `tags.NAME`."""
 
     key: str
+    """Our own name of the view, unique in its experiment."""
     experiment: str
+    """Name of the experiment."""
     name: str
+    """Name to show."""
     runs: str
+    """Filter of the runs, in the tracking server's language."""
     order_by: str
+    """The column to sort by."""
     ascending: bool
+    """Whether the least value comes first."""
     columns: tuple[str, ...]
+    """The columns to show, in order."""
 
 
 @dataclass(frozen=True)
 class RunEnded:
+    """A run ends, for now or for good."""
+
     key: str
+    """Key of the run."""
     status: RunStatus
+    """How it ended."""
     time_ms: int
+    """Unix time in milliseconds."""
 
 
 Record = (
@@ -150,12 +218,12 @@ _KINDS: dict[str, type[Record]] = {
 
 
 def to_line(record: Record) -> str:
-    """One line of JSON, without its end."""
+    """Returns a record as one line of JSON, without a line break."""
     return json.dumps({"kind": type(record).__name__, **asdict(record)}, ensure_ascii=False)
 
 
 def from_line(line: str) -> Record:
-    """Raises ValueError or KeyError for a line that holds no whole record."""
+    """Returns the record of a line. Raises ValueError, KeyError or TypeError for a line without a whole record."""
     document = json.loads(line)
     kind = _KINDS[document.pop("kind")]
     if kind is MetricsLogged:
@@ -168,15 +236,21 @@ def from_line(line: str) -> Record:
 class Tracker(Protocol):
     """Tells a tracking server. Each call raises whatever the server's client raises, and may then be repeated."""
 
-    def apply(self, record: Record) -> None: ...
+    def apply(self, record: Record) -> None:
+        """Applies a record; applying it again has no further effect."""
+        ...
 
     def run_ids(self) -> dict[str, str]:
-        """The server's run identifiers by our keys, of the runs started or found so far."""
+        """Returns the server's identifiers, by our keys, of the runs that were started or found so far."""
         ...
 
 
 class MemoryTracker:
-    """The fake that ships with the interface: keeps what it is told. `failures` calls fail first."""
+    """Keeps the records it is given, for tests of this package and of others.
+
+    Args:
+        failures: How many calls fail before the first one that does not.
+    """
 
     def __init__(self, failures: int = 0) -> None:
         self.records: list[Record] = []

@@ -1,4 +1,4 @@
-"""MLflow's saved views: a table of runs with its filter, order and columns, listed under "Views" in MLflow's UI."""
+"""Saved views of MLflow's UI: tables of runs with filter, order and columns, listed there under "Views"."""
 
 from __future__ import annotations
 
@@ -10,39 +10,56 @@ from typing import Any
 
 from ...spaces.search_space.parameters import SearchSpace
 from ..studies.definition import StudyDefinition
-from .records import ViewSaved
+from .records import (
+    KIND_TAG,
+    OBJECTIVE_METRIC,
+    OBJECTIVE_TAG,
+    REASON_TAG,
+    SPACE_TAG,
+    STATE_TAG,
+    STUDY_TAG,
+    TRIAL_KIND,
+    ViewSaved,
+)
 
 TAG_PREFIX = "mlflow.sharedViewState."
+OBJECTIVE = f"metrics.{OBJECTIVE_METRIC}"
 MOST_PARAMETERS = 16
-# A conditional parameter is shown when it has a variant in so many branches, as the learning rate of each optimizer.
+# A conditional parameter is shown if at least this many branches have one of its name, such as a learning rate.
 MANY_VARIANTS = 3
 
 
 def trials_view(study: str, identity: str, definition: StudyDefinition) -> ViewSaved:
-    """A study's trials, best first, with the parameters that most of them have. identity: of the study."""
+    """Returns the view of a study's trials, best first, with the parameters that most of them have.
+
+    Args:
+        study: Name of the study.
+        identity: Its identity.
+        definition: Its definition.
+    """
     costs = [f"metrics.{name}" for name, _ in definition.more_objectives]
     names = _parameters(SearchSpace.from_json(definition.search_space))
     return ViewSaved(
         key=f"apertune-{identity}",
         experiment=definition.dataset,
         name=f"{study}: trials, best first",
-        runs=f"tags.study = '{study}' and tags.kind = 'trial'",
-        order_by="metrics.objective",
+        runs=f"tags.{STUDY_TAG} = '{study}' and tags.{KIND_TAG} = '{TRIAL_KIND}'",
+        order_by=OBJECTIVE,
         ascending=definition.direction == "minimize",
-        columns=("metrics.objective", *costs, "tags.state", "metrics.trial_seconds", *names),
+        columns=(OBJECTIVE, *costs, f"tags.{STATE_TAG}", "metrics.trial_seconds", *names),
     )
 
 
 def every_study_view(experiment: str) -> ViewSaved:
-    """All trials of a data set, whatever their study."""
+    """Returns the view of all trials of a data set, of whatever study."""
     return ViewSaved(
         key="apertune",
         experiment=experiment,
         name="All trials of the data set",
-        runs="tags.kind = 'trial'",
-        order_by="metrics.objective",
+        runs=f"tags.{KIND_TAG} = '{TRIAL_KIND}'",
+        order_by=OBJECTIVE,
         ascending=False,
-        columns=("metrics.objective", "tags.objective", "tags.study", "tags.space", "tags.state", "tags.reason"),
+        columns=(OBJECTIVE, *(f"tags.{tag}" for tag in (OBJECTIVE_TAG, STUDY_TAG, SPACE_TAG, STATE_TAG, REASON_TAG))),
     )
 
 
@@ -54,9 +71,9 @@ def _parameters(space: SearchSpace) -> list[str]:
 
 
 def view_tag(view: ViewSaved) -> tuple[str, str]:
-    """The experiment's tag, name and value, that MLflow's UI (3.17) keeps a saved view in.
+    """Returns name and value of the experiment's tag in which MLflow's UI (3.17) keeps a saved view.
 
-    The times in it are fixed, so that saving a view again changes nothing.
+    Its times are fixed, so that saving a view again changes nothing.
     """
     state: dict[str, Any] = {
         "searchFilter": view.runs,

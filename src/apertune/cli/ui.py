@@ -18,8 +18,8 @@ from ..errors import ApertuneError, SettingError
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only: the UI has no authentication.")
 def ui(port: int, host: str) -> None:
     """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it."""
+    from ..quiet import MLFLOW_ENVIRONMENT
     from ..search.settings import make_home
-    from ..search.tracking.mlflow_tracker import CLIENT_SETTINGS
     from ..text import shown_uri
 
     if host not in ("127.0.0.1", "localhost"):
@@ -41,7 +41,7 @@ def ui(port: int, host: str) -> None:
     # The store's URI goes through the environment, where no process list shows it.
     environment = {
         **os.environ,
-        **CLIENT_SETTINGS,
+        **MLFLOW_ENVIRONMENT,
         "MLFLOW_BACKEND_STORE_URI": home.tracking_uri,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONSAFEPATH": "1",
