@@ -21,9 +21,9 @@ class Pruner:
     """One rule for ending trials."""
 
     summary: str
-    """When it ends a trial, in one line."""
+    """The condition under which it ends a trial, in one line."""
     advice: str
-    """When to choose it, in one line."""
+    """The occasion to choose it, in one line."""
     make: Callable[..., BasePruner]
     """Makes Optuna's pruner from `epochs`, the most that a trial takes, and the options, all by name.
 

@@ -25,9 +25,9 @@ class Sampler:
     """One way to draw values."""
 
     summary: str
-    """How it draws, in one line."""
+    """The places that it draws from, in one line."""
     advice: str
-    """When to choose it, in one line."""
+    """The occasion to choose it, in one line."""
     make: Callable[..., BaseSampler]
     """Makes Optuna's sampler from `seed` and the options, all by name."""
     options: Mapping[str, Option] = field(default_factory=dict)
@@ -35,9 +35,9 @@ class Sampler:
     library: str | None = None
     """Import name of the optional library it needs, which the extra of the sampler's name installs."""
     several_objectives: bool = True
-    """Whether it can search for several objectives together."""
+    """False if it can search for one objective only."""
     endless_ranges: bool = True
-    """Whether it can draw a number from a range without steps."""
+    """False if it can draw only from a finite list of values."""
 
 
 def _make_tpe(seed: int | None, n_startup_trials: int, n_ei_candidates: int) -> BaseSampler:

@@ -53,9 +53,9 @@ class Asked:
     values: Values
     """Values of the hyperparameters, by name."""
     attempt: int = 0
-    """How many times it was begun and lost before."""
+    """Number of times that it was begun and lost before."""
     crashes: int = 0
-    """How many of these losses were its own fault: not those where its worker was killed from outside."""
+    """Number of these losses that were its own fault, as those of a worker that was killed from outside are not."""
 
 
 class Study:

@@ -41,7 +41,7 @@ class TrialRecord:
     peak_memory_mb: float = 0.0
     """Largest resident memory of the worker."""
     reason: str = ""
-    """Why it ended, unless it completed."""
+    """The reason why it ended, unless it completed."""
     gpu_seconds: float | None = None
     """Time of its GPU, as `TrialResult` has it."""
     energy_joules: float | None = None
@@ -49,18 +49,18 @@ class TrialRecord:
     cost: dict[str, float] = field(default_factory=dict)
     """Costs of the network, by the names of `network_cost`."""
     over_limit: bool = False
-    """Whether it was not trained, since its network costs more than a limit allows."""
+    """True if it was not trained, since its network costs more than a limit allows."""
     began: float = 0.0
     """Unix time in seconds; 0 if unknown."""
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has an outcome: it neither runs nor waits for the next search to continue it."""
+        """True if it has an outcome: it neither runs nor waits for the next search to continue it."""
         return self.state not in ("running", "interrupted")
 
     @property
     def is_counted(self) -> bool:
-        """Whether it counts as one of the trials asked for, which a network over a limit does not."""
+        """True if it counts as one of the trials asked for, which a network over a limit does not."""
         return self.has_ended and not self.over_limit
 
     def value_of(self, objective: str) -> float | None:
@@ -72,7 +72,7 @@ class RecordFile:
     """The file of a study's ended trials.
 
     Args:
-        path: Where it lies.
+        path: The path of the file.
         identity: The study's, by which a file that another study of the same name left is recognised.
     """
 

@@ -97,7 +97,7 @@ class DatasetLogged:
     digest: str
     """Its fingerprint."""
     source: str
-    """Where it was read from."""
+    """The place that it was read from."""
     facts: dict[str, str]
     """Facts to show with it, such as counts by split."""
 
@@ -113,7 +113,7 @@ class FilesLogged:
     artifact_path: str = ""
     """The folder below the run's artifacts, or empty."""
     remove: bool = False
-    """Whether to remove the local folder once the server has the files."""
+    """True to remove the local folder once the server has the files."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class ModelLogged:
     metrics: dict[str, float] = field(default_factory=dict)
     """The model's metrics on validation, by name."""
     remove: bool = False
-    """Whether to remove the local folder once the server has the model."""
+    """True to remove the local folder once the server has the model."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class StudyChanged:
     study: str
     """Name of the study."""
     ended: bool = False
-    """Whether to write the report as well."""
+    """True to write the report as well."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class ViewSaved:
     order_by: str
     """The column to sort by."""
     ascending: bool
-    """Whether the least value comes first."""
+    """True if the least value comes first."""
     columns: tuple[str, ...]
     """The columns to show, in order."""
 
@@ -182,7 +182,7 @@ class RunEnded:
     key: str
     """Key of the run."""
     status: RunStatus
-    """How it ended."""
+    """The way it ended."""
     time_ms: int
     """Unix time in milliseconds."""
 

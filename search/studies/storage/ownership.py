@@ -50,7 +50,7 @@ class Owner:
     process_id: int
     """Its process on that machine."""
     since: float
-    """When it took the study, Unix time in seconds."""
+    """Unix time, in seconds, at which it took the study."""
 
     def words(self) -> str:
         """Returns how messages name it."""

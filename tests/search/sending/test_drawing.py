@@ -63,7 +63,7 @@ def waiting(tmp_path, evaluation):
 
 
 def test_a_helper_draws_beside_the_sender(waiting, tmp_path):
-    """Of six evaluations that wait, the sender hands over three; all are drawn before MLflow is told of them."""
+    """The sender hands over three of six evaluations that wait; all are drawn before MLflow is told of them."""
     with Outbox(tmp_path / "outbox.jsonl") as outbox:
         outbox.put(RunStarted("k", "pets", "pets #1", 1), *(FilesLogged("k", str(folder)) for folder in waiting))
     drawn = []
@@ -83,7 +83,7 @@ def test_a_helper_draws_beside_the_sender(waiting, tmp_path):
 
 
 def test_a_helper_that_dies_leaves_the_rest_to_the_sender(waiting):
-    """What was handed over and not drawn is known as such once the helper is gone, and nothing waits for it."""
+    """A folder that was handed over but not drawn is known as such once the helper is gone; nothing waits for it."""
     helper = DrawingHelper()
     helper.hand_over(waiting)
     assert helper.has_drawn(waiting[0])

@@ -1,4 +1,4 @@
-"""What a search hears of the process that sends its results to MLflow."""
+"""Lines with which a search hears from the process that sends its results to MLflow."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_search_says_when_mlflow_takes_nothing(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a server that does not answer the search is told at once, with the reason."""
+    """A search is told at once, with the reason, that a server does not answer."""
     monkeypatch.setattr(sender_process, "TELL_EVERY_S", 0.01)
     with Outbox(OUTBOX) as outbox:
         outbox.put(TagsSet("k", {"state": "running"}))

@@ -110,6 +110,6 @@ def test_the_least_of_every_option_works(tmp_path: Path, flag: str, name: str, o
     ],
 )
 def test_wrong_options_are_found_before_anything_starts(settings: dict[str, object], wrong: str) -> None:
-    """What a search checks first refuses them, given as text or, from Python, as values."""
+    """The first check of a search refuses wrong options, given as text or, from Python, as values."""
     with pytest.raises(SettingError, match=wrong):
         check_strategies(SearchSettings(**settings))  # type: ignore[arg-type]  # names are given above

@@ -25,7 +25,7 @@ def test_pruners_are_of_epochs_or_of_rounds() -> None:
     ],
 )
 def test_a_pruner_that_would_judge_no_epoch_is_refused(name: str, options: dict[str, str], first: int) -> None:
-    """Of 4 epochs, a pruner whose first judgement comes later would have no effect."""
+    """A pruner whose first judgement comes after the last epoch would have no effect, and is refused."""
     with pytest.raises(SettingError) as refused:
         make_pruner(name, 4, options)
     assert str(refused.value) == (

@@ -32,6 +32,14 @@ def test_every_sampler_draws_from_a_conditional_space(tmp_path: Path, name: str)
     assert len({str(record.params) for record in bench.study.records()}) == 6
 
 
+def test_a_library_comes_with_the_extra_of_the_samplers_name() -> None:
+    """Each sampler that needs a library has an extra of its name that installs it."""
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    for name, sampler in SAMPLERS.items():
+        if sampler.library is not None:
+            assert f'\n{name} = ["{sampler.library}>=' in project
+
+
 def test_the_grid_is_searched_to_its_end(tmp_path: Path) -> None:
     """The grid sampler tries every configuration of a conditional space once, then the search ends."""
     bench = Bench(tmp_path, space=CONDITIONAL)
@@ -53,7 +61,7 @@ def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
 
 
 def test_options_that_optuna_refuses_are_setting_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a later Optuna may refuse when a strategy is made is told in its words, in one line."""
+    """An option that only Optuna refuses is reported in Optuna's words, in one line."""
 
     def refuse(**_: object) -> None:
         raise ValueError("no more than 7 trials")

@@ -102,7 +102,7 @@ def _quiet() -> None:
 @settings(max_examples=40, deadline=None)
 @given(declarations())
 def test_every_value_drawn_is_one_that_keras_tuner_could_draw(declare: Any) -> None:
-    """Of random spaces, values drawn through Optuna are active, in range, survive the way back, and warn of nothing."""
+    """Values drawn through Optuna for random spaces are active, in range and survive the way back, without a warning."""
     _check_draws(declare)
 
 
@@ -111,7 +111,7 @@ def test_every_value_drawn_is_one_that_keras_tuner_could_draw(declare: Any) -> N
 @settings(max_examples=3000, deadline=None)
 @given(declarations())
 def test_every_value_drawn_of_thousands_of_spaces(declare: Any) -> None:
-    """The same of three thousand random spaces."""
+    """The same holds for three thousand random spaces."""
     _check_draws(declare)
 
 

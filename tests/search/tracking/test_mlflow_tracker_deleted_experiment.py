@@ -1,4 +1,4 @@
-"""What MLflow refuses: an experiment deleted by the user comes back, and what is lost is counted and said."""
+"""Records that MLflow refuses: an experiment that the user deleted comes back, and lost records are counted."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_mistake_in_the_tracker_is_no_refusal(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_not_there_is_refused(home: Home) -> None:
-    """What is told of a run that MLflow does not have can never be taken."""
+    """A record of a run that MLflow does not have can never be taken."""
     with pytest.raises(LookupError, match="no run has the key k") as error:
         MlflowTracker(home.tracking_uri).apply(TagsSet("k", {}))
     assert is_refused(error.value)

@@ -99,7 +99,7 @@ def test_neighbouring_metrics_become_one_call() -> None:
 
 
 def test_a_study_that_changed_often_is_drawn_once() -> None:
-    """Of several changes of a study sent together the last is kept, at its place; other studies keep theirs."""
+    """The last of several changes of a study sent together is kept, at its place; other studies keep theirs."""
     early, late, other = StudyChanged("a", "digits"), StudyChanged("a", "digits", ended=True), StudyChanged("b", "cats")
     end = RunEnded("a", "FINISHED", 1)
     assert merged([(early, 10), (other, 20), (end, 30), (early, 40), (late, 50)]) == [

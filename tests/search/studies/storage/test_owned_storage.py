@@ -203,7 +203,7 @@ def repeating(bench: Bench) -> Callable[[Asking], tuple[Trial, Values]]:
 
 
 def test_a_warm_start_outlives_its_supervisor(tmp_path: Path) -> None:
-    """What was enqueued is in the database before it counts as enqueued."""
+    """A queued configuration is in the database before it counts as queued."""
     bench = Bench(tmp_path)
     assert bench.study.enqueue([{"rate": 0.11}, {"rate": 0.22}], "other") == 2
     bench.reopen()

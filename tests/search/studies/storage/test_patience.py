@@ -1,4 +1,4 @@
-"""What is tried again when a write fails, and what is not."""
+"""Writes that fail and are tried again, and those that are not."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _wrapped(cause: Exception) -> Exception:
     ids=lambda error: type(error).__name__,
 )
 def test_a_failing_storage_is_waited_for(error: Exception) -> None:
-    """Whatever a disk or a database raises, itself or through Optuna, the write is tried again."""
+    """A write is tried again after any error of disk or database, raised directly or through Optuna."""
     call = Call(error, times=2)
     assert persistently(call) == 7
     assert call.calls == 3

@@ -1,4 +1,4 @@
-"""Where studies may be kept, who owns one, and what is shown of its address."""
+"""Databases that may keep studies, the owner of a study, and addresses without their passwords."""
 
 from __future__ import annotations
 
