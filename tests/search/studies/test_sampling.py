@@ -102,7 +102,7 @@ def _quiet() -> None:
 @settings(max_examples=40, deadline=None)
 @given(declarations())
 def test_every_value_drawn_is_one_that_keras_tuner_could_draw(declare: Any) -> None:
-    """Values drawn through Optuna for random spaces are active, in range and survive the way back, without a warning."""
+    """Values drawn through Optuna for random spaces are active, in range and survive the way back; nothing warns."""
     _check_draws(declare)
 
 
