@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import SettingError, UnknownNameError
 from ..setting_types import check_types, flag_of
-from .cost_names import COST_NAMES
+from .evaluation.costs import COST_NAMES
 
 SAMPLER_NAMES = ("cmaes", "gp", "grid", "nsga2", "qmc", "random", "tpe")
 PRUNER_NAMES = ("hyperband", "median", "none", "percentile", "successive-halving", "wilcoxon")
@@ -207,6 +207,10 @@ class Home:
 
     def study_folder(self, name: str) -> Path:
         return self.root / "studies" / name
+
+    def stop_file(self, name: str) -> Path:
+        """The file that asks the search of a study to stop, once it is there."""
+        return self.study_folder(name) / "stop"
 
     def records_file(self, name: str) -> Path:
         """A study's ended trials, for `RecordFile`."""

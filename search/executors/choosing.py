@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...errors import SettingError
-from .. import devices
 from ..settings import SearchSettings
+from . import devices
 from .base import Executor
 from .environments import worker_environments
-from .local import LocalExecutor
+from .local.executor import LocalExecutor
 
 # Beyond that, workers wait for each other, and each takes its memory all the same.
 MOST_WORKERS_A_PROCESSOR = 4
@@ -42,7 +42,7 @@ def make_executor(settings: SearchSettings, logs: Path) -> Executor:
     if settings.cluster is None:
         _check_counts(settings)
         return LocalExecutor(local_environments(settings, at_most=settings.trials), logs)
-    from .ray import RayExecutor
+    from .ray.executor import RayExecutor
 
     return RayExecutor(
         settings.cluster,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...spaces.parameters import SearchSpace
+from ...spaces.search_space.parameters import SearchSpace
 from ..messages import DiscoveryTask, RunTrial, StopRequest, TrialEvent, TrialTask
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ...datasets.base import ImageDataset
 from ...errors import DatasetError
-from .. import devices
 from ..evaluation.metrics import Metric, resolve_objective
+from ..executors import devices
 from ..executors.base import Executor
 from ..executors.environments import worker_environments
-from ..executors.local import LocalExecutor
+from ..executors.local.executor import LocalExecutor
 from ..settings import Home, make_home
 from .assembly import assemble
 from .card import model_card, published_line

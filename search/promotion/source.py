@@ -13,13 +13,13 @@ from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ..evaluation.decisions import Probabilities
 from ..messages import SpaceReference
-from ..models.mlflow_models import fetch_model, fetch_run_file, has_model, read_run
 from ..models.package import check_manifest
 from ..models.safety import check_mlmodel
 from ..reports.trial_comparison import PREDICTIONS
 from ..results import StudyResult, is_reference, read_studies
 from ..settings import Home
 from ..studies.trial_records import TrialRecord
+from ..tracking.mlflow_store import fetch_model, fetch_run_file, has_model, read_run
 from ..tracking.provenance import recorded_patience, recorded_space
 from ..tracking.records import PARENT_TAG
 from .job import Job

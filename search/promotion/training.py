@@ -14,13 +14,13 @@ import numpy as np
 
 from ...datasets.base import TrainingView
 from ...errors import ApertuneError, StudyError
-from ...spaces.parameters import SearchSpace
+from ...spaces.search_space.parameters import SearchSpace
+from ..engine.retries import is_tried_again
 from ..evaluation.saved import load_evaluation
 from ..executors.base import Executor
 from ..messages import TrialLost, TrialResult, TrialTask
 from ..models.package import check_manifest
 from ..results import StudyResult
-from ..retries import is_tried_again
 from ..training.noted_results import note_result, noted_result
 from ..training.rounds import forget_progress
 from .source import TrainedNetwork, TrialSource

@@ -22,14 +22,14 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study as OptunaStudy
 from optuna.trial import Trial, TrialState
 
-from ...spaces.parameters import SearchSpace, Values
+from ...spaces.search_space.parameters import SearchSpace, Values
 from ..messages import TrialResult
-from ..persistence import persistently
 from .asking import Asking, begun_trials
 from .definition import Launch, StudyDefinition
 from .frozen_trials import REPEATED, RESULT, STATES, TrialReader, described, note_step
-from .owned_storage import OwnedStorage
 from .pruning import MirroredPruning
+from .storage.owned_storage import OwnedStorage
+from .storage.patience import persistently
 from .trial_records import RecordFile, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ...datasets.base import ImageDataset
-from ..credentials import hidden_credentials
+from ...text import hidden_credentials
 from ..messages import SpaceReference
 from ..settings import SearchSettings
 from .records import DatasetLogged

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import TrainingView
+from ...files.disk_space import with_space
 from ...spaces.base import Candidate
-from .. import devices
-from ..disk_space import with_space
 from ..evaluation.metrics import Metric, evaluate, resolve_objective
 from ..evaluation.saved import Evaluation, save_evaluation
+from ..executors import devices
 from ..messages import Emit, StopRequest, StopRequested, TrialDelayed, TrialResult, TrialStarted, TrialTask
 from ..models.contract import ModelContract
 from ..models.package import save_model

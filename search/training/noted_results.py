@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ...files.replacing import replacing
 from ..messages import EpochEnded, TrialResult
-from ..whole_files import replacing
 
 # A trial's last whole epoch; `checkpoint.py` writes it.
 CHECKPOINT_FILE = "checkpoint.npz"

@@ -15,7 +15,7 @@ import statistics
 from dataclasses import replace
 from pathlib import Path
 
-from ..disk_space import with_space
+from ...files.disk_space import with_space
 from ..messages import (
     Emit,
     EpochEnded,

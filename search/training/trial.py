@@ -13,7 +13,7 @@ from dataclasses import replace
 import keras
 
 from ... import spaces
-from .. import devices
+from ..executors import devices
 from ..messages import Emit, EpochEnded, Outcome, StopRequested, TrialEvent, TrialResult, TrialTask
 from .custom_gradients import forgotten_gradients
 from .fitting import Fitting

@@ -19,7 +19,7 @@ from apertune.search.models.package import write_manifest
 from apertune.search.promotion.source import TrainedNetwork, TrialSource
 from apertune.search.promotion.training import Confirmation, choose, train_all, trained_network
 from apertune.search.studies.trial_records import TrialRecord
-from apertune.spaces.parameters import SearchSpace
+from apertune.spaces.search_space.parameters import SearchSpace
 
 SPACE = SearchSpace(())
 

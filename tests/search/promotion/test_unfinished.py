@@ -15,7 +15,6 @@ from apertune.datasets import load
 from apertune.errors import ApertuneError
 from apertune.search.evaluation.metrics import METRICS
 from apertune.search.messages import SpaceReference
-from apertune.search.models.mlflow_models import Registry
 from apertune.search.promotion import PromotionSettings, rollback
 from apertune.search.promotion.examination import Examination
 from apertune.search.promotion.gate import Verdict
@@ -30,6 +29,7 @@ from apertune.search.results import StudyResult
 from apertune.search.settings import make_home
 from apertune.search.studies.definition import StudyDefinition
 from apertune.search.studies.trial_records import TrialRecord
+from apertune.search.tracking.mlflow_store import Registry
 from apertune.search.tracking.mlflow_tracker import MlflowTracker
 
 

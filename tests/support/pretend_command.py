@@ -1,0 +1,23 @@
+"""The command `apertune`, whose workers only pretend to train: python pretend_command.py WORDS…"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from programs import PRETEND_WORKER
+
+from apertune.cli import main
+from apertune.search.engine import launch
+from apertune.search.executors.base import Executor
+from apertune.search.executors.environments import worker_environments
+from apertune.search.executors.local.executor import LocalExecutor
+from apertune.search.settings import SearchSettings
+
+
+def make_pretending(settings: SearchSettings, logs: Path) -> Executor:
+    return LocalExecutor(worker_environments(settings.workers or 1), logs, command=PRETEND_WORKER)
+
+
+if __name__ == "__main__":
+    launch.make_executor = make_pretending
+    main()
