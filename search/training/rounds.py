@@ -1,9 +1,8 @@
 """Trials of several rounds: a configuration is trained on every fold, or again with other seeds, and averaged.
 
 Folds and repeats measure how much of a score is luck. A round that ended is kept on disk until the trial's end is
-recorded, so that a trial whose worker died goes on with the round it was in. Plots and model
-are those of the first round; every trial's first round has the same validation images, so that trials can be compared image
-by image.
+recorded, so that a trial whose worker died goes on with the round it was in. Plots and model are those of the first
+round; every trial's first round has the same validation images, so that trials can be compared image by image.
 """
 
 from __future__ import annotations
@@ -119,7 +118,7 @@ def _averaged(task: TrialTask, done: list[TrialResult]) -> TrialResult:
 
 
 def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
-    """The result of a trial that ends with its last round; its value is the mean over whole rounds, if there are any."""
+    """The result of a trial that ends with its last round; its value is the mean over whole rounds, if any."""
     whole = [result for result in rounds if result.outcome == "complete"]
     values = [result.value for result in whole or rounds if result.value is not None]
     if rounds[-1].outcome != "interrupted":
