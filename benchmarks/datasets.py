@@ -50,8 +50,8 @@ def main() -> None:
 def measure_decoding(photos: Path, folder: Path) -> None:
     """From files to 128x128 RGB, against a loop over Pillow: decoding alone, and all that a first load does."""
     from apertune.datasets import load
-    from apertune.datasets.decoding import PixelFormat
-    from apertune.datasets.parallel_decoding import decode_files
+    from apertune.datasets.cache.decoding import PixelFormat
+    from apertune.datasets.cache.parallel_decoding import decode_files
 
     once = sorted(path for path in photos.rglob("*") if path.is_file())
     files = once * REPEATS
@@ -104,7 +104,7 @@ def measure_opening(faces: Path) -> None:
 def measure_audit(faces: Path) -> None:
     """Seconds for the whole audit of FER2013, without and with the search for wrong labels."""
     from apertune.datasets import LoadSettings, load
-    from apertune.datasets.auditing import audit
+    from apertune.datasets.audit.auditing import audit
 
     dataset = load("fer2013", faces, LoadSettings(skip_bad=True))
     for labels in (False, True):

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measure_labels(name: str, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
-    from apertune.datasets.label_errors import suspicious_labels
+    from apertune.datasets.audit.label_errors import suspicious_labels
 
     random = np.random.default_rng(1)
     classes = int(labels.max()) + 1
@@ -65,7 +65,7 @@ def measure_labels(name: str, images: NDArray[np.uint8], labels: NDArray[np.int3
 
 
 def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) -> None:
-    from apertune.datasets.duplicates import find_duplicates
+    from apertune.datasets.splits.duplicates import find_duplicates
 
     chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:IMAGES])
     # One of each exact picture, so that what is found is near and not the same.

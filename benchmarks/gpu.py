@@ -142,7 +142,7 @@ def search(arguments: argparse.Namespace, _: str) -> dict[str, Any]:
 
 def _searched(arguments: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
     from apertune import search as searches
-    from apertune.search.state import NoDisplay
+    from apertune.search.engine.state import NoDisplay
 
     class Clock(NoDisplay):
         first = 0.0

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from apertune import datasets, search
+from apertune.search.engine.state import NoDisplay, State
 from apertune.search.messages import TrialResult
-from apertune.search.state import NoDisplay, State
 
 SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128"}
 

@@ -107,8 +107,9 @@ def _bare(arguments: argparse.Namespace) -> dict[str, float]:
 def _search(arguments: argparse.Namespace) -> dict[str, float]:
     import optuna
 
-    from apertune.search import SearchSettings, launch, planning
-    from apertune.search.state import NoDisplay, State
+    from apertune.search import SearchSettings
+    from apertune.search.engine import launch, planning
+    from apertune.search.engine.state import NoDisplay, State
 
     class Clock(NoDisplay):
         """Notes when the first trial is handed out and when the last one's end is known."""

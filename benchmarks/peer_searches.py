@@ -112,8 +112,8 @@ def apertune(workers: int | None, arguments: argparse.Namespace, note: Events) -
     import optuna
 
     from apertune import search
-    from apertune.search import planning
-    from apertune.search.state import NoDisplay
+    from apertune.search.engine import planning
+    from apertune.search.engine.state import NoDisplay
 
     class Ends(NoDisplay):
         def trial_ended(self, result: Any, state: Any) -> None:

@@ -18,11 +18,11 @@ from pathlib import Path
 import psutil
 
 from apertune import datasets
-from apertune.search import devices
+from apertune.search.executors import devices
 from apertune.search.executors.environments import worker_environments
-from apertune.search.executors.local import LocalExecutor
+from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.messages import DiscoveryTask, SpaceReference, TrialLost, TrialStarted, TrialTask
-from apertune.spaces.parameters import SearchSpace
+from apertune.spaces.search_space.parameters import SearchSpace
 
 # More than the imports take, and less than the training.
 SETTLED_S = 12.0

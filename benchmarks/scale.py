@@ -27,6 +27,9 @@ import numpy as np
 import optuna
 
 from apertune.datasets.base import TrainingView
+from apertune.search.engine.planning import Plan
+from apertune.search.engine.state import NoDisplay
+from apertune.search.engine.supervisor import Supervisor
 from apertune.search.messages import (
     EpochEnded,
     SpaceReference,
@@ -36,20 +39,17 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
-from apertune.search.plan import Plan
 from apertune.search.settings import make_home
-from apertune.search.state import NoDisplay
 from apertune.search.studies.definition import Launch, StudyDefinition
 from apertune.search.studies.opening import create_study, open_study
 from apertune.search.studies.sampling import distribution_of, suggest, to_optuna
-from apertune.search.studies.storage import open_storage
+from apertune.search.studies.storage.storage import open_storage
 from apertune.search.studies.strategies import make_pruner, make_sampler
 from apertune.search.studies.study import Asked, Study
-from apertune.search.supervisor import Supervisor
 from apertune.search.tracking.journal import Journal
 from apertune.search.tracking.outbox import Outbox
 from apertune.search.tracking.records import DatasetLogged
-from apertune.spaces.parameters import Condition, Parameter, SearchSpace
+from apertune.spaces.search_space.parameters import Condition, Parameter, SearchSpace
 
 EPOCHS = 20
 ASKS = 5

@@ -24,7 +24,7 @@ import psutil
 
 from apertune.search.settings import make_home
 from apertune.search.studies.opening import create_study
-from apertune.search.studies.storage import open_storage
+from apertune.search.studies.storage.storage import open_storage
 
 GOALS = {"--help": 0.5, "status": 1.0, "compare": 1.0}
 
@@ -52,7 +52,7 @@ def main() -> None:
         for name, taken in measure(timed, arguments.rounds, folder).items():
             goal = f" (goal: {GOALS[name]} s)" if name in GOALS else ""
             print(f"{name}: {statistics.median(taken):.2f} s, fastest {min(taken):.2f} s{goal}")
-    from apertune.search import launch
+    from apertune.search.engine import launch
 
     resident = psutil.Process().memory_info().rss / 2**20
     heavy = [name for name in ("tensorflow", "keras", "mlflow", "matplotlib") if name in sys.modules]

@@ -25,9 +25,8 @@ import keras
 import optuna
 
 from apertune import datasets, search, spaces
-from apertune.search import devices
-from apertune.search.executors import choosing
-from apertune.search.executors.local import LocalExecutor
+from apertune.search.executors import choosing, devices
+from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.messages import EpochEnded, SpaceReference, TrialEvent, TrialStarted, TrialTask
 from apertune.search.studies.sampling import suggest
 from apertune.search.training import custom_gradients, fitting, trial, worker

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .base import DataSpec, ImageDataset, TrainingView
-from .indexing import Adapter, BadItem, Index
+from .adapters.base import Adapter
+from .adapters.registry import ADAPTERS, AdapterEntry
+from .base import BadItem, DataSpec, ImageDataset, Index, TrainingView
 from .loading import from_arrays, load
-from .registry import ADAPTERS, AdapterEntry
 from .settings import LoadSettings
 
 __all__ = [

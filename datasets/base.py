@@ -7,14 +7,18 @@ handed its `TrainingView`, which cannot reach the test rows; only promotion open
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Task = Literal["binary", "multiclass", "multilabel"]
 Split = Literal["train", "validation", "test"]
@@ -22,6 +26,11 @@ Resize = Literal["stretch", "crop", "pad"]
 Images = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 Labels = NDArray[np.int32] | NDArray[np.uint8]
+# Called with a stage ("reading"), the work done so far and all of it, both in one unit.
+Progress = Callable[[str, int, int], None]
+# How `stated.npy` writes a format's own splits.
+STATED = {"train": 0, "validation": 1, "test": 2}
+UNSTATED = -1
 
 
 @dataclass(frozen=True)
@@ -176,3 +185,33 @@ class MappedImages:
     def __getitem__(self, positions: Rows) -> Images:
         """positions: int64 (m,), numbers within the split. Returns uint8 (m, height, width, channels)."""
         return self.images[self.rows[positions]]
+
+
+@dataclass(frozen=True)
+class BadItem:
+    """A file or row that cannot be used. where: a path relative to the source, or "line 12"."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Which images a source holds.
+
+    table: one row an image, in the order the images will have, with the columns `key` (str: a path relative
+    to `source.root`, or "line 12"), `label` (str, a class name; for a multilabel task a tuple of them) and
+    `split` (str "train", "validation" or "test", or None for every row when the format states no split).
+    classes: names in label order; for a binary task the second is the positive class.
+    pixels: None when every key is an image file; else uint8 (n, height, width) or (n, height, width, 3), 0 to
+    255, one image a table row, which may be a memory map in the scratch folder.
+    bad: what had to be left out. notes: what the user should know of. licence: of the data, when known.
+    """
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    task: Task
+    pixels: NDArray[np.uint8] | None = None
+    bad: tuple[BadItem, ...] = ()
+    notes: tuple[str, ...] = ()
+    licence: str | None = None

@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError, SettingError
-from . import cache
-from .base import ImageDataset, Labels
-from .building import build_entry, write_arrays
-from .decoding import PixelFormat
-from .indexing import BadItem, Progress
-from .registry import AdapterEntry, find_adapter
+from .adapters.registry import AdapterEntry, find_adapter
+from .base import BadItem, ImageDataset, Labels, Progress
+from .cache import entries as cache
+from .cache.building import build_entry, write_arrays
+from .cache.decoding import PixelFormat
+from .files.sources import Source, open_source
 from .settings import DEFAULT_SETTINGS, LoadSettings
-from .sources import Source, open_source
-from .split_cache import SplitSettings, splits_of
+from .splits.split_cache import SplitSettings, splits_of
 
 _BAD_SHOWN = 3
 

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .launch import SearchResult, run
+    from .engine.launch import SearchResult, run
     from .promotion import PromotionSettings, promote, rollback
     from .settings import Home, SearchSettings, make_home
     from .studies.trial_records import TrialRecord
@@ -27,13 +27,13 @@ __all__ = [
 _MODULES = {
     "Home": "settings",
     "PromotionSettings": "promotion",
-    "SearchResult": "launch",
+    "SearchResult": "engine.launch",
     "SearchSettings": "settings",
     "TrialRecord": "studies.trial_records",
     "make_home": "settings",
     "promote": "promotion",
     "rollback": "promotion",
-    "run": "launch",
+    "run": "engine.launch",
 }
 
 

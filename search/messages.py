@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..datasets.base import TrainingView
-from ..spaces.parameters import SearchSpace, Values
+from ..spaces.search_space.parameters import SearchSpace, Values
 
 Outcome = Literal["complete", "pruned", "infeasible", "failed", "interrupted"]
 

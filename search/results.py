@@ -12,8 +12,8 @@ from ..spaces.registry import SPACES
 from .settings import Home
 from .studies.definition import StudyDefinition
 from .studies.opening import open_study, study_names
-from .studies.ownership import Owner, find_owner
-from .studies.storage import open_to_read
+from .studies.storage.ownership import Owner, find_owner
+from .studies.storage.storage import open_to_read
 from .studies.study import Study
 from .studies.trial_records import TrialRecord
 from .tracking.journal import trial_key

@@ -1,7 +1,7 @@
 """What may vary: networks, training recipes, published references. Nothing here imports Keras until it is used."""
 
-from .discovery import discover, hyperparameters
-from .parameters import Condition, Parameter, SearchSpace
 from .registry import load
+from .search_space.discovery import discover, hyperparameters
+from .search_space.parameters import Condition, Parameter, SearchSpace
 
 __all__ = ["Condition", "Parameter", "SearchSpace", "discover", "hyperparameters", "load"]

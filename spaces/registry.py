@@ -136,7 +136,7 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
     options = options or {}
     check_name(name)
     if ":" in name:
-        from .foreign import load_foreign
+        from .foreign.loading import load_foreign
 
         return load_foreign(name, spec, recipe=recipe, options=options)
     entry = SPACES[name]
@@ -148,7 +148,7 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
         if option not in entry.options:
             known = ", ".join(entry.options) or "none"
             raise SettingError(f"space '{name}' has no option '{option}'; it has: {known}")
-    from .hypermodel import ComposedSpace
+    from .composed.hypermodel import ComposedSpace
 
     space: Space = ComposedSpace(name, target(entry.network)(**options), target(entry.recipe)(), spec)
     return space

@@ -14,6 +14,7 @@ from apertune.search.settings import Home, make_home
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+pytest_plugins = ["shades_model"]
 # Under `nohup` the commands that tests start would inherit that a closed terminal is ignored.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from programs import REPOSITORY
 
 import apertune
 import apertune.datasets
 import apertune.search
 import apertune.spaces
-
-REPOSITORY = Path(__file__).parents[1]
 
 
 def imported_by(statement: str) -> set[str]:
@@ -63,7 +61,7 @@ def test_the_command_imports_nothing_heavy() -> None:
     assert not heavy & imported_by("import apertune.cli")
 
 
-@pytest.mark.parametrize("module", ["apertune.search.supervisor", "apertune.search.launch"])
+@pytest.mark.parametrize("module", ["apertune.search.engine.supervisor", "apertune.search.engine.launch"])
 def test_the_supervisor_imports_no_framework(module: str) -> None:
     """The process that owns a search imports neither Keras nor MLflow nor plotting."""
     assert not {"tensorflow", "keras", "keras_tuner", "mlflow", "matplotlib", "plotly"} & imported_by(

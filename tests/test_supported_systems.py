@@ -54,7 +54,7 @@ def test_the_start_needs_nothing_that_only_linux_has(tmp_path: Path) -> None:
         for module, names in LINUX_ONLY.items()
     )
     program = (
-        "import apertune.search.launch, apertune.search.training.worker\n"
+        "import apertune.search.engine.launch, apertune.search.training.worker\n"
         "from apertune.cli import COMMANDS, cli\n"
         "print(all(cli.get_command(None, name) for name in COMMANDS))"
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..indexing import Index, Progress
-from ..sources import Source
+from ..base import Index, Progress
+from ..files.sources import Source
 
 
 class DigitsAdapter:

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
-from ..indexing import Index, Progress
-from ..sources import Source, SourceFile
+from ..base import Index, Progress
+from ..files.sources import Source, SourceFile
 from .fer2013_csv import has_pixel_column, read_csv
 from .folders import list_class_folders
 

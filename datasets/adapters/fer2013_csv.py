@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DatasetError
-from ..indexing import BadItem, Index, Progress
+from ..base import BadItem, Index, Progress
 from .pixel_text import parse_rows
 
 SIDE = 48

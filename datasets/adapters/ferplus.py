@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import DatasetError
-from ..indexing import Index
+from ..base import Index
 
 _VOTES = {
     "neutral": "Neutral",

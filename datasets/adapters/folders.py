@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
-from ..indexing import BadItem, Index, Progress
-from ..sources import Source
+from ..base import BadItem, Index, Progress
+from ..files.sources import Source
 
 if TYPE_CHECKING:
     import pandas as pd

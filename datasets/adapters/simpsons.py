@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, SettingError
-from ..indexing import BadItem, Index, Progress
-from ..sources import Source, SourceFile
+from ..base import BadItem, Index, Progress
+from ..files.sources import Source, SourceFile
 from .folders import keep_classes, sort_classes
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
-from ..base import Task
-from ..indexing import BadItem, Index, Progress
-from ..sources import Source
+from ..base import BadItem, Index, Progress, Task
+from ..files.sources import Source
 from .folders import sort_classes, with_positive
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import DatasetError, SettingError
-from ..indexing import BadItem, Index, Progress
-from ..sources import Source
+from ..base import BadItem, Index, Progress
+from ..files.sources import Source
 from .voc_annotation import AnnotatedObject, Annotation, AnnotationError, read_annotation
 
 _LISTS = {"train": "train", "val": "validation", "test": "test"}

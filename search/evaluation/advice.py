@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ...spaces.parameters import Parameter, SearchSpace, Values
+from ...spaces.search_space.parameters import Parameter, SearchSpace, Values
 
 FEWEST_TRIALS = 10
 EDGE = 0.1

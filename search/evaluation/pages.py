@@ -8,7 +8,7 @@ import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..whole_files import replacing
+from ...files.replacing import replacing
 
 if TYPE_CHECKING:
     import plotly.graph_objects

@@ -22,7 +22,7 @@ class Executor(Protocol):
         ...
 
     def start(self) -> None:
-        """Begins to make workers ready; returns at once."""
+        """Begins to make workers ready; returns at once. May be called again."""
         ...
 
     def discover(self, task: DiscoveryTask) -> str:

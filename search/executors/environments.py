@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...datasets.cache import cache_folder
-from .. import devices
+from ...datasets.cache.entries import cache_folder
+from . import devices
 
 _COMMON = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 _COMPILED_BYTES_AT_MOST = 2 * 10**9

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...datasets.base import Images
 from ...errors import ApertuneError, SettingError
+from ...files.staging import staging
 from ..models.package import load_model, write_manifest
-from ..staging import staging
 from .formats import FORMATS, ExportJob, Precision, plan
 from .graph import in_float32, predict
 from .parity import Comparison, ParityImages, ParityRow, generated_images

@@ -16,8 +16,8 @@ import numpy as np
 
 from ...datasets.base import Images
 from ...errors import MissingExtraError, SettingError, UnknownNameError
+from ...quiet import nothing_on_standard_error
 from ..models.contract import ModelContract
-from ..quiet import nothing_on_standard_error
 from .graph import ANY_SIZE_SIGNATURE, FIXED_SIGNATURE, INPUT, has_any_size, make_signatures
 
 if TYPE_CHECKING:

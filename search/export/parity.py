@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import Images, Labels
-from ...datasets.decoding import PixelFormat, resize_array
+from ...datasets.cache.decoding import PixelFormat, resize_array
 from ...errors import ApertuneError
 from ..evaluation.decisions import answers
 from ..models.contract import ModelContract

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ...datasets.base import Images
 from ...errors import MissingExtraError, StudyError
+from ...text import first_line
 from ..models.contract import ModelContract
 from ..models.package import load_network
-from ..models.safety import first_line
 from .formats import Runtime
 from .graph import ANY_SIZE_SIGNATURE, FIXED_SIGNATURE, INPUT, OUTPUT, predict
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import StudyError
-from ..quiet import import_keras_quietly
-from ..staging import staging
+from ...files.staging import staging
+from ...quiet import import_keras_quietly
+from ...text import first_line
 from .contract import ModelContract, read_contract
-from .safety import check_keras_file, check_mlmodel, first_line
+from .safety import check_keras_file, check_mlmodel
 
 if TYPE_CHECKING:
     import keras
@@ -37,7 +38,7 @@ def save_model(network: keras.Model, contract: ModelContract, folder: Path, *, f
     pixels of the network's shape only, and it answers with probabilities. Raises StudyError when `folder`
     exists or the network does not fit its contract.
     """
-    from .mlflow_models import write_keras_model
+    from .mlflow_format import write_keras_model
 
     if folder.exists():
         raise StudyError(f"{folder} already exists: a model is never overwritten")

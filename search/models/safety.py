@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import StudyError
+from ...text import first_line
 
 _LARGEST_CONFIG = 16 * 2**20  # bytes; the largest networks of keras.applications have 1 MB
 _LARGEST_EXPANSION = 200  # times: trained weights do not compress
@@ -41,15 +42,9 @@ _KERAS_INTERNALS = ("keras.src.models.", "keras.src.ops.", "keras.src.layers.")
 _KERAS_OTHERS = {("keras.src.applications.convnext", "LayerScale")}
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of a library's error, for a message of one line; its kind when it says nothing."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]
-
-
 def check_mlmodel(folder: Path) -> None:
     """Raises StudyError unless the MLflow folder holds a Keras network, saved by apertune, and no pickle or code."""
-    from .mlflow_models import read_flavors
+    from .mlflow_format import read_flavors
 
     for path in folder.rglob("*"):
         if path.suffix.lower() in (*_PICKLES, ".py", ".pyc", ".so"):

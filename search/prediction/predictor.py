@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.base import Images
-from ...datasets.decoding import PixelFormat, UnusableImageError, decode_file, resize_array
+from ...datasets.cache.decoding import PixelFormat, UnusableImageError, decode_file, resize_array
 from ...errors import MissingExtraError, StudyError
 from ..export.formats import Runtime
 from ..export.runtimes import PixelFunction, open_runtime

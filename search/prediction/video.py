@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import Images
-from ...datasets.decoding import MAX_PIXELS
+from ...datasets.cache.decoding import MAX_PIXELS
 from ...errors import DatasetError, MissingExtraError, SettingError
-from ..models.safety import first_line
+from ...text import first_line
 from .answers import Answer
 from .predictor import Predictor
 

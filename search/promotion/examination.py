@@ -14,8 +14,8 @@ from ..evaluation.decisions import Probabilities
 from ..evaluation.plots import write_trial_artifacts
 from ..export.samples import write_samples
 from ..models.contract import ModelContract
-from ..models.mlflow_models import tag_run
 from ..models.package import load_model
+from ..tracking.mlflow_store import tag_run
 from .gate import Contest, Verdict, contest, judge
 from .job import Job
 from .opening import OpenedTest, open_test_split, times

@@ -7,24 +7,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...datasets.base import ImageDataset, TrainingView
+from ..engine.state import State
 from ..evaluation.metrics import Metric
 from ..results import StudyResult
-from ..settings import Home
+from ..settings import Home, PlaceSettings
 from .settings import PromotionSettings
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """metric: the study's objective. say: takes lines for a person. scratch: a folder that ends with the promotion."""
+    """What every step of a promotion needs."""
 
     dataset: ImageDataset
     view: TrainingView
     study: StudyResult
     metric: Metric
+    """The objective of the study."""
+
     settings: PromotionSettings
+    places: PlaceSettings
     home: Home
     say: Callable[[str], None]
+    """Takes lines for a person."""
+
+    show: Callable[[State], None]
+    """Takes how running trainings stand, again and again."""
+
     scratch: Path
+    """A folder that ends with the promotion."""
 
     @property
     def study_folder(self) -> Path:

@@ -14,10 +14,10 @@ from pathlib import Path
 from ...errors import StudyError
 from ..evaluation.decisions import Probabilities
 from ..models.contract import ModelContract
-from ..models.mlflow_models import Registry, fetch_model
-from ..models.names import registered_name
 from ..models.package import load_model
 from ..results import is_reference, read_studies
+from ..tracking.mlflow_store import Registry, fetch_model
+from ..tracking.model_addresses import registered_name
 from .job import Job
 from .source import own_model, trial_source
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ApertuneError, StudyError
-from ..credentials import hidden_credentials, shown_uri
-from ..models.mlflow_models import Registry
-from ..models.names import registered_name
-from ..models.safety import first_line
+from ...text import first_line, hidden_credentials, shown_uri
 from ..settings import Home
+from ..tracking.mlflow_store import Registry
 from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker
+from ..tracking.model_addresses import registered_name
 from ..tracking.records import (
     DatasetLogged,
     FilesLogged,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -12,7 +12,9 @@ import numpy as np
 
 from ...errors import ApertuneError, StudyError
 from ..evaluation.decisions import Probabilities
+from ..evaluation.direction import Direction
 from ..executors.base import Executor
+from ..messages import TrialResult, TrialTask
 from .ensemble import choose_ensemble
 from .job import Job
 from .source import TrainedNetwork, TrialSource, complete_trials, own_network, trial_source, validation_answers
@@ -45,8 +47,9 @@ class Selection:
 def select(job: Job, executor: Executor) -> Selection:
     """Confirms the top trials and chooses among them. Raises StudyError for a damaged model, ApertuneError."""
     confirmations = _confirmed(job, executor)
-    winner = choose(confirmations, job.metric.direction)
-    single = best_network(winner.networks, job.metric.direction)
+    direction = Direction(job.metric.direction)
+    winner = choose(confirmations, direction)
+    single = best_network(winner.networks, direction)
     origin = f"its training with seed {single.seed}" if single.seed is not None else "as the search trained it"
     note = f"Trial {winner.number} won on validation; its best network is {origin}."
     job.say(note)
@@ -72,7 +75,7 @@ def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
     tasks = confirmation_tasks(job.study, sources, job.view, seeds, job.trainings_folder)
     best = "the best trial" if len(sources) == 1 else f"the {len(sources)} best trials"
     job.say(f"Training {best} again with {seeds} fresh seeds{' each' if len(sources) > 1 else ''}.")
-    results = train_all(tasks, executor, job.say)
+    results = _trained(job, executor, tasks)
     confirmations = []
     for number, source in enumerate(sources):
         mine = list(zip(tasks, results, strict=True))[number * seeds : (number + 1) * seeds]
@@ -83,6 +86,10 @@ def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
             networks = (*networks, own[source.run_id])
         confirmations.append(Confirmation(source, values, networks))
     return tuple(confirmations)
+
+
+def _trained(job: Job, executor: Executor, tasks: Sequence[TrialTask]) -> list[TrialResult]:
+    return train_all(tasks, executor, job.say, hang_seconds=job.places.hang_minutes * 60, show=job.show)
 
 
 def _takes_part(job: Job, source: TrialSource) -> bool:
@@ -97,7 +104,7 @@ def _refitted(job: Job, executor: Executor, selection: Selection) -> Selection:
     task = refit_task(job.study, winner.source, job.view, epochs, seed, job.trainings_folder)
     note = f"Trained again on training and validation images together, for {epochs} epochs."
     job.say(note)
-    (result,) = train_all([task], executor, lambda line: None)
+    (result,) = _trained(job, executor, [task])
     network = trained_network(task, result, winner.number)
     if network is None:
         raise ApertuneError(f"the refit of trial {winner.number} {result.outcome}: {result.reason}")

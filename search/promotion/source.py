@@ -12,15 +12,14 @@ import numpy as np
 from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ..evaluation.decisions import Probabilities
-from ..messages import SpaceReference
-from ..models.mlflow_models import fetch_model, fetch_run_file, has_model, read_run
 from ..models.package import check_manifest
 from ..models.safety import check_mlmodel
 from ..reports.trial_comparison import PREDICTIONS
 from ..results import StudyResult, is_reference, read_studies
-from ..settings import Home
+from ..settings import Home, SearchSettings
 from ..studies.trial_records import TrialRecord
-from ..tracking.provenance import recorded_patience, recorded_space
+from ..tracking.mlflow_store import fetch_model, fetch_run_file, has_model, read_run
+from ..tracking.provenance import recorded_settings
 from ..tracking.records import PARENT_TAG
 from .job import Job
 
@@ -35,9 +34,7 @@ class TrialSource:
     trial: TrialRecord
     run_id: str
     search_run_id: str
-    space: SpaceReference
-    patience: int | None
-    mixed_precision: bool
+    settings: SearchSettings
     keeps_model: bool
 
 
@@ -94,14 +91,13 @@ def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSou
         raise StudyError(f"trial {trial.number} of '{study.name}' is not in MLflow yet; send it with: apertune sync")
     search_run_id = read_run(run_id, home.tracking_uri).tags.get(PARENT_TAG, "")
     params: Mapping[str, str] = read_run(search_run_id, home.tracking_uri).params if search_run_id else {}
+    settings = recorded_settings(study.definition.space, study.definition.epochs, params)
     return TrialSource(
         trial=trial,
         run_id=run_id,
         search_run_id=search_run_id,
-        space=recorded_space(study.definition.space, params),
-        patience=recorded_patience(params),
-        mixed_precision=params.get("mixed_precision") == "true",
-        keeps_model=_keeps_model(params.get("keep_models", "all"), run_id, home),
+        settings=settings,
+        keeps_model=_keeps_model(settings.keep_models, run_id, home),
     )
 
 

@@ -17,13 +17,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ...errors import ApertuneError, StudyError
-from ..credentials import hidden_credentials, shown_uri
-from ..models.mlflow_models import Registry
-from ..models.safety import first_line
+from ...files.replacing import replacing
+from ...text import first_line, hidden_credentials, shown_uri
 from ..settings import Home
+from ..tracking.mlflow_store import Registry
 from ..tracking.mlflow_tracker import KEY_TAG, MlflowTracker, NoSuchRunError
 from ..tracking.records import ModelDropped, Record, RunEnded, TagsSet
-from ..whole_files import replacing
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...spaces.parameters import SearchSpace, Value
+from ...spaces.search_space.parameters import SearchSpace, Value
 from ..evaluation.advice import advice
 from ..evaluation.metrics import METRICS
 from ..evaluation.pages import picture_source, plot_html, plotly_script, render, write_page

@@ -11,15 +11,15 @@ from pathlib import Path
 from ...errors import StudyError
 from ...spaces.registry import published_by
 from ..evaluation.study_plots import importances, study_figures
-from ..models.mlflow_models import fetch_run_file
 from ..results import complete_best_first, read_study
 from ..settings import Home
 from ..studies.frozen_trials import steps_of
 from ..studies.opening import open_study
 from ..studies.readable import readable
-from ..studies.storage import open_storage
+from ..studies.storage.storage import open_storage
 from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
+from ..tracking.mlflow_store import fetch_run_file
 from ..tracking.outbox import unsent
 from ..tracking.records import DatasetLogged
 from .report import MOST_CURVES, ReportData

@@ -14,13 +14,13 @@ from ...errors import StudyError
 from ..evaluation.comparison import PairComparison, ParameterRow, compare_pairs, parameter_rows
 from ..evaluation.decisions import Probabilities
 from ..evaluation.pages import plot_html, plotly_script, render, write_page
-from ..models.mlflow_models import fetch_run_file
 from ..results import StudyResult
 from ..settings import Home
 from ..studies.definition import StudyDefinition
 from ..studies.opening import open_study
-from ..studies.storage import open_storage
+from ..studies.storage.storage import open_storage
 from ..studies.trial_records import TrialRecord
+from ..tracking.mlflow_store import fetch_run_file
 from .report import learning_curves_figure
 from .sources import histories
 

@@ -40,7 +40,7 @@ def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> Non
     from ..evaluation.study_plots import write_study_plots
     from ..studies.opening import open_study
     from ..studies.readable import readable
-    from ..studies.storage import open_storage
+    from ..studies.storage.storage import open_storage
 
     try:
         study = open_study(open_storage(home.storage), name)

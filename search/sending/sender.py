@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..credentials import hidden_credentials
+from ...text import hidden_credentials
 from ..settings import Home
 from ..tracking.outbox import Progress, merged, read_progress, unsent, write_progress
 from ..tracking.records import FilesLogged, Record, StudyChanged, Tracker

@@ -7,11 +7,11 @@ from functools import partial
 from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from ...spaces.parameters import SearchSpace, Values
-from ..persistence import persistently
+from ...spaces.search_space.parameters import SearchSpace, Values
 from .frozen_trials import REPEATED, TrialReader
-from .owned_storage import OwnedStorage
 from .sampling import draw_untried, identity_of, suggest, to_optuna
+from .storage.owned_storage import OwnedStorage
+from .storage.patience import persistently
 from .trial_records import RecordFile
 
 # So often a sampler may propose what was tried before, until a configuration is drawn at random instead.

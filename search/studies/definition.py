@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ...datasets.base import Task
-from ...spaces.parameters import SearchSpace
+from ...spaces.search_space.parameters import SearchSpace
 
 Direction = Literal["maximize", "minimize"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ...errors import SpaceError
-from ...spaces.parameters import SearchSpace, Values
+from ...spaces.search_space.parameters import SearchSpace, Values
 from ..messages import Outcome, TrialResult
 from .sampling import from_optuna
 from .trial_records import TrialRecord

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...datasets.base import Task
 from ...errors import SettingError, UnknownNameError
-from ..cost_names import COST_NAMES
+from ..evaluation.costs import COST_NAMES
 from ..evaluation.metrics import Direction, for_task
 
 

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial
 
 from ...errors import SpaceError
-from ...spaces.parameters import Parameter, SearchSpace, Value
+from ...spaces.search_space.parameters import Parameter, SearchSpace, Value
 from .sampling import from_optuna
 from .study import Study
 

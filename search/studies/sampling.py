@@ -18,7 +18,7 @@ from typing import Any
 import optuna
 
 from ...errors import SpaceError
-from ...spaces.parameters import Parameter, SearchSpace, Value, Values
+from ...spaces.search_space.parameters import Parameter, SearchSpace, Value, Values
 
 Distribution = optuna.distributions.BaseDistribution
 

@@ -17,7 +17,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from ...errors import MissingExtraError, SettingError, UnknownNameError
-from ...spaces.parameters import SearchSpace
+from ...spaces.search_space.parameters import SearchSpace
 
 # Larger whole numbers change nothing in a search, and some of them Optuna cannot compute with.
 LARGEST = 1_000_000

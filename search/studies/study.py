@@ -22,14 +22,14 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study as OptunaStudy
 from optuna.trial import Trial, TrialState
 
-from ...spaces.parameters import SearchSpace, Values
+from ...spaces.search_space.parameters import SearchSpace, Values
 from ..messages import TrialResult
-from ..persistence import persistently
 from .asking import Asking, begun_trials
 from .definition import Launch, StudyDefinition
 from .frozen_trials import REPEATED, RESULT, STATES, TrialReader, described, note_step
-from .owned_storage import OwnedStorage
 from .pruning import MirroredPruning
+from .storage.owned_storage import OwnedStorage
+from .storage.patience import persistently
 from .trial_records import RecordFile, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -123,11 +123,17 @@ class Study:
             if frozen.number in numbers and RESULT in frozen.user_attrs
         ]
 
-    def lost(self, asked: Asked) -> None:
-        """Notes how often a trial was lost, so that a restart does not forget."""
-        trial = self._running[asked.number]
-        persistently(lambda: trial.set_user_attr(ATTEMPTS, asked.attempt))
-        persistently(lambda: trial.set_user_attr(CRASHES, asked.crashes))
+    def lost(self, number: int, attempts: int, crashes: int) -> None:
+        """Notes how often a trial was lost, so that a restart does not forget.
+
+        Args:
+            number: The trial's number.
+            attempts: All its losses.
+            crashes: Those of them that were its own.
+        """
+        trial = self._running[number]
+        persistently(lambda: trial.set_user_attr(ATTEMPTS, attempts))
+        persistently(lambda: trial.set_user_attr(CRASHES, crashes))
 
     def report(self, number: int, value: float, step: int) -> bool:
         """Takes the first objective's value after an epoch or a round (1-based); answers whether to prune the trial."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ...spaces.parameters import Values
-from ..whole_files import append_whole, replacing
+from ...files.replacing import append_whole, replacing
+from ...spaces.search_space.parameters import Values
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from ..persistence import persistently
-from ..whole_files import append_whole, replacing
+from ...files.replacing import append_whole, replacing
+from ..studies.storage.patience import persistently
 from .records import MetricsLogged, Record, RunEnded, RunStarted, StudyChanged, from_line, to_line
 
 

@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from typing import Any
 
-from ...spaces.parameters import SearchSpace
+from ...spaces.search_space.parameters import SearchSpace
 from ..studies.definition import StudyDefinition
 from .records import ViewSaved
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..trial_folder import augmentation_file
+
 if TYPE_CHECKING:
     from ..messages import TrialTask
 
 logger = logging.getLogger(__name__)
 
-FILE = "augmentation.npz"
 PICTURE = "augmentation.png"
 IMAGES = 4
 # How often each is augmented: together with the plain picture, a row of `examples.grid`.
@@ -43,14 +44,21 @@ def save_augmented(task: TrialTask, augmentation: Any, folder: Path) -> None:
         images, labels = (np.stack(arrays, axis=1) for arrays in zip(*columns, strict=True))
         folder.mkdir(parents=True, exist_ok=True)
         classes, trial = np.array(view.classes), np.array(task.number)
-        np.savez(folder / FILE, images=images, targets=labels, classes=classes, task=np.array(view.task), trial=trial)
+        np.savez(
+            augmentation_file(folder),
+            images=images,
+            targets=labels,
+            classes=classes,
+            task=np.array(view.task),
+            trial=trial,
+        )
     except Exception:
         logger.exception("trial %d: no examples of its augmentation", task.number)
 
 
 def draw_augmented(folder: Path) -> None:
     """Makes `augmentation.png` of what `save_augmented` left in the folder, in its place; does nothing without it."""
-    saved = folder / FILE
+    saved = augmentation_file(folder)
     if not saved.exists():
         return
     try:

@@ -16,9 +16,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from ...files.replacing import replacing
 from ...spaces.base import Candidate
 from ..messages import EpochEnded
-from ..whole_files import replacing
 
 Arrays = list[NDArray[Any]]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 
@@ -13,11 +14,39 @@ from ..messages import EpochEnded, StopRequest, TrialDelayed
 from .checkpoint import restore_callbacks, save_checkpoint
 
 if TYPE_CHECKING:
-    from .fitting import Fitting
+    from numpy.typing import NDArray
+
+    from ...spaces.base import Candidate
+    from ..evaluation.metrics import Metric
+    from ..messages import Emit, StopRequested, TrialTask
+    from .checkpoint import TrainingState
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINT_SHARE_OF_TIME = 0.05
+
+
+class MonitoredTraining(Protocol):
+    """A training as its monitor sees it; `Fitting` is one."""
+
+    task: TrialTask
+    candidate: Candidate
+    network: Any
+    objective: Metric
+    checkpoint: Path
+    state: TrainingState
+    emit: Emit
+    stop_requested: StopRequested
+
+    def shuffle(self, epoch: int) -> None: ...
+
+    def scores(self, *, per_epoch: bool) -> tuple[dict[str, float], NDArray[Any]]: ...
+
+    def improved(self, value: float) -> bool: ...
+
+    def has_all_epochs(self) -> bool: ...
+
+    def out_of_patience(self) -> bool: ...
 
 
 class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
@@ -26,7 +55,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
     The candidate's own callbacks come after it, since they act on the scores; then `EpochCloser`.
     """
 
-    def __init__(self, training: Fitting) -> None:
+    def __init__(self, training: MonitoredTraining) -> None:
         super().__init__()
         self.training = training
         self.stop: StopRequest | None = None

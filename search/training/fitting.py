@@ -13,18 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import TrainingView
+from ...files.disk_space import with_space
 from ...spaces.base import Candidate
-from .. import devices
-from ..disk_space import with_space
+from ..evaluation.direction import Direction
 from ..evaluation.metrics import Metric, evaluate, resolve_objective
 from ..evaluation.saved import Evaluation, save_evaluation
+from ..executors import devices
 from ..messages import Emit, StopRequest, StopRequested, TrialDelayed, TrialResult, TrialStarted, TrialTask
 from ..models.contract import ModelContract
 from ..models.package import save_model
+from ..trial_folder import TrialFolder
 from .augmented_examples import save_augmented
 from .checkpoint import TrainingState, load_checkpoint
 from .epoch_monitor import EpochCloser, EpochMonitor
-from .noted_results import CHECKPOINT_FILE
 from .training_model import StreamedImages, TrainingModel
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class Fitting:
         self.stop_requested = stop_requested
         self.objective: Metric = resolve_objective(task.objective, task.view.task)
         self.labels = task.view.labels("validation")
-        self.checkpoint = task.folder / CHECKPOINT_FILE
+        self.folder = TrialFolder(task.folder)
+        self.checkpoint = self.folder.checkpoint
         self.feed = _feed(task.view, candidate.batch_size, task.seed)
         self.model = TrainingModel(candidate, task.view.task, self.feed.table)
         self.state = TrainingState()
@@ -136,7 +138,7 @@ class Fitting:
 
     def improved(self, value: float) -> bool:
         best = self.state.best_value
-        return best is None or (value > best if self.objective.direction == "maximize" else value < best)
+        return best is None or Direction(self.objective.direction).better(value, best)
 
     @property
     def _epochs(self) -> int:
@@ -180,7 +182,7 @@ class Fitting:
         with_space(save, self.task.folder, lambda reason: self.emit(TrialDelayed(number, reason)))
 
     def _save_evaluation(self, probabilities: NDArray[np.float32]) -> None:
-        folder = self.task.folder / "artifacts"
+        folder = self.folder.artifacts
         shutil.rmtree(folder, ignore_errors=True)
         history = [ended.metrics for ended in self.state.history]
         task = self.task
@@ -189,7 +191,7 @@ class Fitting:
             save_augmented(task, self.candidate.augmentation, folder)
 
     def _save_model(self) -> None:
-        folder = self.task.folder / "model"
+        folder = self.folder.model
         shutil.rmtree(folder, ignore_errors=True)
         view = self.task.view
         contract = ModelContract(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..devices import SHARERS_VARIABLE
+from ..executors.devices import SHARERS_VARIABLE
 from ..messages import Emit, EpochEnded, TrialEvent, TrialResult
 
 LOOK_EVERY_S = 0.5

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import logging
 import random
-import shutil
 import statistics
 from dataclasses import replace
-from pathlib import Path
 
-from ..disk_space import with_space
+from ...files.disk_space import with_space
 from ..messages import (
     Emit,
     EpochEnded,
@@ -28,11 +26,9 @@ from ..messages import (
     TrialStarted,
     TrialTask,
 )
-from .noted_results import CHECKPOINT_FILE, note_result, noted_result
+from ..trial_folder import TrialFolder
 
 logger = logging.getLogger(__name__)
-
-ROUND_FILE = "round.json"
 
 
 def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_once: RunTrial) -> TrialResult:
@@ -43,8 +39,8 @@ def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_o
     """
     done: list[TrialResult] = []
     for index in range(len(task.rounds)):
-        folder = task.folder / f"round-{index + 1}"
-        if noted := noted_result(folder / ROUND_FILE):
+        folder = TrialFolder(task.folder).round(index + 1)
+        if noted := folder.noted_result():
             result, earlier = noted
             for event in earlier:
                 emit(event)
@@ -63,27 +59,27 @@ def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_o
     return _averaged(task, done)
 
 
-def _note_round(folder: Path, result: TrialResult, told: list[EpochEnded], emit: Emit) -> None:
+def _note_round(folder: TrialFolder, result: TrialResult, told: list[EpochEnded], emit: Emit) -> None:
     """Waits while the disk is full; a round that cannot be noted is trained again if the worker dies."""
     try:
         with_space(
-            lambda: note_result(folder / ROUND_FILE, result, told),
-            folder,
+            lambda: folder.note_result(result, told),
+            folder.path,
             lambda reason: emit(TrialDelayed(result.number, reason)),
         )
     except OSError as error:
         logger.warning("trial %d: a round that ended cannot be noted: %s", result.number, error)
         return
-    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    folder.forget_checkpoint()
 
 
-def _round_task(task: TrialTask, index: int, folder: Path) -> TrialTask:
+def _round_task(task: TrialTask, index: int, folder: TrialFolder) -> TrialTask:
     return replace(
         task,
         view=task.rounds[index],
         rounds=(),
         seed=random.Random(f"{task.seed}/{index}").randrange(2**31),
-        folder=folder,
+        folder=folder.path,
         keep_model=task.keep_model and index == 0,
         measure_latency=task.measure_latency and index == 0,
         limits=task.limits if index == 0 else {},
@@ -110,7 +106,7 @@ def _averaged(task: TrialTask, done: list[TrialResult]) -> TrialResult:
     names = set.intersection(*(set(result.metrics) for result in done))
     metrics = {name: statistics.fmean(result.metrics[name] for result in done) for name in sorted(names)}
     metrics["objective_spread"] = statistics.stdev(values)
-    _show_first(task)
+    TrialFolder(task.folder).show_round(1)
     return replace(
         done[0],
         value=statistics.fmean(values),
@@ -127,7 +123,7 @@ def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
     whole = [result for result in rounds if result.outcome == "complete"]
     values = [result.value for result in whole or rounds if result.value is not None]
     if rounds[-1].outcome != "interrupted":
-        _show_first(task)
+        TrialFolder(task.folder).show_round(1)
     return replace(
         rounds[-1],
         value=statistics.fmean(values) if values else None,
@@ -138,20 +134,3 @@ def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
         has_model=rounds[0].has_model,
         cost=rounds[0].cost,
     )
-
-
-def _show_first(task: TrialTask) -> None:
-    """Moves what the first round left to where the trial's results are expected."""
-    for name in ("artifacts", "model"):
-        left = task.folder / "round-1" / name
-        if left.exists():
-            shutil.rmtree(task.folder / name, ignore_errors=True)
-            left.rename(task.folder / name)
-
-
-def forget_progress(folder: Path) -> None:
-    """Removes what an ended trial could have gone on from: its checkpoint, half of one included, and its rounds."""
-    for left in folder.glob(f"{CHECKPOINT_FILE}*"):
-        left.unlink(missing_ok=True)
-    for left in folder.glob("round-*"):
-        shutil.rmtree(left, ignore_errors=True)

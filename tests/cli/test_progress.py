@@ -10,8 +10,8 @@ import pytest
 
 from apertune.cli import progress
 from apertune.cli.progress import SearchDisplay
+from apertune.search.engine.state import State
 from apertune.search.messages import TrialResult
-from apertune.search.state import State
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def _hide_credentials() -> None:
 
     import setproctitle
 
-    from ..search.credentials import hidden_credentials
+    from ..text import hidden_credentials
 
     command = shlex.join(sys.orig_argv)
     if (hidden := hidden_credentials(command)) != command:

@@ -9,8 +9,8 @@ import termios
 from collections.abc import Iterator
 from types import TracebackType
 
+from ..search.engine.state import State
 from ..search.messages import TrialResult
-from ..search.state import State
 from .progress import SearchDisplay
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import SettingError
-from .compare import short, trial_document
 from .output import print_json, print_table
+from .trial_tables import short, trial_document
 
 if TYPE_CHECKING:
     from ..search.evaluation.comparison import PairComparison

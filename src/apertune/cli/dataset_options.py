@@ -18,7 +18,7 @@ from .configuration import assignments
 
 if TYPE_CHECKING:
     from ..datasets import ImageDataset, LoadSettings
-    from ..datasets.indexing import Progress
+    from ..datasets.base import Progress
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -12,7 +12,7 @@ from .dataset_options import dataset_options, dataset_options_without, load_from
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from ..datasets.auditing import Finding
+    from ..datasets.audit.auditing import Finding
 
 _FINDINGS_SHOWN = 20
 _FILES_SHOWN = 3
@@ -27,7 +27,7 @@ def datasets() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """The data sets that can be named."""
-    from ..datasets.registry import all_adapters
+    from ..datasets.adapters.registry import all_adapters
 
     entries = all_adapters()
     if as_json:
@@ -63,8 +63,8 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
 
     The page is NAME.html unless --html says otherwise; with --json it is written only when asked for.
     """
-    from ..datasets.description import describe as describe_dataset
-    from ..datasets.description import page
+    from ..datasets.audit.description import describe as describe_dataset
+    from ..datasets.audit.description import page
 
     dataset = load_from(name, flags)
     facts = describe_dataset(dataset)
@@ -95,8 +95,8 @@ def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **f
     found. What --labels finds is a list to look through: among drawings about half of the wrong labels are on it,
     among photographs a fifth, and a third of the list is wrong.
     """
-    from ..datasets.auditing import audit as audit_dataset
-    from ..datasets.auditing import counts
+    from ..datasets.audit.auditing import audit as audit_dataset
+    from ..datasets.audit.auditing import counts
 
     dataset = load_from(name, {**flags, "skip_bad": True})
     findings = audit_dataset(dataset, labels=labels)
@@ -113,7 +113,7 @@ def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **f
 @json_option
 def fetch(name: str, folder: Path, as_json: bool) -> None:
     """Get a data set from where it officially lives; an interrupted download is continued."""
-    from ..datasets.fetching import fetch as fetch_dataset
+    from ..datasets.adapters.fetching import fetch as fetch_dataset
 
     with progress_bar() as progress:
         path = fetch_dataset(name, folder, progress)
@@ -132,7 +132,7 @@ def clean(name: str | None, dry_run: bool, as_json: bool) -> None:
 
     Nothing is lost that cannot be decoded again.
     """
-    from ..datasets import cache
+    from ..datasets.cache import entries as cache
 
     entries = [entry for entry in cache.usage() if name is None or (entry.kind == "datasets" and entry.dataset == name)]
     if not dry_run:

@@ -54,8 +54,8 @@ def export(
     from ..search.export import export_model
     from ..search.export.samples import samples_of
     from ..search.models.contract import read_contract
-    from ..search.models.names import model_folder
     from ..search.settings import make_home
+    from ..search.tracking.model_addresses import model_folder
 
     home = make_home(os.environ)
     with model_folder(model, home.tracking_uri) as folder:
@@ -102,8 +102,8 @@ def _dataset(contract: ModelContract, data: str | None, option: tuple[str, ...])
 def _kept_samples(model: str, contract: ModelContract, tracking_uri: str) -> Samples | None:
     """The images that a promotion kept with the model; None for a model that was not promoted."""
     from ..search.export.samples import SAMPLES_FILE, read_samples
-    from ..search.models.mlflow_models import fetch_run_file, run_of_model
-    from ..search.models.names import model_address
+    from ..search.tracking.mlflow_store import fetch_run_file, run_of_model
+    from ..search.tracking.model_addresses import model_address
 
     address = model_address(model)
     run_id = run_of_model(address, tracking_uri) if isinstance(address, str) else None

@@ -43,11 +43,11 @@ def label(
     Unsure ones go to the folder "unsure". File names tell the time. Nothing is overwritten. Check the pictures,
     move those that are wrong, sort or delete the unsure ones, and search on them: apertune search folders --data DIR
     """
-    from ..search.models.names import model_folder
     from ..search.prediction import open_predictor
     from ..search.prediction.labelling import label_frames
     from ..search.prediction.video import read_frames
     from ..search.settings import make_home
+    from ..search.tracking.model_addresses import model_folder
 
     if not video.is_file():
         raise SettingError(f"there is no video {video}")

@@ -64,10 +64,10 @@ def predict(
     MODEL is fer2013@champion, runs:/RUN/model, or the folder of a saved or exported model. A file that cannot be
     read is named on standard error and the rest go on; the exit status is then 2.
     """
-    from ..search.models.names import model_folder
     from ..search.prediction import open_predictor
     from ..search.prediction.sources import find_files
     from ..search.settings import make_home
+    from ..search.tracking.model_addresses import model_folder
 
     if as_csv and as_json:
         raise SettingError("--csv and --json exclude each other")

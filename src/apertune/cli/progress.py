@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ..search.engine.state import Running, State
 from ..search.messages import TrialResult
-from ..search.state import Running, State
 
 REFRESHES_A_SECOND = 4
 

@@ -26,9 +26,9 @@ def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **f
     RUN_ID is the run's in MLflow (apertune compare shows it), DATASET and its flags are the search's. Same data,
     values, seed and budget; nothing is logged.
     """
-    from ..search.models.mlflow_models import read_run
-    from ..search.rerunning import rerun as train_again
+    from ..search.engine.rerunning import rerun as train_again
     from ..search.settings import make_home
+    from ..search.tracking.mlflow_store import read_run
 
     home = make_home(os.environ)
     # Before any data is read, which may take minutes.

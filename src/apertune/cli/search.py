@@ -121,9 +121,9 @@ def search_settings(given: Mapping[str, Any]) -> tuple[SearchSettings, dict[str,
 
 def _check_before_loading(settings: SearchSettings) -> None:
     """Raises SettingError for what a search would find out only with its data at hand."""
+    from ..search.engine.planning import check_strategies
     from ..search.executors.choosing import check_places
-    from ..search.planning import check_strategies
-    from ..search.studies.storage import check_storage
+    from ..search.studies.storage.storage import check_storage
     from ..spaces.registry import check_name
 
     check_name(settings.space)

@@ -10,12 +10,12 @@ import click
 
 from ..errors import ApertuneError
 from .closed_terminal import LastingDisplay, unread
-from .compare import compare_document, print_trials, trial_count
 from .output import print_json
+from .trial_tables import compare_document, print_trials, trial_count
 
 if TYPE_CHECKING:
     from ..datasets.base import ImageDataset
-    from ..search.launch import SearchResult
+    from ..search.engine.launch import SearchResult
     from ..search.settings import Home, SearchSettings
 
 # What a shell gives a command that a signal ended: 130 after Ctrl-C.
@@ -28,9 +28,9 @@ def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, re
 
     A reference that was stopped is the result: the search has not begun then.
     """
-    from ..search.launch import run
-    from ..search.planning import prepare
-    from ..search.reference import reference_settings, train_reference
+    from ..search.engine.launch import run
+    from ..search.engine.planning import prepare
+    from ..search.engine.reference import reference_settings, train_reference
 
     if reference:
         # The reference may take hours, after which it would be late to refuse the search.

@@ -88,8 +88,7 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
 def stop(study: str, storage: str | None) -> None:
     """End a running search, and wait for it: running trials end their epoch and go on with the next search."""
     from ..search.results import read_study
-    from ..search.stopping import STOP_FILE
-    from ..search.studies.ownership import read_owner
+    from ..search.studies.storage.ownership import read_owner
 
     home = _home(storage)
     owner = read_study(home, study).owner
@@ -98,7 +97,7 @@ def stop(study: str, storage: str | None) -> None:
     folder = home.study_folder(study)
     if not folder.is_dir() or read_owner(folder) is None:
         raise StudyError(f"study '{study}' is searched from another folder, by {owner.words()}; stop it from there")
-    (folder / STOP_FILE).touch()
+    home.stop_file(study).touch()
     told_at = time.monotonic() + QUIET_S
     while read_owner(folder) is not None:
         if time.monotonic() > told_at:
@@ -114,7 +113,7 @@ def stop(study: str, storage: str | None) -> None:
 def sync(storage: str | None, as_json: bool) -> None:
     """Send to MLflow what could not be sent before, such as after a crash or while the server was down."""
     from ..search.sending.sender_process import SenderProcess
-    from ..search.studies.ownership import read_owner
+    from ..search.studies.storage.ownership import read_owner
     from ..search.tracking.outbox import unsent_bytes
 
     home = _home(storage)

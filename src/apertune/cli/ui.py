@@ -18,9 +18,9 @@ from ..errors import ApertuneError, SettingError
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only: the UI has no authentication.")
 def ui(port: int, host: str) -> None:
     """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it."""
-    from ..search.credentials import shown_uri
     from ..search.settings import make_home
     from ..search.tracking.mlflow_tracker import CLIENT_SETTINGS
+    from ..text import shown_uri
 
     if host not in ("127.0.0.1", "localhost"):
         raise SettingError(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apertune.search.evaluation.advice import advice, position
-from apertune.spaces.parameters import Condition, Parameter, SearchSpace
+from apertune.spaces.search_space.parameters import Condition, Parameter, SearchSpace
 
 RATE = Parameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, sampling="log")
 DROPOUT = Parameter("dropout", "float", 0.2, low=0.0, high=0.5, sampling="linear")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apertune.datasets.decoding import PixelFormat, resize_array
+from apertune.datasets.cache.decoding import PixelFormat, resize_array
 from apertune.search.export.resizing import resize_images
 from apertune.search.models.contract import ModelContract, Resize
 

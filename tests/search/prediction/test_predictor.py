@@ -10,9 +10,9 @@ import pytest
 
 from apertune.errors import SettingError, StudyError
 from apertune.search.export import export_model
-from apertune.search.models.names import model_address, model_folder
 from apertune.search.models.package import write_manifest
 from apertune.search.prediction import open_predictor
+from apertune.search.tracking.model_addresses import model_address, model_folder
 
 FILES = ("a dark.jpg", "b middle.png", "c broken.jpg", "more pictures/light.PNG")
 

@@ -16,19 +16,20 @@ from apertune.datasets.base import ImageDataset
 from apertune.search.evaluation.saved import load_evaluation
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import SpaceReference, TrialResult, TrialTask
-from apertune.search.models.mlflow_models import Registry
 from apertune.search.promotion import Promotion, PromotionSettings, promote
 from apertune.search.settings import Home, make_home
 from apertune.search.studies.definition import StudyDefinition
 from apertune.search.studies.opening import create_study
-from apertune.search.studies.storage import open_storage
+from apertune.search.studies.storage.storage import open_storage
 from apertune.search.studies.study import Study
 from apertune.search.tracking.journal import Journal
+from apertune.search.tracking.mlflow_store import Registry
 from apertune.search.tracking.mlflow_tracker import MlflowTracker
 from apertune.search.tracking.outbox import Outbox, Progress, unsent, write_progress
 from apertune.search.tracking.records import DatasetLogged, StudyChanged
 from apertune.search.training.trial import run_trial
-from apertune.spaces.parameters import SearchSpace
+from apertune.search.trial_folder import TrialFolder
+from apertune.spaces.search_space.parameters import SearchSpace
 
 FIXED = {
     "blocks": "1",
@@ -90,7 +91,7 @@ def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> N
         journal.search_started(logged, {"patience": str(PATIENCE), "keep_models": "all", "mixed_precision": "false"})
         task, result = train(studies, study)
         journal.trial_started(task, logged)
-        journal.trial_ended(result, task.folder)
+        journal.trial_ended(result, TrialFolder(task.folder))
         journal.search_ended("complete", "FINISHED")
     tracker = MlflowTracker(home.tracking_uri, home.artifacts)
     for record, _ in unsent(path, 0):

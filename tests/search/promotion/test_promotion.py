@@ -18,12 +18,12 @@ from apertune.datasets import LoadSettings, load
 from apertune.errors import SettingError, StudyError, UnknownNameError
 from apertune.search.export.samples import SAMPLES_FILE, read_samples
 from apertune.search.models.contract import read_contract
-from apertune.search.models.mlflow_models import fetch_run_file, has_model, run_of_model
-from apertune.search.models.names import model_folder
 from apertune.search.models.package import load_model, write_manifest
 from apertune.search.promotion import Promotion, PromotionSettings, promote, rollback
 from apertune.search.promotion.opening import count_openings
 from apertune.search.results import read_study
+from apertune.search.tracking.mlflow_store import fetch_run_file, has_model, run_of_model
+from apertune.search.tracking.model_addresses import model_folder
 
 if TYPE_CHECKING:
     from .conftest import Studies

@@ -1,0 +1,1 @@
+"""The audit and the description of a data set."""

@@ -1,0 +1,153 @@
+"""Finds what is wrong with a data set before a GPU is spent on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from ..adapters.registry import all_adapters
+from ..base import ImageDataset, Rows, Split
+from ..cache.entries import bad_items
+from ..cache.row_blocks import row_blocks
+from ..splits.duplicates import duplicates_of
+
+Kind = Literal[
+    "unreadable", "constant", "duplicate", "near_duplicate", "leak", "conflict", "mislabelled", "small_class"
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong. files: origins of the rows. splits, labels: of the same rows, in the same order.
+
+    For `mislabelled` the labels are the given one and the likelier one; for `small_class` the class and the
+    splits that lack it.
+    """
+
+    kind: Kind
+    files: tuple[str, ...]
+    splits: tuple[str | None, ...]
+    labels: tuple[str, ...]
+    suggestion: str
+
+
+def audit(dataset: ImageDataset, *, labels: bool = False, seed: int = 0) -> list[Finding]:
+    """All findings, kind by kind. The data set must have been loaded with `skip_bad`, or be without bad files.
+
+    labels: also look for wrong labels, which trains a quick model. seed: of that model's folds.
+    """
+    rows = _Rows(dataset)
+    findings = [*_unreadable(dataset), *_constant(rows), *_repeated(rows), *_small_classes(dataset)]
+    if labels:
+        findings += _mislabelled(rows, seed)
+    return sorted(findings, key=lambda finding: KINDS.index(finding.kind))
+
+
+class _Rows:
+    """A data set's rows with the words that findings use."""
+
+    def __init__(self, dataset: ImageDataset) -> None:
+        self.dataset = dataset
+        self.splits: list[str | None] = [None] * len(dataset.images)
+        for split in get_args(Split):
+            for row in dataset.rows(split):
+                self.splits[row] = split
+
+    def label(self, row: int) -> str:
+        label = self.dataset.labels[row]
+        if self.dataset.task != "multilabel":
+            return self.dataset.classes[int(label)]
+        return ";".join(self.dataset.classes[position] for position in np.flatnonzero(label))
+
+    def finding(self, kind: Kind, rows: Sequence[int] | Rows, suggestion: str) -> Finding:
+        return Finding(
+            kind,
+            tuple(str(self.dataset.origins[row]) for row in rows),
+            tuple(self.splits[row] for row in rows),
+            tuple(self.label(row) for row in rows),
+            suggestion,
+        )
+
+
+def _unreadable(dataset: ImageDataset) -> Iterator[Finding]:
+    for item in bad_items(dataset.folder):
+        yield Finding("unreadable", (item.where,), (), (), f"{item.reason}; leave it out with --skip-bad")
+
+
+def _constant(rows: _Rows) -> Iterator[Finding]:
+    images = rows.dataset.images
+    for block in row_blocks(images):
+        pixels = images[block].reshape(block.stop - block.start, -1, images.shape[3])
+        flat = (pixels == pixels[:, :1]).all(axis=(1, 2))
+        for row in block.start + np.flatnonzero(flat):
+            yield rows.finding("constant", [row], "every pixel is the same; remove the image")
+
+
+def _repeated(rows: _Rows) -> Iterator[Finding]:
+    found = duplicates_of(rows.dataset.folder)
+    for group in _groups(found.exact):
+        if len({rows.label(row) for row in group}) > 1:
+            yield rows.finding("conflict", group, "the same pixels under different labels; correct or remove them")
+    for group in _groups(found.near):
+        if len({rows.splits[row] for row in group} - {None}) > 1:
+            yield rows.finding("leak", group, "one picture on both sides of a split; --drop-leaks")
+            continue
+        same = [subgroup for subgroup in _groups(found.exact[group], group) if len(subgroup) > 1]
+        for subgroup in same:
+            yield rows.finding("duplicate", subgroup, "the same pixels; keep one")
+        firsts = np.unique(found.exact[group])
+        if len(firsts) > 1:
+            yield rows.finding("near_duplicate", firsts, "nearly the same picture; keep one")
+
+
+def _groups(numbers: Rows, rows: Rows | None = None) -> list[Rows]:
+    """Rows of equal numbers, where there is more than one. rows: what the positions stand for."""
+    order = np.argsort(numbers, kind="stable")
+    _, starts, counts = np.unique(numbers[order], return_index=True, return_counts=True)
+    named = order if rows is None else rows[order]
+    return [named[start : start + count] for start, count in zip(starts, counts, strict=True) if count > 1]
+
+
+def _small_classes(dataset: ImageDataset) -> Iterator[Finding]:
+    splits: tuple[Split, ...] = get_args(Split)
+    drawn = [split for split in splits if len(dataset.rows(split))]
+    for number, name in enumerate(dataset.classes):
+        members = np.flatnonzero(
+            dataset.labels[:, number] if dataset.task == "multilabel" else dataset.labels == number
+        )
+        lacking = [split for split in drawn if not np.isin(members, dataset.rows(split)).any()]
+        if lacking:
+            files = tuple(str(dataset.origins[row]) for row in members)
+            text = f"{len(members)} images; add some, or leave the class out{_by_flags(dataset)}"
+            yield Finding("small_class", files, tuple(lacking), (name,), text)
+
+
+def _by_flags(dataset: ImageDataset) -> str:
+    """The flags of the data set's own that leave classes out, in words; empty where it has none."""
+    entry = all_adapters().get(dataset.adapter)
+    flags = [f"--{name}" for name in ("classes", "min-images") if entry is not None and name in entry.options]
+    return f" with {' or '.join(flags)}" if flags else ""
+
+
+def _mislabelled(rows: _Rows, seed: int) -> Iterator[Finding]:
+    from .label_errors import suspicious_labels
+
+    dataset = rows.dataset
+    for row, likelier in suspicious_labels(dataset.images, dataset.labels, seed):
+        names = ";".join(dataset.classes[position] for position in likelier)
+        yield Finding(
+            "mislabelled",
+            (str(dataset.origins[row]),),
+            (rows.splits[row],),
+            (rows.label(row), names),
+            f"looks like '{names}'; check it by eye",
+        )
+
+
+def counts(findings: Sequence[Finding]) -> dict[str, int]:
+    """Findings of each kind, zeros included."""
+    return {kind: sum(finding.kind == kind for finding in findings) for kind in KINDS}

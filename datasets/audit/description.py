@@ -1,0 +1,177 @@
+"""Describes a data set in numbers and, with plots, as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base import ImageDataset, Split
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SPLITS: tuple[Split, ...] = get_args(Split)
+_EXAMPLES = 8
+_CLASSES_SHOWN = 20
+_MOST_POINTS = 5000
+
+
+def describe(dataset: ImageDataset) -> dict[str, Any]:
+    """The numbers, ready for JSON.
+
+    imbalance: images of the largest class over those of the smallest that has any, in training.
+    majority_accuracy: by split, of always naming the training rows' largest class; for multilabel data the mean
+    over labels of always giving each its commoner answer. cooccurrence: for multilabel data, images that carry
+    both the row's and the column's class. sizes: of the images before resizing, in pixels.
+    """
+    counts = {split: class_counts(dataset, split) for split in _SPLITS}
+    present = [count for count in counts["train"] if count]
+    return {
+        "name": dataset.name,
+        "task": dataset.task,
+        "source": dataset.source,
+        "licence": dataset.licence,
+        "fingerprint": dataset.fingerprint,
+        "image_shape": list(dataset.image_shape),
+        "images": {split: len(dataset.rows(split)) for split in _SPLITS},
+        "classes": {
+            name: {split: counts[split][number] for split in _SPLITS} for number, name in enumerate(dataset.classes)
+        },
+        "imbalance": max(present) / min(present) if present else None,
+        "majority_accuracy": {split: _majority_accuracy(dataset, split) for split in _SPLITS},
+        "cooccurrence": cooccurrence(dataset).tolist() if dataset.task == "multilabel" else None,
+        "sizes": _size_summary(dataset),
+        "notes": list(dataset.notes),
+    }
+
+
+def class_counts(dataset: ImageDataset, split: Split) -> list[int]:
+    """Images of a split that carry each class."""
+    labels = dataset.labels[dataset.rows(split)]
+    if dataset.task == "multilabel":
+        return [int(count) for count in labels.sum(axis=0, dtype=np.int64)]
+    return [int(count) for count in np.bincount(labels, minlength=len(dataset.classes))]
+
+
+def cooccurrence(dataset: ImageDataset) -> NDArray[np.int64]:
+    """int64 (classes, classes) over all images."""
+    labels = dataset.labels.astype(np.int64)
+    together: NDArray[np.int64] = labels.T @ labels
+    return together
+
+
+def page(dataset: ImageDataset, facts: dict[str, Any]) -> str:
+    """One HTML page with everything inside. facts: of `describe`."""
+    from jinja2 import Environment
+
+    from .description_page import TEMPLATE
+
+    plots = {"Images by class": _plot_counts(dataset), "Examples": _plot_examples(dataset)}
+    plots["Image sizes before resizing"] = _plot_sizes(dataset)
+    if dataset.task == "multilabel":
+        plots["Classes that occur together"] = _plot_cooccurrence(dataset)
+    pictures = {title: _embedded(figure) for title, figure in plots.items()}
+    template = Environment(autoescape=True).from_string(TEMPLATE)
+    return template.render(facts=facts, splits=_SPLITS, plots=pictures)
+
+
+def original_sizes(dataset: ImageDataset) -> NDArray[np.int32]:
+    """Widths and heights before resizing, int32 (n, 2) in pixels."""
+    sizes: NDArray[np.int32] = np.load(dataset.folder / "original_sizes.npy")
+    return sizes
+
+
+def _majority_accuracy(dataset: ImageDataset, split: Split) -> float | None:
+    rows = dataset.rows(split)
+    train = np.array(class_counts(dataset, "train"))
+    if len(rows) == 0 or len(dataset.train) == 0:
+        return None
+    labels = dataset.labels[rows]
+    if dataset.task == "multilabel":
+        return float((labels == (train * 2 > len(dataset.train))).mean())
+    return float((labels == train.argmax()).mean())
+
+
+def _size_summary(dataset: ImageDataset) -> dict[str, list[int]]:
+    sizes = original_sizes(dataset)
+    return {
+        "smallest": sizes.min(axis=0).tolist(),
+        "median": np.median(sizes, axis=0).astype(int).tolist(),
+        "largest": sizes.max(axis=0).tolist(),
+    }
+
+
+def _plot_counts(dataset: ImageDataset) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 1.5 + 0.3 * len(dataset.classes)), layout="constrained")
+    axes = figure.subplots()
+    left = np.zeros(len(dataset.classes))
+    for split in _SPLITS:
+        widths = class_counts(dataset, split)
+        axes.barh(_plain(dataset.classes), widths, left=left, label=split)
+        left += widths
+    axes.invert_yaxis()
+    axes.set_xlabel("images")
+    axes.legend()
+    return figure
+
+
+def _plot_examples(dataset: ImageDataset) -> Figure:
+    """The first training images of each class, a row a class."""
+    from matplotlib.figure import Figure
+
+    shown = dataset.classes[:_CLASSES_SHOWN]
+    figure = Figure(figsize=(_EXAMPLES, len(shown)), layout="constrained")
+    grid = figure.subplots(len(shown), _EXAMPLES, squeeze=False)
+    labels = dataset.labels[dataset.train]
+    for number, name in enumerate(_plain(shown)):
+        carries = labels[:, number] == 1 if dataset.task == "multilabel" else labels == number
+        rows = dataset.train[carries][:_EXAMPLES]
+        for axes in grid[number]:
+            axes.set_axis_off()
+        for axes, row in zip(grid[number], rows, strict=False):
+            axes.imshow(dataset.images[row].squeeze(), cmap="gray", vmin=0, vmax=255)
+        grid[number][0].set_title(name, loc="left", fontsize=8)
+    return figure
+
+
+def _plot_sizes(dataset: ImageDataset) -> Figure:
+    from matplotlib.figure import Figure
+
+    sizes = original_sizes(dataset)
+    step = max(1, len(sizes) // _MOST_POINTS)
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(sizes[::step, 0], sizes[::step, 1], s=6, alpha=0.4)
+    axes.set_xlabel("width, pixels")
+    axes.set_ylabel("height, pixels")
+    return figure
+
+
+def _plot_cooccurrence(dataset: ImageDataset) -> Figure:
+    from matplotlib.figure import Figure
+
+    side = 2 + 0.35 * len(dataset.classes)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.log1p(cooccurrence(dataset)), cmap="viridis")
+    places = range(len(dataset.classes))
+    axes.set_xticks(places, _plain(dataset.classes), rotation=90)
+    axes.set_yticks(places, _plain(dataset.classes))
+    return figure
+
+
+def _plain(names: tuple[str, ...]) -> list[str]:
+    """Names that matplotlib does not take for formulas."""
+    return [name.replace("$", r"\$") for name in names]
+
+
+def _embedded(figure: Figure) -> str:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=90)
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()

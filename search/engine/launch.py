@@ -1,0 +1,214 @@
+"""One search, from a data set and settings to finished trials."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...datasets.base import ImageDataset
+from ...errors import StudyError
+from ...spaces.search_space.parameters import SearchSpace
+from ..evaluation.direction import Direction
+from ..executors.base import Executor
+from ..executors.choosing import make_executor
+from ..messages import DiscoveryTask
+from ..results import run_ids_by_number, without_owner
+from ..sending.sender_process import PATIENCE_S, SenderProcess
+from ..settings import Home, SearchSettings, make_home, most_models
+from ..studies.definition import StudyDefinition
+from ..studies.objectives import Objective
+from ..studies.opening import create_study, open_study, study_exists
+from ..studies.storage.ownership import owned
+from ..studies.storage.storage import open_storage
+from ..studies.strategies import check_sampler
+from ..studies.study import Study
+from ..studies.trial_records import TrialRecord
+from ..tracking.journal import Journal
+from ..tracking.outbox import Outbox, read_progress
+from ..tracking.provenance import about, described
+from .planning import Preparation, make_plan, prepare, space_reference
+from .state import Display, NoDisplay, State
+from .stopping import stop_wishes
+from .supervisor import Supervisor
+from .warm_start import warm_start
+
+# The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.
+PATIENCE_WHEN_STOPPED_S = 2.0
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """How a search ended. stopped: before its target, by the user or the time. unsent: bytes MLflow lacks.
+
+    trials: all of the study, interrupted where they go on with the next search; run_ids: of their MLflow runs, by
+    trial number. objectives: names and directions, the first one being `objective` and `direction`. ended: why it
+    ended before its target when it had all it wanted. signal: the number of the signal that stopped it; 0 when none
+    did, but `apertune stop` or the time, or nothing.
+    """
+
+    study: str
+    dataset: str
+    objective: str
+    direction: str
+    target: int
+    finished: int
+    stopped: bool
+    trials: tuple[TrialRecord, ...]
+    run_ids: dict[int, str]
+    unsent: int
+    objectives: tuple[tuple[str, str], ...]
+    ended: str = ""
+    signal: int = 0
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best complete trial, if there is one."""
+        complete = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
+        return Direction(self.direction).best(complete, lambda trial: trial.value or 0.0)
+
+
+def run(
+    dataset: ImageDataset,
+    settings: SearchSettings | None = None,
+    *,
+    home: Home | None = None,
+    display: Display | None = None,
+    executor: Executor | None = None,
+) -> SearchResult:
+    """Searches a data set's hyperparameters, continuing the study when there is one.
+
+    home: where to leave studies and results; the folder `mlflow` in the working directory unless given.
+    display: shown to a person; nothing unless given. executor: where trials run; worker processes on this machine
+    unless given. It is closed at the end.
+    Raises UserError for wrong settings or a study made for something else, ApertuneError when every trial fails.
+    """
+    settings = settings or SearchSettings()
+    home = home or make_home(os.environ, storage=settings.storage)
+    display = display or NoDisplay()
+    ready = prepare(dataset, settings, home)
+    began = time.monotonic()
+    executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8], at_most=settings.trials)
+    with contextlib.ExitStack() as stack:
+        stack.callback(executor.close)
+        executor.start()
+        display.say(_opening_line(dataset, executor.slots, ready.objectives))
+        definition = _definition(dataset, ready, settings, executor)
+        check_sampler(settings.sampler, SearchSpace.from_json(definition.search_space), len(ready.objectives))
+        study = stack.enter_context(_claimed(home, settings, definition, display))
+        stopping = stack.enter_context(stop_wishes(home.stop_file(study.name), display.say))
+        outbox_path = home.study_folder(study.name) / "outbox.jsonl"
+        outbox = stack.enter_context(Outbox(outbox_path))
+        sender = stack.enter_context(SenderProcess(outbox_path, home, display.say))
+        if settings.from_study is not None:
+            warm_start(study, settings.from_study, ready.begin_with, display.say)
+        plan = make_plan(dataset, ready, settings, home, study, began)
+        journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), most_models(settings.keep_models))
+        journal.search_started(plan.dataset, described(settings, study.name, executor.slots))
+        try:
+            state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), study, journal)
+        finally:
+            executor.close()
+            # What comes from here on stops no trial.
+            signal = stopping.signal
+            unsent = sender.finish(PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
+    records = without_owner(study.records())
+    stopped = state.finished < plan.target and not state.ended
+    return SearchResult(
+        study=study.name,
+        dataset=dataset.name,
+        objective=definition.objective,
+        direction=definition.direction,
+        target=plan.target,
+        finished=state.finished,
+        stopped=stopped,
+        trials=records,
+        run_ids=run_ids_by_number(study, records, read_progress(outbox_path)),
+        unsent=unsent,
+        objectives=definition.objectives,
+        ended=state.ended,
+        signal=signal if stopped else 0,
+    )
+
+
+def _supervised(supervisor: Supervisor, study: Study, journal: Journal) -> State:
+    try:
+        state = supervisor.run()
+    except BaseException:
+        journal.search_ended("failed", "FAILED")
+        raise
+    if state.finished < state.target and not state.ended:
+        journal.search_ended("stopped", "KILLED")
+    else:
+        journal.search_ended("complete", "FINISHED")
+        study.note_end()
+    return state
+
+
+def _opening_line(dataset: ImageDataset, workers: int, objectives: tuple[Objective, ...]) -> str:
+    images = f"{len(dataset.train):,} training and {len(dataset.validation):,} validation images"
+    size = "x".join(map(str, dataset.image_shape))
+    names = ", ".join(objective.name for objective in objectives)
+    return (
+        f"{dataset.name}: {images} of {size}, {len(dataset.classes)} classes; "
+        f"objective {names}; {workers} worker{'s' if workers > 1 else ''}."
+    )
+
+
+def _definition(
+    dataset: ImageDataset, ready: Preparation, settings: SearchSettings, executor: Executor
+) -> StudyDefinition:
+    first, *others = ready.objectives
+    reference = space_reference(settings)
+    space = SearchSpace.from_json(executor.discover(DiscoveryTask(ready.view, reference)))
+    space = space.narrow(settings.fix, settings.narrow)
+    return StudyDefinition(
+        dataset=dataset.name,
+        data=dataset.source,
+        task=dataset.task,
+        fingerprint=dataset.fingerprint,
+        space=settings.space,
+        search_space=space.to_json(),
+        objective=first.name,
+        direction=first.direction,
+        epochs=settings.epochs,
+        more_objectives=tuple((objective.name, objective.direction) for objective in others),
+        limits=settings.limits,
+        folds=settings.folds,
+        repeats=settings.repeats,
+        recipe=settings.recipe,
+        space_options=dict(settings.space_options),
+    )
+
+
+@contextlib.contextmanager
+def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, display: Display) -> Iterator[Study]:
+    """Opens or creates the study and holds it against a second supervisor. Raises StudyError when it is taken."""
+    storage = open_storage(home.storage)
+    base = settings.study or f"{definition.dataset}-{definition.space.rpartition(':')[2]}".replace(" ", "_")
+    name = base
+    number = 1
+    while True:
+        with owned(home, name):
+            if not study_exists(storage, name):
+                study = create_study(storage, name, definition)
+            else:
+                study = open_study(storage, name)
+                differences = study.definition.differences(definition)
+                if differences and settings.study is None:
+                    number += 1
+                    name = f"{base}-{number}"
+                    continue
+                if differences:
+                    raise StudyError(
+                        f"study '{name}' was made for something else ({'; '.join(differences)}); "
+                        "continue it with the same settings, or name another with --study"
+                    )
+            if number > 1:
+                display.say(f"Study {base} was made with other settings, so this search is study {name}.")
+            study.own(home.records_file(study.name))
+            yield study
+            return

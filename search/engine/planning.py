@@ -1,0 +1,240 @@
+"""From settings to what the supervisor is to do: how many trials, until when, and each one's task."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...datasets.adapters.registry import all_adapters
+from ...datasets.base import ImageDataset, TrainingView
+from ...datasets.splits.folding import fold_views
+from ...spaces.registry import published_scores
+from ...spaces.search_space.parameters import SearchSpace, Values
+from ..evaluation.costs import COST_NAMES
+from ..evaluation.metrics import default_objective
+from ..messages import SpaceReference, TrialTask
+from ..results import read_study
+from ..settings import Home, SearchSettings, most_models
+from ..studies.definition import Launch
+from ..studies.objectives import Objective, check_target_value, resolve_objectives
+from ..studies.storage.storage import check_storage
+from ..studies.strategies import make_pruner, make_sampler
+from ..studies.study import Asked, Study
+from ..studies.trial_records import TrialRecord
+from ..tracking.model_keeping import room_needed
+from ..tracking.provenance import logged_dataset
+from ..tracking.records import DatasetLogged
+from ..trial_folder import TrialFolder
+from .warm_start import best_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work of one search's supervisor."""
+
+    target: int
+    """Trials that the study is to have in the end."""
+
+    make_task: Callable[[Asked], TrialTask]
+    """Makes the task of a trial."""
+
+    folder: Callable[[int], TrialFolder]
+    """Gives the folder of a trial, by its number."""
+
+    dataset: DatasetLogged
+    """The data set as MLflow is told of it."""
+
+    deadline: float = math.inf
+    """When the time is up, in `time.monotonic` seconds: no trial starts after it, and running ones end."""
+
+    trial_seconds: float = math.inf
+    """How long one trial may take."""
+
+    hang_seconds: float = 1800.0
+    """How long one trial may say nothing."""
+
+    epochs: float = math.inf
+    """Epochs that all trials of the study together may take."""
+
+    target_value: float | None = None
+    """The search ends once the objective of a trial reaches this."""
+
+    describe_models: Callable[[int], str] = lambda parameters: ""
+    """Gives a line, or none, on the disk space of all models, from the parameters of the first network."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What can be known of a search before a worker starts."""
+
+    view: TrainingView
+    objectives: tuple[Objective, ...]
+    rounds: tuple[TrainingView, ...]
+    """The folds and repeats of every trial, as `round_views` gives them."""
+
+    begin_with: tuple[TrialRecord, ...]
+    """Trials of another study to begin with, best first."""
+
+
+def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Preparation:
+    """Refuses what can be refused before a worker starts, so that it leaves no study.
+
+    Raises SettingError for settings that do not fit each other or the data set, StudyError when the study to begin
+    with is not there, DatasetError when there are too few images for the folds.
+    """
+    check_strategies(settings)
+    check_storage(home)
+    objectives = _objectives(dataset, settings)
+    check_target_value(settings.target_value, objectives[0])
+    view, source = dataset.training_view(), settings.from_study
+    return Preparation(
+        view=view,
+        objectives=objectives,
+        rounds=round_views(view, settings.folds, settings.repeats),
+        begin_with=() if source is None else best_of(read_study(home, source)),
+    )
+
+
+def _objectives(dataset: ImageDataset, settings: SearchSettings) -> tuple[Objective, ...]:
+    entry = all_adapters().get(dataset.adapter)
+    default = default_objective(dataset.task, entry.objective if entry else None)
+    return resolve_objectives(settings.objectives or (default,), dataset.task)
+
+
+def space_reference(settings: SearchSettings) -> SpaceReference:
+    """Returns how a worker finds the space."""
+    return SpaceReference(settings.space, settings.recipe, settings.space_options)
+
+
+def make_task(
+    settings: SearchSettings,
+    view: TrainingView,
+    search_space: SearchSpace,
+    objective: str,
+    *,
+    number: int,
+    values: Values,
+    seed: int,
+    folder: TrialFolder,
+) -> TrialTask:
+    """Makes the task of one training: of a search, a promotion or a rerun.
+
+    Args:
+        settings: Those of the search, or what MLflow recorded of them.
+        view: The data to train and to validate on.
+        search_space: The space that the values are of.
+        objective: Name of the metric to follow.
+        number: The trial's number.
+        values: The configuration, by parameter name.
+        seed: Seed of initial weights, dropout, augmentation and order.
+        folder: Where the trial leaves what it leaves.
+    """
+    return TrialTask(
+        number=number,
+        view=view,
+        space=space_reference(settings),
+        search_space=search_space,
+        values=values,
+        seed=seed,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        objective=objective,
+        folder=folder.path,
+        mixed_precision=settings.mixed_precision,
+    )
+
+
+def check_strategies(settings: SearchSettings) -> None:
+    """Raises SettingError for a sampler or pruner that cannot be made of these settings."""
+    _strategies(settings, settings.seed)
+
+
+def _strategies(settings: SearchSettings, seed: int | None) -> tuple[Any, Any]:
+    return (
+        make_sampler(settings.sampler, seed, settings.sampler_options),
+        make_pruner(settings.pruning, settings.epochs, settings.pruner_options),
+    )
+
+
+def make_plan(
+    dataset: ImageDataset, ready: Preparation, settings: SearchSettings, home: Home, study: Study, began: float
+) -> Plan:
+    """Notes in the study what this search is to bring. began: when it did, `time.monotonic` seconds."""
+    finished = study.finished()
+    launch = _launch(study, settings, finished)
+    study.note_launch(launch)
+    seed = None if settings.seed is None else settings.seed + finished
+    study.use(*_strategies(settings, seed))
+    # A cost that is an objective must be known, however large it may be.
+    costs = [name for name, _ in study.definition.objectives if name in COST_NAMES]
+    limits = {**dict.fromkeys(costs, math.inf), **study.definition.limits}
+
+    def folder(number: int) -> TrialFolder:
+        return TrialFolder(home.study_folder(study.name) / "trials" / f"{number:05d}")
+
+    reference = published_scores(dataset.adapter)
+
+    def task_of(asked: Asked) -> TrialTask:
+        task = make_task(
+            settings,
+            ready.view,
+            study.search_space,
+            study.definition.objective,
+            number=asked.number,
+            values=asked.values,
+            seed=_trial_seed(study.identity if settings.seed is None else settings.seed, asked.number),
+            folder=folder(asked.number),
+        )
+        return replace(
+            task,
+            attempt=asked.attempt,
+            reference=reference,
+            keep_model=settings.keep_models != "none",
+            limits=limits,
+            measure_latency="latency_ms" in limits,
+            rounds=ready.rounds,
+        )
+
+    return Plan(
+        target=launch.target,
+        make_task=task_of,
+        folder=folder,
+        dataset=logged_dataset(dataset),
+        deadline=began + settings.hours * 3600 if settings.hours else float("inf"),
+        trial_seconds=settings.trial_hours * 3600 if settings.trial_hours else float("inf"),
+        hang_seconds=settings.hang_minutes * 60,
+        epochs=launch.epochs or float("inf"),
+        target_value=settings.target_value,
+        describe_models=lambda parameters: _room_for_models(parameters, settings, home, launch.target - finished),
+    )
+
+
+def _room_for_models(parameters: int, settings: SearchSettings, home: Home, trials: int) -> str:
+    """What to say of the disk space that the search's models take; empty when there are none, or a server has them."""
+    most = most_models(settings.keep_models)
+    models = trials if most is None else min(most, trials)
+    return room_needed(parameters, models, home.artifacts) if models and home.artifacts else ""
+
+
+def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
+    """An interrupted search is brought to its own end; a new one adds what it asks for."""
+    last, trained = study.launch(), study.epochs_trained()
+    wanted = (settings.trials, settings.total_epochs)
+    if last is not None and not last.ended and (last.trials, last.total_epochs) == wanted:
+        return last
+    epochs = None if settings.total_epochs is None else trained + settings.total_epochs
+    return Launch(settings.trials, finished + settings.trials, settings.total_epochs, epochs)
+
+
+def round_views(view: TrainingView, folds: int | None, repeats: int) -> tuple[TrainingView, ...]:
+    """The folds and repeats of every trial, the same for all of them, whatever the seed; none for one training."""
+    if folds is None:
+        return (view,) * repeats if repeats > 1 else ()
+    return tuple(fold for repeat in range(repeats) for fold in fold_views(view, folds, seed=repeat))
+
+
+def _trial_seed(seed: int | str, number: int) -> int:
+    return random.Random(f"{seed}/{number}").randrange(2**31)

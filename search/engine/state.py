@@ -1,0 +1,114 @@
+"""The memory of running trainings, and the protocol of a display that shows it to a person."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..messages import EpochEnded, StopRequest, TrialResult, TrialTask
+from .stopping import StopLevel
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A training that waits for a slot."""
+
+    task: TrialTask
+    """What to train; `task.attempt` counts how often it was lost before."""
+
+    crashes: int = 0
+    """How many of those losses were its own, and not those of a worker that was killed from outside."""
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.task.number
+
+
+@dataclass
+class Running:
+    """A training in a slot."""
+
+    attempt: Attempt
+    since: float
+    """When this attempt began, in `time.monotonic` seconds."""
+
+    heard: float
+    """When its worker last said anything, in `time.monotonic` seconds."""
+
+    epoch: int = 0
+    """The last epoch it told, of any attempt."""
+
+    value: float | None = None
+    """The objective after that epoch."""
+
+    best: float | None = None
+    """The best value of the objective so far."""
+
+    parameters: int | None = None
+    """Parameters of its network, once it stands."""
+
+    stop: StopRequest | None = None
+    """The request to end that it was sent, if any."""
+
+    late: list[EpochEnded] = field(default_factory=list)
+    """Epochs that it told after it was to be pruned."""
+
+
+@dataclass
+class State:
+    """How a search, or a promotion's trainings, stand: the memory of whoever runs them, which a display shows."""
+
+    objective: str
+    target: int
+    """Trials that there are to be in the end."""
+
+    finished: int = 0
+    """Trials with an outcome."""
+
+    running: dict[int, Running] = field(default_factory=dict)
+    """Trials in a slot, by number."""
+
+    best: TrialResult | None = None
+    stopping: StopLevel = StopLevel.NO
+    over_limit: int = 0
+    """Configurations that cost too much to be trained."""
+
+    epochs: int = 0
+    """Epochs trained by all trials so far."""
+
+    deadline: float = math.inf
+    """When the time is up, in `time.monotonic` seconds."""
+
+    most_epochs: float = math.inf
+    """The number of epochs at which the search ends."""
+
+    ended: str = ""
+    """Why the search ended before its target, if nobody stopped it."""
+
+
+class Display(Protocol):
+    """Shows trainings to a person. The fake is `NoDisplay`."""
+
+    def update(self, state: State) -> None: ...
+
+    def trial_ended(self, result: TrialResult, state: State) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+
+class NoDisplay:
+    """Shows nothing, and keeps the lines it was given."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def update(self, state: State) -> None:
+        pass
+
+    def trial_ended(self, result: TrialResult, state: State) -> None:
+        self.lines.append(f"trial {result.number} {result.outcome}")
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)

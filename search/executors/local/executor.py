@@ -1,0 +1,231 @@
+"""Worker processes on this machine, each pinned to a GPU or to some processors."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from ....errors import ApertuneError, SpaceError
+from ...messages import (
+    Discovered,
+    DiscoveryFailed,
+    DiscoveryTask,
+    StopRequest,
+    TrialEvent,
+    TrialLost,
+    TrialResult,
+    TrialTask,
+    WorkerReady,
+)
+from .. import devices
+from .worker_process import Worker, end_all, exit_words, was_killed
+
+DISCOVERY_ATTEMPTS = 5
+# Frameworks grow with every model built. At half of this a spare is started if there is none; at all of it, it takes
+# over once it is ready.
+MEMORY_GROWTH_LIMIT_MB = 40
+WORKER_COMMAND = (sys.executable, "-m", "apertune.search.training.worker")
+
+
+class LocalExecutor:
+    """One worker process a slot, and a spare for each device, which takes the place of one that ends.
+
+    A spare has imported the framework and waits, so that no slot does after an error or a kill. It is kept once there
+    are more trials than slots, while memory has room for one more worker on each device: all may start at once.
+
+    environments: for each slot the variables that pin its device and threads (see `environments`); slots with equal
+    ones share a device. logs: the folder for one log file a process. trials_per_worker: a worker is replaced after so
+    many, or before when its memory has grown, as soon as a spare is ready. sharing_memory: how many executors, each in
+    a process of its own, share this machine's. command: what starts a worker; the number of its end of the connection,
+    an open file, is added.
+    """
+
+    def __init__(
+        self,
+        environments: Sequence[Mapping[str, str]],
+        logs: Path,
+        *,
+        trials_per_worker: int = 50,
+        sharing_memory: int = 1,
+        command: Sequence[str] = WORKER_COMMAND,
+    ) -> None:
+        self.slots = len(environments)
+        self._environments = environments
+        # A device goes by the first slot that it has.
+        self._devices = [environments.index(environment) for environment in environments]
+        self._logs = logs
+        self._trials_per_worker = trials_per_worker
+        self._spares_mb = devices.WORKER_MEMORY_MB * len(set(self._devices)) * sharing_memory
+        self._command = command
+        self._workers: dict[int, Worker] = {}
+        self._spares: dict[int, Worker] = {}
+        self._retired: list[Worker] = []
+        self._started = 0
+        self._submitted = 0
+        self._memory_kills = devices.out_of_memory_kills()
+
+    def start(self) -> None:
+        """Starts a worker in every slot, so that they import the framework beside each other."""
+        for slot in range(self.slots):
+            self._worker(slot)
+
+    def discover(self, task: DiscoveryTask) -> str:
+        answer = self._discovered(task)
+        if isinstance(answer, DiscoveryFailed):
+            raise (SpaceError if answer.user_error else ApertuneError)(f"space '{task.space.name}': {answer.reason}")
+        assert isinstance(answer, Discovered)
+        return answer.search_space.to_json()
+
+    def _discovered(self, task: DiscoveryTask) -> object:
+        """The worker's answer; one that is killed from outside meanwhile says nothing against the space."""
+        for left in reversed(range(DISCOVERY_ATTEMPTS)):
+            worker = self._worker(0)
+            try:
+                worker.connection.send(task)
+                while isinstance(answer := worker.connection.recv(), WorkerReady):
+                    pass
+                return answer
+            except (EOFError, OSError):
+                self._buried(worker)
+            status = worker.process.returncode
+            if left == 0 or not was_killed(status):
+                words = f"the worker died ({exit_words(status)}) while it discovered the space; see {worker.log}"
+                raise ApertuneError(words)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def free_slots(self) -> int:
+        return self.slots - sum(worker.trial is not None for worker in self._workers.values())
+
+    def submit(self, task: TrialTask) -> None:
+        busy = {slot for slot, worker in self._workers.items() if worker.trial is not None}
+        slot = min(set(range(self.slots)) - busy)
+        worker = self._worker(slot)
+        worker.trial = task.number
+        worker.connection.send(task)
+        self._submitted += 1
+        if self._submitted > self.slots and devices.memory_mb()[1] >= self._spares_mb:
+            self._keep_spare(slot)
+
+    def wait(self, timeout_s: float) -> list[TrialEvent]:
+        workers = {worker.connection.fileno(): worker for worker in self._workers.values()}
+        if not workers:
+            time.sleep(timeout_s)
+            return []
+        events: list[TrialEvent] = []
+        for ready in wait(list(workers), timeout_s):
+            assert isinstance(ready, int)
+            events += self._receive(workers[ready])
+        return events
+
+    def stop(self, request: StopRequest) -> None:
+        worker = self._worker_of(request.number)
+        if worker is not None:
+            worker.connection.send(request)
+
+    def kill(self, number: int, reason: str) -> None:
+        worker = self._worker_of(number)
+        if worker is not None:
+            worker.killed_because = reason
+            worker.process.kill()
+
+    def close(self) -> None:
+        end_all([*self._workers.values(), *self._spares.values(), *self._retired])
+        self._workers.clear()
+        self._spares.clear()
+        self._retired.clear()
+
+    def process_ids(self) -> dict[int, int]:
+        """Process number of each slot's worker."""
+        return {slot: worker.process.pid for slot, worker in self._workers.items()}
+
+    def _worker_of(self, number: int) -> Worker | None:
+        return next((worker for worker in self._workers.values() if worker.trial == number), None)
+
+    def _worker(self, slot: int) -> Worker:
+        """The slot's worker; a new one is its device's spare, if that is alive, whether ready or not."""
+        if slot not in self._workers:
+            self._workers[slot] = self._living_spare(slot) or self._started_for(slot)
+            self._spares.pop(self._devices[slot], None)
+            self._workers[slot].slot = slot
+        return self._workers[slot]
+
+    def _started_for(self, slot: int) -> Worker:
+        log = self._logs / f"worker-{self._started}.log"
+        self._started += 1
+        return Worker.start(self._command, self._environments[slot], log)
+
+    def _keep_spare(self, slot: int) -> None:
+        """Starts one unless there is one. A system that has no room for a process goes without, as long as it can."""
+        if self._living_spare(slot) is None:
+            with contextlib.suppress(OSError):
+                self._spares[self._devices[slot]] = self._started_for(slot)
+
+    def _living_spare(self, slot: int) -> Worker | None:
+        spare = self._spares.get(self._devices[slot])
+        if spare is not None and not spare.is_running():
+            spare.connection.close()
+            del self._spares[self._devices[slot]]
+            # If it was killed for memory, no worker that ends next was.
+            self._memory_kills = devices.out_of_memory_kills()
+            return None
+        return spare
+
+    def _receive(self, worker: Worker) -> list[TrialEvent]:
+        events: list[TrialEvent] = []
+        try:
+            while worker.connection.poll():
+                message = worker.connection.recv()
+                if isinstance(message, WorkerReady):
+                    continue
+                events.append(message)
+                if isinstance(message, TrialResult):
+                    self._finished(worker, message)
+                    break
+        except (EOFError, OSError):
+            events += self._buried(worker)
+        return events
+
+    def _finished(self, worker: Worker, result: TrialResult) -> None:
+        """Frees the slot. A worker is replaced after an error, and by a spare that is ready when it is old or large.
+
+        So is one that was killed when its result was under way.
+        """
+        worker.trial_ended()
+        left = self._trials_per_worker - worker.trials_done
+        old = worker.grown_mb > MEMORY_GROWTH_LIMIT_MB or left <= 0
+        spare = self._living_spare(worker.slot)
+        if result.ends_worker or worker.killed_because or (old and spare is not None and spare.is_ready()):
+            self._retire(worker)
+        elif worker.grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left <= 1:
+            self._keep_spare(worker.slot)
+
+    def _retire(self, worker: Worker) -> None:
+        worker.connection.send(None)
+        del self._workers[worker.slot]
+        retired, self._retired = self._retired, [worker]
+        for old in retired:
+            if old.is_running():
+                self._retired.append(old)
+            else:
+                old.connection.close()
+        # Its imports begin now; without room for a process it is tried again with the slot's next trial.
+        with contextlib.suppress(OSError):
+            self._worker(worker.slot)
+
+    def _buried(self, worker: Worker) -> list[TrialEvent]:
+        """Takes a dead worker out of its slot; its trial, if it had one, is lost."""
+        status = worker.bury()
+        del self._workers[worker.slot]
+        kills, before = devices.out_of_memory_kills(), self._memory_kills
+        self._memory_kills = kills
+        if worker.trial is None:
+            return []
+        for_memory = status == -signal.SIGKILL and not worker.killed_because and (kills or 0) > (before or 0)
+        cause = "was killed by the kernel for memory" if for_memory else f"died ({exit_words(status)})"
+        by_others = was_killed(status) and not for_memory and not worker.killed_because
+        return [TrialLost(worker.trial, worker.killed_because or f"the worker {cause}", for_memory, by_others)]

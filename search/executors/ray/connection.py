@@ -1,0 +1,171 @@
+"""Reaching a Ray cluster, and what may be wrong with it. Imports Ray only when asked to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import tenacity
+
+from ....errors import ApertuneError, MissingExtraError, SettingError
+from ...messages import TrialLost
+
+CONNECT_ATTEMPTS = 5
+CONNECT_AGAIN_AFTER_S = 1.0
+HEAD_EVERY_S = 4.0
+HEAD_PATIENCE_S = 20.0
+
+
+def connect(cluster: str) -> ModuleType:
+    """Connects this process; returns Ray. cluster: `auto`, or ray://HOST:PORT.
+
+    Raises MissingExtraError without Ray, SettingError when there is no such cluster or it runs another Ray.
+    """
+    # Otherwise Ray's own processes write their warnings to this one's standard error.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # An address that nobody answers at is given up after some seconds instead of minutes.
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("--cluster", "ray") from None
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_no_server_process),
+        stop=tenacity.stop_after_attempt(CONNECT_ATTEMPTS),
+        wait=tenacity.wait_fixed(CONNECT_AGAIN_AFTER_S),
+        reraise=True,
+    )
+    try:
+        attempts(_init, ray, cluster)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise SettingError(_unreachable(cluster, error)) from None
+    return ray  # type: ignore[no-any-return]  # Ray is not always installed
+
+
+def _init(ray: ModuleType, cluster: str) -> None:
+    try:
+        with _silenced(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(cluster, log_to_driver=False, configure_logging=False, namespace="apertune")
+    except BaseException:
+        ray.shutdown()  # a half-made connection would stand in the way of the next
+        raise
+
+
+def _no_server_process(error: BaseException) -> bool:
+    """The process that Ray forks for each client now and then dies at its start (ray-project/ray issue 63202)."""
+    return isinstance(error, RuntimeError | ConnectionError) and "client server failed" in str(error)
+
+
+class HeadWatch:
+    """Looks now and then whether the cluster's head node answers: without it, Ray ends this process without a word."""
+
+    def __init__(self, cluster: str, ray: ModuleType) -> None:
+        address = ray.get_runtime_context().gcs_address if cluster == "auto" else cluster.removeprefix("ray://")
+        host, _, port = str(address).rpartition(":")
+        self._address = host.strip("[]"), int(port)
+        self._looked = self._answered = time.monotonic()
+
+    def look(self) -> None:
+        """Raises ApertuneError when the head has been silent for long."""
+        now = time.monotonic()
+        if now - self._looked < HEAD_EVERY_S:
+            return
+        self._looked = now
+        try:
+            socket.create_connection(self._address, HEAD_EVERY_S / 2).close()
+            self._answered = time.monotonic()
+        except OSError as error:
+            if now - self._answered > HEAD_PATIENCE_S:
+                raise ApertuneError(
+                    f"the head node of the Ray cluster, {self._address[0]}:{self._address[1]}, does not answer "
+                    f"({error}); once it does, the same command goes on with the study"
+                ) from None
+
+
+@contextlib.contextmanager
+def connected() -> Iterator[None]:
+    """Raises ApertuneError where Ray raises ConnectionError, of which many kinds of its calls are capable."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise ApertuneError(
+            f"the connection to the Ray cluster was lost ({one_line(error)}); the same command goes on with the study"
+        ) from None
+
+
+def actor_class() -> Any:
+    """`TrialActor` as Ray wants it. A lost one is not restarted by Ray: the supervisor decides what to do."""
+    import ray
+
+    from .actor import CONTROL_GROUP, TrialActor
+
+    return ray.remote(concurrency_groups={CONTROL_GROUP: 2}, max_concurrency=1, max_restarts=0)(TrialActor)
+
+
+def lost_trial(number: int, host: str, error: Exception) -> TrialLost:
+    """What to say of a trial whose actor answered with an error of Ray's. host: where it was."""
+    from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+
+    if isinstance(error, RayTaskError) and not isinstance(error, RayActorError):
+        return TrialLost(number, f"the node {host} cannot run it ({one_line(error)})")
+    if isinstance(error, OutOfMemoryError):
+        return TrialLost(number, f"Ray ended the worker on {host}, whose memory was full", out_of_memory=True)
+    return TrialLost(number, f"the worker or its node {host} was lost", killed=True)
+
+
+def never_began(error: Exception) -> bool:
+    """Whether an actor ended since it cannot be made on its node, where the next one would end in the same way."""
+    return bool(getattr(error, "actor_init_failed", False))
+
+
+def unfit(error: Exception) -> str:
+    """What to say of a node that can make no actor, from what Ray says of it: a traceback with the node's address."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    address = re.search(r"\bip=([^,)\s]+)", str(error))
+    node = f"the node {address[1]}" if address else "a node"
+    return f"{node} of the Ray cluster cannot run workers: {lines[-1]}"[:300]
+
+
+def one_line(error: Exception) -> str:
+    """What went wrong on a node, without the traceback that Ray puts before it."""
+    cause = getattr(error, "cause", None) or error
+    if isinstance(cause, ApertuneError):
+        return str(cause)
+    lines = [line for line in str(cause).strip().splitlines() if line.strip()] or [type(cause).__name__]
+    return f"{type(cause).__name__}: {lines[-1].strip()}"[:300]
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Ray's compiled parts write to standard error whatever they are told; errors are raised all the same."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _unreachable(cluster: str, error: Exception) -> str:
+    if cluster == "auto":
+        return (
+            "--cluster auto: this machine belongs to no running Ray cluster; start one with ray start --head, "
+            "or name one with --cluster ray://HOST:10001"
+        )
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:200]
+    return f"--cluster {cluster}: cannot connect ({reason}); its port is the one of ray start --ray-client-server-port"

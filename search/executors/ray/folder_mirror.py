@@ -1,0 +1,103 @@
+"""A trial's folder kept alike on two machines, so that what it left outlives the machine it ran on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ....files.replacing import UNFINISHED, replacing
+
+
+@dataclass(frozen=True)
+class FolderChange:
+    """What changed in a folder. files: content by relative path; removed: paths that are there no longer."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+
+
+def read_folder(folder: Path) -> FolderChange:
+    """Everything in the folder, which need not exist."""
+    return FolderChange({name: (folder / name).read_bytes() for name in _stamps(folder)})
+
+
+def write_change(folder: Path, change: FolderChange) -> None:
+    """Each file is replaced as a whole. Raises OSError when the disk is full; writing it again completes it."""
+    for name, content in change.files.items():
+        target = _inside(folder, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as file:
+            file.write(content)
+    for name in change.removed:
+        gone = _inside(folder, name)
+        gone.unlink(missing_ok=True)
+        _remove_empty(gone.parent, folder)
+
+
+class FolderWatch:
+    """Tells what changed since it was last asked. bytes_per_s: at most so much, but for the last call."""
+
+    def __init__(self, folder: Path, bytes_per_s: float) -> None:
+        self._folder = folder
+        self._bytes_per_s = bytes_per_s
+        self._known = _stamps(folder)
+        self._next = 0.0
+
+    def changes(self, *, last: bool = False) -> FolderChange:
+        now = time.monotonic()
+        if now < self._next and not last:
+            return FolderChange()
+        stamps = _stamps(self._folder)
+        files: dict[str, bytes] = {}
+        for name, stamp in stamps.items():
+            if self._known.get(name) != stamp and (content := _content(self._folder / name)) is not None:
+                files[name] = content
+        removed = tuple(sorted(set(self._known) - set(stamps)))
+        self._known = stamps
+        self._next = now + sum(map(len, files.values())) / self._bytes_per_s
+        return FolderChange(files, removed)
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """When each file was changed, and its bytes; files still under a temporary name are passed over."""
+    found: dict[str, tuple[int, int]] = {}
+    # Not rglob, which raises where a folder is removed while it looks.
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            if name.startswith(".") or path.suffix == UNFINISHED:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found[path.relative_to(folder).as_posix()] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+def _remove_empty(path: Path, top: Path) -> None:
+    """Removes the folder, and those above it up to the top, as far as they are empty."""
+    while path != top:
+        try:
+            path.rmdir()
+        except FileNotFoundError:
+            pass  # removed with an earlier file
+        except OSError:
+            return  # something lies in it
+        path = path.parent
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"a file of a trial must lie in its folder, but got {name}")
+    return path

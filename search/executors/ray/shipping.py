@@ -1,0 +1,102 @@
+"""A training view brought to another machine: its training and validation rows alone, once a machine.
+
+The images lie in the other machine's cache as an entry of their own, found by what they are, so that no node
+takes the same rows out of Ray's object store twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....datasets.base import Rows, TrainingView
+from ....datasets.cache.entries import entry_or_build
+
+ARRAYS = ("images", "labels", "origins")
+PART_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some rows of one array. start: the first of them."""
+
+    array: str
+    start: int
+    values: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """What a machine is told of the data. key: of the cache entry; shapes, dtypes: of each array.
+
+    parts: how to fetch the `Part`s, opaque here, so that a machine that has the data fetches nothing.
+    """
+
+    key: str
+    shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
+    parts: Sequence[Any] = field(default=(), repr=False)
+
+
+def rows_of(views: Iterable[TrainingView]) -> Rows:
+    """The rows that any of the views trains or validates on, sorted; none of them is a test row."""
+    return np.unique(np.concatenate([rows for view in views for rows in (view.train, view.validation)]))
+
+
+def pack(view: TrainingView, rows: Rows) -> tuple[Shipment, Iterator[Part]]:
+    """What is to be told of these rows, and the rows themselves in parts, read as they are asked for."""
+    arrays = {name: np.load(view.folder / f"{name}.npy", mmap_mode="r") for name in _present(view.folder)}
+    key = hashlib.sha256(view.fingerprint.encode() + rows.tobytes()).hexdigest()[:24]
+    shapes = {name: (len(rows), *array.shape[1:]) for name, array in arrays.items()}
+    dtypes = {name: array.dtype.str for name, array in arrays.items()}
+    return Shipment(f"shipped-{key}", shapes, dtypes), _parts(arrays, rows)
+
+
+def land(shipment: Shipment, fetch: Callable[[Any], Part]) -> Path:
+    """The cache entry that holds the shipment; written by the first process of this machine that asks for it."""
+
+    def build(folder: Path, scratch: Path) -> dict[str, Any]:
+        landed = {
+            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.dtype(shipment.dtypes[name]), shape)
+            for name, shape in shipment.shapes.items()
+        }
+        for ticket in shipment.parts:
+            part = fetch(ticket)
+            landed[part.array][part.start : part.start + len(part.values)] = part.values
+        for array in landed.values():
+            array.flush()
+        return {"bad": []}
+
+    return entry_or_build(shipment.key, build)[0]
+
+
+def moved(view: TrainingView, folder: Path, rows: Rows) -> TrainingView:
+    """The view on a shipment in `folder` that holds `rows`."""
+    return replace(
+        view,
+        folder=folder,
+        train=np.searchsorted(rows, view.train),
+        validation=np.searchsorted(rows, view.validation),
+    )
+
+
+def moved_back(view: TrainingView, folder: Path, rows: Rows) -> TrainingView:
+    """The inverse of `moved`. folder: where the data set's own arrays lie."""
+    return replace(view, folder=folder, train=rows[view.train], validation=rows[view.validation])
+
+
+def _present(folder: Path) -> list[str]:
+    return [name for name in ARRAYS if (folder / f"{name}.npy").exists()]
+
+
+def _parts(arrays: dict[str, NDArray[Any]], rows: Rows) -> Iterator[Part]:
+    for name, array in arrays.items():
+        step = max(1, PART_BYTES // max(1, array[:1].nbytes))
+        for start in range(0, len(rows), step):
+            yield Part(name, start, np.ascontiguousarray(array[rows[start : start + step]]))

@@ -1,0 +1,90 @@
+"""How many workers the nodes of a Ray cluster have room for, and what each of them asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ....errors import SettingError
+from ..devices import MAXIMUM_CPU_WORKERS, WORKER_MEMORY_MB
+from ..environments import gpu_environment, processor_environment
+
+# Ray counts shares of a GPU in ten-thousandths; rounded down, so that as many fit as are meant to.
+SHARE_STEPS = 10_000
+
+# Of one node, as Ray reports it: CPU and GPU counted, memory in bytes.
+Resources = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SlotShape:
+    """What one worker asks Ray for. gpus: a share of one, or 0. sharers: workers that share its GPU, or its node."""
+
+    gpus: float
+    processors: int
+    sharers: int
+
+    def environment(self) -> dict[str, str]:
+        """The worker's variables; which GPU it sees is for Ray to say, on the node."""
+        if not self.gpus:
+            return processor_environment(self.processors, self.sharers)
+        environment = gpu_environment("", self.sharers)
+        del environment["CUDA_VISIBLE_DEVICES"]
+        # Ray tells actors that ask for no processors to use one thread.
+        return {**environment, "OMP_NUM_THREADS": str(max(1, self.processors))}
+
+    def words(self) -> str:
+        gpu = f"{self.gpus:g} of a GPU and " if self.gpus else ""
+        return f"{gpu}{self.processors} processor{'s' if self.processors != 1 else ''}"
+
+
+def count_slots(
+    nodes: Sequence[Resources], workers: int | None, per_gpu: int, *, use_gpus: bool
+) -> tuple[int, SlotShape]:
+    """How many workers to ask for, and what each needs.
+
+    workers: so many on processors, even where they do not fit yet; None: as many as fit. per_gpu: workers on each GPU.
+    Raises SettingError when there is no GPU to share.
+    """
+    with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1] if use_gpus else []
+    if with_gpus:
+        counts = [int(node["GPU"]) * per_gpu for node in with_gpus]
+        processors = min(int(node.get("CPU", 0)) // count for node, count in zip(with_gpus, counts, strict=True))
+        share = 1.0 if per_gpu == 1 else math.floor(SHARE_STEPS / per_gpu) / SHARE_STEPS
+        return sum(counts), SlotShape(share, processors, per_gpu)
+    if use_gpus and per_gpu > 1:
+        raise SettingError(f"--per-gpu {per_gpu} shares GPUs, but no node of the cluster shows one; leave it out")
+    usable = [node for node in nodes if node.get("CPU", 0) >= 1]
+    if workers is None:
+        counts = [_affordable(node) for node in usable]
+        processors = min((int(node["CPU"]) // n for node, n in zip(usable, counts, strict=True)), default=1)
+        return max(1, sum(counts)), SlotShape(0.0, processors, max(counts, default=1))
+    processors = _most_processors(usable, workers)
+    sharers = max((int(node["CPU"]) // processors for node in usable), default=1)
+    return workers, SlotShape(0.0, processors, min(workers, sharers))
+
+
+def count_places(nodes: Sequence[Resources], shape: SlotShape) -> int:
+    """How many workers of this shape the nodes have room for; 0 when those with such places are gone."""
+    if shape.gpus:
+        return sum(_fitting(node, int(node.get("GPU", 0)) * shape.sharers, shape) for node in nodes)
+    return sum(_fitting(node, _affordable(node), shape) for node in nodes if node.get("CPU", 0) >= 1)
+
+
+def _fitting(node: Resources, wanted: int, shape: SlotShape) -> int:
+    """At most so many workers as the node's processors are enough for."""
+    return min(wanted, int(node.get("CPU", 0)) // shape.processors) if shape.processors else wanted
+
+
+def _affordable(node: Resources) -> int:
+    by_memory = node.get("memory", math.inf) // (WORKER_MEMORY_MB * 2**20)
+    return max(1, int(min(node["CPU"], MAXIMUM_CPU_WORKERS, by_memory)))
+
+
+def _most_processors(nodes: Sequence[Resources], workers: int) -> int:
+    """As many for each worker as leave room for all of them; 1 where there is no room."""
+    for processors in range(max((int(node["CPU"]) for node in nodes), default=1), 1, -1):
+        if sum(int(node["CPU"]) // processors for node in nodes) >= workers:
+            return processors
+    return 1

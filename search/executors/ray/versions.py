@@ -1,0 +1,44 @@
+"""Versions of Python and of the packages that must agree on every node of a cluster."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from ....errors import SettingError
+from ..environments import keras_backend
+
+# What must be the same everywhere, so that a trial gives the same on every node; and what more, by Keras's backend.
+COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
+BACKEND_PACKAGES = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
+
+
+def installed_versions() -> dict[str, str]:
+    """Of Python, `COMPARED_PACKAGES` and those of every backend; a package that is missing is not among them."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for package in (*COMPARED_PACKAGES, *(name for names in BACKEND_PACKAGES.values() for name in names)):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def check_versions(host: str, there: Mapping[str, str]) -> None:
+    """Raises SettingError when a node would train with other versions than this machine's.
+
+    A backend that this machine has, but does not compute with, may be missing there.
+    """
+    compared = ("python", *COMPARED_PACKAGES, *BACKEND_PACKAGES.get(keras_backend(), ()))
+    here = {name: found for name, found in installed_versions().items() if name in compared}
+    different = [
+        f"{name} {there.get(name, 'none')} there, {wanted} here"
+        for name, wanted in here.items()
+        if there.get(name) != wanted
+    ]
+    if different:
+        raise SettingError(
+            f"every node of the cluster must have the same versions as this machine, but {host} has "
+            f"{'; '.join(different)}: install the same environment there"
+        )

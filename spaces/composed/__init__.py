@@ -1,0 +1,1 @@
+"""Spaces of ours: a network and a recipe, composed."""

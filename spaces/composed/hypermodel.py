@@ -1,0 +1,121 @@
+"""A network and a recipe composed: a `Space` for Apertune, and a HyperModel for KerasTuner's own tuners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+from numpy.typing import NDArray
+
+from ...datasets.base import DataSpec
+from ..base import Architecture, Candidate, Declaration, NetworkSpace, RecipeSpace
+from ..recipes.recipe import Recipe
+from .branch_names import BranchNames
+
+# KerasTuner builds a model before it says for how many epochs; `fit` lays the schedule out anew.
+EPOCHS_BEFORE_FIT = 10
+
+
+class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner ships no types
+    """Which networks there are, and how each may be trained."""
+
+    def __init__(self, name: str, network: NetworkSpace, recipe: RecipeSpace, spec: DataSpec) -> None:
+        super().__init__(name=name)
+        self._network = network
+        self._recipe = recipe
+        self._spec = spec
+
+    @property
+    def hypermodel(self) -> keras_tuner.HyperModel:
+        return self
+
+    def declarations(self) -> tuple[Declaration, ...]:
+        """Network and recipe; neither builds a layer."""
+        return (lambda hp: self._network.declare(hp, self._spec)), (lambda hp: self._recipe.declare(hp, self._spec))
+
+    def without_effect(self, parameters: Sequence[Any]) -> list[Any]:
+        return []
+
+    def declare(self, hp: keras_tuner.HyperParameters) -> tuple[Architecture, Recipe]:
+        """The settings that these values draw, all parameters declared on the way."""
+        return self._network.declare(hp, self._spec), self._recipe.declare(hp, self._spec)
+
+    def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
+        architecture, recipe = self.declare(hp)
+        keras.utils.set_random_seed(seed)
+        network = architecture.build(self._spec)
+        return recipe.candidate(network, self._spec, epochs=epochs, seed=seed, fine_tuning=architecture.fine_tuning)
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """A compiled model of uint8 images and one-hot or multi-hot targets (binary: (n, 1)).
+
+        For KerasTuner's own tuners: parameters have other names here than in `candidate`; see `BranchNames`.
+        """
+        architecture, recipe = self.declare(BranchNames(hp))
+        network = architecture.build(self._spec)
+        candidate = recipe.candidate(
+            network, self._spec, epochs=EPOCHS_BEFORE_FIT, seed=0, fine_tuning=architecture.fine_tuning
+        )
+        return self._compiled(network, candidate)
+
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, x: Any, y: Any, *, epochs: int = 1, **settings: Any
+    ) -> keras.callbacks.History:
+        """Trains by the recipe that `hp` holds: its batch size, augmentation, class weights and schedule.
+
+        x: uint8 (n, height, width, channels). y: labels (n,), or targets (n, outputs). settings: any other of
+        `keras.Model.fit`. Validation images are never augmented.
+        """
+        architecture, recipe = self.declare(BranchNames(hp))
+        candidate = recipe.candidate(model, self._spec, epochs=epochs, seed=0, fine_tuning=architecture.fine_tuning)
+        self._compiled(model, candidate)
+        if settings.get("validation_data") is not None:
+            images, labels = settings["validation_data"]
+            settings["validation_data"] = (images, self._targets(labels))
+        settings["callbacks"] = [*(settings.get("callbacks") or ()), *candidate.callbacks]
+        return model.fit(AugmentedBatches(x, self._targets(y), candidate), epochs=epochs, **settings)
+
+    def _compiled(self, network: keras.Model, candidate: Candidate) -> keras.Model:
+        accuracy = (
+            keras.metrics.CategoricalAccuracy if self._spec.task == "multiclass" else keras.metrics.BinaryAccuracy
+        )
+        network.compile(candidate.optimizer, loss=candidate.loss, metrics=[accuracy(name="accuracy")])
+        if not candidate.optimizer.built:
+            # So that KerasTuner, which saves weights and optimizer together, can load them into a fresh model.
+            candidate.optimizer.build(network.trainable_variables)
+        return network
+
+    def _targets(self, labels: Any) -> NDArray[np.float32]:
+        labels = np.asarray(labels)
+        if self._spec.task == "multiclass" and labels.ndim == 1:
+            labels = np.eye(self._spec.outputs)[labels]
+        targets: NDArray[np.float32] = labels.astype(np.float32).reshape(len(labels), -1)
+        return targets
+
+
+class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
+    """Shuffled batches of (images, targets), augmented before they reach the model, which holds no augmentation."""
+
+    def __init__(self, images: Any, targets: NDArray[np.float32], candidate: Candidate) -> None:
+        super().__init__()
+        self._images, self._targets, self._candidate = np.asarray(images), targets, candidate
+        self._random = np.random.default_rng(0)
+        self._order = self._random.permutation(len(self._images))
+
+    def __len__(self) -> int:
+        return -(-len(self._images) // self._candidate.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        size = self._candidate.batch_size
+        rows = self._order[index * size : (index + 1) * size]
+        batch = self._images[rows], self._targets[rows]
+        if self._candidate.augmentation is None:
+            return batch
+        augmented: tuple[Any, Any] = self._candidate.augmentation(batch, training=True)
+        return augmented
+
+    def on_epoch_end(self) -> None:
+        self._random.shuffle(self._order)

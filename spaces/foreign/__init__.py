@@ -1,0 +1,1 @@
+"""Spaces that users bring: KerasTuner HyperModels, loaded and adapted."""

@@ -1,0 +1,154 @@
+"""Discovery: a KerasTuner HyperModel, walked through all its branches, becomes data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SpaceError
+from .parameters import Condition, Parameter, SearchSpace, Value, Values
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+    from ..base import Declaration, Space
+
+MOST_ROUNDS = 8
+_NOTHING = object()
+
+
+def discover(space: Space) -> SearchSpace:
+    """All parameters of a space, those of every conditional branch included.
+
+    A space of ours only declares; a foreign one is built once for each branch, and again with each of its
+    choices taken, since plain Python branches hide parameters too (`for i in range(hp.Int("layers", 1, 3))`).
+    No model is kept alive. Raises SpaceError when two parameters cannot be told apart, and whatever the
+    user's own code raises for its defaults.
+    """
+    parts = [_Walk(declare).all_parameters() for declare in space.declarations()]
+    found = [parameter for part in parts for parameter in part]
+    idle = {id(parameter) for parameter in space.without_effect(found)}
+    return _to_search_space([parameter for parameter in found if id(parameter) not in idle])
+
+
+def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.HyperParameters:
+    """What a HyperModel is built from: these values, and the defaults of active parameters that have none.
+
+    Raises SpaceError for a value that no parameter of the space is named after, or that is out of range.
+    """
+    import keras_tuner
+
+    complete: Values = {}
+    for parameter in search_space.active(complete):
+        value = values.get(parameter.name, parameter.default)
+        if not parameter.contains(value):
+            raise SpaceError(f"{parameter.key} cannot be {value!r} in this search space")
+        complete[parameter.name] = parameter.nearest(value)
+    strangers = sorted(values.keys() - complete.keys())
+    if strangers:
+        raise SpaceError(f"no active parameter of this search space is called {', '.join(strangers)}")
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(complete)
+    return hp
+
+
+class _Walk:
+    """Calls `declare` under one assignment of values after another until nothing new comes up."""
+
+    def __init__(self, declare: Declaration) -> None:
+        import keras_tuner
+
+        self._declare = declare
+        self._known = keras_tuner.HyperParameters()
+        self._tried: list[Values] = []
+        self._branches: list[Values] = [{}]
+
+    def all_parameters(self) -> list[Any]:
+        """keras_tuner hyperparameters, parents before their children."""
+        self._visit({})
+        for _ in range(MOST_ROUNDS):
+            before = len(self._known.space), len(self._branches)
+            for branch in list(self._branches):
+                for values in [branch, *self._sweep(branch)]:
+                    # A combination that cannot be built (pooled below one pixel, say) is not the user's mistake
+                    # here: it declares what it does before it fails, and the others are still seen.
+                    with contextlib.suppress(Exception):
+                        self._visit(values)
+            if (len(self._known.space), len(self._branches)) == before:
+                break
+        return list(self._known.space)
+
+    def _visit(self, values: Values) -> None:
+        if values in self._tried:
+            return
+        self._tried.append(values)
+        hp = self._known.copy()
+        hp.values = dict(values)
+        _fill_with_defaults(hp)
+        try:
+            self._declare(hp)
+        finally:
+            self._known.merge(hp, overwrite=False)
+            for scope in [*hp.active_scopes, *hp.inactive_scopes]:
+                branch = {condition.name: condition.values[0] for condition in scope}
+                if branch not in self._branches:
+                    self._branches.append(branch)
+
+    def _sweep(self, branch: Values) -> Iterator[Values]:
+        """Within a branch every choice takes its n-th value at once: as many builds as the longest choice has."""
+        takes: dict[str, list[Value]] = {}
+        for parameter in self._known.space:
+            active = all(branch.get(c.name, _NOTHING) in c.values for c in parameter.conditions)
+            if active and parameter.name not in branch:
+                takes.setdefault(parameter.name, _values_to_visit(parameter))
+        for index in range(max(map(len, takes.values()), default=0)):
+            yield {**branch, **{name: values[index % len(values)] for name, values in takes.items()}}
+
+
+def _values_to_visit(parameter: Any) -> list[Value]:
+    kind = type(parameter).__name__
+    if kind == "Int":
+        return [parameter.max_value, parameter.default]
+    if kind == "Float":
+        return [parameter.default]
+    others = [value for value in parameter.values if value != parameter.default]
+    return [*others, parameter.default]
+
+
+def _fill_with_defaults(hp: keras_tuner.HyperParameters) -> None:
+    for parameter in hp.space:
+        if hp.is_active(parameter):
+            hp.values.setdefault(parameter.name, parameter.default)
+        elif not any(hp.is_active(other) for other in hp.space if other.name == parameter.name):
+            hp.values.pop(parameter.name, None)
+
+
+def _to_search_space(parameters: list[Any]) -> SearchSpace:
+    converted = tuple(_to_parameter(parameter) for parameter in parameters)
+    by_key: dict[str, Parameter] = {}
+    for parameter in converted:
+        if by_key.setdefault(parameter.key, parameter) != parameter:
+            raise SpaceError(f"two parameters of the space are both '{parameter.key}'; rename one of them")
+    return SearchSpace(converted)
+
+
+def _to_parameter(parameter: Any) -> Parameter:
+    kind = type(parameter).__name__.lower()
+    if kind not in ("int", "float", "choice", "boolean", "fixed"):
+        raise SpaceError(f"'{parameter.name}' is a {type(parameter).__name__}; a space holds KerasTuner's own kinds")
+    numeric = kind in ("int", "float")
+    number = int if kind == "int" else float
+    default = parameter.default
+    return Parameter(
+        name=parameter.name,
+        kind=kind,  # type: ignore[arg-type]  # one of Kind: checked above
+        default=number(default) if numeric else default,
+        low=number(parameter.min_value) if numeric else None,
+        high=number(parameter.max_value) if numeric else None,
+        step=None if not numeric or parameter.step is None else number(parameter.step),
+        sampling=parameter.sampling if numeric else None,
+        values=tuple(parameter.values) if kind in ("choice", "fixed") else (),
+        ordered=bool(parameter.ordered) if kind == "choice" else False,
+        conditions=tuple(Condition(c.name, tuple(c.values)) for c in parameter.conditions),
+    )

@@ -1,0 +1,140 @@
+"""Trials as commands show them: tables for a person, documents for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import print_table
+
+if TYPE_CHECKING:
+    from ..search.studies.trial_records import TrialRecord
+
+LONGEST_VALUE = 14
+COMPARED_SIDE_BY_SIDE = 6
+
+
+def trial_count(count: int) -> str:
+    """So many trials, in words."""
+    return "1 trial" if count == 1 else f"{count} trials"
+
+
+def compare_document(
+    dataset: str,
+    objectives: Sequence[tuple[str, str]],
+    trials: Iterable[TrialRecord],
+    run_ids: Mapping[int, str],
+) -> dict[str, Any]:
+    """One study's trials as `compare --json` shows them."""
+    return trials_document(dataset, objectives, [(None, trial, run_ids.get(trial.number)) for trial in trials])
+
+
+def trials_document(
+    dataset: str, objectives: Sequence[tuple[str, str]], trials: Sequence[tuple[str | None, TrialRecord, str | None]]
+) -> dict[str, Any]:
+    from ..search.results import rank
+
+    objective, direction = objectives[0]
+    ordered = sorted(trials, key=lambda entry: rank(entry[1], direction))
+    document: dict[str, Any] = {"dataset": dataset, "objective": objective, "direction": direction}
+    entries = [
+        {**trial_document(trial, run_id), **({"study": study} if study else {})} for study, trial, run_id in ordered
+    ]
+    if len(objectives) > 1:
+        document["objectives"] = [{"name": name, "direction": aim} for name, aim in objectives]
+        _mark_front(entries, [trial for _, trial, _ in ordered], objectives)
+    return {**document, "trials": entries}
+
+
+def _mark_front(
+    entries: list[dict[str, Any]], trials: Sequence[TrialRecord], objectives: Sequence[tuple[str, str]]
+) -> None:
+    """Adds each trial's values of all objectives, and whether no other trial beats it."""
+    from ..search.results import pareto_front
+
+    # Trials of several studies may have one number.
+    front = pareto_front([replace(trial, number=place) for place, trial in enumerate(trials)], objectives)
+    for place, (entry, trial) in enumerate(zip(entries, trials, strict=True)):
+        others = {name: trial.value_of(name) for name, _ in objectives[1:]}
+        entry |= {"values": {objectives[0][0]: trial.value, **others}, "pareto": place in front}
+
+
+def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
+    """One trial as JSON shows it."""
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "value": trial.value,
+        "metrics": trial.metrics,
+        "cost": trial.cost,
+        "params": trial.params,
+        "epochs": trial.epochs,
+        "seconds": round(trial.seconds, 2),
+        "run_id": run_id,
+        "reason": trial.reason or None,
+    }
+
+
+def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
+    """The tables of `compare`: trials best first, then the parameters in which the first of them differ."""
+    trials = document["trials"][:most]
+    names = [objective["name"] for objective in document.get("objectives", ())][1:]
+    front = ["front"] if names else []
+    columns = ["trial", "state", document["objective"], *names, *front, "epochs", "time", "MLflow run", "reason"]
+    rows = [[_label(trial, trials), *_cells(trial, names)] for trial in trials]
+    if (reference := document.get("reference")) is not None:
+        rows.append(["reference", *_cells(reference, names)])
+    print_table(columns, rows, title=title)
+    if len(document["trials"]) > most:
+        click.echo(f"and {len(document['trials']) - most} more (--json shows all)")
+    _print_differing(trials[:COMPARED_SIDE_BY_SIDE])
+
+
+def _cells(trial: Mapping[str, Any], more_objectives: Sequence[str]) -> list[object]:
+    """A row but for its label. front: a star on trials that no other one beats in every objective."""
+    value = "" if trial["value"] is None else f"{trial['value']:.4f}"
+    others = [_number(trial.get("values", {}).get(name)) for name in more_objectives]
+    front = ["*" if trial.get("pareto") else ""] if more_objectives else []
+    return [
+        trial["state"],
+        value,
+        *others,
+        *front,
+        trial["epochs"],
+        f"{trial['seconds']:.0f} s",
+        trial["run_id"],
+        trial["reason"],
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def _print_differing(trials: list[dict[str, Any]]) -> None:
+    differing = _differing([trial["params"] for trial in trials])
+    if differing:
+        rows = [[name, *(short(trial["params"].get(name)) for trial in trials)] for name in differing]
+        labels = [f"trial {_label(trial, trials)}" for trial in trials]
+        print_table(["parameter", *labels], rows, title="What differs between the first of them")
+
+
+def _label(trial: Mapping[str, Any], among: list[dict[str, Any]]) -> str:
+    several = len({other.get("study") for other in among}) > 1
+    return f"{trial['study']} {trial['number']}" if several else str(trial["number"])
+
+
+def _differing(params: list[dict[str, Any]]) -> list[str]:
+    names = list(dict.fromkeys(name for values in params for name in values))
+    return [name for name in names if len({str(values.get(name)) for values in params}) > 1]
+
+
+def short(value: Any) -> str:
+    """A parameter's value, cut to what a table's cell holds; empty where a trial does not have it."""
+    if value is None:
+        return ""
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

@@ -1,0 +1,25 @@
+"""Child processes that run a module of this package."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Returns the command that runs a module with this interpreter.
+
+    Args:
+        module: Dotted name, such as `apertune.search.training.worker`.
+        arguments: Words after it.
+    """
+    return [sys.executable, "-m", module, *arguments]
+
+
+def child_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns this process's environment for a child, with `variables` on top.
+
+    A child never imports from its working folder, where a user's file may be called as a library is.
+    """
+    return {**os.environ, "PYTHONSAFEPATH": "1", **(variables or {})}

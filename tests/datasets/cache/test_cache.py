@@ -1,0 +1,172 @@
+"""The cache: complete or absent, built once, rebuilt when it should be."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from apertune.datasets import DataSpec, LoadSettings, from_arrays, load
+from apertune.datasets.cache import entries as cache
+from apertune.errors import DatasetError
+
+SLOW_LOAD = """
+import sys
+from apertune.datasets import load
+stages = []
+dataset = load("folders", sys.argv[1], progress=lambda *report: stages.append(report))
+print(len(stages) > 0, dataset.fingerprint)
+"""
+
+
+def _stages(data: Path) -> list[str]:
+    stages: list[str] = []
+    load("folders", data, progress=lambda stage, done, total: stages.append(stage))
+    return stages
+
+
+def test_decoded_once(make: SimpleNamespace, tmp_path: Path) -> None:
+    """The second load decodes nothing, a changed or added file makes it decode again, and without the added
+    file the earlier entry serves."""
+    root = make.folders(tmp_path / "a", count=4)
+    assert "decoding" in _stages(root)
+    assert _stages(root) == []
+    make.save(root / "Negative" / "photo 0.JPG", seed=4711)
+    assert "decoding" in _stages(root)
+    make.save(root / "Negative" / "new.jpg", seed=4712)
+    assert "decoding" in _stages(root)
+    (root / "Negative" / "new.jpg").unlink()
+    assert _stages(root) == []
+
+
+def test_two_processes(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Of two processes that ask at once, one decodes, and both get the same data set."""
+    root = make.folders(tmp_path / "a", count=40)
+    command = [sys.executable, "-c", SLOW_LOAD, str(root)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [process.communicate(timeout=60)[0].split() for process in running]
+    assert sorted(answer[0] for answer in answers) == ["False", "True"]
+    assert answers[0][1] == answers[1][1]
+
+
+def test_killed_decode(make: SimpleNamespace, tmp_path: Path, own_cache: Path) -> None:
+    """A process killed while it decodes leaves nothing that counts, and the next load tidies up after it."""
+    root = make.folders(tmp_path / "a", count=4)
+    slow = SLOW_LOAD.replace("stages.append(report)", "(print('busy', flush=True), __import__('time').sleep(60))")
+    process = subprocess.Popen([sys.executable, "-c", slow, str(root)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "busy\n"
+    process.kill()
+    process.communicate()
+    left = list((own_cache / "datasets").iterdir())
+    assert len(left) == 1
+    assert left[0].name.startswith(".")
+    dataset = load("folders", root)
+    assert list((own_cache / "datasets").iterdir()) == [dataset.folder]
+
+
+def test_failed_decode(tmp_path: Path, own_cache: Path) -> None:
+    """A load that fails leaves nothing."""
+    (tmp_path / "a" / "x").mkdir(parents=True)
+    (tmp_path / "a" / "y").mkdir()
+    for name in ("x/1.png", "y/1.png"):
+        (tmp_path / "a" / name).write_bytes(b"")
+    with pytest.raises(DatasetError, match="none of the 2 images"):
+        load("folders", tmp_path / "a")
+    assert list((own_cache / "datasets").iterdir()) == []
+
+
+def test_no_room(make: SimpleNamespace, tmp_path: Path, own_cache: Path) -> None:
+    """When pixels cannot be written, the load fails at once with the reason, and leaves nothing."""
+    root = make.folders(tmp_path / "a", count=40)
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20));"
+        "from apertune.datasets import load; load('folders', sys.argv[1])"
+    )
+    answer = subprocess.run([sys.executable, "-c", limited, str(root)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert "ApertuneError: cannot fill the cache in" in answer.stderr
+    assert "File too large" in answer.stderr
+    assert list((own_cache / "datasets").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["version", "cut", "gone", "garbage"])
+def test_rebuilt(damage: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """An entry of another version, or with a cut-off, missing or unreadable file, is rebuilt."""
+    root = make.folders(tmp_path / "a", count=4)
+    folder = load("folders", root).folder
+    if damage == "version":
+        meta = json.loads((folder / "meta.json").read_text())
+        (folder / "meta.json").write_text(json.dumps({**meta, "version": cache.VERSION - 1}))
+    elif damage == "cut":
+        os.truncate(folder / "images.npy", 1000)
+    elif damage == "gone":
+        (folder / "labels.npy").unlink()
+    else:
+        (folder / "meta.json").write_bytes(b"\xff{")
+    assert "decoding" in _stages(root)
+    assert _stages(root) == []
+
+
+def test_damaged_splits(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A damaged file of splits is drawn again, to the same rows."""
+    root = make.folders(tmp_path / "a", count=8)
+    first = load("folders", root)
+    for path in [*first.folder.glob("splits-*"), first.folder / "duplicates.npz"]:
+        path.write_bytes(b"PK\x03\x04 cut off")
+    assert load("folders", root).fingerprint == first.fingerprint
+
+
+def test_settings_apart(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Another size is another entry; another split is the same entry."""
+    root = make.folders(tmp_path / "a", count=8)
+    plain = load("folders", root)
+    assert load("folders", root, LoadSettings(image_size=32)).folder != plain.folder
+    assert load("folders", root, LoadSettings(split=(0.5, 0.25, 0.25))).folder == plain.folder
+
+
+def test_second_open_is_quick(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Opening a cached table of faces takes under 50 ms and imports neither pandas nor scikit-learn."""
+    csv = make.fer2013(tmp_path / "fer2013.csv", rows=70)
+    load("fer2013", csv)
+    started = time.perf_counter()
+    load("fer2013", csv)
+    assert time.perf_counter() - started < 0.05
+    check = (
+        "import sys; from apertune.datasets import load; load('fer2013', sys.argv[1]);"
+        "print([name for name in ('pandas', 'sklearn', 'scipy') if name in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", check, str(csv)], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_from_arrays() -> None:
+    """Arrays become a data set whose view gives back the training pixels, and cannot reach the test rows."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
+    labels = np.arange(60) % 3
+    dataset = from_arrays("mine", images, labels, ["a", "b", "c"], split=(0.5, 0.25, 0.25))
+    view = dataset.training_view()
+    assert np.array_equal(view.images("train"), images[dataset.train])
+    assert view.spec() == DataSpec((8, 8, 1), "multiclass", ("a", "b", "c"), (10, 10, 10), 30)
+    assert not hasattr(view, "test")
+    with pytest.raises(DatasetError, match="a search may read"):
+        view.images("test")  # type: ignore[arg-type]
+    assert from_arrays("mine", images, labels, ["a", "b", "c"], split=(0.5, 0.25, 0.25)).folder == dataset.folder
+
+
+def test_from_arrays_refusals() -> None:
+    """Wrong shapes, types and label numbers are refused."""
+    images = np.zeros((4, 8, 8, 1), np.uint8)
+    with pytest.raises(DatasetError, match=r"images must be uint8 .* but got float64"):
+        from_arrays("mine", images / 255, np.zeros(4, int), ["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match="labels must be from 0 to 1"):
+        from_arrays("mine", images, np.array([0, 1, 2, 0]), ["a", "b"])
+    with pytest.raises(DatasetError, match="got 3 for 4"):
+        from_arrays("mine", images, np.zeros(3, int), ["a", "b"])

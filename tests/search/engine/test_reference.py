@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from apertune import datasets
+from apertune.errors import SettingError
+from apertune.search import SearchSettings
+from apertune.search.engine.reference import reference_settings
+from apertune.spaces.registry import published_scores, reference_network
+
+
+def test_a_reference_is_trained_as_published() -> None:
+    """The FER2013 article's network, epochs and patience are used, under whatever name the data goes."""
+    faces = replace(datasets.load("digits"), name="faces", adapter="fer2013")
+    settings = reference_settings(faces, SearchSettings(trials=50, epochs=3, workers=1, fix={"blocks": "1"}))
+    assert (settings.space, settings.epochs, settings.patience) == ("fer2013-cnn", 30, 5)
+    assert (settings.study, settings.trials, settings.workers, settings.fix) == ("faces-reference", 1, 1, {})
+
+
+def test_a_reference_is_a_study_for_each_objective() -> None:
+    """Trained by one objective and wanted by another, the reference is not refused as a study made otherwise."""
+    faces = replace(datasets.load("digits"), name="the faces", adapter="fer2013")
+    settings = reference_settings(faces, SearchSettings(objective=("accuracy", "latency_ms")))
+    assert (settings.study, settings.objectives) == (
+        "the_faces-reference-accuracy-latency_ms",
+        ("accuracy", "latency_ms"),
+    )
+
+
+def test_a_reference_takes_what_concerns_it_alone() -> None:
+    """Options that the reference has are passed on; those of the search's own space, its limits and goals are not."""
+    photographs = replace(datasets.load("digits"), adapter="voc2012")
+    search = SearchSettings(
+        space="pretrained",
+        space_options={"weights": "none", "backbone": "resnet50"},
+        target_value=0.9,
+        max_parameters=1000,
+        from_study="other",
+    )
+    settings = reference_settings(photographs, search)
+    assert (settings.space, settings.space_options) == ("voc2012-resnet50", {"weights": "none"})
+    assert (settings.target_value, settings.max_parameters, settings.from_study) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "task", "space"), [("folders", "binary", "emotion-cnn"), ("folders", "multiclass", None)]
+)
+def test_two_folders_have_the_emotion_article(adapter: str, task: str, space: str | None) -> None:
+    """Two classes as folders, as that article had them, are trained by its network; its scores are never theirs."""
+    assert reference_network(adapter, task) == space
+    assert published_scores(adapter) == {}
+
+
+def test_a_data_set_without_a_reference_says_so() -> None:
+    """Where nothing was published, the message lists the data sets that have a reference."""
+    with pytest.raises(SettingError, match=r"'digits' has none; these have: .*fer2013"):
+        reference_settings(datasets.load("digits"), SearchSettings())

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from apertune.cli.report import report
+from apertune.errors import StudyError
+from apertune.search.messages import TrialResult
+from apertune.search.reports.report import write_report
+from apertune.search.reports.sources import collect_report, read_scores
+from apertune.search.settings import make_home
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study, open_study
+from apertune.search.studies.storage.storage import open_storage
+from apertune.search.tracking.outbox import Outbox
+from apertune.search.tracking.records import DatasetLogged
+from apertune.spaces.search_space.parameters import Parameter, SearchSpace
+
+SPACE = SearchSpace((Parameter("dropout", "float", 0.2, low=0.0, high=0.5, sampling="linear"),))
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A folder with a study of four trials, the last one still running."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("APERTUNE_STORAGE", raising=False)
+    home = make_home({})
+    home.root.mkdir()
+    definition = StudyDefinition(
+        dataset="digits", data="inside scikit-learn", task="multiclass", fingerprint="ab" * 32, space="convnet",
+        search_space=SPACE.to_json(), objective="accuracy", direction="maximize", epochs=3,
+    )  # fmt: skip
+    study = create_study(open_storage(home.storage), "digits-convnet", definition)
+    for value in (0.5, 0.75, 0.625):
+        number = study.ask().number
+        for epoch in (1, 2):
+            study.report(number, value * epoch / 2, epoch)
+        study.tell(
+            TrialResult(number, "complete", "", value=value, metrics={"accuracy": value}, epochs=2, seconds=60.0)
+        )
+    study.ask()
+    return home
+
+
+def test_a_report_is_gathered_from_study_and_files(home, tmp_path):
+    """Trials, curves, plots and importances come from the study; pictures, baseline and reference from the files."""
+    files = tmp_path / "files"
+    files.mkdir()
+    Image.new("RGB", (9, 9)).save(files / "confusion_matrix.png")
+    (files / "scores.csv").write_text(
+        "metric,value,class_frequencies_alone,published_reference,better\naccuracy,0.75,0.1,,maximize\n", "utf-8"
+    )
+    data = collect_report(home, "digits-convnet", files=files, created="today")
+    assert [trial.state for trial in data.trials] == ["complete", "complete", "complete", "interrupted"]
+    assert data.histories[1] == [{"val_accuracy": 0.375}, {"val_accuracy": 0.75}]
+    assert list(data.histories) == [1, 2, 0]
+    assert data.baseline == {"accuracy": 0.1}
+    assert data.reference == {}
+    assert [title for title, _ in data.pictures] == ["Confusion matrix of the best trial"]
+    assert data.importances == {"dropout": 1.0}
+    assert "History" in [title for title, _ in data.plots]
+
+
+def test_a_report_tells_data_reference_and_cost(home, tmp_path):
+    """Facts of the data come from the search's own outbox, the article from its scores, GPU hours from the trials."""
+    study = open_study(open_storage(home.storage), "digits-convnet")
+    facts = {"train": "1257", "test": "270", "image_shape": "8x8x1"}
+    with Outbox(home.study_folder("digits-convnet") / "outbox.jsonl") as outbox:
+        outbox.put(DatasetLogged("key", "digits", "ab", "scikit-learn", facts))
+    number = study.ask().number
+    study.tell(TrialResult(number, "complete", value=0.9, epochs=1, gpu_seconds=1800.0, energy_joules=7.2e5))
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "scores.csv").write_text(
+        "metric,value,class_frequencies_alone,published_reference,better\naccuracy,0.75,0.1,0.6266,maximize\n", "utf-8"
+    )
+    data = collect_report(home, "digits-convnet", files=files, created="today")
+    assert data.dataset_facts == {
+        "source": "inside scikit-learn",
+        "images for train": "1,257",
+        "images for test": "270",
+        "image shape": "8x8x1",
+    }
+    assert data.reference == {"accuracy": 0.6266}
+    assert data.reference_source.startswith("Article on FER2013")
+    assert (data.gpu_hours, data.energy_kwh) == (0.5, 0.2)
+    page = write_report(data, tmp_path / "page.html").read_text("utf-8")
+    assert "0.2 kWh" in page
+    assert "1,257" in page
+
+
+def test_scores_of_no_file_are_empty(tmp_path):
+    """Without the table of scores there is no baseline, and no error."""
+    assert read_scores(tmp_path / "none.csv") == {
+        "value": {},
+        "class_frequencies_alone": {},
+        "published_reference": {},
+    }
+
+
+def test_the_command_writes_the_page(home, tmp_path):
+    """`apertune report STUDY` writes the page, names it, and says what the best trial has not sent yet."""
+    done = CliRunner().invoke(report, ["digits-convnet"])
+    assert done.exit_code == 0
+    assert done.stdout == "Report written: digits-convnet-report.html\n"
+    assert "trial 1 has no MLflow run yet" in done.stderr
+    assert "Best configuration: trial 1" in (tmp_path / "digits-convnet-report.html").read_text("utf-8")
+
+
+def test_an_unknown_study_is_refused(home):
+    """A study that does not exist is named with those that do."""
+    done = CliRunner().invoke(report, ["digits"])
+    assert isinstance(done.exception, StudyError)
+    assert "digits-convnet" in str(done.exception)

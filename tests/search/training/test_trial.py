@@ -1,0 +1,169 @@
+"""One real trial of a small network: what ends it before it is trained, in an epoch, or after one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pretend_study import Bench
+from tiny_space import SPACE
+
+from apertune.datasets import from_arrays
+from apertune.search.executors.retries import rule_of_error
+from apertune.search.messages import (
+    Emit,
+    EpochEnded,
+    SpaceReference,
+    StopRequest,
+    StopRequested,
+    TrialEvent,
+    TrialResult,
+    TrialTask,
+)
+from apertune.search.tracking.outbox import unsent
+from apertune.search.tracking.records import MetricsLogged
+from apertune.search.training.trial import run_trial
+
+ROWS = 512
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> TrialTask:
+    """Three epochs of a small network, many batches each."""
+    images = np.random.default_rng(0).integers(0, 256, (ROWS, 8, 8, 1), np.uint8)
+    view = from_arrays("tiny", images, np.arange(ROWS, dtype=np.int32) % 3, tuple("abc")).training_view()
+    return TrialTask(
+        number=0, view=view, space=SpaceReference("tiny_space:build"), search_space=SPACE, values=SPACE.defaults(),
+        seed=0, epochs=3, patience=None, objective="accuracy", folder=tmp_path / "trial", keep_model=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("limits", "latency", "reason"),
+    [
+        ({"parameters": 1.0}, False, "parameters 195 is over its limit of 1"),
+        ({"latency_ms": 1e-6}, True, "latency_ms "),
+    ],
+)
+def test_a_network_over_a_limit_is_not_trained(
+    task: TrialTask, limits: dict[str, float], latency: bool, reason: str
+) -> None:
+    """It is infeasible with its cost and the limit it breaks; no epoch is told, and it leaves no folder."""
+    told: list[TrialEvent] = []
+    result = run_trial(replace(task, limits=limits, measure_latency=latency), told.append, lambda: None)
+    assert (result.outcome, result.over_limit, result.value, result.epochs) == ("infeasible", True, None, 0)
+    assert result.reason.startswith(reason)
+    assert limits.keys() <= result.cost.keys()
+    assert not result.ends_worker
+    assert told == []
+    assert not task.folder.exists()
+
+
+def test_a_latency_that_is_wanted_reaches_mlflow(task: TrialTask, tmp_path: Path) -> None:
+    """A trial whose latency is to be measured has it among its costs, and among the metrics of its run."""
+
+    def real(given: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        return run_trial(replace(task, epochs=1, measure_latency=True), emit, stop_requested)
+
+    bench = Bench(tmp_path)
+    bench.run(real, 1)
+    (record,) = bench.study.records()
+    assert record.state == "complete"
+    assert record.cost["latency_ms"] > 0
+    told = [record for record, _ in unsent(tmp_path / "outbox.jsonl", 0) if isinstance(record, MetricsLogged)]
+    latencies = [value for each in told for name, value, _, _ in each.points if name == "latency_ms"]
+    assert latencies == [record.cost["latency_ms"]]
+
+
+def test_a_trial_by_log_loss_tells_it(task: TrialTask) -> None:
+    """Every epoch tells the objective by its own name, by which trials are pruned, and as Keras' validation loss."""
+    told: list[TrialEvent] = []
+    result = run_trial(replace(task, objective="log_loss", epochs=2), told.append, lambda: None)
+    metrics = [event.metrics for event in told if isinstance(event, EpochEnded)]
+    assert [each["val_log_loss"] for each in metrics] == [each["val_loss"] for each in metrics]
+    assert result.value == min(each["val_log_loss"] for each in metrics)
+
+
+@pytest.mark.parametrize(("now", "epochs"), [(True, 0), (False, 1)])
+def test_a_request_now_ends_the_epoch_at_the_batch(task: TrialTask, now: bool, epochs: int) -> None:
+    """A stop request for now ends a long epoch after the batch that it met; another one lets the epoch end."""
+    request, asked = StopRequest(0, "interrupted", "enough", now=now), 0
+
+    def stop_requested() -> StopRequest | None:
+        nonlocal asked
+        asked += 1
+        return request if asked >= 3 else None
+
+    told: list[TrialEvent] = []
+    result = run_trial(task, told.append, stop_requested)
+    assert (result.outcome, result.reason, result.epochs) == ("interrupted", "enough", epochs)
+    assert len([event for event in told if isinstance(event, EpochEnded)]) == epochs
+    batches = -(-len(task.view.train) // 32)
+    # It is asked once a batch, and once more at the epoch's end.
+    assert asked == (3 if now else batches + 1)
+    assert batches > 5
+
+
+@pytest.mark.parametrize("factor", ["nan", "inf"])
+def test_answers_that_are_not_finite_end_a_trial(task: TrialTask, factor: str) -> None:
+    """Where the training loss is finite and the validation answers are not, one epoch is enough to prune the trial."""
+    told: list[TrialEvent] = []
+    result = run_trial(replace(task, values={**task.values, "factor": factor}), told.append, lambda: None)
+    assert (result.outcome, result.value) == ("pruned", None)
+    assert result.reason == "val_accuracy is not finite (after 1 whole epochs)"
+    (epoch,) = [event for event in told if isinstance(event, EpochEnded)]
+    assert np.isfinite(epoch.metrics["loss"])
+    assert np.isnan(epoch.metrics["val_accuracy"])
+
+
+class XlaRuntimeError(RuntimeError):
+    """As JAX's is called."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch's is called."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        np._core._exceptions._ArrayMemoryError((2**40,), np.dtype(np.float32)),
+        tf.errors.ResourceExhaustedError(None, None, "failed to allocate memory"),
+        tf.errors.InternalError(None, None, "CUDA runtime: CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
+        tf.errors.UnknownError(None, None, "OOM when allocating tensor with shape[256,64,112,112]"),
+        XlaRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 68719476736 bytes."),
+        tf.errors.UnknownError(None, None, "MemoryError: Unable to allocate 4.00 GiB for an array"),
+        OutOfMemoryError("Allocation on device 0 would exceed allowed memory."),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 68719476736 bytes."),
+        XlaRuntimeError("INTERNAL: Failed to allocate 68719476736 bytes for new constant"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}",
+)
+def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
+    """What Python, NumPy, TensorFlow, JAX and PyTorch raise without memory is taken for that."""
+    assert rule_of_error(error).outcome == "infeasible"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no such layer"),
+        tf.errors.InvalidArgumentError(None, None, "Incompatible shapes: [32,10] vs. [32,11]"),
+        tf.errors.InternalError(None, None, "CUDA runtime: an illegal memory access was encountered"),
+        XlaRuntimeError("INVALID_ARGUMENT: Executable expected parameter 0 of size 4"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (32x10 and 11x3)"),
+        OSError(28, "No space left on device"),
+        KeyError("memory"),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}",
+)
+def test_other_errors_are_no_lack_of_memory(error: Exception) -> None:
+    """What is wrong with a configuration or a disk is not taken for a lack of memory."""
+    assert rule_of_error(error).outcome == "failed"
