@@ -123,7 +123,7 @@ def test_by_hand(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_kaggle_client_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Kaggle's client the message names the command that installs it."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingExtraError, match=r"pip install 'apertune\[kaggle\]'"):
+    with pytest.raises(MissingExtraError, match=r"uv sync --extra kaggle \(without uv: pip install '\.\[kaggle\]'\)"):
         fetch("fer2013", tmp_path / "data", _silent)
 
 
