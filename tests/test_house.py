@@ -42,6 +42,7 @@ def test_public_names_are_these() -> None:
         "discover",
         "hyperparameters",
         "load",
+        "narrow",
     ]
     for room in (apertune.search, apertune.spaces, apertune.datasets):
         assert all(hasattr(room, name) for name in room.__all__)
