@@ -1,1 +1,1 @@
-"""The spaces that ship: a network and a recipe, composed."""
+"""The spaces that ship, each combined from a network and a recipe."""

@@ -14,8 +14,8 @@ from ..search_space.parameters import Value, quoted
 class BranchNames:
     """Stands in for KerasTuner's `HyperParameters` and gives each branch names of its own.
 
-    `learning_rate` becomes `learning_rate@optimizer=adam`. KerasTuner 1.4.8 knows that parameters of one name in two
-    branches are two (`HyperParameters._exists`), but on reaching the inactive one drops the value of the active one
+    `learning_rate` becomes `learning_rate@optimizer=adam`. KerasTuner 1.4.8 keeps parameters of one name in two
+    branches apart (`HyperParameters._exists`), but drops the active one's value when it reaches the inactive one
     (`ensure_active_values`), and then its tuners fail.
     """
 

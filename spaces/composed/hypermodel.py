@@ -1,4 +1,4 @@
-"""A network and a recipe composed to a `Space` for Apertune and a HyperModel for KerasTuner's own tuners."""
+"""Networks and recipes combined into a `Space` for Apertune that is also a HyperModel for KerasTuner's own tuners."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EPOCHS_BEFORE_FIT = 10
 
 
 class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner ships no types
-    """A range of networks, and a range of recipes that each may be trained by."""
+    """A space of networks and of the recipes that may train them."""
 
     def __init__(self, name: str, network: NetworkSpace, recipe: RecipeSpace, spec: DataSpec) -> None:
         super().__init__(name=name)
@@ -52,8 +52,8 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds a compiled model for KerasTuner's own tuners.
 
-        It takes uint8 images and one-hot or multi-hot targets, for a binary task (n, 1). Parameters have other names
-        here than in `candidate`, which `BranchNames` explains.
+        The model takes uint8 images and one-hot or multi-hot targets, (n, 1) for a binary task. `BranchNames` explains
+        why parameters have other names here than in `candidate`.
         """
         architecture, recipe = self.declare(BranchNames(hp))
         network = architecture.build(self._spec)

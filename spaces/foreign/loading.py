@@ -81,7 +81,7 @@ class ForeignSpace:
         dropped = compiled_only(self._hypermodel.build, own)
         if dropped:
             names = ", ".join(sorted({parameter.name for parameter in dropped}))
-            words = "%s is trained by the recipe, so its own parameters of compilation are not searched: %s"
+            words = "%s is trained by the recipe, so the model's own compilation parameters are not searched: %s"
             logger.warning(words, self.name, names)
         return dropped
 
