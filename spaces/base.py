@@ -83,7 +83,7 @@ class Recipe(Protocol):
     def candidate(
         self, network: keras.Model, spec: DataSpec, *, epochs: int, seed: int, fine_tuning: FineTuning | None = None
     ) -> Candidate:
-        """Completes a network to a candidate.
+        """Makes a candidate of a network by adding everything else that training needs.
 
         Args:
             network: The built network.

@@ -32,7 +32,7 @@ class Backbone:
     model: Callable[..., keras.Model]
     """The function that makes it."""
     preprocesses: bool = True
-    """Whether it takes pixels from 0 to 255 as they are; if not, they are prepared as ResNet50's are."""
+    """True if it takes pixels from 0 to 255 as they are; for any other they are prepared as for ResNet50."""
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -62,7 +62,7 @@ class PretrainedNet(Architecture):
     tuning: FineTuning | None
     """None where the backbone stays as it is: always trained, or always frozen."""
     frozen: bool
-    """Whether the backbone starts frozen."""
+    """True if the backbone starts frozen."""
 
     def build(self, spec: DataSpec) -> keras.Model:
         """Builds the backbone and its head.

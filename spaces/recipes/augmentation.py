@@ -47,17 +47,17 @@ class AugmentationSettings:
 
     @property
     def is_active(self) -> bool:
-        """Whether anything is changed at all."""
+        """True if anything is changed at all."""
         return bool(self.moves or self.recolours or self.operations or self.mixing != "none")
 
     @property
     def moves(self) -> bool:
-        """Whether images are flipped, rotated, shifted, zoomed or sheared."""
+        """True if images are flipped, rotated, shifted, zoomed or sheared."""
         return self.flip in ("horizontal", "both") or any((self.rotation, self.shift, self.zoom, self.shear))
 
     @property
     def recolours(self) -> bool:
-        """Whether pixel values are changed in place."""
+        """True if pixel values are changed in place."""
         return any((self.brightness, self.contrast, self.erasing, self.noise))
 
 

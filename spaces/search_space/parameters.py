@@ -58,7 +58,7 @@ class Parameter:
     values: tuple[Value, ...] = ()
     """The values of a choice, or the one value of a fixed parameter."""
     ordered: bool = False
-    """Whether a choice's values have an order."""
+    """True if the values of a choice have an order."""
     conditions: tuple[Condition, ...] = ()
     """All must be met for the parameter to be active."""
 

@@ -145,7 +145,7 @@ def test_weights_that_cannot_be_had_are_explained(
 def test_without_network_a_download_says_where_to_put_the_file(
     name: str, spec_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When ImageNet's weights cannot be downloaded, one line says which file to put into which folder."""
+    """A failed download of ImageNet's weights is told in one line: which file to put into which folder."""
 
     def unreachable(*_: Any, **__: Any) -> None:
         raise urllib.error.URLError("no route to host")
