@@ -82,7 +82,7 @@ def _parse_one_by_one(texts: Sequence[bytes], width: int) -> tuple[NDArray[np.ui
         if wrong is not None:
             reasons[row] = f"pixels must be from 0 to 255, but one is '{wrong[:20].decode(errors='replace')}'"
         elif len(words) != width:
-            reasons[row] = f"{counted(len(words), 'pixel')} instead of {width}"
+            reasons[row] = f"{counted(len(words), 'pixel')} instead of {width:,}"
         else:
             pixels[row] = [int(word) for word in words]
     return pixels, reasons

@@ -58,7 +58,7 @@ _OPTIONS = (
         "--skip-bad",
         is_flag=True,
         default=None,
-        help="Leave out files that cannot be read, instead of refusing the data set.",
+        help="Leave out images that cannot be used, instead of refusing the data set.",
     ),
     click.option(
         "--drop-leaks",
