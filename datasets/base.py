@@ -50,7 +50,7 @@ class DataSpec:
 
     @property
     def outputs(self) -> int:
-        """How many numbers a network yields per image: 1 for a binary task, else one per class."""
+        """The number of values that a network yields per image: 1 for a binary task, else one per class."""
         return 1 if self.task == "binary" else len(self.classes)
 
 

@@ -116,7 +116,7 @@ def test_description(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_cooccurrence(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Where images carry several labels, the images that carry both of two classes are counted."""
+    """The images that carry both of two classes are counted where images carry several labels."""
     facts = describe(load("voc2012", make.voc(tmp_path / "v"), LoadSettings(options={"all-images": "yes"})))
     assert facts["cooccurrence"] == [[8, 0, 0], [0, 8, 8], [0, 8, 8]]
 
