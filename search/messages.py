@@ -1,4 +1,4 @@
-"""What passes between the supervisor and its workers: tasks one way, events the other. All of it picklable."""
+"""The messages between a supervisor and its workers: tasks one way, events the other. All of them can be pickled."""
 
 from __future__ import annotations
 
@@ -15,25 +15,21 @@ Outcome = Literal["complete", "pruned", "infeasible", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class SpaceReference:
-    """How a worker finds a space: its registry name or `package.module:Name`, and its options."""
+    """How a worker finds a space."""
 
     name: str
+    """A name of `apertune spaces list`, or `package.module:Name`."""
+
     recipe: str | None = None
+    """The recipe of ours that a foreign space is trained by, if any."""
+
     options: Mapping[str, str] = field(default_factory=dict)
+    """Options of the space, as the user wrote them."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrialTask:
-    """One configuration to train: everything the result depends on, and where to leave it.
-
-    epochs: at most so many. patience: stop when the objective has not improved for so many epochs; None never.
-    folder: of this trial; checkpoint, model and plots go there. attempt: 0 the first time.
-    reference: published scores to draw beside the trial's, by metric.
-    limits: what the network may cost at most, by the names of `network_cost`; over one of them it is not trained.
-    rounds: the folds and repeats to train one after the other, each on its own view; empty for one training on `view`.
-    fixed_epochs: end after so many of the schedule's `epochs` and keep the last weights, where the validation rows
-    are among those trained on; None keeps the best epoch's.
-    """
+    """One configuration to train: everything that the result depends on, and where to leave it."""
 
     number: int
     view: TrainingView
@@ -42,22 +38,38 @@ class TrialTask:
     values: Values
     seed: int
     epochs: int
+    """Epochs at most; schedules are laid out over this many."""
+
     patience: int | None
+    """Epochs without improvement of the objective after which training ends; None for never."""
+
     objective: str
     folder: Path
+    """The trial's folder (see `TrialFolder`)."""
+
     attempt: int = 0
+    """How often the trial was lost before."""
+
     mixed_precision: bool = False
     keep_model: bool = True
     reference: Mapping[str, float] = field(default_factory=dict)
+    """Published scores to draw beside those of the trial, by metric."""
+
     limits: Mapping[str, float] = field(default_factory=dict)
+    """What the network may cost at most, by the names of `network_cost`; over one of them it is not trained."""
+
     measure_latency: bool = False
     rounds: tuple[TrainingView, ...] = ()
+    """The folds and repeats to train one after the other, each on a view of its own; empty for one training."""
+
     fixed_epochs: int | None = None
+    """Ends after this many of the schedule's epochs and keeps the last weights, for views whose validation rows are
+    among those trained on; None keeps the weights of the best epoch."""
 
 
 @dataclass(frozen=True)
 class DiscoveryTask:
-    """A space to be walked; answered by `Discovered` or `DiscoveryFailed`."""
+    """A space to walk through; the answer is `Discovered` or `DiscoveryFailed`."""
 
     view: TrainingView
     space: SpaceReference
@@ -65,41 +77,49 @@ class DiscoveryTask:
 
 @dataclass(frozen=True)
 class StopRequest:
-    """Ends the running trial at the next batch (`now`) or after its epoch, with this outcome."""
+    """The wish that a running trial ends with a certain outcome."""
 
     number: int
     outcome: Outcome
     reason: str
     now: bool = True
+    """Ends at the next batch; otherwise after the epoch."""
 
 
 @dataclass(frozen=True)
 class TrialStarted:
-    """The network stands: `parameters` numbers to learn and hold."""
+    """The network of a trial is built."""
 
     number: int
     parameters: int
+    """Numbers that the network holds."""
+
     first_epoch: int
+    """The first epoch that this attempt trains, 1 for the first of all."""
 
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """epoch: 1-based. metrics: loss, accuracy (training), val_* (validation), learning_rate. time_ms: Unix time.
-
-    system: what the epoch took of the trial's own GPU, by MLflow's names for system metrics; empty without one.
-    """
+    """One epoch of a trial is trained."""
 
     number: int
     epoch: int
+    """1 for the first."""
+
     metrics: dict[str, float]
+    """`loss` and `accuracy` on the training images, `val_*` on the validation images, and `learning_rate`."""
+
     seconds: float
     time_ms: int
+    """When it ended, in Unix milliseconds."""
+
     system: dict[str, float] = field(default_factory=dict)
+    """What the epoch took of the trial's own GPU, by MLflow's names of system metrics; empty without a GPU."""
 
 
 @dataclass(frozen=True)
 class TrialDelayed:
-    """The trial cannot go on, or not save what it leaves, for a reason that is not its own: a full disk."""
+    """A trial cannot go on, or cannot save what it leaves, for a reason that is not its own, such as a full disk."""
 
     number: int
     reason: str
@@ -107,41 +127,56 @@ class TrialDelayed:
 
 @dataclass(frozen=True)
 class RoundEnded:
-    """One fold or repeat of a trial is trained. round: 1-based. value: its objective, of its best epoch."""
+    """One fold or repeat of a trial is trained."""
 
     number: int
     round: int
+    """1 for the first."""
+
     value: float
+    """The objective after the best epoch of the round."""
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended. metrics: on validation, of the best epoch's weights.
-
-    value: the objective. seconds: in this attempt, building and saving included. peak_memory_mb: resident,
-    of the worker, and of its GPU memory where known; gpu_utilization_percent: of its own GPU, on average.
-    gpu_seconds, energy_joules: of that GPU, this worker's share where others share it; None without one.
-    reason: why, unless complete. cost: of the network, by the names of `network_cost`. over_limit: it costs more
-    than allowed, so it was not trained.
-    """
+    """How a trial ended."""
 
     number: int
     outcome: Outcome
     reason: str = ""
+    """Why; empty for a complete trial."""
+
     value: float | None = None
+    """The objective on the validation images."""
+
     metrics: dict[str, float] = field(default_factory=dict)
+    """All metrics on the validation images, with the weights of the best epoch."""
+
     epochs: int = 0
     best_epoch: int = 0
     parameters: int = 0
     seconds: float = 0.0
+    """Time of this attempt, building and saving included."""
+
     peak_memory_mb: float = 0.0
+    """Peak resident memory of the worker."""
+
     peak_gpu_memory_mb: float | None = None
     gpu_utilization_percent: float | None = None
+    """Mean utilization of the trial's GPU."""
+
     gpu_seconds: float | None = None
+    """The worker's share of the time on its GPU, which others may share; None without one."""
+
     energy_joules: float | None = None
+    """The worker's share of the energy of its GPU; None where it is not measured."""
+
     has_model: bool = False
     cost: dict[str, float] = field(default_factory=dict)
+    """Costs of the network, by the names of `network_cost`."""
+
     over_limit: bool = False
+    """The network costs more than allowed, so it was not trained."""
 
     @property
     def ends_worker(self) -> bool:
@@ -151,12 +186,15 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class TrialLost:
-    """The worker died with its trial. out_of_memory: the kernel killed it for memory; killed: somebody else did."""
+    """The worker died with its trial."""
 
     number: int
     reason: str
     out_of_memory: bool = False
+    """The kernel or the cluster ended it because memory was full."""
+
     killed: bool = False
+    """Somebody else killed it, which says nothing against the trial."""
 
 
 @dataclass(frozen=True)
@@ -166,21 +204,24 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class Discovered:
+    """A space that was walked through."""
+
     search_space: SearchSpace
 
 
 @dataclass(frozen=True)
 class DiscoveryFailed:
-    """user_error: the user's words are at fault, and `reason` is fit for the user's eyes as it is."""
+    """A space that could not be walked through."""
 
     reason: str
     user_error: bool
+    """The space or its settings are wrong, and `reason` can be shown to the user as it is."""
 
 
 TrialEvent = TrialStarted | EpochEnded | TrialDelayed | RoundEnded | TrialResult | TrialLost
 WorkerTask = TrialTask | DiscoveryTask
 
-# What a trial tells of itself, what it asks between batches, and the trial as a function of both.
+# How a trial tells of itself, what it asks between batches, and the trial as a function of both.
 Emit = Callable[[TrialEvent], None]
 StopRequested = Callable[[], StopRequest | None]
 RunTrial = Callable[[TrialTask, Emit, StopRequested], TrialResult]

@@ -1,10 +1,14 @@
-"""The house stands as it is drawn: what is public, what is imported when, and what is not where."""
+"""The house stands as it is drawn: its public names, its imports, and its layout."""
 
 from __future__ import annotations
 
+import graphlib
 import subprocess
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
+import grimp
 import pytest
 from programs import REPOSITORY
 
@@ -12,6 +16,8 @@ import apertune
 import apertune.datasets
 import apertune.search
 import apertune.spaces
+
+PACKAGE = REPOSITORY / "src" / "apertune"
 
 
 def imported_by(statement: str) -> set[str]:
@@ -22,7 +28,7 @@ def imported_by(statement: str) -> set[str]:
 
 
 def test_public_names_are_these() -> None:
-    """What each room exports is pinned, so that a change of it is meant."""
+    """The public names of the package and its three rooms are pinned, so that a change of them is meant."""
     assert sorted(apertune.__all__) == ["ApertuneError", "UserError"]
     assert sorted(apertune.search.__all__) == [
         "Home",
@@ -41,6 +47,19 @@ def test_public_names_are_these() -> None:
         "SearchSpace",
         "discover",
         "hyperparameters",
+        "load",
+    ]
+    assert sorted(apertune.datasets.__all__) == [
+        "ADAPTERS",
+        "Adapter",
+        "AdapterEntry",
+        "BadItem",
+        "DataSpec",
+        "ImageDataset",
+        "Index",
+        "LoadSettings",
+        "TrainingView",
+        "from_arrays",
         "load",
     ]
     for room in (apertune.search, apertune.spaces, apertune.datasets):
@@ -72,3 +91,75 @@ def test_the_supervisor_imports_no_framework(module: str) -> None:
 def test_a_worker_imports_no_optuna() -> None:
     """A worker knows neither Optuna nor MLflow's server before it trains."""
     assert not {"optuna", "mlflow"} & imported_by("import apertune.search.training.worker")
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """The modules that each module imports directly, those for type checkers and inside functions included."""
+    graph = grimp.build_graph("apertune", cache_dir=None)
+    return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """The names around a circle of arrows; empty if there is none."""
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_modules_import_each_other(imports: dict[str, set[str]]) -> None:
+    """No module reaches itself by imports, wherever they stand."""
+    assert len(imports) > 200
+    assert not circle(imports)
+
+
+def test_no_packages_import_each_other(imports: dict[str, set[str]]) -> None:
+    """Within every package, no subpackage or module reaches itself through its neighbours."""
+    for parent in {module.rpartition(".")[0] for module in imports} - {""}:
+        arrows: dict[str, set[str]] = {}
+        for importer, imported in imports.items():
+            for pair in ((importer, other) for other in imported):
+                source, target = (part(module, parent) for module in pair)
+                if source and target and source != target:
+                    arrows.setdefault(source, set()).add(target)
+        assert not circle(arrows), parent
+
+
+def part(module: str, parent: str) -> str:
+    """The part of the parent package that a module is, or lies in; empty outside of it."""
+    return module.removeprefix(f"{parent}.").partition(".")[0] if module.startswith(f"{parent}.") else ""
+
+
+# Tests of these kinds are about the whole, and match no single source.
+WITHOUT_SOURCE = ("browser", "faults", "support")
+
+
+def sources_of(test: Path) -> Iterable[str]:
+    """The names of the modules beside the source of a test, and of their package."""
+    folder = test.relative_to(REPOSITORY / "tests").parent
+    package = REPOSITORY if folder.parts[:1] in (("datasets",), ("spaces",), ("search",), ("mlflow",)) else PACKAGE
+    names = [path.stem for path in (package / folder).glob("*") if path.stem != "__init__"]
+    return [*names, folder.name, *(["house", "words"] if folder == Path() else [])]
+
+
+def test_the_tests_stand_in_the_same_tree() -> None:
+    """Every test lies where its source lies, and is called after its module or package."""
+    tests = list((REPOSITORY / "tests").rglob("test_*.py"))
+    astray = []
+    for test in tests:
+        inside = test.relative_to(REPOSITORY / "tests").parts
+        subject = test.stem.removeprefix("test_")
+        if inside[0] in WITHOUT_SOURCE:
+            continue
+        if not any(subject == name or subject.startswith(f"{name}_") for name in sources_of(test)):
+            astray.append("/".join(inside))
+    assert len(tests) > 100
+    assert not astray
+
+
+def test_four_modules_stand_loose_in_search() -> None:
+    """Everything else in `search/` lies in a package."""
+    loose = {path.stem for path in (REPOSITORY / "search").glob("*.py")} - {"__init__"}
+    assert loose == {"messages", "results", "settings", "trial_folder"}

@@ -80,6 +80,8 @@ def limit_rows(labels: Labels, rows: Rows, limit: int, seed: int) -> Rows:
 
 def _draw_single_label(labels: Labels, groups: Rows, fractions: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
     """Gives each row a part, int64 (n,): groups one by one, largest first, each to the part that lacks most rows."""
+    # scikit-learn's StratifiedShuffleSplit keeps no groups together and refuses a class with one image, and its
+    # StratifiedGroupKFold deals out equal parts only.
     random = np.random.default_rng(seed)
     order = random.permutation(len(labels))
     _, first, group_of, size = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ...spaces.search_space.parameters import SearchSpace
+from ..evaluation.direction import Direction
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..messages import DiscoveryTask
@@ -41,34 +42,46 @@ PATIENCE_WHEN_STOPPED_S = 2.0
 
 @dataclass(frozen=True)
 class SearchResult:
-    """How a search ended. stopped: before its target, by the user or the time. unsent: bytes MLflow lacks.
-
-    trials: all of the study, interrupted where they go on with the next search; run_ids: of their MLflow runs, by
-    trial number. objectives: names and directions, the first one being `objective` and `direction`. ended: why it
-    ended before its target when it had all it wanted. signal: the number of the signal that stopped it; 0 when none
-    did, but `apertune stop` or the time, or nothing.
-    """
+    """The study as a search left it."""
 
     study: str
     dataset: str
     objective: str
+    """Name of the first objective."""
+
     direction: str
     target: int
+    """Trials that the search was to bring the study to."""
+
     finished: int
+    """Trials of the study with an outcome."""
+
     stopped: bool
+    """The search ended before its target, by the user or the time."""
+
     trials: tuple[TrialRecord, ...]
+    """All trials of the study; those that go on with the next search are interrupted."""
+
     run_ids: dict[int, str]
+    """MLflow runs by trial number."""
+
     unsent: int
+    """Bytes of the outbox that MLflow does not have yet."""
+
     objectives: tuple[tuple[str, str], ...]
+    """Name and direction of each objective, the first one first."""
+
     ended: str = ""
+    """Why the search ended before its target, if it had all it wanted."""
+
     signal: int = 0
+    """Number of the signal that stopped the search; 0 if none did."""
 
     @property
     def best(self) -> TrialRecord | None:
         """The best complete trial, if there is one."""
         complete = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
-        sign = 1 if self.direction == "maximize" else -1
-        return max(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)
+        return Direction(self.direction).best(complete, lambda trial: trial.value or 0.0)
 
 
 def run(
@@ -79,19 +92,25 @@ def run(
     display: Display | None = None,
     executor: Executor | None = None,
 ) -> SearchResult:
-    """Searches a data set's hyperparameters, continuing the study when there is one.
+    """Searches the hyperparameters for a data set, and continues the study if there is one.
 
-    home: where to leave studies and results; the folder `mlflow` in the working directory unless given.
-    display: shown to a person; nothing unless given. executor: where trials run; worker processes on this machine
-    unless given. It is closed at the end.
-    Raises UserError for wrong settings or a study made for something else, ApertuneError when every trial fails.
+    Args:
+        dataset: The data set; its test images stay out of reach.
+        settings: How to search.
+        home: Where to leave studies and results; the folder `mlflow` in the working directory unless given.
+        display: Shows the search to a person; nothing is shown unless given.
+        executor: Where trials run, closed at the end; made from the settings unless given.
+
+    Raises:
+        UserError: The settings are wrong, or the study was made for something else.
+        ApertuneError: Every trial fails.
     """
     settings = settings or SearchSettings()
     home = home or make_home(os.environ, storage=settings.storage)
     display = display or NoDisplay()
     ready = prepare(dataset, settings, home)
     began = time.monotonic()
-    executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8])
+    executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8], at_most=settings.trials)
     with contextlib.ExitStack() as stack:
         stack.callback(executor.close)
         executor.start()
@@ -112,7 +131,7 @@ def run(
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), study, journal)
         finally:
             executor.close()
-            # What comes from here on stops no trial.
+            # A signal from here on stops no trial.
             signal = stopping.signal
             unsent = sender.finish(PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
     records = without_owner(study.records())
@@ -186,7 +205,11 @@ def _definition(
 
 @contextlib.contextmanager
 def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, display: Display) -> Iterator[Study]:
-    """Opens or creates the study and holds it against a second supervisor. Raises StudyError when it is taken."""
+    """Opens or creates the study, and keeps a second supervisor off it.
+
+    Raises:
+        StudyError: Another search has the study, or it was made for something else.
+    """
     storage = open_storage(home.storage)
     base = settings.study or f"{definition.dataset}-{definition.space.rpartition(':')[2]}".replace(" ", "_")
     name = base

@@ -1,18 +1,18 @@
-"""From settings to what the supervisor is to do: how many trials, until when, and each one's task."""
+"""The plan of a search, made from its settings: how many trials, until when, and the task of each."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...datasets.adapters.registry import all_adapters
 from ...datasets.base import ImageDataset, TrainingView
 from ...datasets.splits.folding import fold_views
 from ...spaces.registry import published_scores
+from ...spaces.search_space.parameters import SearchSpace, Values
 from ..evaluation.costs import COST_NAMES
 from ..evaluation.metrics import default_objective
 from ..messages import SpaceReference, TrialTask
@@ -27,46 +27,65 @@ from ..studies.trial_records import TrialRecord
 from ..tracking.model_keeping import room_needed
 from ..tracking.provenance import logged_dataset
 from ..tracking.records import DatasetLogged
+from ..trial_folder import TrialFolder
 from .warm_start import best_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """target: trials the study is to have; make_task: a trial's task; folder: its folder.
-
-    describe_models: a line on the models' disk space, from the parameters of the first network; may be empty.
-    deadline, in `time.monotonic` seconds: no trial starts after it, and running ones end. trial_seconds and
-    hang_seconds: how long one trial may take, and how long it may say nothing. epochs: that the study's trials may
-    take in all. target_value: of the objective; once a trial reaches it, the search ends.
-    """
+    """The work of one search's supervisor."""
 
     target: int
+    """Trials that the study is to have in the end."""
+
     make_task: Callable[[Asked], TrialTask]
-    folder: Callable[[int], Path]
+    """Makes the task of a trial."""
+
+    folder: Callable[[int], TrialFolder]
+    """Gives the folder of a trial, by its number."""
+
     dataset: DatasetLogged
+    """The data set as MLflow is told of it."""
+
     deadline: float = math.inf
+    """When the time is up, in `time.monotonic` seconds: no trial starts after it, and running ones end."""
+
     trial_seconds: float = math.inf
+    """How long one trial may take."""
+
     hang_seconds: float = 1800.0
+    """How long one trial may say nothing."""
+
     epochs: float = math.inf
+    """Epochs that all trials of the study together may take."""
+
     target_value: float | None = None
+    """The search ends once the objective of a trial reaches this."""
+
     describe_models: Callable[[int], str] = lambda parameters: ""
+    """Gives a line, or none, on the disk space of all models, from the parameters of the first network."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a search begins with. rounds: see `round_views`. begin_with: trials of another study, best first."""
+    """Everything about a search that is known before a worker starts."""
 
     view: TrainingView
     objectives: tuple[Objective, ...]
     rounds: tuple[TrainingView, ...]
+    """The folds and repeats of every trial, as `round_views` gives them."""
+
     begin_with: tuple[TrialRecord, ...]
+    """Trials of another study to begin with, best first."""
 
 
 def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Preparation:
-    """Refuses what can be refused before a worker starts, so that it leaves no study.
+    """Makes everything that needs no worker, so that a search that is refused leaves no study.
 
-    Raises SettingError for settings that do not fit each other or the data set, StudyError when the study to begin
-    with is not there, DatasetError when there are too few images for the folds.
+    Raises:
+        SettingError: The settings do not fit each other or the data set.
+        StudyError: The study to begin with is not there.
+        DatasetError: There are too few images for the folds.
     """
     check_strategies(settings)
     check_storage(home)
@@ -88,11 +107,54 @@ def _objectives(dataset: ImageDataset, settings: SearchSettings) -> tuple[Object
 
 
 def space_reference(settings: SearchSettings) -> SpaceReference:
+    """Returns how a worker finds the space."""
     return SpaceReference(settings.space, settings.recipe, settings.space_options)
 
 
+def make_task(
+    settings: SearchSettings,
+    view: TrainingView,
+    search_space: SearchSpace,
+    objective: str,
+    *,
+    number: int,
+    values: Values,
+    seed: int,
+    folder: TrialFolder,
+) -> TrialTask:
+    """Makes the task of one training: of a search, a promotion or a rerun.
+
+    Args:
+        settings: Those of the search, or what MLflow recorded of them.
+        view: The data to train and to validate on.
+        search_space: The space that the values are of.
+        objective: Name of the metric to follow.
+        number: The trial's number.
+        values: The configuration, by parameter name.
+        seed: Seed of initial weights, dropout, augmentation and order.
+        folder: Where the trial leaves what it leaves.
+    """
+    return TrialTask(
+        number=number,
+        view=view,
+        space=space_reference(settings),
+        search_space=search_space,
+        values=values,
+        seed=seed,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        objective=objective,
+        folder=folder.path,
+        mixed_precision=settings.mixed_precision,
+    )
+
+
 def check_strategies(settings: SearchSettings) -> None:
-    """Raises SettingError for a sampler or pruner that cannot be made of these settings."""
+    """Checks sampler and pruner with their options.
+
+    Raises:
+        SettingError: One of them cannot be made of these settings.
+    """
     _strategies(settings, settings.seed)
 
 
@@ -106,7 +168,16 @@ def _strategies(settings: SearchSettings, seed: int | None) -> tuple[Any, Any]:
 def make_plan(
     dataset: ImageDataset, ready: Preparation, settings: SearchSettings, home: Home, study: Study, began: float
 ) -> Plan:
-    """Notes in the study what this search is to bring. began: when it did, `time.monotonic` seconds."""
+    """Makes the plan, and notes in the study what this search is to bring.
+
+    Args:
+        dataset: The data set.
+        ready: Everything that was known before a worker started.
+        settings: How to search.
+        home: Where the study is.
+        study: The study, owned by this process.
+        began: When the search began, in `time.monotonic` seconds.
+    """
     finished = study.finished()
     launch = _launch(study, settings, finished)
     study.note_launch(launch)
@@ -116,25 +187,25 @@ def make_plan(
     costs = [name for name, _ in study.definition.objectives if name in COST_NAMES]
     limits = {**dict.fromkeys(costs, math.inf), **study.definition.limits}
 
-    def folder(number: int) -> Path:
-        return home.study_folder(study.name) / "trials" / f"{number:05d}"
+    def folder(number: int) -> TrialFolder:
+        return TrialFolder(home.study_folder(study.name) / "trials" / f"{number:05d}")
 
     reference = published_scores(dataset.adapter)
 
-    def make_task(asked: Asked) -> TrialTask:
-        return TrialTask(
+    def task_of(asked: Asked) -> TrialTask:
+        task = make_task(
+            settings,
+            ready.view,
+            study.search_space,
+            study.definition.objective,
             number=asked.number,
-            view=ready.view,
-            space=space_reference(settings),
-            search_space=study.search_space,
             values=asked.values,
             seed=_trial_seed(study.identity if settings.seed is None else settings.seed, asked.number),
-            epochs=settings.epochs,
-            patience=settings.patience,
-            objective=study.definition.objective,
             folder=folder(asked.number),
+        )
+        return replace(
+            task,
             attempt=asked.attempt,
-            mixed_precision=settings.mixed_precision,
             reference=reference,
             keep_model=settings.keep_models != "none",
             limits=limits,
@@ -144,7 +215,7 @@ def make_plan(
 
     return Plan(
         target=launch.target,
-        make_task=make_task,
+        make_task=task_of,
         folder=folder,
         dataset=logged_dataset(dataset),
         deadline=began + settings.hours * 3600 if settings.hours else float("inf"),
@@ -157,14 +228,14 @@ def make_plan(
 
 
 def _room_for_models(parameters: int, settings: SearchSettings, home: Home, trials: int) -> str:
-    """What to say of the disk space that the search's models take; empty when there are none, or a server has them."""
+    """Returns a line on the disk space of all models; empty when there are none, or a server keeps them."""
     most = most_models(settings.keep_models)
     models = trials if most is None else min(most, trials)
     return room_needed(parameters, models, home.artifacts) if models and home.artifacts else ""
 
 
 def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
-    """An interrupted search is brought to its own end; a new one adds what it asks for."""
+    """Returns the launch to note: an interrupted search is brought to its end, a new one adds what it asks for."""
     last, trained = study.launch(), study.epochs_trained()
     wanted = (settings.trials, settings.total_epochs)
     if last is not None and not last.ended and (last.trials, last.total_epochs) == wanted:
@@ -174,7 +245,7 @@ def _launch(study: Study, settings: SearchSettings, finished: int) -> Launch:
 
 
 def round_views(view: TrainingView, folds: int | None, repeats: int) -> tuple[TrainingView, ...]:
-    """The folds and repeats of every trial, the same for all of them, whatever the seed; none for one training."""
+    """Returns the folds and repeats of every trial, the same whatever the seed; none for a single training."""
     if folds is None:
         return (view,) * repeats if repeats > 1 else ()
     return tuple(fold for repeat in range(repeats) for fold in fold_views(view, folds, seed=repeat))

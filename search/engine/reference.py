@@ -14,11 +14,12 @@ from .state import Display
 
 
 def reference_settings(dataset: ImageDataset, settings: SearchSettings) -> SearchSettings:
-    """The published recipe as settings: its network, epochs and patience.
+    """Returns the published recipe as settings: its network, epochs and patience.
 
-    Where to train stays the user's, and so do options of the space that the reference has as well (`weights`).
+    The user still decides where to train, and on options of the space that the reference has as well (`weights`).
 
-    Raises SettingError when no reference was published for the data set.
+    Raises:
+        SettingError: No reference was published for the data set.
     """
     name = reference_network(dataset.adapter, dataset.task)
     if name is None:
@@ -41,7 +42,7 @@ def reference_settings(dataset: ImageDataset, settings: SearchSettings) -> Searc
         pruner="none",
         pruner_options={},
         sampler_options={},
-        # It is trained to its end, however much that is.
+        # It is trained to its end, however long that takes.
         total_epochs=None,
         target_value=None,
         from_study=None,
@@ -57,7 +58,7 @@ def reference_settings(dataset: ImageDataset, settings: SearchSettings) -> Searc
 def train_reference(
     dataset: ImageDataset, settings: SearchSettings, *, home: Home, display: Display
 ) -> SearchResult | None:
-    """Trains the reference, or continues its training. None when it was trained on this very data before."""
+    """Trains the reference, or continues its training; returns None if it was trained on this very data before."""
     wanted = reference_settings(dataset, settings)
     for study in read_studies(home, dataset.name):
         if study.name == wanted.study and study.definition.fingerprint == dataset.fingerprint:

@@ -1,49 +1,50 @@
-"""Repeats a trial from what MLflow recorded of it, and compares: can this number be made again?"""
+"""Reruns: a trial is trained again from what MLflow recorded, and its numbers are compared."""
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from ...datasets.base import ImageDataset, TrainingView
-from ...errors import ApertuneError, StudyError
+from ...errors import StudyError
 from ...spaces.search_space.parameters import SearchSpace, Value, Values
+from ..evaluation.direction import Direction
 from ..evaluation.metrics import resolve_objective
 from ..executors import devices
 from ..executors.base import Executor
-from ..executors.choosing import local_environments
-from ..executors.local.executor import LocalExecutor
-from ..messages import DiscoveryTask, EpochEnded, StopRequest, TrialLost, TrialResult, TrialTask
-from ..settings import Home, SearchSettings
+from ..executors.choosing import make_executor
+from ..messages import DiscoveryTask, EpochEnded, StopRequest, TrialResult, TrialTask
+from ..settings import Home, PlaceSettings
 from ..tracking.mlflow_store import RunFacts, read_run
-from ..tracking.provenance import installed_packages, recorded_patience, recorded_space
+from ..tracking.provenance import installed_packages, recorded_settings
 from ..tracking.records import PARENT_TAG
-from .planning import round_views
-
-LOOK_EVERY_S = 0.5
+from ..trial_folder import TrialFolder
+from .planning import make_task, round_views, space_reference
+from .trial_loop import ListedTrainings, TimeLimits, TrialLoop
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """A trial trained again. recorded, again: the objective and, of a complete trial, its metrics, by name.
-
-    packages: those whose versions differ, a line each.
-    """
+    """A trial trained again."""
 
     run_id: str
     state: str
+    """How it ended this time."""
+
     recorded: dict[str, float]
+    """The objective and, of a complete trial, its metrics, by name, as MLflow has them."""
+
     again: dict[str, float]
+    """The same, as they came out this time."""
+
     packages: tuple[str, ...]
+    """Packages whose versions differ, a line each."""
 
     @property
     def largest_difference(self) -> float:
-        """Over all numbers that both have; NaN without any."""
+        """The largest difference of all numbers that both have; NaN without any."""
         common = [abs(self.recorded[name] - self.again[name]) for name in self.recorded if name in self.again]
         return max(common, default=math.nan)
 
@@ -55,12 +56,24 @@ def rerun(
     home: Home,
     say: Callable[[str], None] = lambda line: None,
     executor: Executor | None = None,
+    places: PlaceSettings | None = None,
 ) -> Rerun:
     """Trains the trial of an MLflow run again: same data, values, seed and budget. Nothing is logged.
 
     A pruned trial is stopped after the same epoch. On CPUs the numbers come out the same when packages and the number
     of workers, which decides on threads, are the same; on GPUs nearly so.
-    Raises StudyError when the run is no trial, is not known, or was made with other data.
+
+    Args:
+        dataset: The data that the trial was trained on.
+        run_id: The trial's run in MLflow.
+        home: Where studies and results are.
+        say: Takes a line per epoch for a person.
+        executor: Trains the trial, and is closed at the end; made from `places` unless given.
+        places: Where the trial is trained, by one worker. Unless given: on a GPU of this machine if there is one,
+            else with as many threads as a worker of the search had.
+
+    Raises:
+        StudyError: The run is no trial, is not known, or was made with other data.
     """
     run = read_run(run_id, home.tracking_uri)
     if run.tags.get("kind") != "trial":
@@ -71,47 +84,50 @@ def rerun(
             f"{dataset.fingerprint[:12]} here); give the data flags of its command: {run.tags.get('command', '')}"
         )
     search = read_run(run.tags[PARENT_TAG], home.tracking_uri).params
-    executor = executor or LocalExecutor(_one_worker(search), home.root / "logs" / uuid.uuid4().hex[:8])
-    folder = home.root / "reruns" / run_id
+    places = places or _places_of(search)
+    executor = executor or make_executor(places, home.root / "logs" / uuid.uuid4().hex[:8], only=1)
+    folder = TrialFolder(home.root / "reruns" / run_id)
+    folder.remove()
     try:
         executor.start()
         task = _task(run, search, dataset.training_view(), executor, folder)
-        result, values = _train(task, executor, run, say)
+        result, values = _train(task, executor, run, places, say)
     finally:
         executor.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
     return _compared(run_id, run, result, values, task)
 
 
-def _one_worker(search: Mapping[str, str]) -> list[dict[str, str]]:
+def _places_of(search: Mapping[str, str]) -> PlaceSettings:
     """A GPU where there is one, else as many threads as a worker of the search had."""
-    workers = int(search["workers"]) if "workers" in search and not devices.gpus() else None
-    return local_environments(SearchSettings(workers=workers))[:1]
+    on_processors = "workers" in search and not devices.gpus()
+    return PlaceSettings(workers=int(search["workers"]) if on_processors else None)
 
 
-def _task(run: RunFacts, search: Mapping[str, str], view: TrainingView, executor: Executor, folder: Path) -> TrialTask:
-    reference = recorded_space(run.tags["space"], search)
-    space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, reference)))
-    folds, repeats = json.loads(search.get("folds", "null")), int(search.get("repeats", "1"))
-    return TrialTask(
+def _task(
+    run: RunFacts, search: Mapping[str, str], view: TrainingView, executor: Executor, folder: TrialFolder
+) -> TrialTask:
+    settings = recorded_settings(run.tags["space"], int(run.tags["max_epochs"]), search)
+    space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, space_reference(settings))))
+    task = make_task(
+        settings,
+        view,
+        space,
+        run.tags["objective"].split(", ")[0],
         number=0,
-        view=view,
-        space=reference,
-        search_space=space,
         values=recorded_values(space, run.params),
         seed=int(run.tags["seed"]),
-        epochs=int(run.tags["max_epochs"]),
-        patience=recorded_patience(search),
-        objective=run.tags["objective"].split(", ")[0],
         folder=folder,
-        mixed_precision=search.get("mixed_precision") == "true",
-        keep_model=False,
-        rounds=round_views(view, folds, repeats),
     )
+    return replace(task, keep_model=False, rounds=round_views(view, settings.folds, settings.repeats))
 
 
 def recorded_values(space: SearchSpace, params: Mapping[str, str]) -> Values:
-    """The values of a run's params, which MLflow keeps as text. Raises StudyError for a value off the space."""
+    """Returns the values of a run's params, which MLflow keeps as text.
+
+    Raises:
+        StudyError: A value is missing, or is no value of the space any more.
+    """
     values: Values = {}
     for parameter in space.active(values):
         if parameter.name not in params:
@@ -134,24 +150,22 @@ def _typed(text: str, default: Value, options: tuple[Value, ...] | None) -> Valu
 
 
 def _train(
-    task: TrialTask, executor: Executor, run: RunFacts, say: Callable[[str], None]
+    task: TrialTask, executor: Executor, run: RunFacts, places: PlaceSettings, say: Callable[[str], None]
 ) -> tuple[TrialResult, list[float]]:
-    """The result, and the objective after each epoch."""
-    shutil.rmtree(task.folder, ignore_errors=True)
+    """Returns the result, and the objective after each epoch."""
     last = int(run.metrics.get("epochs", 0)) if run.tags.get("state") == "pruned" else math.inf
     values: list[float] = []
-    executor.submit(task)
-    while True:
-        for event in executor.wait(LOOK_EVERY_S):
-            if isinstance(event, EpochEnded):
-                values.append(event.metrics.get(f"val_{task.objective}", math.nan))
-                say(f"epoch {event.epoch}: {task.objective} {values[-1]:.4f}")
-                if len(values) >= last:
-                    executor.stop(StopRequest(0, "pruned", "as it was recorded", now=False))
-            elif isinstance(event, TrialLost):
-                raise ApertuneError(f"the worker was lost: {event.reason}")
-            elif isinstance(event, TrialResult):
-                return event, values[: int(min(last, len(values)))]
+
+    def on_epoch(event: EpochEnded) -> StopRequest | None:
+        values.append(event.metrics.get(f"val_{task.objective}", math.nan))
+        say(f"epoch {event.epoch}: {task.objective} {values[-1]:.4f}")
+        if len(values) < last:
+            return None
+        return StopRequest(task.number, "pruned", "as it was recorded", now=False)
+
+    trainings = ListedTrainings([task], say, on_epoch=on_epoch)
+    TrialLoop(executor, trainings, TimeLimits(places.hang_minutes * 60)).run()
+    return trainings.results[task.number], values
 
 
 def _compared(run_id: str, run: RunFacts, result: TrialResult, values: list[float], task: TrialTask) -> Rerun:
@@ -166,8 +180,8 @@ def _compared(run_id: str, run: RunFacts, result: TrialResult, values: list[floa
     elif task.rounds and result.value is not None:
         again["objective"] = result.value
     elif values:
-        better = max if resolve_objective(task.objective, task.view.task).direction == "maximize" else min
-        again["objective"] = better(values)
+        direction = Direction(resolve_objective(task.objective, task.view.task).direction)
+        again["objective"] = min(values, key=direction.loss)
     there, here = run.tags.get("packages", "").split(", "), installed_packages()
     packages = tuple(f"{then} there, {now} here" for then, now in zip(there, here, strict=False) if then != now)
     return Rerun(run_id, result.outcome, recorded, again, packages)

@@ -1,4 +1,4 @@
-"""How a search stands, and who shows it to a person."""
+"""The memory of running trainings, and the protocol of a display that shows it to a person."""
 
 from __future__ import annotations
 
@@ -6,51 +6,90 @@ import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..messages import EpochEnded, StopRequest, TrialResult
-from ..studies.study import Asked
+from ..messages import EpochEnded, StopRequest, TrialResult, TrialTask
+from .stopping import StopLevel
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A training that waits for a slot."""
+
+    task: TrialTask
+    """What to train; `task.attempt` counts how often it was lost before."""
+
+    crashes: int = 0
+    """How many of those losses were its own, and not those of a worker that was killed from outside."""
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.task.number
 
 
 @dataclass
 class Running:
-    """A trial at work. best: the objective's best value so far; since, heard: `time.monotonic` seconds.
+    """A training in a slot."""
 
-    late: epochs that it told after it was to be pruned.
-    """
-
-    asked: Asked
+    attempt: Attempt
     since: float
+    """When this attempt began, in `time.monotonic` seconds."""
+
     heard: float
+    """When its worker last said anything, in `time.monotonic` seconds."""
+
     epoch: int = 0
+    """The last epoch it told, of any attempt."""
+
     value: float | None = None
+    """The objective after that epoch."""
+
     best: float | None = None
+    """The best value of the objective so far."""
+
     parameters: int | None = None
+    """Parameters of its network, once it stands."""
+
     stop: StopRequest | None = None
+    """The request to end that it was sent, if any."""
+
     late: list[EpochEnded] = field(default_factory=list)
+    """Epochs that it told after it was to be pruned."""
 
 
 @dataclass
 class State:
-    """What a display shows. objective: its name; finished: trials with an outcome; stopping: 0 no, 1 after the epoch,
-    2 at once, 3 by force. over_limit: configurations that cost too much to be trained. deadline: when the time is up,
-    `time.monotonic` seconds. epochs: trained by all trials so far; most_epochs: when there are so many the search ends.
-    ended: why the search ended before its target, when nobody stopped it.
-    """
+    """The state of a search, or of a promotion's trainings: the memory of whoever runs them, which a display shows."""
 
     objective: str
     target: int
+    """Trials that there are to be in the end."""
+
     finished: int = 0
+    """Trials with an outcome."""
+
     running: dict[int, Running] = field(default_factory=dict)
+    """Trials in a slot, by number."""
+
     best: TrialResult | None = None
-    stopping: int = 0
+    stopping: StopLevel = StopLevel.NO
     over_limit: int = 0
+    """Configurations that cost too much to be trained."""
+
     epochs: int = 0
+    """Epochs trained by all trials so far."""
+
     deadline: float = math.inf
+    """When the time is up, in `time.monotonic` seconds."""
+
     most_epochs: float = math.inf
+    """The number of epochs at which the search ends."""
+
     ended: str = ""
+    """Why the search ended before its target, if nobody stopped it."""
 
 
 class Display(Protocol):
-    """Shows a search to a person. The fake is `NoDisplay`."""
+    """Shows trainings to a person. The fake is `NoDisplay`."""
 
     def update(self, state: State) -> None: ...
 
@@ -60,7 +99,7 @@ class Display(Protocol):
 
 
 class NoDisplay:
-    """Shows nothing; keeps the lines it was given."""
+    """Shows nothing, and keeps the lines it was given."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

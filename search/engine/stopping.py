@@ -1,4 +1,4 @@
-"""How a user ends a search: Ctrl-C, `kill`, a closed terminal, or `apertune stop`."""
+"""The ways in which a user ends a search: Ctrl-C, `kill`, a closed terminal, or `apertune stop`."""
 
 from __future__ import annotations
 
@@ -7,35 +7,45 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from enum import IntEnum
 from pathlib import Path
 
-MOST_WISHES = 3
 # A signal is urgent: the command ends within 10 s of the first, and a trial goes on from its last checkpoint.
 PATIENCE_S = 2.0
 
 
-class StopWishes:
-    """Wishes that a search may end, counted; a signal that is not obeyed for a while counts as said again.
+class StopLevel(IntEnum):
+    """The urgency with which running trials are to end."""
 
-    signal: the first signal that came, by number; 0 without any.
-    """
+    NO = 0
+    AFTER_EPOCH = 1
+    NOW = 2
+    BY_FORCE = 3
+
+
+class StopWishes:
+    """Counts the wishes that a search may end. A signal that is not obeyed for a while counts as repeated."""
 
     def __init__(self, stop_file: Path, say: Callable[[str], None]) -> None:
         self.signal = 0
+        """The number of the first signal that came; 0 without any."""
         self._stop_file = stop_file
         self._say = say
         self._count = 0
         self._since = 0.0
 
-    def __call__(self) -> int:
-        """0 none, 1 after the epoch, 2 at once, 3 by force."""
+    def __call__(self) -> StopLevel:
         if self._count == 0:
-            return int(self._stop_file.exists())
+            return StopLevel(self._stop_file.exists())
         waited = int((time.monotonic() - self._since) / PATIENCE_S)
-        return min(self._count + waited, MOST_WISHES)
+        return StopLevel(min(self._count + waited, max(StopLevel)))
 
     def take(self, number: int, frame: object) -> None:
-        """Handles a signal. Raises KeyboardInterrupt with the first one's number after the third wish."""
+        """Handles a signal.
+
+        Raises:
+            KeyboardInterrupt: It came after the third wish; holds the number of the first signal.
+        """
         self.signal = self.signal or int(number)
         self._count += 1 if number == signal.SIGINT else 2
         self._since = time.monotonic()
@@ -44,16 +54,20 @@ class StopWishes:
                 f"Stopping; a running epoch has {PATIENCE_S:g} s to end, else its trial goes on from its last "
                 "checkpoint next time. Ctrl-C again stops at once."
             )
-        if self._count > MOST_WISHES:
+        if self._count > max(StopLevel):
             raise KeyboardInterrupt(self.signal)
 
 
 @contextlib.contextmanager
 def stop_wishes(stop_file: Path, say: Callable[[str], None]) -> Iterator[StopWishes]:
-    """Counts the wishes to stop a study. stop_file: what `apertune stop` leaves.
+    """Counts the wishes to stop a study while the context lasts.
 
-    Ctrl-C counts one, the other signals two; `apertune stop` leaves a file. Whatever comes after the third raises
-    KeyboardInterrupt where the supervisor is, which may be waiting for a database or a full disk.
+    Ctrl-C counts as one wish, the other signals as two, and the file of `apertune stop` as one. Whatever comes after
+    the third raises KeyboardInterrupt in the supervisor, which may be waiting for a database or a full disk.
+
+    Args:
+        stop_file: The file that `apertune stop` makes; removed at the beginning and at the end.
+        say: Takes lines for a person.
     """
     wishes = StopWishes(stop_file, say)
     stop_file.unlink(missing_ok=True)

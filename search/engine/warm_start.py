@@ -1,4 +1,4 @@
-"""Begins a study with what another one found: its best configurations, made to fit, are tried first."""
+"""Warm starts: the best configurations of another study, made to fit, are tried first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ BEST = 5
 
 
 def best_of(source: StudyResult) -> tuple[TrialRecord, ...]:
-    """The source's best complete trials, best first. Raises SettingError when it has none."""
+    """Returns the best complete trials of the source, best first.
+
+    Raises:
+        SettingError: The source has no complete trial.
+    """
     complete = source.complete()
     if not complete:
         raise SettingError(f"--from-study {source.name}: that study has no complete trial to begin with")
@@ -22,9 +26,16 @@ def best_of(source: StudyResult) -> tuple[TrialRecord, ...]:
 
 
 def warm_start(study: Study, source: str, best: Sequence[TrialRecord], say: Callable[[str], None]) -> None:
-    """Enqueues the configurations of another study's best trials, once; values off the space take the nearest it has.
+    """Enqueues the configurations of another study's best trials, once; values off the space take the nearest in it.
 
-    source: the other study's name. Raises SettingError when that is the study itself.
+    Args:
+        study: The study to begin.
+        source: Name of the other study.
+        best: Its trials to begin with.
+        say: Takes lines for a person.
+
+    Raises:
+        SettingError: The source is the study itself.
     """
     if source == study.name:
         raise SettingError(f"--from-study must name another study, but got '{source}', the one that is searched")

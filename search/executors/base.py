@@ -1,9 +1,9 @@
-"""Where trials run. The supervisor knows only this protocol.
+"""The contract of executors, which run trials. The supervisor knows only this protocol.
 
 Life of a call: the supervisor starts the workers, discovers a space once, then submits a task whenever `free_slots`
 says there is room, and waits for events. Each submitted trial is answered by exactly one `TrialResult` or `TrialLost`,
-after any number of `TrialStarted` and `EpochEnded`. A stop request is a wish: the trial answers it with its result.
-`kill` is not: it ends the worker, and the trial comes back as `TrialLost`.
+after any number of other events. A stop request is a wish: the trial answers it with its result. `kill` is not: it ends
+the worker, and the trial comes back as `TrialLost`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ class Executor(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many trials may run beside each other, once started."""
+        """Number of trials that can run beside each other, once started."""
         ...
 
     def start(self) -> None:
-        """Begins to make workers ready; returns at once."""
+        """Begins to make workers ready, and returns at once. May be called again."""
         ...
 
     def discover(self, task: DiscoveryTask) -> str:
-        """The discovered space as JSON (`SearchSpace.to_json`).
+        """Returns the space of the task as JSON (`SearchSpace.to_json`).
 
-        Raises SpaceError when the user's words are at fault, ApertuneError when the space cannot be built.
+        Raises:
+            SpaceError: The space, or a setting for it, is wrong.
+            ApertuneError: The space cannot be built.
         """
         ...
 
@@ -39,7 +41,7 @@ class Executor(Protocol):
         ...
 
     def wait(self, timeout_s: float) -> list[TrialEvent]:
-        """Waits until there are events, at most so long, and returns them in order."""
+        """Returns the events that came, in order; waits for some, but no longer than the timeout."""
         ...
 
     def stop(self, request: StopRequest) -> None: ...
@@ -47,5 +49,5 @@ class Executor(Protocol):
     def kill(self, number: int, reason: str) -> None: ...
 
     def close(self) -> None:
-        """Ends all workers, at once. Trials still running are not answered."""
+        """Ends all workers at once. Trials that still run are not answered."""
         ...

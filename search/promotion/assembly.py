@@ -16,9 +16,13 @@ from .selection import Selection
 
 
 def assemble(job: Job, selection: Selection, folder: Path) -> tuple[ModelContract, Probabilities]:
-    """Writes the model to `folder`; returns its contract and what it answers on validation once calibrated.
+    """Writes the model to a folder.
 
-    Raises StudyError when a network's files are damaged.
+    Returns:
+        Its contract, and its calibrated answers to the validation images.
+
+    Raises:
+        ModelError: The files of a network are damaged.
     """
     task, labels = job.dataset.task, job.view.labels("validation")
     temperature = fit_temperature(task, labels, selection.probabilities)

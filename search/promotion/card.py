@@ -1,4 +1,4 @@
-"""The model card: what a model is, what it learned from, how good it is and where it must not be trusted."""
+"""The model card: the model, the data it learned from, its scores, and the limits of trust in it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,16 @@ _MOST_CLASSES = 40
 def model_card(
     job: Job, selection: Selection, contract: ModelContract, examination: Examination, artifacts: Path
 ) -> str:
-    """The card in Markdown. artifacts: holds the plots and tables of the test answers.
+    """Returns the card in Markdown.
 
     Source of its parts: Mitchell et al., "Model Cards for Model Reporting" (2019).
+
+    Args:
+        job: The promotion.
+        selection: The winner and its networks.
+        contract: The model's contract.
+        examination: The verdict and the scores on test.
+        artifacts: The folder of plots and tables of the answers on test.
     """
     parts = (
         [f"# {job.dataset.name}: {', '.join(_shown(contract.classes))}", "", *selection.notes],
@@ -37,14 +44,14 @@ def model_card(
 
 
 def published(dataset: str) -> str | None:
-    """What an article reported on the data set, in words, if one is known."""
+    """Returns the result that an article reported on the data set, in words, or None."""
     name = reference_for(dataset)
     publication = SPACES[name].publication if name else None
     return f"{publication.result} ({SPACES[name].summary.rstrip('.')})" if name and publication else None
 
 
 def published_line(adapter: str, examination: Examination) -> str | None:
-    """The article's number as what it is: of other test images, so that it decides nothing."""
+    """Returns a line on the article's result, which is of other test images and decides nothing; None without one."""
     article = published(adapter)
     if article is None:
         return None
@@ -78,20 +85,20 @@ def _scores(job: Job, examination: Examination) -> list[str]:
 
 
 def other_models(scores: Sequence[Score]) -> list[tuple[str, str]]:
-    """Columns for the models that took part: title and field."""
+    """Returns title and field of the column of each model that took part."""
     known = (("champion before", "champion"), ("published reference", "reference"))
     return [(title, name) for title, name in known if any(getattr(score, name) is not None for score in scores)]
 
 
 def score_cells(score: Score, scores: Sequence[Score]) -> list[str]:
-    """A line of the table: metric, validation, test, interval, baseline, and the other models that took part."""
+    """Returns a row: metric, validation, test, interval, baseline, and the other models that took part."""
     others = [_number(getattr(score, name)) for _, name in other_models(scores)]
     interval = f"{score.low:.4f} to {score.high:.4f}"
     return [score.metric, _number(score.validation), _number(score.test), interval, _number(score.baseline), *others]
 
 
 def _plots(artifacts: Path) -> list[str]:
-    """The files by name: where MLflow shows the card it shows them too, as artifacts of the promotion's run."""
+    """The files by name; MLflow shows them beside the card, as artifacts of the promotion's run."""
     names = sorted(path.name for path in artifacts.iterdir() if path.suffix in (".png", ".csv"))
     return ["## Plots and tables", "", f"In the promotion's MLflow run, of the test images: {', '.join(names)}."]
 

@@ -1,4 +1,4 @@
-"""Ensembles: which networks to average, whether that is really better, and their average as one network.
+"""Ensembles: the choice of networks to average, the test of their gain, and the average as one network.
 
 Source: Caruana et al., "Ensemble Selection from Libraries of Models" (2004).
 """
@@ -24,23 +24,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EnsembleChoice:
-    """Which candidates to average. picks: how often each was picked, by its number; the average is weighted so.
-
-    gain: over the single network, of averages that were selected on the other half of the validation rows.
-    better: whether the gain is real.
-    """
+    """The candidates to average."""
 
     picks: dict[int, int]
+    """Number of times that each was picked, by its place; its weight in the average."""
+
     gain: Difference
+    """Gain over the single network, of averages that were selected on the other half of the validation rows."""
+
     better: bool
+    """The gain is real."""
 
 
 def choose_ensemble(
     metric: Metric, labels: Labels, candidates: Sequence[Probabilities], single: Probabilities, size: int, *, seed: int
 ) -> EnsembleChoice:
-    """Selects on all validation rows, and judges such a selection on rows that it did not see.
+    """Selects on all validation rows, and judges such a selection on rows that it has not seen.
 
-    The rows are halved; each half is answered by the ensemble that the other half selects. Judged on the rows it was
+    The rows are halved; each half is answered by the ensemble that the other half selects. On the rows it was
     selected on, any ensemble would seem better than it is.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
@@ -72,9 +73,13 @@ def greedy_selection(metric: Metric, labels: Labels, candidates: Sequence[Probab
 
 
 def averaged_network(networks: Sequence[keras.Model], weights: Sequence[float]) -> keras.Model:
-    """One network that yields the weighted mean of all networks' probabilities, float32.
+    """Returns one network that yields the weighted mean of the probabilities of all networks, float32.
 
-    weights: sum to 1. The networks are renamed, since layers of one network need different names.
+    The networks are renamed, since the layers of one network need different names.
+
+    Args:
+        networks: All of one input and output shape.
+        weights: Weight of each; their sum is 1.
     """
     import keras
 

@@ -26,18 +26,20 @@ from .selection import Selection
 
 @dataclass(frozen=True)
 class Examination:
-    """gap: the objective on validation minus that on test. openings: of this study's test split, this one included.
-
-    champion: the version that was champion before, if there is one.
-    """
+    """The outcome of an examination."""
 
     scores: tuple[Score, ...]
     contests: tuple[Contest, ...]
     verdict: Verdict
     gap: float
+    """The objective on validation minus the objective on test."""
+
     openings: int
+    """Number of times that promotions of this study have opened the test split, this one included."""
+
     test_images: int
     champion: str | None
+    """The version that was champion before, if there was one."""
 
     def score(self, metric: str) -> Score:
         return next(score for score in self.scores if score.metric == metric)
@@ -54,8 +56,17 @@ def examine(
 ) -> Examination:
     """Opens the test split and judges the model on it.
 
-    validation: what the model answers on validation. artifacts: a folder for plots and tables of the test answers.
-    Raises ApertuneError when the model answers with numbers that are not finite.
+    Args:
+        job: The promotion.
+        selection: The winner and its networks.
+        model: The folder of the model.
+        contract: The model's contract.
+        validation: The model's answers to the validation images.
+        reference: The trained reference to compare with, if there is one.
+        artifacts: A folder for plots and tables of the answers on test.
+
+    Raises:
+        ApertuneError: The model answers with numbers that are not finite.
     """
     network, _ = load_model(model)
     trial = selection.winner.source

@@ -1,4 +1,4 @@
-"""The gate: only a real improvement on the test images makes a model the champion."""
+"""The gate: only a real improvement on the test images makes a model champion."""
 
 from __future__ import annotations
 
@@ -19,22 +19,25 @@ COUNTING = frozenset({"accuracy", "exact_match"})
 
 @dataclass(frozen=True)
 class Contest:
-    """The challenger against another model on the same test images.
-
-    difference: the challenger's score minus the opponent's; low, high: its 95 % paired bootstrap interval.
-    better: whether the challenger's score is the better one and so large a difference would be rare between equals.
-    """
+    """The challenger against another model on the same test images."""
 
     opponent: str
     metric: str
     challenger_score: float
     opponent_score: float
     difference: float
+    """The challenger's score minus the opponent's."""
+
     low: float
+    """Lower end of the 95 % paired bootstrap interval of the difference."""
+
     high: float
+    """Upper end of that interval."""
+
     test: Literal["McNemar", "paired bootstrap"]
     p_value: float
     better: bool
+    """The challenger's score is the better one, and so large a difference would be rare between equals."""
 
     def __str__(self) -> str:
         return (
@@ -46,9 +49,11 @@ class Contest:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the alias `champion` moves, and the line that says why."""
+    """The decision of the gate."""
 
     promoted: bool
+    """The alias `champion` moves to the new model."""
+
     reason: str
 
 
@@ -62,7 +67,7 @@ def contest(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Contest:
-    """Compares by McNemar's test where the metric counts right answers, by the paired bootstrap elsewhere."""
+    """Compares by McNemar's test if the metric counts right answers, else by the paired bootstrap."""
     gap = paired_bootstrap(metric, labels, opponent, challenger, seed=seed, resamples=resamples)
     counting = metric.name in COUNTING
     p_value = mcnemar(labels, opponent, challenger).p_value if counting else gap.p_value
@@ -88,9 +93,14 @@ def judge(
     obstacles: Sequence[str] = (),
     force: bool = False,
 ) -> Verdict:
-    """Promotes when every contest is won, every minimum reached and nothing stands in the way.
+    """Promotes if every contest is won, every minimum is reached and nothing stands in the way.
 
-    scores: of the challenger on test, by metric. obstacles: why the champion could not be compared.
+    Args:
+        contests: The challenger against every other model.
+        scores: The challenger's scores on test, by metric.
+        minimums: Bounds on those scores, by metric.
+        obstacles: Reasons why a model could not be compared.
+        force: Promotes all the same.
     """
     against = [*obstacles, *_missed(scores, minimums)]
     against += [f"not really better: {lost}" for lost in contests if not lost.better]

@@ -1,4 +1,4 @@
-"""What one promotion works on, handed from step to step."""
+"""The facts of one promotion, handed from step to step."""
 
 from __future__ import annotations
 
@@ -7,24 +7,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...datasets.base import ImageDataset, TrainingView
+from ..engine.state import State
 from ..evaluation.metrics import Metric
 from ..results import StudyResult
-from ..settings import Home
+from ..settings import Home, PlaceSettings
 from .settings import PromotionSettings
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """metric: the study's objective. say: takes lines for a person. scratch: a folder that ends with the promotion."""
+    """Everything that the steps of a promotion share."""
 
     dataset: ImageDataset
     view: TrainingView
     study: StudyResult
     metric: Metric
+    """The objective of the study."""
+
     settings: PromotionSettings
+    places: PlaceSettings
     home: Home
     say: Callable[[str], None]
+    """Takes lines for a person."""
+
+    show: Callable[[State], None]
+    """Takes how running trainings stand, again and again."""
+
     scratch: Path
+    """A folder that ends with the promotion."""
 
     @property
     def study_folder(self) -> Path:
@@ -32,5 +42,5 @@ class Job:
 
     @property
     def trainings_folder(self) -> Path:
-        """Where finished trainings are kept, for a promotion that is repeated."""
+        """The folder of finished trainings, kept for a promotion that is repeated."""
         return self.study_folder / "promotion"

@@ -1,4 +1,7 @@
-"""The one place where the test split is opened."""
+"""The opening of the test split by a promotion, and the record of it.
+
+Only an export with `--data` reads test images beside this, to compare formats on them; it is not recorded.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,28 @@ RECORD_FILE = "test_openings.jsonl"
 
 @dataclass(frozen=True, eq=False)
 class OpenedTest:
-    """The test rows: images uint8 (n, height, width, channels), labels as the task has them.
-
-    openings: how often this study's test split has been opened, this time included.
-    """
+    """The test rows of a data set."""
 
     images: Images
+    """uint8 (n, height, width, channels)."""
+
     labels: Labels
+    """In the form of the task."""
+
     origins: NDArray[np.str_]
     openings: int
+    """Number of times that promotions of the study have opened the test split, this time included."""
 
 
 def open_test_split(dataset: ImageDataset, study_folder: Path, purpose: str) -> OpenedTest:
-    """Reads the test images, after recording in the study's folder that they were opened, and what for.
+    """Records in the study's folder that the test images are opened, and reads them.
 
-    Each look at the test split makes its scores a little less of a surprise, so none goes unrecorded.
+    Each look at the test split makes its scores a little less of a surprise.
+
+    Args:
+        dataset: The data set.
+        study_folder: The study's folder.
+        purpose: What they are opened for, in a few words.
     """
     record = {"time": time.time(), "fingerprint": dataset.fingerprint, "purpose": purpose}
     path = study_folder / RECORD_FILE
@@ -46,7 +56,7 @@ def open_test_split(dataset: ImageDataset, study_folder: Path, purpose: str) -> 
 
 
 def count_openings(study_folder: Path) -> int:
-    """How often the study's test split was opened."""
+    """Returns the number of times that promotions of the study have opened the test split."""
     path = study_folder / RECORD_FILE
     return len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
 

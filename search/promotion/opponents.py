@@ -1,4 +1,4 @@
-"""Who a new model has to beat on the test images: the present champion, and the published reference.
+"""The opponents of a new model on the test images: the present champion, and the published reference.
 
 The reference is an opponent only where it was trained on this very data (`apertune search NAME --reference`): its
 model then answers the same test images. The number that an article printed was measured on other images, so it is
@@ -26,29 +26,35 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True, eq=False)
 class Opponent:
-    """Another model on the test images. Without probabilities, `obstacle` says why they cannot be had.
-
-    version: of the registered model; empty for the reference.
-    """
+    """Another model on the test images."""
 
     name: str
     probabilities: Probabilities | None
+    """Its answers; None if they cannot be had."""
+
     obstacle: str = ""
+    """Why they cannot be had."""
+
     version: str = ""
+    """Version of the registered model; empty for the reference."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A published network that was trained on this data. folder: of its model, every byte of it checked."""
+    """A published network that was trained on this data."""
 
     space: str
     folder: Path
+    """The folder of its model, every byte of which is checked."""
 
 
 def trained_reference(job: Job) -> Reference | None:
-    """The published reference's model, where a study of it has been trained on this very data.
+    """Returns the model of the published reference if it has been trained on this very data, else None.
 
-    None, with a line for a person, where its model was not kept. Raises StudyError when a file of it is damaged.
+    A line for a person says so if its model was not kept.
+
+    Raises:
+        ModelError: A file of the model is damaged.
     """
     if is_reference(job.study):
         return None
@@ -65,13 +71,18 @@ def trained_reference(job: Job) -> Reference | None:
 
 
 def reference_opponent(reference: Reference, answer: Callable[[object], Probabilities]) -> Opponent:
-    """answer: what a network answers on the test images."""
+    """Returns the reference with its answers.
+
+    Args:
+        reference: The trained reference.
+        answer: Gives the answers of a network to the test images.
+    """
     network, _ = load_model(reference.folder)
     return Opponent(f"{reference.space}, the published reference", answer(network))
 
 
 def champion_opponent(job: Job, contract: ModelContract, answer: Callable[[object], Probabilities]) -> Opponent | None:
-    """The registered champion, if there is one. One that cannot answer these images stands in the way."""
+    """Returns the registered champion, if there is one; one that cannot answer these images stands in the way."""
     name = registered_name(job.dataset.name)
     version = Registry(name, job.home.tracking_uri).aliases().get(CHAMPION)
     if version is None:

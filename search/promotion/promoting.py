@@ -12,12 +12,11 @@ from pathlib import Path
 
 from ...datasets.base import ImageDataset
 from ...errors import DatasetError
+from ..engine.state import State
 from ..evaluation.metrics import Metric, resolve_objective
-from ..executors import devices
 from ..executors.base import Executor
-from ..executors.environments import worker_environments
-from ..executors.local.executor import LocalExecutor
-from ..settings import Home, make_home
+from ..executors.choosing import make_executor
+from ..settings import Home, PlaceSettings, make_home
 from .assembly import assemble
 from .card import model_card, published_line
 from .examination import Examination, examine
@@ -33,18 +32,21 @@ from .unfinished import alone, settle
 
 @dataclass(frozen=True)
 class Promotion:
-    """How a promotion ended. trial: the winner's number. notes: how the model came about.
-
-    published: a line on what an article reported on this data set, if one is known.
-    """
+    """The outcome of a promotion."""
 
     dataset: str
     study: str
     metric: Metric
     trial: int
+    """Number of the winner."""
+
     confirmations: tuple[Confirmation, ...]
     notes: tuple[str, ...]
+    """How the model came about, a line each."""
+
     published: str | None
+    """A line on the result that an article reported on this data set, if one is known."""
+
     examination: Examination
     registered: Registered
 
@@ -56,14 +58,25 @@ def promote(
     home: Home | None = None,
     say: Callable[[str], None] = lambda line: None,
     executor: Executor | None = None,
+    places: PlaceSettings | None = None,
+    show: Callable[[State], None] = lambda state: None,
 ) -> Promotion:
     """Confirms a study's best trials, tests the winner and registers it.
 
-    home: where the study is; the folder `mlflow` in the working directory unless given. say: takes lines for a
-    person. executor: where the trials are trained again; worker processes on this machine unless given. It is
-    closed at the end. Raises UserError for wrong settings, data or studies, ApertuneError when the work fails.
+    Args:
+        dataset: The data that the study was made with.
+        settings: How much is confirmed, and what the winner must reach.
+        home: Where the study is; the folder `mlflow` in the working directory unless given.
+        say: Takes lines for a person.
+        executor: Trains the trials again, and is closed at the end; made from `places` unless given.
+        places: Where the trials are trained again; worker processes on this machine unless given.
+        show: Takes how running trainings stand, again and again.
+
+    Raises:
+        UserError: The settings, the data or the study are wrong.
+        ApertuneError: The work failed.
     """
-    settings, home = settings or PromotionSettings(), home or make_home(os.environ)
+    settings, places, home = settings or PromotionSettings(), places or PlaceSettings(), home or make_home(os.environ)
     study = find_study(home, dataset, settings.study)
     metric = resolve_objective(study.definition.objective, dataset.task)
     for name in settings.minimums:
@@ -74,9 +87,11 @@ def promote(
         stack.enter_context(alone(home))
         settle(home, say)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apertune-promotion-")))
-        job = Job(dataset, dataset.training_view(), study, metric, settings, home, say, scratch)
+        job = Job(dataset, dataset.training_view(), study, metric, settings, places, home, say, show, scratch)
         reference = trained_reference(job)
-        executor = executor or _local_executor(home)
+        if executor is None:
+            logs = home.root / "logs" / uuid.uuid4().hex[:8]
+            executor = make_executor(places, logs, at_most=settings.top * settings.seeds)
         with ExitStack() as training:
             training.callback(executor.close)
             selection = select(job, executor)
@@ -100,9 +115,3 @@ def _promoted(job: Job, selection: Selection, reference: Reference | None) -> Pr
         examination=examination,
         registered=registered,
     )
-
-
-def _local_executor(home: Home) -> Executor:
-    cards = [card.index for card in devices.gpus()]
-    environments = worker_environments(devices.default_workers(), cards)
-    return LocalExecutor(environments, home.root / "logs" / uuid.uuid4().hex[:8])

@@ -1,4 +1,4 @@
-"""Registers a model in MLflow and moves aliases. What is killed on the way is settled by `unfinished`."""
+"""Registers a model in MLflow and moves aliases. `unfinished` settles whatever is killed on the way."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ PREVIOUS_TAG = "previous_champion"
 
 @dataclass(frozen=True)
 class Registered:
-    """A new version of the registered model. run_id: of the promotion's MLflow run."""
+    """A new version of the registered model."""
 
     model: str
     version: str
     alias: str
     run_id: str
+    """The promotion's MLflow run."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,12 @@ class Rollback:
 def register(
     job: Job, selection: Selection, examination: Examination, *, model: Path, artifacts: Path, card: str
 ) -> Registered:
-    """Logs a run with the model, registers it, moves the alias. Raises ApertuneError when MLflow does not take it.
+    """Logs a run with the model, registers it, and moves the alias.
 
-    On an error what was written is removed again; after a kill, the next promotion or rollback does so.
+    After an error, whatever was written is removed again; after a kill, the next promotion or rollback does so.
+
+    Raises:
+        ApertuneError: MLflow does not take it.
     """
     (artifacts / "model_card.md").write_text(card, encoding="utf-8")
     alias = CHAMPION if examination.verdict.promoted else CHALLENGER
@@ -95,7 +99,13 @@ def _noted(home: Home, pending: Pending) -> Iterator[None]:
 def rollback(home: Home, dataset: str, say: Callable[[str], None] = lambda line: None) -> Rollback:
     """Moves `champion` back to the version that was champion before, in one step of MLflow's.
 
-    say: takes lines for a person. Raises StudyError when there was none.
+    Args:
+        home: Where results are.
+        dataset: Name that the model is registered for.
+        say: Takes lines for a person.
+
+    Raises:
+        StudyError: There is no champion, or there was none before it.
     """
     registry = Registry(registered_name(dataset), home.tracking_uri)
     with alone(home):

@@ -1,4 +1,4 @@
-"""Every metric of a new model on the test images, with its interval, beside those of the models it is measured by."""
+"""The scores of a new model on the test images, with intervals, beside those of the models it is compared with."""
 
 from __future__ import annotations
 
@@ -22,29 +22,36 @@ _TUNED = "_tuned"
 
 @dataclass(frozen=True)
 class Score:
-    """One metric on test. low, high: its 95 % bootstrap interval. validation: the same metric there.
-
-    baseline: of class frequencies alone; champion, reference: what the present champion and the published reference
-    reach on the same test images; None where there is none.
-    """
+    """One metric of the new model."""
 
     metric: str
     validation: float
     test: float
     low: float
+    """Lower end of the 95 % bootstrap interval of the score on test."""
+
     high: float
+    """Upper end of that interval."""
+
     baseline: float | None = None
+    """The score of class frequencies alone on the same test images."""
+
     champion: float | None = None
+    """The score of the present champion on them; None without one."""
+
     reference: float | None = None
+    """The score of the published reference on them; None unless it was trained."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What each answers on the test rows: probabilities float32 (rows, outputs). validation: the challenger's there."""
+    """The answers of every model to the test images: probabilities float32 (rows, outputs)."""
 
     labels: Labels
     challenger: Probabilities
     validation: Probabilities
+    """The challenger's answers to the validation images."""
+
     baseline: Probabilities
     champion: Opponent | None
     reference: Opponent | None
@@ -55,8 +62,7 @@ class Answers:
 
 
 def all_scores(job: Job, contract: ModelContract, answers: Answers) -> tuple[Score, ...]:
-    """The metrics of the task; of multi-label data also the F1 of the answers that the model gives, at the thresholds
-    that were tuned on validation."""
+    """Returns all metrics of the task; for several labels also F1 at the thresholds that were tuned on validation."""
     known = job.view.labels("validation")
     wanted = {job.metric.name, *job.settings.minimums}
     metrics = [m for m in for_task(job.dataset.task) if not m.name.endswith(_TUNED) or m.name in wanted]

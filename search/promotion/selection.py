@@ -1,9 +1,9 @@
-"""What is to be promoted: a confirmed winner, refitted or averaged with others. Decided on validation alone."""
+"""The selection of a model: a confirmed winner, refitted or averaged with others, by validation alone."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -12,7 +12,9 @@ import numpy as np
 
 from ...errors import ApertuneError, StudyError
 from ..evaluation.decisions import Probabilities
+from ..evaluation.direction import Direction
 from ..executors.base import Executor
+from ..messages import TrialResult, TrialTask
 from .ensemble import choose_ensemble
 from .job import Job
 from .source import TrainedNetwork, TrialSource, complete_trials, own_network, trial_source, validation_answers
@@ -29,24 +31,33 @@ from .training import (
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """members: the networks to promote and their weights in the average, which sum to 1; mostly one of weight 1.
-
-    probabilities: what they answer on the validation rows, float32 (rows, outputs); of a refitted network, what its
-    configuration answered before the validation rows were among its training rows. notes: how it came about.
-    """
+    """The networks to promote."""
 
     winner: Confirmation
     confirmations: tuple[Confirmation, ...]
     members: tuple[tuple[TrainedNetwork, float], ...]
+    """The networks and their weights in the average, whose sum is 1; mostly one network of weight 1."""
+
     probabilities: Probabilities
+    """Their answers on the validation rows, float32 (rows, outputs). For a refitted network, the answers that its
+    configuration gave before it was trained on those rows."""
+
     notes: tuple[str, ...]
+    """How they were selected, a line each."""
 
 
 def select(job: Job, executor: Executor) -> Selection:
-    """Confirms the top trials and chooses among them. Raises StudyError for a damaged model, ApertuneError."""
+    """Confirms the top trials and chooses among them.
+
+    Raises:
+        ModelError: A model is damaged.
+        StudyError: The study kept no model to take, and none is to be trained.
+        ApertuneError: None of the trials could be trained again.
+    """
     confirmations = _confirmed(job, executor)
-    winner = choose(confirmations, job.metric.direction)
-    single = best_network(winner.networks, job.metric.direction)
+    direction = Direction(job.metric.direction)
+    winner = choose(confirmations, direction)
+    single = best_network(winner.networks, direction)
     origin = f"its training with seed {single.seed}" if single.seed is not None else "as the search trained it"
     note = f"Trial {winner.number} won on validation; its best network is {origin}."
     job.say(note)
@@ -59,7 +70,7 @@ def select(job: Job, executor: Executor) -> Selection:
 
 
 def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
-    """Every byte of the trials' own models is checked first: damage should not be found after hours of training."""
+    """Checks every byte of the trials' own models first: damage should not be found after hours of training."""
     seeds = job.settings.seeds
     trials = complete_trials(job.study)[: job.settings.top if seeds > 1 else 1]
     sources = [trial_source(job.home, job.study, trial) for trial in trials]
@@ -72,7 +83,7 @@ def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
     tasks = confirmation_tasks(job.study, sources, job.view, seeds, job.trainings_folder)
     best = "the best trial" if len(sources) == 1 else f"the {len(sources)} best trials"
     job.say(f"Training {best} again with {seeds} fresh seeds{' each' if len(sources) > 1 else ''}.")
-    results = train_all(tasks, executor, job.say)
+    results = _trained(job, executor, tasks)
     confirmations = []
     for number, source in enumerate(sources):
         mine = list(zip(tasks, results, strict=True))[number * seeds : (number + 1) * seeds]
@@ -85,8 +96,12 @@ def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
     return tuple(confirmations)
 
 
+def _trained(job: Job, executor: Executor, tasks: Sequence[TrialTask]) -> list[TrialResult]:
+    return train_all(tasks, executor, job.say, hang_seconds=job.places.hang_minutes * 60, show=job.show)
+
+
 def _takes_part(job: Job, source: TrialSource) -> bool:
-    """Whether the search's own network may be chosen. A fold's network has learned some of the validation images."""
+    """Returns whether the search's own network may be chosen; one of a fold has learned some validation images."""
     return source.keeps_model and job.study.definition.folds is None
 
 
@@ -97,7 +112,7 @@ def _refitted(job: Job, executor: Executor, selection: Selection) -> Selection:
     task = refit_task(job.study, winner.source, job.view, epochs, seed, job.trainings_folder)
     note = f"Trained again on training and validation images together, for {epochs} epochs."
     job.say(note)
-    (result,) = train_all([task], executor, lambda line: None)
+    (result,) = _trained(job, executor, [task])
     network = trained_network(task, result, winner.number)
     if network is None:
         raise ApertuneError(f"the refit of trial {winner.number} {result.outcome}: {result.reason}")
@@ -131,10 +146,11 @@ def _averaged(job: Job, selection: Selection) -> Selection:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A network that an ensemble may take in. fetch: brings its files, which most candidates never need."""
+    """A network that an ensemble may take in."""
 
     probabilities: Probabilities
     fetch: Callable[[], TrainedNetwork]
+    """Brings its files, which most candidates never need."""
 
 
 def _candidates(job: Job, selection: Selection) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""Where a promotion begins: the study, its best trials, and the models those left in MLflow."""
+"""The source of a promotion: the study, its best trials, and the models those left in MLflow."""
 
 from __future__ import annotations
 
@@ -12,52 +12,61 @@ import numpy as np
 from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ..evaluation.decisions import Probabilities
-from ..messages import SpaceReference
 from ..models.package import check_manifest
 from ..models.safety import check_mlmodel
 from ..reports.trial_comparison import PREDICTIONS
 from ..results import StudyResult, is_reference, read_studies
-from ..settings import Home
+from ..settings import Home, SearchSettings
 from ..studies.trial_records import TrialRecord
 from ..tracking.mlflow_store import fetch_model, fetch_run_file, has_model, read_run
-from ..tracking.provenance import recorded_patience, recorded_space
+from ..tracking.provenance import recorded_settings
 from ..tracking.records import PARENT_TAG
 from .job import Job
 
 
 @dataclass(frozen=True)
 class TrialSource:
-    """A finished trial and what its search was set to, so that it can be trained again.
-
-    run_id, search_run_id: of its MLflow run and of the search's.
-    """
+    """A finished trial, with everything that training it again takes."""
 
     trial: TrialRecord
     run_id: str
+    """Its MLflow run."""
+
     search_run_id: str
-    space: SpaceReference
-    patience: int | None
-    mixed_precision: bool
+    """The MLflow run of its search."""
+
+    settings: SearchSettings
+    """The settings of its search, as MLflow recorded them."""
+
     keeps_model: bool
+    """Its model is expected to be there."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """A saved network and what it answered. folder: of the model; value: the objective on validation.
-
-    seed: None for the search's own training. probabilities: of the validation rows, float32 (rows, outputs).
-    """
+    """A saved network and its answers."""
 
     trial: int
     seed: int | None
+    """The seed of its training; None for the search's own."""
+
     value: float
+    """The objective on the validation images."""
+
     epochs: int
     folder: Path
+    """The folder of the model."""
+
     probabilities: Probabilities
+    """Its answers to the validation images, float32 (rows, outputs)."""
 
 
 def find_study(home: Home, dataset: ImageDataset, name: str | None) -> StudyResult:
-    """The study called `name`, or the search with the most finished trials of this very data. Raises StudyError."""
+    """Returns the study of that name, or else the search of this very data with the most complete trials.
+
+    Raises:
+        StudyError: There is none.
+    """
     studies = read_studies(home, dataset.name)
     if name is not None:
         studies = [study for study in studies if study.name == name]
@@ -71,7 +80,7 @@ def find_study(home: Home, dataset: ImageDataset, name: str | None) -> StudyResu
             f"no study was made with this data (its fingerprint is {dataset.fingerprint[:12]}, but {made}); "
             "give the same data set flags as to apertune search"
         )
-    # A study of the published reference is promoted only by its name, or where there is no other.
+    # A study of the published reference is promoted only by its name, or if there is no other.
     return max(fitting, key=lambda study: (not is_reference(study), _complete(study)))
 
 
@@ -80,7 +89,11 @@ def _complete(study: StudyResult) -> int:
 
 
 def complete_trials(study: StudyResult) -> list[TrialRecord]:
-    """The trials that may be promoted, best first. Raises StudyError when there is none."""
+    """Returns the trials that may be promoted, best first.
+
+    Raises:
+        StudyError: There is none.
+    """
     usable = [trial for trial in study.complete() if np.isfinite(trial.value or 0.0)]
     if not usable:
         raise StudyError(f"study '{study.name}' has no complete trial yet; go on with apertune search")
@@ -88,27 +101,31 @@ def complete_trials(study: StudyResult) -> list[TrialRecord]:
 
 
 def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSource:
-    """Reads how the trial's search was set from MLflow. Raises StudyError when MLflow does not know the trial."""
+    """Reads from MLflow how the trial's search was set.
+
+    Raises:
+        StudyError: MLflow does not know the trial.
+    """
     run_id = study.run_ids.get(trial.number)
     if run_id is None:
         raise StudyError(f"trial {trial.number} of '{study.name}' is not in MLflow yet; send it with: apertune sync")
     search_run_id = read_run(run_id, home.tracking_uri).tags.get(PARENT_TAG, "")
     params: Mapping[str, str] = read_run(search_run_id, home.tracking_uri).params if search_run_id else {}
+    settings = recorded_settings(study.definition.space, study.definition.epochs, params)
     return TrialSource(
         trial=trial,
         run_id=run_id,
         search_run_id=search_run_id,
-        space=recorded_space(study.definition.space, params),
-        patience=recorded_patience(params),
-        mixed_precision=params.get("mixed_precision") == "true",
-        keeps_model=_keeps_model(params.get("keep_models", "all"), run_id, home),
+        settings=settings,
+        keeps_model=_keeps_model(settings.keep_models, run_id, home),
     )
 
 
 def own_model(home: Home, source: TrialSource, folder: Path) -> Path:
-    """Fetches the model that the trial left, below `folder`, and checks every byte of it.
+    """Fetches the model that the trial left into a folder of its own below `folder`, and checks every byte of it.
 
-    Raises StudyError, naming the file, when one is missing, altered, or could run code.
+    Raises:
+        ModelError: A file, which the message names, is missing, altered, or could run code.
     """
     target = folder / source.run_id
     target.mkdir(parents=True, exist_ok=True)
@@ -119,10 +136,14 @@ def own_model(home: Home, source: TrialSource, folder: Path) -> Path:
 
 
 def own_network(job: Job, source: TrialSource) -> TrainedNetwork:
-    """The model that the trial left, and what it answered on the validation rows.
+    """Returns the model that the trial left, with its answers to the validation images.
 
-    Its value is that of its own answers: of a trial of several trainings, the study has their mean, and the model is
-    of the first. Raises StudyError, naming the file, when one is missing or altered.
+    Its value is that of its own answers: for a trial of several trainings the study has their mean, and the model is
+    of the first.
+
+    Raises:
+        ModelError: A file, which the message names, is missing or altered.
+        StudyError: The answers are of other validation images.
     """
     model = own_model(job.home, source, job.scratch)
     answers = validation_answers(job.home, source.run_id, job.scratch / source.run_id)
@@ -136,7 +157,11 @@ def own_network(job: Job, source: TrialSource) -> TrainedNetwork:
 
 
 def validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
-    """What the trial's network answered on the validation rows, float32 (rows, outputs). Raises StudyError."""
+    """Returns the answers of the trial's network to the validation images, float32 (rows, outputs).
+
+    Raises:
+        ModelError: The file of answers is missing or damaged.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, folder)
     try:
@@ -147,7 +172,7 @@ def validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
 
 
 def _keeps_model(rule: str, run_id: str, home: Home) -> bool:
-    """Whether the trial's model is to be there. Where all are kept a missing one is damage, and not passed over."""
+    """Returns whether the trial's model is expected to be there: if all are kept, a missing one is damage."""
     if rule.startswith("best:"):
         return has_model(run_id, home.tracking_uri)
     return rule != "none"

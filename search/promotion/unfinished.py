@@ -27,15 +27,18 @@ from ..tracking.records import ModelDropped, Record, RunEnded, TagsSet
 
 @dataclass(frozen=True)
 class Pending:
-    """What a promotion is about to write. key: tags its run, its model and its version. store: that of MLflow."""
+    """A note of everything that a promotion is about to write."""
 
     key: str
+    """Tag of its run, its model and its version."""
+
     model: str
     alias: str
     store: str
+    """MLflow's store, without credentials."""
 
     def note(self, home: Home) -> None:
-        """Notes it on disk, whole or not at all, safe against power loss."""
+        """Writes the note, whole or not at all, safe against power loss."""
         _folder(home).mkdir(parents=True, exist_ok=True)
         with replacing(self._path(home), durable=True) as file:
             file.write(json.dumps(asdict(self)).encode())
@@ -49,7 +52,11 @@ class Pending:
 
 @contextmanager
 def alone(home: Home) -> Iterator[None]:
-    """Holds the folder against another promotion or rollback. Raises StudyError when there is one."""
+    """Keeps other promotions and rollbacks off the folder.
+
+    Raises:
+        StudyError: Another one is running.
+    """
     home.root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(home.root / "promotion.lock", timeout=0)
     try:
@@ -65,7 +72,12 @@ def alone(home: Home) -> Iterator[None]:
 def settle(home: Home, say: Callable[[str], None]) -> None:
     """Completes or undoes promotions of this folder and store that were killed. The caller is `alone`.
 
-    say: takes lines for a person. Raises ApertuneError when MLflow cannot be asked.
+    Args:
+        home: The folder and the store.
+        say: Takes lines for a person.
+
+    Raises:
+        ApertuneError: MLflow cannot be asked.
     """
     for path in sorted(_folder(home).glob("*.json")):
         try:
@@ -99,7 +111,7 @@ def _settled(home: Home, pending: Pending) -> str:
 
 
 def _write(home: Home, *records: Record) -> None:
-    """Tells MLflow; a run that was not begun needs no end."""
+    """Tells MLflow; a run that was never begun needs no end."""
     tracker = MlflowTracker(home.tracking_uri, home.artifacts)
     try:
         for record in records:

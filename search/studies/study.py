@@ -123,11 +123,17 @@ class Study:
             if frozen.number in numbers and RESULT in frozen.user_attrs
         ]
 
-    def lost(self, asked: Asked) -> None:
-        """Notes how often a trial was lost, so that a restart does not forget."""
-        trial = self._running[asked.number]
-        persistently(lambda: trial.set_user_attr(ATTEMPTS, asked.attempt))
-        persistently(lambda: trial.set_user_attr(CRASHES, asked.crashes))
+    def lost(self, number: int, attempts: int, crashes: int) -> None:
+        """Notes how often a trial was lost, so that a restart does not forget.
+
+        Args:
+            number: The trial's number.
+            attempts: All its losses.
+            crashes: Those of them that were its own.
+        """
+        trial = self._running[number]
+        persistently(lambda: trial.set_user_attr(ATTEMPTS, attempts))
+        persistently(lambda: trial.set_user_attr(CRASHES, crashes))
 
     def report(self, number: int, value: float, step: int) -> bool:
         """Takes the first objective's value after an epoch or a round (1-based); answers whether to prune the trial."""

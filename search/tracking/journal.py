@@ -11,7 +11,7 @@ from pathlib import Path
 from ..messages import EpochEnded, Outcome, TrialResult, TrialTask
 from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
-from ..training.augmented_examples import FILE as AUGMENTATION
+from ..trial_folder import TrialFolder, augmentation_file
 from .model_keeping import ModelKeeper
 from .outbox import Outbox, last_epochs, open_runs
 from .records import (
@@ -162,7 +162,7 @@ class Journal:
         points = tuple((name, value, event.epoch, event.time_ms) for name, value in told.items())
         self._outbox.put(MetricsLogged(key, points))
 
-    def trial_ended(self, result: TrialResult, folder: Path) -> None:
+    def trial_ended(self, result: TrialResult, folder: TrialFolder) -> None:
         """folder: the trial's; its model and artifacts are removed once the tracking server has them.
 
         Those of an interrupted trial stay: it leaves them again when it goes on, perhaps before they are sent.
@@ -182,25 +182,23 @@ class Journal:
             self._drawn = time.monotonic()
         self._outbox.put(*records)
 
-    def _file_records(self, result: TrialResult, key: str, folder: Path) -> list[Record]:
+    def _file_records(self, result: TrialResult, key: str, folder: TrialFolder) -> list[Record]:
         records: list[Record] = []
-        if (folder / "artifacts").is_dir():
+        if folder.artifacts.is_dir():
             records += self._augmentation_records(folder)
-            records.append(FilesLogged(key, str(folder / "artifacts"), remove=True))
+            records.append(FilesLogged(key, str(folder.artifacts), remove=True))
         if result.has_model:
-            records += self._model_records(result, folder / "model")
+            records += self._model_records(result, folder.model)
         return records
 
-    def _augmentation_records(self, folder: Path) -> list[Record]:
+    def _augmentation_records(self, folder: TrialFolder) -> list[Record]:
         """Shows the search's run, too, how its first trial that augments does it."""
-        saved = folder / "artifacts" / AUGMENTATION
-        if self._augmentation_shown or not saved.exists():
+        if self._augmentation_shown or not folder.augmentation.exists():
             return []
         self._augmentation_shown = True
-        shown = folder / "shown"
-        shown.mkdir(exist_ok=True)
-        shutil.copy(saved, shown / AUGMENTATION)
-        return [FilesLogged(self._search_key, str(shown), remove=True)]
+        folder.shown.mkdir(exist_ok=True)
+        shutil.copy(folder.augmentation, augmentation_file(folder.shown))
+        return [FilesLogged(self._search_key, str(folder.shown), remove=True)]
 
     def _model_records(self, result: TrialResult, folder: Path) -> list[Record]:
         kept, fallen = self._models.ended(result)

@@ -9,13 +9,13 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from ...datasets.base import ImageDataset
 from ...text import hidden_credentials
-from ..messages import SpaceReference
 from ..settings import SearchSettings
 from .records import DatasetLogged
 
@@ -65,13 +65,24 @@ def described(settings: SearchSettings, study: str, workers: int) -> dict[str, s
     return {**words, "study": study, "workers": str(workers)}
 
 
-def recorded_space(space: str, params: Mapping[str, str]) -> SpaceReference:
-    """How a search found its space, from its run's params, which `described` wrote."""
-    return SpaceReference(space, params.get("recipe"), json.loads(params.get("space_options", "{}")))
+# The settings that a training is repeated with.
+REPEATED = ("recipe", "space_options", "patience", "mixed_precision", "keep_models", "folds", "repeats")
 
 
-def recorded_patience(params: Mapping[str, str]) -> int | None:
-    """A search without patience records none; that of a search without any params is the default."""
-    if not params:
-        return SearchSettings().patience
-    return int(params["patience"]) if "patience" in params else None
+def recorded_settings(space: str, epochs: int, params: Mapping[str, str]) -> SearchSettings:
+    """Returns the settings that a search's trainings are repeated with.
+
+    Args:
+        space: Name of the space.
+        epochs: Epochs of a trial at most.
+        params: Those of the search's run, which `described` wrote; empty for a run that has none.
+    """
+    given: dict[str, Any] = {}
+    for field in fields(SearchSettings) if params else ():
+        if field.name in REPEATED and field.name in params:
+            is_text = isinstance(field.default, str) or field.name == "recipe"
+            given[field.name] = params[field.name] if is_text else json.loads(params[field.name])
+    if params:
+        # A search without patience records none.
+        given.setdefault("patience", None)
+    return SearchSettings(space=space, epochs=epochs, **given)

@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from ...datasets.base import TrainingView
 from ...files.disk_space import with_space
 from ...spaces.base import Candidate
+from ..evaluation.direction import Direction
 from ..evaluation.metrics import Metric, evaluate, resolve_objective
 from ..evaluation.saved import Evaluation, save_evaluation
 from ..executors import devices
 from ..messages import Emit, StopRequest, StopRequested, TrialDelayed, TrialResult, TrialStarted, TrialTask
 from ..models.contract import ModelContract
 from ..models.package import save_model
+from ..trial_folder import TrialFolder
 from .augmented_examples import save_augmented
 from .checkpoint import TrainingState, load_checkpoint
 from .epoch_monitor import EpochCloser, EpochMonitor
-from .noted_results import CHECKPOINT_FILE
 from .training_model import StreamedImages, TrainingModel
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ PREDICTION_BATCH = 512
 
 @dataclass
 class _Feed:
-    """What `fit` and `predict` are given: row numbers into the table, or streams from disk."""
+    """The data for `fit` and `predict`: row numbers into the table, or streams from disk."""
 
     table: tuple[NDArray[np.uint8], NDArray[np.float32]] | None
     train: Any
@@ -62,7 +63,7 @@ def _feed(view: TrainingView, batch_size: int, seed: int) -> _Feed:
 
 
 class Fitting:
-    """Fits one candidate, epoch by epoch, and writes what it leaves."""
+    """Fits one candidate, epoch by epoch, and writes its model and predictions."""
 
     def __init__(self, task: TrialTask, candidate: Candidate, emit: Emit, stop_requested: StopRequested) -> None:
         self.task = task
@@ -72,7 +73,8 @@ class Fitting:
         self.stop_requested = stop_requested
         self.objective: Metric = resolve_objective(task.objective, task.view.task)
         self.labels = task.view.labels("validation")
-        self.checkpoint = task.folder / CHECKPOINT_FILE
+        self.folder = TrialFolder(task.folder)
+        self.checkpoint = self.folder.checkpoint
         self.feed = _feed(task.view, candidate.batch_size, task.seed)
         self.model = TrainingModel(candidate, task.view.task, self.feed.table)
         self.state = TrainingState()
@@ -81,7 +83,7 @@ class Fitting:
         """Trains until the budget, patience, a request or a lost cause ends it; returns that end."""
         self.state = load_checkpoint(self.checkpoint, self.candidate)
         if not self.candidate.optimizer.built:
-            # Variables made while TensorFlow traces the step make it trace twice, and some 6 MB of graph stay for good.
+            # Variables made while TensorFlow traces the step make it trace twice, and 6 MB of graph are never freed.
             self.candidate.optimizer.build(self.network.trainable_variables)
         self.emit(TrialStarted(self.task.number, self.network.count_params(), self.state.epoch + 1))
         for ended in self.state.history:
@@ -136,7 +138,7 @@ class Fitting:
 
     def improved(self, value: float) -> bool:
         best = self.state.best_value
-        return best is None or (value > best if self.objective.direction == "maximize" else value < best)
+        return best is None or Direction(self.objective.direction).better(value, best)
 
     @property
     def _epochs(self) -> int:
@@ -150,9 +152,9 @@ class Fitting:
         return patience is not None and self.state.epoch - self.state.best_epoch >= patience
 
     def finish(self, stop: StopRequest) -> TrialResult:
-        """Restores the best epoch's weights, evaluates them fully, and leaves model and predictions in the folder.
+        """Restores the weights of the best epoch, evaluates them fully, and leaves model and predictions.
 
-        Where the epochs are fixed, the last epoch's weights stay.
+        If the number of epochs is fixed, the weights of the last epoch stay.
         """
         state, fixed = self.state, self.task.fixed_epochs is not None
         base = TrialResult(
@@ -175,12 +177,12 @@ class Fitting:
         )
 
     def _save(self, save: Callable[[], None]) -> None:
-        """A full disk says nothing against the configuration, so it is waited for."""
+        """Saves, and waits while the disk is full, which says nothing against the configuration."""
         number = self.task.number
         with_space(save, self.task.folder, lambda reason: self.emit(TrialDelayed(number, reason)))
 
     def _save_evaluation(self, probabilities: NDArray[np.float32]) -> None:
-        folder = self.task.folder / "artifacts"
+        folder = self.folder.artifacts
         shutil.rmtree(folder, ignore_errors=True)
         history = [ended.metrics for ended in self.state.history]
         task = self.task
@@ -189,7 +191,7 @@ class Fitting:
             save_augmented(task, self.candidate.augmentation, folder)
 
     def _save_model(self) -> None:
-        folder = self.task.folder / "model"
+        folder = self.folder.model
         shutil.rmtree(folder, ignore_errors=True)
         view = self.task.view
         contract = ModelContract(

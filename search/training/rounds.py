@@ -1,19 +1,16 @@
-"""A trial of several rounds: its configuration trained on every fold, or again with other seeds, and averaged.
+"""Trials of several rounds: a configuration is trained on every fold, or again with other seeds, and averaged.
 
 Folds and repeats measure how much of a score is luck. A round that ended is kept on disk until the trial's end is
-recorded, so that a trial whose worker died goes on with the round it was in. What a person looks at, plots and model,
-is of the first round; every trial's first round has the same validation images, so that trials can be compared image
-by image.
+recorded, so that a trial whose worker died goes on with the round it was in. Plots and model are those of the first
+round; every trial's first round has the same validation images, so that trials can be compared image by image.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-import shutil
 import statistics
 from dataclasses import replace
-from pathlib import Path
 
 from ...files.disk_space import with_space
 from ..messages import (
@@ -28,23 +25,21 @@ from ..messages import (
     TrialStarted,
     TrialTask,
 )
-from .noted_results import CHECKPOINT_FILE, note_result, noted_result
+from ..trial_folder import TrialFolder
 
 logger = logging.getLogger(__name__)
-
-ROUND_FILE = "round.json"
 
 
 def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_once: RunTrial) -> TrialResult:
     """Trains the rounds in order; the first that does not complete decides how the trial ends.
 
-    Epochs are told with numbers that run on from round to round, `task.epochs` for each; those of a round that ended
-    earlier are told again, as those before a checkpoint are.
+    Epochs have numbers that run on from round to round, `task.epochs` per round. Those of a round that an earlier
+    attempt ended are reported again, as those before a checkpoint are.
     """
     done: list[TrialResult] = []
     for index in range(len(task.rounds)):
-        folder = task.folder / f"round-{index + 1}"
-        if noted := noted_result(folder / ROUND_FILE):
+        folder = TrialFolder(task.folder).round(index + 1)
+        if noted := folder.noted_result():
             result, earlier = noted
             for event in earlier:
                 emit(event)
@@ -63,27 +58,27 @@ def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_o
     return _averaged(task, done)
 
 
-def _note_round(folder: Path, result: TrialResult, told: list[EpochEnded], emit: Emit) -> None:
-    """Waits while the disk is full; a round that cannot be noted is trained again if the worker dies."""
+def _note_round(folder: TrialFolder, result: TrialResult, told: list[EpochEnded], emit: Emit) -> None:
+    """Notes a round, and waits while the disk is full; one that cannot be noted is trained again after a loss."""
     try:
         with_space(
-            lambda: note_result(folder / ROUND_FILE, result, told),
-            folder,
+            lambda: folder.note_result(result, told),
+            folder.path,
             lambda reason: emit(TrialDelayed(result.number, reason)),
         )
     except OSError as error:
         logger.warning("trial %d: a round that ended cannot be noted: %s", result.number, error)
         return
-    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    folder.forget_checkpoint()
 
 
-def _round_task(task: TrialTask, index: int, folder: Path) -> TrialTask:
+def _round_task(task: TrialTask, index: int, folder: TrialFolder) -> TrialTask:
     return replace(
         task,
         view=task.rounds[index],
         rounds=(),
         seed=random.Random(f"{task.seed}/{index}").randrange(2**31),
-        folder=folder,
+        folder=folder.path,
         keep_model=task.keep_model and index == 0,
         measure_latency=task.measure_latency and index == 0,
         limits=task.limits if index == 0 else {},
@@ -91,7 +86,7 @@ def _round_task(task: TrialTask, index: int, folder: Path) -> TrialTask:
 
 
 def _shifted(emit: Emit, task: TrialTask, index: int, told: list[EpochEnded]) -> Emit:
-    """told: filled with the epochs."""
+    """An `emit` that numbers epochs on from the earlier rounds, and adds them to `told`."""
 
     def emit_shifted(event: TrialEvent) -> None:
         if isinstance(event, EpochEnded):
@@ -105,12 +100,12 @@ def _shifted(emit: Emit, task: TrialTask, index: int, told: list[EpochEnded]) ->
 
 
 def _averaged(task: TrialTask, done: list[TrialResult]) -> TrialResult:
-    """Mean values and metrics over all rounds; seconds and epochs in total."""
+    """The result of all rounds: means of value and metrics, totals of seconds and epochs."""
     values = [result.value for result in done if result.value is not None]
     names = set.intersection(*(set(result.metrics) for result in done))
     metrics = {name: statistics.fmean(result.metrics[name] for result in done) for name in sorted(names)}
     metrics["objective_spread"] = statistics.stdev(values)
-    _show_first(task)
+    TrialFolder(task.folder).show_round(1)
     return replace(
         done[0],
         value=statistics.fmean(values),
@@ -123,11 +118,11 @@ def _averaged(task: TrialTask, done: list[TrialResult]) -> TrialResult:
 
 
 def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
-    """The last round's end is the trial's; its value is the mean of the whole rounds, or of the first what it has."""
+    """The result of a trial that ends with its last round; its value is the mean over whole rounds, if any."""
     whole = [result for result in rounds if result.outcome == "complete"]
     values = [result.value for result in whole or rounds if result.value is not None]
     if rounds[-1].outcome != "interrupted":
-        _show_first(task)
+        TrialFolder(task.folder).show_round(1)
     return replace(
         rounds[-1],
         value=statistics.fmean(values) if values else None,
@@ -138,20 +133,3 @@ def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
         has_model=rounds[0].has_model,
         cost=rounds[0].cost,
     )
-
-
-def _show_first(task: TrialTask) -> None:
-    """Moves what the first round left to where the trial's results are expected."""
-    for name in ("artifacts", "model"):
-        left = task.folder / "round-1" / name
-        if left.exists():
-            shutil.rmtree(task.folder / name, ignore_errors=True)
-            left.rename(task.folder / name)
-
-
-def forget_progress(folder: Path) -> None:
-    """Removes what an ended trial could have gone on from: its checkpoint, half of one included, and its rounds."""
-    for left in folder.glob(f"{CHECKPOINT_FILE}*"):
-        left.unlink(missing_ok=True)
-    for left in folder.glob("round-*"):
-        shutil.rmtree(left, ignore_errors=True)

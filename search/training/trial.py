@@ -14,7 +14,8 @@ import keras
 
 from ... import spaces
 from ..executors import devices
-from ..messages import Emit, EpochEnded, Outcome, StopRequested, TrialEvent, TrialResult, TrialTask
+from ..executors.retries import rule_of_error
+from ..messages import Emit, EpochEnded, StopRequested, TrialEvent, TrialResult, TrialTask
 from .custom_gradients import forgotten_gradients
 from .fitting import Fitting
 from .gpu_usage import watched_gpu
@@ -23,23 +24,14 @@ from .rounds import run_rounds
 
 logger = logging.getLogger(__name__)
 
-OUT_OF_MEMORY_SIGNS = (
-    "ResourceExhausted",
-    "RESOURCE_EXHAUSTED",
-    "OutOfMemory",
-    "out of memory",
-    "MemoryError",
-    "OOM when",
-    "allocate memory",
-    "ailed to allocate",
-    "ALLOC_FAILED",
-)
-
 
 def run_trial(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
-    """Trains one configuration and says how it ended; what the configuration itself raises is an outcome too.
+    """Trains one configuration; an exception that the configuration itself raises is an outcome, too.
 
-    emit: told of the start, of every epoch and of every round. stop_requested: asked between batches.
+    Args:
+        task: The configuration and everything that its result depends on.
+        emit: Hears of the start, of every epoch and of every round.
+        stop_requested: Asked between batches.
     """
     with watched_gpu() as usage:
         emit = usage.telling(emit)
@@ -66,8 +58,7 @@ def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
             result = _train(task, emit_counted, stop_requested)
     except Exception as error:
         logger.exception("trial %d failed", task.number)
-        outcome: Outcome = "infeasible" if _is_out_of_memory(error) else "failed"
-        result = TrialResult(task.number, outcome, _one_line(error), epochs=epochs)
+        result = TrialResult(task.number, rule_of_error(error).outcome, _one_line(error), epochs=epochs)
     finally:
         keras.utils.clear_session(free_memory=False)
         gc.collect()
@@ -90,12 +81,6 @@ def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialR
     if stop.outcome == "interrupted":
         return TrialResult(task.number, "interrupted", stop.reason, epochs=fitting.state.epoch)
     return replace(fitting.finish(stop), cost=cost)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether a framework ran out of memory: TensorFlow, JAX and PyTorch each say so in their own way."""
-    text = f"{type(error).__name__}: {error}"
-    return any(sign in text for sign in OUT_OF_MEMORY_SIGNS)
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Faults injected into searches whose workers only pretend to train. The table of faults is in the design."""
+"""Faults injected into searches whose workers only pretend to train. README.md has the table of faults."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def test_a_worker_killed_by_the_kernel_for_memory(tmp_path: Path) -> None:
         search = supervise(tmp_path, 4, 2, 4, group=group, APERTUNE_PRETEND_GREEDY="1")
         text, _ = search.communicate(timeout=120)
     assert text.splitlines() == [
-        "Trial 1: the worker was killed by the kernel for memory; it goes on in another.",
+        "Trial 1: the worker was killed by the kernel for memory; another worker goes on with it.",
         "finished 4",
     ]
     records = stored(tmp_path).records()
@@ -184,7 +184,7 @@ def test_a_stopped_worker_that_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
             thread.join()
         executor.close()
     lost = [line for line in display.lines if "goes on" in line]
-    assert lost == ["Trial 1: it said nothing for 0.0416667 minutes; it goes on in another."]
+    assert lost == ["Trial 1: it said nothing for 0.0416667 minutes; another worker goes on with it."]
     assert_each_once(tmp_path, 3, 4)
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-
-from programs import PRETEND_WORKER
 
 from apertune.cli import main
 from apertune.search.engine import launch
 from apertune.search.executors.base import Executor
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local.executor import LocalExecutor
-from apertune.search.settings import SearchSettings
+from apertune.search.settings import PlaceSettings
+
+# Not from `programs`: a script of safe path does not see its neighbours.
+PRETEND_WORKER = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
 
 
-def make_pretending(settings: SearchSettings, logs: Path) -> Executor:
-    return LocalExecutor(worker_environments(settings.workers or 1), logs, command=PRETEND_WORKER)
+def make_pretending(places: PlaceSettings, logs: Path, *, at_most: int | None = None) -> Executor:
+    return LocalExecutor(worker_environments(places.workers or 1), logs, command=PRETEND_WORKER)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class TimedDisplay:
 
     def say(self, line: str) -> None:
         self.lines.append(line)
-        if line.endswith("it goes on in another."):
+        if line.endswith("another worker goes on with it."):
             number = int(line.split()[1].rstrip(":"))
             self.put_back.setdefault(number, []).append(time.monotonic())
 
@@ -67,7 +67,7 @@ def supervise(
         command = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group), *command]
     return subprocess.Popen(
         command,
-        env={**os.environ, "PYTHONPATH": str(HERE), **variables},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

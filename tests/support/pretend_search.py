@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from programs import PRETEND_WORKER
 
 from apertune.datasets import from_arrays
 from apertune.search import SearchSettings, run
@@ -16,6 +15,9 @@ from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.executors.ray.executor import RayExecutor
 from apertune.search.messages import TrialResult
+
+# Not from `programs`: a script of safe path does not see its neighbours.
+PRETEND_WORKER = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
 
 
 class PrintedLines:

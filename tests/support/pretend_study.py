@@ -37,6 +37,7 @@ from apertune.search.studies.study import Asked
 from apertune.search.tracking.journal import Journal
 from apertune.search.tracking.outbox import Outbox
 from apertune.search.tracking.records import DatasetLogged
+from apertune.search.trial_folder import TrialFolder
 from apertune.spaces.search_space.parameters import Condition, Parameter, SearchSpace
 
 SPACE = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=1.0, sampling="linear"),))
@@ -121,7 +122,7 @@ class Bench:
 
     def run_with(self, executor: Executor, target: int, wishes: Callable[[], int] = lambda: 0, **more: Any) -> State:
         dataset = DatasetLogged("", "pretended", "ab" * 32, "nowhere", {})
-        plan = Plan(target, self.task, lambda number: self.folder / str(number), dataset, **more)
+        plan = Plan(target, self.task, lambda number: TrialFolder(self.folder / str(number)), dataset, **more)
         with Outbox(self.folder / "outbox.jsonl") as outbox:
             journal = Journal(outbox, self.study, "launch", {})
             return Supervisor(self.study, executor, journal, plan, self.display, wishes).run()

@@ -94,7 +94,7 @@ def test_a_configuration_over_its_limit_costs_no_trial(tmp_path: Path) -> None:
 
 def test_a_limit_that_nothing_keeps_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When configuration after configuration breaks a limit, the search ends and says what to change."""
-    monkeypatch.setattr("apertune.search.engine.supervisor.OVER_LIMIT_IN_A_ROW", 4)
+    monkeypatch.setattr("apertune.search.engine.ends.OVER_LIMIT_IN_A_ROW", 4)
 
     def too_large(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         return TrialResult(task.number, "infeasible", "parameters 9", cost={"parameters": 9.0}, over_limit=True)

@@ -35,6 +35,7 @@ from apertune.search.tracking.records import (
     RunEnded,
     RunStarted,
 )
+from apertune.search.trial_folder import TrialFolder
 from apertune.spaces.search_space.parameters import Parameter, SearchSpace
 
 
@@ -311,14 +312,15 @@ def test_a_model_displaced_at_a_kill_is_dropped_later(tmp_path: Path) -> None:
         return TrialResult(task.number, "complete", value=float(task.number), has_model=True)
 
     def supervised(wanted: int) -> None:
-        plan = Plan(wanted, bench.task, lambda number: tmp_path / str(number), DatasetLogged("", "p", "ab", "", {}))
+        dataset = DatasetLogged("", "p", "ab", "", {})
+        plan = Plan(wanted, bench.task, lambda number: TrialFolder(tmp_path / str(number)), dataset)
         with Outbox(tmp_path / "outbox.jsonl") as outbox:
             journal = Journal(outbox, bench.study, "launch", {}, most_models=1)
             if wanted == 2:
                 journal.trial_ended = killed_at_the_second  # type: ignore[method-assign]
             Supervisor(bench.study, InProcessExecutor(with_model, SPACE), journal, plan, NoDisplay()).run()
 
-    def killed_at_the_second(result: TrialResult, folder: Path) -> None:
+    def killed_at_the_second(result: TrialResult, folder: TrialFolder) -> None:
         raise KilledError
 
     bench = Bench(tmp_path)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from pretend_study import Bench, Slots, train
 
-from apertune.search.engine import supervisor
+from apertune.search.engine import trial_loop
 from apertune.search.messages import Emit, StopRequested, TrialEvent, TrialLost, TrialResult, TrialTask
 from apertune.search.sending.sender import Sender
 from apertune.search.studies.opening import open_study
@@ -25,7 +25,7 @@ class Clocked(Slots):
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ends: dict[int, int]) -> None:
         super().__init__(1, ends)
         self._now = 1000.0
-        monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=lambda: self._now))
+        monkeypatch.setattr(trial_loop, "time", SimpleNamespace(monotonic=lambda: self._now))
 
     def wait(self, timeout_s: float) -> list[TrialEvent]:
         self._now += EPOCH_S

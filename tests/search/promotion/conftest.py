@@ -28,6 +28,7 @@ from apertune.search.tracking.mlflow_tracker import MlflowTracker
 from apertune.search.tracking.outbox import Outbox, Progress, unsent, write_progress
 from apertune.search.tracking.records import DatasetLogged, StudyChanged
 from apertune.search.training.trial import run_trial
+from apertune.search.trial_folder import TrialFolder
 from apertune.spaces.search_space.parameters import SearchSpace
 
 FIXED = {
@@ -90,7 +91,7 @@ def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> N
         journal.search_started(logged, {"patience": str(PATIENCE), "keep_models": "all", "mixed_precision": "false"})
         task, result = train(studies, study)
         journal.trial_started(task, logged)
-        journal.trial_ended(result, task.folder)
+        journal.trial_ended(result, TrialFolder(task.folder))
         journal.search_ended("complete", "FINISHED")
     tracker = MlflowTracker(home.tracking_uri, home.artifacts)
     for record, _ in unsent(path, 0):

@@ -12,12 +12,14 @@ import pytest
 
 from apertune.datasets.base import TrainingView
 from apertune.errors import ApertuneError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.evaluation.saved import Evaluation, save_evaluation
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import SpaceReference, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
 from apertune.search.models.package import write_manifest
 from apertune.search.promotion.source import TrainedNetwork, TrialSource
 from apertune.search.promotion.training import Confirmation, choose, train_all, trained_network
+from apertune.search.settings import SearchSettings
 from apertune.search.studies.trial_records import TrialRecord
 from apertune.spaces.search_space.parameters import SearchSpace
 
@@ -84,7 +86,7 @@ def test_a_dead_worker_is_tried_once_more(tmp_path: Path, deaths: int, outcome: 
     (result,) = train_all(tasks(tmp_path, 1), InProcessExecutor(trainer, SPACE), lambda line: None)
     assert result.outcome == outcome
     assert trainer.calls == [0, 0]
-    assert (result.reason == "the worker died") is (outcome == "failed")
+    assert result.reason == ("" if outcome == "complete" else "the worker died, 2 times")
 
 
 @pytest.mark.parametrize(("deaths", "outcome"), [(1, "complete"), (2, "failed")])
@@ -98,7 +100,7 @@ def test_kills_from_outside_are_no_crashes(tmp_path: Path, deaths: int, outcome:
 
 def confirmation(number: int, searched: float, values: tuple[float, ...]) -> Confirmation:
     record = TrialRecord(number, "complete", searched, {})
-    source = TrialSource(record, "run", "search", SpaceReference("none"), None, mixed_precision=False, keeps_model=True)
+    source = TrialSource(record, "run", "search", SearchSettings(), keeps_model=True)
     network = TrainedNetwork(number, 1, 0.5, 1, Path(), np.zeros((1, 2), np.float32))
     return Confirmation(source, values, (network,) if values else ())
 
@@ -106,8 +108,8 @@ def confirmation(number: int, searched: float, values: tuple[float, ...]) -> Con
 def test_luck_is_not_promoted() -> None:
     """The best mean of fresh seeds wins, not the value that the search saw."""
     lucky, steady = confirmation(1, 0.95, (0.80, 0.82)), confirmation(2, 0.90, (0.88, 0.90))
-    assert choose([lucky, steady], "maximize") is steady
-    assert choose([lucky, steady], "minimize") is lucky
+    assert choose([lucky, steady], Direction.MAXIMIZE) is steady
+    assert choose([lucky, steady], Direction.MINIMIZE) is lucky
     assert lucky.mean == pytest.approx(0.81)
     assert lucky.spread == pytest.approx(0.0141, abs=1e-4)
 
@@ -115,4 +117,4 @@ def test_luck_is_not_promoted() -> None:
 def test_nothing_trained_is_an_error() -> None:
     """When every training fails there is no winner, and the line says where to look."""
     with pytest.raises(ApertuneError, match="none of the top trials could be trained again"):
-        choose([confirmation(1, 0.9, ())], "maximize")
+        choose([confirmation(1, 0.9, ())], Direction.MAXIMIZE)

@@ -14,7 +14,6 @@ from mlflow import MlflowClient
 from apertune.datasets import load
 from apertune.errors import ApertuneError
 from apertune.search.evaluation.metrics import METRICS
-from apertune.search.messages import SpaceReference
 from apertune.search.promotion import PromotionSettings, rollback
 from apertune.search.promotion.examination import Examination
 from apertune.search.promotion.gate import Verdict
@@ -26,7 +25,7 @@ from apertune.search.promotion.source import TrainedNetwork, TrialSource
 from apertune.search.promotion.training import Confirmation
 from apertune.search.promotion.unfinished import Pending, settle
 from apertune.search.results import StudyResult
-from apertune.search.settings import make_home
+from apertune.search.settings import PlaceSettings, SearchSettings, make_home
 from apertune.search.studies.definition import StudyDefinition
 from apertune.search.studies.trial_records import TrialRecord
 from apertune.search.tracking.mlflow_store import Registry
@@ -55,9 +54,18 @@ class Writer:
         study = StudyResult("digits-convnet", definition, (trial,), {}, None, 1, 0.0, "")
         metric = METRICS["accuracy"]
         self.job = Job(
-            data, data.training_view(), study, metric, PromotionSettings(), self.home, lambda line: None, folder
+            dataset=data,
+            view=data.training_view(),
+            study=study,
+            metric=metric,
+            settings=PromotionSettings(),
+            places=PlaceSettings(),
+            home=self.home,
+            say=lambda line: None,
+            show=lambda state: None,
+            scratch=folder,
         )
-        source = TrialSource(trial, "run", "search", SpaceReference("convnet"), None, False, True)
+        source = TrialSource(trial, "run", "search", SearchSettings(), keeps_model=True)
         network = TrainedNetwork(0, None, 0.9, 1, folder, np.zeros((1, 10), np.float32))
         winner = Confirmation(source, (), (network,))
         self.selection = Selection(winner, (winner,), ((network, 1.0),), network.probabilities, ())

@@ -11,13 +11,13 @@ from apertune.search.tracking.journal import Journal
 from apertune.search.tracking.outbox import Outbox, unsent
 from apertune.search.tracking.records import FilesLogged
 from apertune.search.training.augmented_examples import (
-    FILE,
     PICTURE,
     different_rows,
     draw_augmented,
     save_augmented,
     target_words,
 )
+from apertune.search.trial_folder import TrialFolder, augmentation_file
 
 CLASSES = {"binary": 2, "multiclass": 3, "multilabel": 3}
 
@@ -46,7 +46,7 @@ def test_augmented_images_are_drawn(task, tmp_path):
     augmentation = Augmentation(AugmentationSettings(rotation=30.0, mixing="mixup", mixing_alpha=1.0), seed=0)
     view = _View(task)
     save_augmented(SimpleNamespace(view=view, number=3), augmentation, tmp_path)
-    with np.load(tmp_path / FILE) as saved:
+    with np.load(augmentation_file(tmp_path)) as saved:
         images, targets = saved["images"], saved["targets"]
     rows = different_rows(view.targets("train"), 4)
     assert np.array_equal(images[:, 0], view.images[rows])
@@ -76,7 +76,7 @@ def test_an_augmentation_that_fails_costs_no_trial(tmp_path):
         raise RuntimeError("no")
 
     save_augmented(SimpleNamespace(view=_View("binary"), number=3), fail, tmp_path)
-    (tmp_path / FILE).write_bytes(b"damaged")
+    augmentation_file(tmp_path).write_bytes(b"damaged")
     draw_augmented(tmp_path)
     assert not list(tmp_path.glob("augmentation*"))
 
@@ -93,10 +93,10 @@ def test_the_search_shows_its_first_augmentation(tmp_path):
             folder = tmp_path / str(number)
             (folder / "artifacts").mkdir(parents=True)
             if number > 0:
-                (folder / "artifacts" / FILE).write_bytes(b"%d" % number)
-            journal.trial_ended(TrialResult(number, "complete"), folder)
+                TrialFolder(folder).augmentation.write_bytes(b"%d" % number)
+            journal.trial_ended(TrialResult(number, "complete"), TrialFolder(folder))
     records = [record for record, _ in unsent(tmp_path / "outbox.jsonl", 0)]
     logged = [(record.key, record.folder) for record in records if isinstance(record, FilesLogged)]
     assert [key for key, _ in logged] == ["id-0", "search", "id-1", "id-2"]
-    assert (tmp_path / "1" / "shown" / FILE).read_bytes() == b"1"
+    assert augmentation_file(tmp_path / "1" / "shown").read_bytes() == b"1"
     assert ("search", str(tmp_path / "1" / "shown")) in logged

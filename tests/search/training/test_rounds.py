@@ -24,8 +24,8 @@ from apertune.search.messages import (
     TrialTask,
 )
 from apertune.search.studies.study import Asked
-from apertune.search.training import rounds
-from apertune.search.training.rounds import forget_progress, run_rounds
+from apertune.search.training.rounds import run_rounds
+from apertune.search.trial_folder import TrialFolder
 
 
 def task_of(folder: Path, rounds: int) -> TrialTask:
@@ -67,7 +67,7 @@ def test_the_rounds_are_averaged(tmp_path: Path) -> None:
     assert result.metrics == {"accuracy": pytest.approx(0.5), "objective_spread": pytest.approx(0.36055513)}
     assert (result.epochs, result.best_epoch, result.seconds) == (3 * EPOCHS, 3, 3.0)
     assert (tmp_path / "0" / "model" / "of").read_text() == "0"
-    forget_progress(tmp_path / "0")
+    TrialFolder(tmp_path / "0").forget_progress()
     assert not list((tmp_path / "0").glob("round-*"))
 
 
@@ -137,14 +137,14 @@ def test_the_value_is_that_of_whole_rounds(tmp_path: Path) -> None:
 
 def test_a_full_disk_between_rounds_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A round that cannot be noted yet is said to wait for space, and is noted once there is."""
-    full, note = [OSError(errno.ENOSPC, "No space left on device")] * 2, rounds.note_result
+    full, note = [OSError(errno.ENOSPC, "No space left on device")] * 2, TrialFolder.note_result
 
-    def note_later(path: Path, result: TrialResult, epochs: Sequence[EpochEnded]) -> None:
+    def note_later(folder: TrialFolder, result: TrialResult, epochs: Sequence[EpochEnded]) -> None:
         if full:
             raise full.pop()
-        note(path, result, epochs)
+        note(folder, result, epochs)
 
-    monkeypatch.setattr(rounds, "note_result", note_later)
+    monkeypatch.setattr(TrialFolder, "note_result", note_later)
     monkeypatch.setattr(disk_space, "LOOK_EVERY_S", 0.01)
     events: list[TrialEvent] = []
     run_rounds(task_of(tmp_path, 2), events.append, lambda: None, Trainings([0.2, 0.4]))
@@ -156,10 +156,10 @@ def test_a_full_disk_between_rounds_is_waited_for(tmp_path: Path, monkeypatch: p
 def test_a_disk_that_stays_full_fails_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rounds go on, and one that was not noted would be trained again if the worker died."""
 
-    def never(path: Path, result: TrialResult, epochs: Sequence[EpochEnded]) -> None:
+    def never(folder: TrialFolder, result: TrialResult, epochs: Sequence[EpochEnded]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(rounds, "note_result", never)
+    monkeypatch.setattr(TrialFolder, "note_result", never)
     monkeypatch.setattr(disk_space, "SPACE_PATIENCE_S", 0.0)
     result = run_rounds(task_of(tmp_path, 2), lambda event: None, lambda: None, Trainings([0.2, 0.4]))
     assert (result.outcome, result.value) == ("complete", pytest.approx(0.3))
@@ -169,7 +169,7 @@ def test_a_disk_that_stays_full_fails_no_trial(tmp_path: Path, monkeypatch: pyte
 def test_a_round_that_cannot_be_read_is_trained_again(tmp_path: Path, left: str) -> None:
     """What a power loss left of a note counts as none."""
     run_rounds(task_of(tmp_path, 2), lambda event: None, lambda: None, Trainings([0.2, 0.4]))
-    (tmp_path / "0" / "round-2" / "round.json").write_text(left)
+    (tmp_path / "0" / "round-2" / "result.json").write_text(left)
     shutil.rmtree(tmp_path / "0" / "round-2" / "artifacts")
     shutil.rmtree(tmp_path / "0" / "round-2" / "model")
     again = Trainings([0.0, 0.8])

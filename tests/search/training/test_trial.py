@@ -12,6 +12,7 @@ from pretend_study import Bench
 from tiny_space import SPACE
 
 from apertune.datasets import from_arrays
+from apertune.search.executors.retries import rule_of_error
 from apertune.search.messages import (
     Emit,
     EpochEnded,
@@ -24,7 +25,7 @@ from apertune.search.messages import (
 )
 from apertune.search.tracking.outbox import unsent
 from apertune.search.tracking.records import MetricsLogged
-from apertune.search.training.trial import _is_out_of_memory, run_trial
+from apertune.search.training.trial import run_trial
 
 ROWS = 512
 
@@ -147,7 +148,7 @@ class OutOfMemoryError(RuntimeError):
 )
 def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
     """What Python, NumPy, TensorFlow, JAX and PyTorch raise without memory is taken for that."""
-    assert _is_out_of_memory(error)
+    assert rule_of_error(error).outcome == "infeasible"
 
 
 @pytest.mark.parametrize(
@@ -165,4 +166,4 @@ def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
 )
 def test_other_errors_are_no_lack_of_memory(error: Exception) -> None:
     """What is wrong with a configuration or a disk is not taken for a lack of memory."""
-    assert not _is_out_of_memory(error)
+    assert rule_of_error(error).outcome == "failed"

@@ -20,11 +20,11 @@ from pretend_study import SPACE
 from apertune.datasets.arrays import EntryArrays
 from apertune.datasets.base import TrainingView
 from apertune.errors import ApertuneError, SettingError
-from apertune.search.engine import launch, stopping, supervisor
+from apertune.search.engine import launch, stopping, trial_loop
 from apertune.search.executors.environments import keras_backend, worker_environments
-from apertune.search.executors.ray import connection as ray_connection
 from apertune.search.executors.ray import executor as ray_executor
 from apertune.search.executors.ray import pool as ray_pool
+from apertune.search.executors.ray import versions as ray_versions
 from apertune.search.executors.ray.executor import RayExecutor
 from apertune.search.executors.ray.returning import Batch
 from apertune.search.executors.ray.slots import SlotShape, count_places, count_slots
@@ -466,7 +466,7 @@ def test_the_backend_is_what_keras_takes(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_the_backends_package_must_be_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another JAX on a node is refused when the search computes with JAX, and does not matter when it does not."""
-    monkeypatch.setattr(ray_connection, "version", lambda package: "2.0")
+    monkeypatch.setattr(ray_versions, "version", lambda package: "2.0")
     there = {**installed_versions(), "jax": "1.0"}
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(SettingError, match=r"node-7 has jax 1\.0 there, 2\.0 here: install"):
@@ -490,8 +490,8 @@ def test_a_trial_killed_again_and_again_is_ended(ray: PretendedRay, actor_module
 
 def test_a_command_ends_within_ten_seconds_of_the_first_wish() -> None:
     """All that may be waited for after the first Ctrl-C, one after the other: trials, actors, and what was recorded."""
-    kill = (stopping.MOST_WISHES - 1) * stopping.PATIENCE_S + supervisor.LOOK_EVERY_S
-    actor = ray_executor.KILL_PATIENCE_S + supervisor.LOOK_EVERY_S
+    kill = (max(stopping.StopLevel) - 1) * stopping.PATIENCE_S + trial_loop.LOOK_EVERY_S
+    actor = ray_executor.KILL_PATIENCE_S + trial_loop.LOOK_EVERY_S
     assert kill + actor + ray_pool.CLOSING_TIMEOUT_S + launch.PATIENCE_WHEN_STOPPED_S <= 10
 
 

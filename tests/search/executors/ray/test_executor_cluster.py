@@ -126,7 +126,7 @@ def test_a_lost_node_costs_no_trial(three_nodes: Any, empty_store: Path) -> None
     result = read_study(make_home({}), "pretended")
     assert [(trial.number, trial.state) for trial in result.trials] == [(number, "complete") for number in range(8)]
     assert len(set(result.run_ids.values())) == 8
-    lost = [line for line in display.lines if "was lost; it goes on in another" in line]
+    lost = [line for line in display.lines if "was lost; another worker goes on with it" in line]
     assert len(lost) == 1, display.lines
     number = int(lost[0].split()[1].rstrip(":"))
     again = epochs_run(number)
