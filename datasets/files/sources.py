@@ -64,6 +64,7 @@ class Source:
 
     @property
     def images(self) -> tuple[SourceFile, ...]:
+        """The files that are images by their names."""
         return tuple(file for file in self.files if file.is_image)
 
     def with_suffix(self, *suffixes: str) -> tuple[SourceFile, ...]:
