@@ -1,7 +1,7 @@
-"""Downloads data sets from their official homes.
+"""Downloads data sets from their official sources.
 
-pooch (1.9) is no substitute: it deletes what an interrupted download has brought and starts again from the first byte,
-where VOC2012 is a file of 2 GB on a slow server.
+pooch (1.9) is no substitute: it deletes the part that an interrupted download has fetched, and starts again from the
+first byte. VOC2012 is a file of 2 GB on a slow server.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Download:
     url: str
     filename: str
     md5: str | None = None
-    """Hexadecimal, as the owner publishes it; None when the owner publishes none."""
+    """The checksum in hexadecimal, as the owner publishes it; None when the owner publishes none."""
     pause_seconds: float = _SECONDS_BETWEEN
-    """Pause between two attempts."""
+    """The pause between two attempts."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,18 @@ def fetch(name: str, folder: Path, progress: Progress) -> Path:
     """Fetches a data set's archive, unless the folder holds it already.
 
     Args:
-        name: of an adapter.
-        folder: for the archive; made when it is missing.
-        progress: called with the bytes fetched and their total.
+        name: The name of an adapter.
+        folder: The folder for the archive, created when missing.
+        progress: Called with the stage "fetching", the bytes fetched so far and their total.
 
     Returns:
-        Path of the archive.
+        The path of the archive.
 
     Raises:
-        SettingError: the data set cannot be fetched.
-        ApertuneError: the server does not answer, and the message says how to get the archive by hand; or the archive
+        SettingError: The data set cannot be fetched.
+        ApertuneError: The server does not answer, and the message says how to get the archive by hand; or the archive
             does not have its published checksum.
-        MissingExtraError: the data set is on Kaggle, and Kaggle's client is not installed.
+        MissingExtraError: The data set is on Kaggle, and Kaggle's client is not installed.
     """
     entry = find_adapter(name)
     origin = ORIGINS.get(name)
@@ -105,8 +105,8 @@ def download(origin: Download, target: Path, progress: Progress) -> None:
     """Downloads a file, continuing where an earlier attempt stopped, and renames it to `target` when it is complete.
 
     Raises:
-        OSError: the server does not answer.
-        ApertuneError: the checksum is wrong.
+        OSError: The server does not answer.
+        ApertuneError: The checksum is wrong.
     """
     if target.exists():
         return
@@ -125,7 +125,7 @@ def download(origin: Download, target: Path, progress: Progress) -> None:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Says whether another attempt may succeed: not when the server understood the request and refused it."""
+    """Returns whether another attempt may succeed, which it cannot when the server has refused the request."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500
     return isinstance(error, OSError | HTTPException)
@@ -182,7 +182,12 @@ def _md5(path: Path) -> str:
 
 
 def _from_kaggle(origin: KaggleDataset, folder: Path) -> None:
-    """Runs Kaggle's client, which continues interrupted downloads itself. Raises OSError when it fails."""
+    """Runs Kaggle's client, which continues interrupted downloads itself.
+
+    Raises:
+        OSError: The client fails.
+        MissingExtraError: The client is not installed.
+    """
     if (folder / origin.filename).exists():
         return
     client = shutil.which("kaggle")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....datasets.arrays import EntryArrays
 from ....datasets.base import Rows, TrainingView
 from ....datasets.cache.entries import entry_or_build
 
@@ -55,7 +56,8 @@ def rows_of(views: Iterable[TrainingView]) -> Rows:
 
 def pack(view: TrainingView, rows: Rows) -> tuple[Shipment, Iterator[Part]]:
     """Returns the description of these rows, and the rows themselves in parts, which are read as they are asked for."""
-    arrays = {name: np.load(view.folder / f"{name}.npy", mmap_mode="r") for name in _present(view.folder)}
+    stored = EntryArrays(view.folder)
+    arrays = {name: stored.mapped(name) for name in stored.present() if name in ARRAYS}
     key = hashlib.sha256(view.fingerprint.encode() + rows.tobytes()).hexdigest()[:24]
     shapes = {name: (len(rows), *array.shape[1:]) for name, array in arrays.items()}
     dtypes = {name: array.dtype.str for name, array in arrays.items()}
@@ -67,7 +69,7 @@ def land(shipment: Shipment, fetch: Callable[[Any], Part]) -> Path:
 
     def build(folder: Path, scratch: Path) -> dict[str, Any]:
         landed = {
-            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.dtype(shipment.dtypes[name]), shape)
+            name: EntryArrays(folder).create(name, np.dtype(shipment.dtypes[name]), shape)
             for name, shape in shipment.shapes.items()
         }
         for ticket in shipment.parts:
@@ -93,10 +95,6 @@ def moved(view: TrainingView, folder: Path, rows: Rows) -> TrainingView:
 def moved_back(view: TrainingView, folder: Path, rows: Rows) -> TrainingView:
     """Returns the inverse of `moved`, on the data set's own arrays in `folder`."""
     return replace(view, folder=folder, train=rows[view.train], validation=rows[view.validation])
-
-
-def _present(folder: Path) -> list[str]:
-    return [name for name in ARRAYS if (folder / f"{name}.npy").exists()]
 
 
 def _parts(arrays: dict[str, NDArray[Any]], rows: Rows) -> Iterator[Part]:
