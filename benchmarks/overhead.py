@@ -84,7 +84,7 @@ def _bare(arguments: argparse.Namespace) -> dict[str, float]:
 
     view = _dataset(arguments).training_view()
     space = spaces.load(SPACE, view.spec())
-    narrowed = spaces.discover(space).narrow(FIXED, {})
+    narrowed = spaces.narrow(spaces.discover(space), FIXED)
     images, targets = view.images("train"), view.targets("train")
     validation = (view.images("validation"), view.targets("validation"))
     configurations = _configurations(narrowed, arguments.trials)

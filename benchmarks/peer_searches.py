@@ -81,7 +81,7 @@ class Work:
         self.train = view.images("train"), view.targets("train")
         self.validation = view.images("validation"), view.targets("validation")
         self.space = spaces.load(SPACE, view.spec())
-        self.searched = spaces.discover(self.space).narrow(FIXED, {})
+        self.searched = spaces.narrow(spaces.discover(self.space), FIXED)
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
         self.listed = [suggest(study.ask(), self.searched) for _ in range(arguments.trials)]
 

@@ -74,7 +74,7 @@ def main() -> None:
     times.watch(devices, "return_free_memory", "malloc_trim")
     times.watch(custom_gradients, "_registered", "gradient registry")
     view = datasets.load("digits").training_view()
-    searched = spaces.discover(spaces.load("convnet", view.spec())).narrow(SMALL, {})
+    searched = spaces.narrow(spaces.discover(spaces.load("convnet", view.spec())), SMALL)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.trials):

@@ -1,4 +1,4 @@
-"""What there is to learn from: adapters, splits, the decoded cache, the audit."""
+"""The data sets that are searched over: adapters, splits, the cache of decoded images, the audit."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a data set is to the rest of Apertune.
+"""The types that a data set is passed around as.
 
-Life of a data set: an adapter reads one on-disk format into an index (which images there are), the shared
-loader decodes it once into the cache and draws the splits, and `ImageDataset` is the result. A search is
-handed its `TrainingView`, which cannot reach the test rows; only promotion opens those.
+Life of a data set: an adapter reads one on-disk format into an `Index`, the list of its images. The shared loader
+decodes them once into the cache, draws the splits and returns an `ImageDataset`. A search is given its
+`TrainingView`, which cannot reach the test rows; only promotion opens those.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError
+from .arrays import EntryArrays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,73 +27,83 @@ Resize = Literal["stretch", "crop", "pad"]
 Images = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 Labels = NDArray[np.int32] | NDArray[np.uint8]
-# Called with a stage ("reading"), the work done so far and all of it, both in one unit.
+# Called with a stage ("reading"), the work done so far and the total work, both in the same unit.
 Progress = Callable[[str, int, int], None]
-# How `stated.npy` writes a format's own splits.
+# The codes for the splits that a format states itself, as a cache entry keeps them.
 STATED = {"train": 0, "validation": 1, "test": 2}
 UNSTATED = -1
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """The facts of a data set that a space may depend on.
-
-    image_shape: (height, width, channels) in pixels. class_counts: for each class, the training images that
-    carry it. train_size: training images.
-    """
+    """The facts of a data set that a space may depend on."""
 
     image_shape: tuple[int, int, int]
+    """(height, width, channels) in pixels."""
     task: Task
     classes: tuple[str, ...]
+    """Class names in label order."""
     class_counts: tuple[int, ...]
+    """Number of training images that carry each class."""
     train_size: int
+    """Number of training images."""
 
     @property
     def outputs(self) -> int:
-        """Numbers a network yields for one image: 1 for a binary task, else one a class."""
+        """The number of values that a network yields per image: 1 for a binary task, else one per class."""
         return 1 if self.task == "binary" else len(self.classes)
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """A decoded, split data set. Frozen; its arrays are read-only.
-
-    images: uint8 (n, height, width, channels), memory-mapped. labels: int32 (n,) for binary (1 is
-    `classes[1]`, the positive class) and multiclass, uint8 multi-hot (n, classes) for multilabel.
-    train, validation, test: int64 row numbers, disjoint, sorted. origins: where each row came from, a path
-    relative to the source or "line 12". folder: the cache entry that holds the arrays. fingerprint: SHA-256
-    (hexadecimal) over pixels, labels, classes, task and splits. notes: lines the user should read, such as
-    what was left out. licence: of the data, when known. resize: how images of other shapes were brought to
-    `image_shape`. name: what results are kept under; adapter: what read it, empty for arrays in memory.
-    """
+    """A decoded data set with its splits; its arrays are read-only."""
 
     name: str
+    """The name that results are kept under."""
     task: Task
     classes: tuple[str, ...]
+    """Class names in label order; for a binary task the second is the positive class."""
     images: Images
+    """uint8 (n, height, width, channels), memory-mapped."""
     labels: Labels
+    """int32 (n,) for binary and multiclass tasks, uint8 multi-hot (n, classes) for multilabel tasks."""
     train: Rows
+    """Row numbers, int64, sorted; no row is in two splits."""
     validation: Rows
     test: Rows
     origins: NDArray[np.str_]
+    """The source of each row: a path relative to the data set's folder, or "line 12"."""
     fingerprint: str
+    """SHA-256 (hexadecimal) of pixels, labels, classes, task and splits."""
     folder: Path
+    """The cache entry that holds the arrays."""
     source: str
+    """The path the user gave, or where the images come from without one."""
     notes: tuple[str, ...] = ()
+    """Lines that the user should read, such as the number of images left out."""
     licence: str | None = None
+    """The licence of the data, where it is known."""
     resize: Resize = "stretch"
+    """The way images of other shapes were brought to `image_shape`."""
     adapter: str = ""
+    """The adapter that read the data; empty for arrays in memory."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) in pixels."""
         height, width, channels = self.images.shape[1:]
         return height, width, channels
 
     def rows(self, split: Split) -> Rows:
+        """The row numbers of a split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
     def training_view(self) -> TrainingView:
-        """The data set as a search may see it. Raises DatasetError when a split it needs is empty."""
+        """The data set as a search may see it.
+
+        Raises:
+            DatasetError: The training or the validation split is empty.
+        """
         for split in ("train", "validation"):
             if len(self.rows(split)) == 0:
                 raise DatasetError(f"{self.name}: the {split} split is empty; give shares with --split 0.7/0.15/0.15")
@@ -113,41 +124,43 @@ class ImageDataset:
 
 @dataclass(frozen=True, eq=False)
 class TrainingView:
-    """Training and validation rows of a data set, and no way to the test rows.
+    """The training and validation rows of a data set, with no way to the test rows.
 
-    Small and picklable: it names the cache entry and the rows, and maps the arrays where it is used.
-    licence, resize, adapter: as in `ImageDataset`.
+    It is small and can be pickled: it names the cache entry and the rows, and reads the arrays where it is used.
+    Fields that `ImageDataset` has as well mean the same.
     """
 
     name: str
     task: Task
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    """(height, width, channels) in pixels."""
     folder: Path
+    """The cache entry that holds the arrays."""
     train: Rows
+    """Row numbers, int64, sorted; no row is in both splits."""
     validation: Rows
     fingerprint: str
+    """The fingerprint of the whole data set, test rows included."""
     licence: str | None = None
     resize: Resize = "stretch"
     adapter: str = ""
 
     def images(self, split: Literal["train", "validation"]) -> Images:
         """Copies a split's pixels into memory: uint8 (rows, height, width, channels)."""
-        images: Images = np.load(self.folder / "images.npy", mmap_mode="r")[self._rows(split)]
-        return images
+        return self._arrays.images()[self._rows(split)]
 
     def mapped_images(self, split: Literal["train", "validation"]) -> MappedImages:
         """A split's pixels left on disk, for data too large for memory."""
-        return MappedImages(np.load(self.folder / "images.npy", mmap_mode="r"), self._rows(split))
+        return MappedImages(self._arrays.images(), self._rows(split))
 
     def labels(self, split: Literal["train", "validation"]) -> Labels:
-        labels: Labels = np.load(self.folder / "labels.npy")[self._rows(split)]
-        return labels
+        """A split's labels: int32 (rows,), or uint8 multi-hot (rows, classes)."""
+        return self._arrays.labels()[self._rows(split)]
 
     def origins(self, split: Literal["train", "validation"]) -> NDArray[np.str_]:
-        """Where each row of the split came from, as in `ImageDataset`."""
-        origins: NDArray[np.str_] = np.load(self.folder / "origins.npy", mmap_mode="r")[self._rows(split)]
-        return origins
+        """The source of each row of a split, as in `ImageDataset`."""
+        return self._arrays.origins()[self._rows(split)]
 
     def targets(self, split: Literal["train", "validation"]) -> NDArray[np.float32]:
         """Labels as a network is trained on them: float32 (rows, outputs), one-hot or multi-hot."""
@@ -157,6 +170,7 @@ class TrainingView:
         return labels.astype(np.float32).reshape(len(labels), -1)
 
     def spec(self) -> DataSpec:
+        """The facts of the training split that a space may depend on."""
         labels = self.labels("train")
         if self.task == "multilabel":
             counts = labels.sum(axis=0, dtype=np.int64)
@@ -164,54 +178,72 @@ class TrainingView:
             counts = np.bincount(labels, minlength=len(self.classes))
         return DataSpec(self.image_shape, self.task, self.classes, tuple(int(c) for c in counts), len(labels))
 
+    @property
+    def _arrays(self) -> EntryArrays:
+        return EntryArrays(self.folder)
+
     def _rows(self, split: str) -> Rows:
         if split == "train":
             return self.train
         if split == "validation":
             return self.validation
-        raise DatasetError(f"a search may read the splits 'train' and 'validation', not '{split}'")
+        raise DatasetError(f"a search may read the splits 'train' and 'validation', but asked for '{split}'")
 
 
 @dataclass(frozen=True, eq=False)
 class MappedImages:
-    """The chosen rows of a memory-mapped image array; indexing copies just the images asked for."""
+    """Some rows of a memory-mapped image array; indexing copies only the images asked for."""
 
     images: Images
+    """uint8 (n, height, width, channels), memory-mapped."""
     rows: Rows
+    """The rows of the split, in the order they are numbered here."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, positions: Rows) -> Images:
-        """positions: int64 (m,), numbers within the split. Returns uint8 (m, height, width, channels)."""
+        """Copies images into memory.
+
+        Args:
+            positions: int64 (m,), numbers within the split.
+
+        Returns:
+            uint8 (m, height, width, channels).
+        """
         return self.images[self.rows[positions]]
 
 
 @dataclass(frozen=True)
 class BadItem:
-    """A file or row that cannot be used. where: a path relative to the source, or "line 12"."""
+    """A file or row that cannot be used."""
 
     where: str
+    """A path relative to the source, or "line 12"."""
     reason: str
+    """The fault, without the file's name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Which images a source holds.
-
-    table: one row an image, in the order the images will have, with the columns `key` (str: a path relative
-    to `source.root`, or "line 12"), `label` (str, a class name; for a multilabel task a tuple of them) and
-    `split` (str "train", "validation" or "test", or None for every row when the format states no split).
-    classes: names in label order; for a binary task the second is the positive class.
-    pixels: None when every key is an image file; else uint8 (n, height, width) or (n, height, width, 3), 0 to
-    255, one image a table row, which may be a memory map in the scratch folder.
-    bad: what had to be left out. notes: what the user should know of. licence: of the data, when known.
-    """
+    """The images that a source holds, as an adapter lists them."""
 
     table: pd.DataFrame
+    """One row per image, in the order the images will have. Columns:
+
+    - `key`: str, a path relative to `source.root`, or "line 12".
+    - `label`: str, a class name; for a multilabel task a tuple of class names.
+    - `split`: str, "train", "validation" or "test"; None in every row when the format states no split.
+    """
     classes: tuple[str, ...]
+    """Class names in label order; for a binary task the second is the positive class."""
     task: Task
     pixels: NDArray[np.uint8] | None = None
+    """None when every key is an image file; else one image per row of the table, uint8 (n, height, width) or
+    (n, height, width, 3) from 0 to 255, which may be a memory map in the scratch folder."""
     bad: tuple[BadItem, ...] = ()
+    """Files and rows that had to be left out."""
     notes: tuple[str, ...] = ()
+    """Lines that the user should read."""
     licence: str | None = None
+    """The licence of the data, where it is known."""

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError, SettingError
+from ..text import counted
 from .adapters.registry import AdapterEntry, find_adapter
+from .arrays import EntryArrays
 from .base import BadItem, ImageDataset, Labels, Progress
 from .cache import entries as cache
 from .cache.building import build_entry, write_arrays
@@ -32,19 +34,23 @@ def load(
     *,
     progress: Progress | None = None,
 ) -> ImageDataset:
-    """Opens the data set that the adapter `name` reads from `data`, a folder, a file or an archive.
+    """Opens a data set.
 
-    progress: called with a stage ("reading", "decoding"), the units done and all of them. Raises UnknownNameError,
-    SettingError for options that the adapter does not know, and DatasetError for what is wrong with the data.
+    Args:
+        name: The adapter that reads it.
+        data: A folder, a file or an archive; None for an adapter that brings its own images.
+        settings: Sizes, splits and the adapter's options.
+        progress: Called with a stage ("reading", "decoding"), the work done so far and the total work.
+
+    Raises:
+        UnknownNameError: No adapter has this name.
+        SettingError: An option is not one of the adapter's, or `data` is given to an adapter that takes none.
+        DatasetError: The data cannot be used as they are.
     """
     entry = find_adapter(name)
     _check_options(name, entry, settings.options)
     report = progress or _silent
-    source = (
-        open_source(name, data, beside=entry.files_beside, progress=report)
-        if entry.needs_data
-        else _no_source(name, data)
-    )
+    source = _source(name, entry, data, report)
     pixel_format = PixelFormat(
         settings.image_size or entry.image_size, settings.channels or entry.channels, settings.resize
     )
@@ -73,8 +79,16 @@ def from_arrays(
 ) -> ImageDataset:
     """Puts arrays in memory into the cache as a data set.
 
-    images: uint8 (n, height, width, 1 or 3). labels: int (n,), positions in `classes`, or uint8 multi-hot
-    (n, classes). Two classes make a binary task; the second is positive. Raises DatasetError.
+    Args:
+        name: The name that results are kept under.
+        images: uint8 (n, height, width, 1 or 3).
+        labels: int (n,), positions in `classes`, or multi-hot (n, classes).
+        classes: Class names in label order. Two make a binary task, in which the second is positive.
+        split: Shares of train, validation and test.
+        seed: Random seed for the splits.
+
+    Raises:
+        DatasetError: Shapes, types or label numbers do not fit.
     """
     labels = _checked_labels(name, np.asarray(images), np.asarray(labels), tuple(classes))
     settings = LoadSettings(split=split, seed=seed)
@@ -90,28 +104,28 @@ def from_arrays(
 
 
 def bad_message(name: str, bad: Sequence[BadItem]) -> str:
-    """The one line (and short list) that names what cannot be used."""
+    """One line that counts the images that cannot be used and names the first of them."""
     shown = "; ".join(f"{item.where}: {item.reason}" for item in bad[:_BAD_SHOWN])
     more = f"; and {len(bad) - _BAD_SHOWN} more" if len(bad) > _BAD_SHOWN else ""
-    return f"{name}: {len(bad)} images cannot be used ({shown}{more}). Leave them out with --skip-bad"
+    return f"{name}: {counted(len(bad), 'image')} cannot be used ({shown}{more}); leave out such images with --skip-bad"
 
 
 def _open(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadSettings, source: str) -> ImageDataset:
-    labels = np.load(folder / "labels.npy")
-    labels.setflags(write=False)
+    arrays = EntryArrays(folder)
+    labels = arrays.labels()
     drawn = SplitSettings(settings.split, settings.seed, settings.limit, settings.drop_leaks)
-    splits, fingerprint, notes = splits_of(folder, meta, labels, drawn)
-    skipped = (f"{len(meta['bad'])} images that cannot be used were left out",) if meta["bad"] else ()
+    splits, fingerprint, notes = splits_of(arrays, meta, labels, drawn)
+    skipped = (f"left out {counted(len(meta['bad']), 'image')} that cannot be used",) if meta["bad"] else ()
     return ImageDataset(
         name=name,
         task=meta["task"],
         classes=tuple(meta["classes"]),
-        images=np.load(folder / "images.npy", mmap_mode="r"),
+        images=arrays.images(),
         labels=labels,
         train=splits.train,
         validation=splits.validation,
         test=splits.test,
-        origins=np.load(folder / "origins.npy", mmap_mode="r"),
+        origins=arrays.origins(),
         fingerprint=fingerprint,
         folder=folder,
         source=source,
@@ -130,7 +144,11 @@ def _check_options(name: str, entry: AdapterEntry, options: Mapping[str, str]) -
 
 
 def _absolute(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> dict[str, str]:
-    """The options with their file names made absolute. Raises DatasetError when such a file is missing."""
+    """The options with their file names made absolute.
+
+    Raises:
+        DatasetError: Such a file is missing.
+    """
     resolved = dict(options)
     for option in entry.file_options:
         if option in resolved:
@@ -142,7 +160,7 @@ def _absolute(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> dic
 
 
 def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str]) -> str:
-    """The cache entry's name: changes with the files' identity and with everything that decides on pixels or labels."""
+    """The name of the cache entry, which changes with the source's files and with every setting of pixels or labels."""
     status = [Path(value).stat() for value in options.values() if Path(value).is_absolute() and Path(value).is_file()]
     times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in status]
     facts = json.dumps([pixel_format.shape, pixel_format.resize, sorted(options.items()), times])
@@ -153,7 +171,15 @@ def _digest(name: str, *facts: str) -> str:
     return f"{name}-{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:20]}"
 
 
-def _no_source(name: str, data: str | Path | None) -> Source:
+def _source(name: str, entry: AdapterEntry, data: str | Path | None, progress: Progress) -> Source:
+    """The files to read; an empty source for an adapter that brings its own images."""
+    if entry.needs_data and data is not None:
+        return open_source(name, data, beside=entry.files_beside, progress=progress)
+    if entry.needs_data:
+        from .adapters.fetching import ORIGINS
+
+        fetched = f"; 'apertune datasets fetch {name}' gets them" if name in ORIGINS else ""
+        raise DatasetError(f"{name} needs files; give them with --data PATH{fetched}")
     if data is not None:
         raise SettingError(f"{name} brings its own images and takes no --data, but got {data}")
     return Source(Path())
@@ -161,22 +187,32 @@ def _no_source(name: str, data: str | Path | None) -> Source:
 
 def _checked_labels(name: str, images: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> Labels:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise DatasetError(
-            f"{name}: images must be uint8 (n, height, width, 1 or 3), but got {images.dtype} {images.shape}"
-        )
+        raise DatasetError(f"{name}: images must be uint8 (n, height, width, 1 or 3), but got {_shown(images)}")
     if len(labels) != len(images):
-        raise DatasetError(f"{name}: there must be a label an image, but got {len(labels)} for {len(images)}")
+        raise DatasetError(
+            f"{name}: give one label per image, but got {len(labels)} for {counted(len(images), 'image')}"
+        )
     if len(classes) < 2:
-        raise DatasetError(f"{name}: at least two classes are needed, but got {len(classes)}")
+        raise DatasetError(f"{name}: give at least 2 classes, but got {len(classes)}")
     if labels.ndim == 2:
         if labels.shape[1] != len(classes) or not np.isin(labels, (0, 1)).all():
-            raise DatasetError(f"{name}: multi-hot labels must be 0 or 1, shaped (n, {len(classes)})")
+            raise DatasetError(
+                f"{name}: multi-hot labels must be 0 or 1, shaped (n, {len(classes)}), but got {_shown(labels)}"
+            )
         return labels.astype(np.uint8)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise DatasetError(f"{name}: labels must be whole numbers (n,) or multi-hot, but got {labels.dtype}")
+        raise DatasetError(
+            f"{name}: labels must be whole numbers (n,) or multi-hot (n, classes), but got {_shown(labels)}"
+        )
     if len(labels) and not (labels.min() >= 0 and labels.max() < len(classes)):
-        raise DatasetError(f"{name}: labels must be from 0 to {len(classes) - 1}")
+        raise DatasetError(
+            f"{name}: labels must be from 0 to {len(classes) - 1}, but got {labels.min()} to {labels.max()}"
+        )
     return labels.astype(np.int32)
+
+
+def _shown(array: NDArray[Any]) -> str:
+    return f"{array.dtype} {array.shape}"
 
 
 def _silent(stage: str, done: int, total: int) -> None:

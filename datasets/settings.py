@@ -1,4 +1,4 @@
-"""How a data set is to be opened."""
+"""The settings that a data set is opened with."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from .base import Resize
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """How a data set is to be opened.
+    """The settings that a data set is opened with.
 
-    image_size: pixels, square; channels: 1 grey, 3 RGB; None for the adapter's default. resize: how other shapes
-    are fitted. split: shares of train, validation and test, used where the format has no split of its own.
-    seed: of what is drawn. limit: a stratified part of the training rows. skip_bad: leave out files and rows
-    that cannot be used instead of refusing. drop_leaks: take training images out that also occur in validation
-    or test, and validation images that occur in test. options: the adapter's own, by flag name.
-
-    Raises SettingError for a value of another type than declared or out of its range.
+    Raises:
+        SettingError: A value is of another type than declared, or out of its range.
     """
 
     image_size: int | None = None
+    """Side of the square images in pixels; None for the adapter's default."""
     channels: Literal[1, 3] | None = None
+    """1 for grey, 3 for RGB; None for the adapter's default."""
     resize: Resize = "stretch"
+    """The way images of other shapes are fitted into the square."""
     split: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    """Shares of train, validation and test, used where the format states no split of its own."""
     seed: int = field(default=0, metadata={"flag": "data-seed"})
+    """Random seed for the splits that are drawn and for `limit`."""
     limit: int | None = None
+    """Number of training images to keep, each class with its share; None for all."""
     skip_bad: bool = False
+    """Leave out files and rows that cannot be used, instead of refusing the data set."""
     drop_leaks: bool = False
+    """Leave out training images that also occur in validation or test, and validation images that occur in test."""
     options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "option"})
+    """The adapter's own options, by flag name."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -1,14 +1,14 @@
-"""What a search space is to the rest of Apertune.
+"""The contracts of a search space, and the candidate that it hands to training.
 
-Life of a space: `spaces.load(name, spec)` makes a `Space` for one data set; `discover` walks its branches into
-a `SearchSpace` (data); for each trial `Space.candidate` turns drawn values into everything that training needs.
-The trial knows nothing of recipes, and the space nothing of trials.
+Life of a space: `spaces.load(name, spec)` binds a `Space` to one data set, `discover` walks all its branches and turns
+it into a `SearchSpace`, which is data, and for each trial `Space.candidate` turns the drawn values into everything
+that training needs. Training knows nothing of recipes, and a space nothing of trials.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import keras_tuner
 
     from ..datasets.base import DataSpec
-    from .recipes.fine_tuning import FineTuning
-    from .recipes.recipe import Recipe
 
 
 Declaration = Callable[["keras_tuner.HyperParameters"], object]
@@ -25,55 +23,96 @@ Declaration = Callable[["keras_tuner.HyperParameters"], object]
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One configuration, ready to be trained.
-
-    network: takes images uint8 (batch, height, width, channels), 0 to 255, and yields probabilities float32
-    (batch, outputs); it holds no augmentation, and is what gets saved, exported and served.
-    optimizer: built for this network, with its schedule. loss: (targets, probabilities), both float32
-    (batch, outputs), to one loss an example, float32 (batch,), class weights and label smoothing included.
-    augmentation: a layer called with (images, targets) in training only; images are float32 or uint8 in
-    0 to 255 before and after it, targets may be mixed. callbacks: such as a plateau schedule.
-    """
+    """One configuration, ready to be trained."""
 
     network: keras.Model
+    """Maps images uint8 (batch, height, width, channels), 0 to 255, to probabilities float32 (batch, outputs).
+
+    It holds no augmentation and is saved, exported and served as it is.
+    """
     optimizer: keras.optimizers.Optimizer
+    """Built for this network, with its schedule."""
     loss: Callable[[Any, Any], Any]
+    """Maps (targets, probabilities), both float32 (batch, outputs), to one loss per example, float32 (batch,).
+
+    Class weights and label smoothing are included.
+    """
     batch_size: int
+    """Images per training step."""
     augmentation: keras.layers.Layer | None = None
-    callbacks: tuple[keras.callbacks.Callback, ...] = field(default=())
+    """Called with (images, targets) in training only; may blend the targets.
+
+    Images are uint8 or float32, 0 to 255, before and after it.
+    """
+    callbacks: tuple[keras.callbacks.Callback, ...] = ()
+    """Those that the recipe needs, such as the one of a plateau schedule."""
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """The two phases of training a pretrained backbone: frozen at first, then tuned in part at a lower rate."""
+
+    frozen_share: float
+    """Share of the epochs in which the whole backbone is frozen."""
+    depth: float
+    """Share of the backbone's layers, counted from its end, that are tuned afterwards."""
+    rate_factor: float
+    """Factor on the learning rate in the second phase."""
+
+    def first_epoch(self, epochs: int) -> int:
+        """Returns the first epoch of the second phase, counted from 0; at least one epoch comes before it."""
+        return max(1, round(self.frozen_share * epochs))
 
 
 class Architecture(Protocol):
-    """One network's settings, drawn but not built."""
+    """The settings of one network, drawn but not built."""
 
     def build(self, spec: DataSpec) -> keras.Model:
-        """Takes images uint8 (batch, height, width, channels) and yields probabilities (batch, outputs)."""
+        """Builds the network: images uint8 (batch, height, width, channels) in, probabilities (batch, outputs) out."""
         ...
 
     @property
     def fine_tuning(self) -> FineTuning | None:
-        """How a pretrained backbone, the one model nested in the network, is thawed; None for any other."""
+        """The phases in which the one model nested in the network is trained; None for a network without phases."""
         return None
 
 
+class Recipe(Protocol):
+    """The settings of one training, drawn but not applied to a network."""
+
+    def candidate(
+        self, network: keras.Model, spec: DataSpec, *, epochs: int, seed: int, fine_tuning: FineTuning | None = None
+    ) -> Candidate:
+        """Makes a candidate of a network by adding everything else that training needs.
+
+        Args:
+            network: The built network.
+            spec: The data set's facts.
+            epochs: The trial's budget, over which the schedule is laid out.
+            seed: The seed of the augmentation.
+            fine_tuning: The phases that the network asks for, if any.
+        """
+        ...
+
+
 class NetworkSpace(Protocol):
-    """Which networks there are. Half of a space; the other half is a `RecipeSpace`."""
+    """A range of networks: one half of a space, whose other half is a `RecipeSpace`."""
 
     def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> Architecture:
-        """Declares the network's parameters, all branches' alike, and builds nothing."""
+        """Declares the network's parameters, those of all branches, and builds nothing."""
         ...
 
 
 class RecipeSpace(Protocol):
-    """How a network may be trained: optimizer, schedule, batch size, augmentation, loss, class weights."""
+    """A range of ways to train a network: optimizer, schedule, batch size, augmentation, loss, class weights."""
 
     def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> Recipe:
-        """Declares the recipe's parameters, all branches' alike, and builds nothing."""
+        """Declares the recipe's parameters, those of all branches, and builds nothing."""
         ...
 
 
 class Space(Protocol):
-    """One search space bound to one data set's `DataSpec`."""
+    """A search space bound to one data set's `DataSpec`."""
 
     @property
     def name(self) -> str: ...
@@ -84,20 +123,26 @@ class Space(Protocol):
         ...
 
     def declarations(self) -> Sequence[Declaration]:
-        """The parts that declare the space's parameters, such as network and recipe, none reading another's.
+        """Returns the functions that declare the space's parameters, such as network and recipe.
 
-        Each declares every parameter that the values it is called with lead to, and keeps no model alive.
+        No function reads parameters of another. Each declares every parameter that the values it is called with lead
+        to, and keeps no model alive.
         """
         ...
 
     def without_effect(self, parameters: Sequence[Any]) -> Sequence[Any]:
-        """Those of the discovered parameters, keras_tuner's objects, that training would not heed; not searched."""
+        """Returns those of the discovered parameters, KerasTuner objects, that training ignores; they are left out."""
         ...
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
-        """Builds the configuration that `hp` holds, declaring its parameters on the way.
+        """Builds the configuration that `hp` holds, and declares its parameters on the way.
 
-        epochs: the trial's budget, which schedules are laid out over. seed: of initial weights, dropout and
-        augmentation. Raises whatever the user's own code raises.
+        Args:
+            hp: The drawn values.
+            epochs: The trial's budget, over which schedules are laid out.
+            seed: The seed of initial weights, dropout and augmentation.
+
+        Raises:
+            Exception: Whatever the user's own code raises.
         """
         ...

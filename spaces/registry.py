@@ -1,4 +1,4 @@
-"""The spaces that ship, and how any other is loaded."""
+"""The table of the spaces that ship, and the loading of these and any other."""
 
 from __future__ import annotations
 
@@ -17,49 +17,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Publication:
-    """What an article reported. dataset: the adapter's name. patience: epochs without gain, None for no stopping.
-
-    result: in its words; scores: those of it that are numbers, by the metrics' names here. On its own test images.
-    """
+    """An article's experiment and its result."""
 
     dataset: str
+    """The name of the data set's adapter."""
     epochs: int
     patience: int | None
+    """Epochs without gain before training stopped; None where it never stopped early."""
     image_size: int
+    """Pixels per side."""
     result: str
+    """The result in the article's words, on its own test images."""
     scores: Mapping[str, float] = field(default_factory=dict)
+    """The numbers in it, by the names that the metrics have here."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """network: `module:attribute` of this package; called with the options, it gives a `NetworkSpace`.
-
-    summary: one line. options: that `load` takes for it, and what they mean. recipe: `module:attribute` that,
-    called, gives the `RecipeSpace` that goes with it.
-    """
+    """One space that ships."""
 
     network: str
+    """`.module:attribute` in this package that, called with the options, returns a `NetworkSpace`."""
     summary: str
+    """One line for the list of spaces."""
     options: Mapping[str, str] = field(default_factory=dict)
+    """The options that `load` takes for it, each with its meaning."""
     recipe: str = ".recipes.standard:StandardRecipe"
+    """`.module:attribute` in this package that, called, returns the `RecipeSpace` that goes with the network."""
     publication: Publication | None = None
+    """The article that the space is taken from, if any."""
 
 
-_WEIGHTS = {"weights": "imagenet, none or a file of weights"}
+_WEIGHTS = {"weights": "imagenet, none or a file"}
 
 SPACES: dict[str, Entry] = {
-    "convnet": Entry(".networks.convnet:ConvNetSpace", "Plain convolutional networks, 1 to 6 blocks; fit for a CPU."),
+    "convnet": Entry(
+        ".networks.convnet:ConvNetSpace", "Plain convolutional networks of 1 to 6 blocks, small enough for a CPU."
+    ),
     "residual": Entry(
-        ".networks.residual:ResidualSpace", "ResNets, narrow to wide, with or without squeeze-excitation."
+        ".networks.residual:ResidualSpace", "ResNets from narrow to wide, with or without squeeze-and-excitation."
     ),
     "pretrained": Entry(
         ".networks.pretrained:PretrainedSpace",
-        "Backbones trained on ImageNet under a new head, frozen and then fine-tuned.",
-        options={**_WEIGHTS, "backbone": "one of the backbones, instead of searching them"},
+        "Backbones trained on ImageNet with a new head, frozen at first and then fine-tuned.",
+        options={**_WEIGHTS, "backbone": "one backbone to use, instead of searching all of them"},
     ),
     "emotion-cnn": Entry(
         ".networks.references:emotion",
-        "Article on emotion in images: four convolutions of 64, two dense layers.",
+        "Article on emotion in images: four convolutions with 64 filters and two dense layers.",
         recipe=".recipes.references:emotion",
         publication=Publication(
             "emotion", 10, None, 64, "accuracy 0.55, AUC 0.57", {"accuracy": 0.55, "roc_auc": 0.57}
@@ -67,19 +72,19 @@ SPACES: dict[str, Entry] = {
     ),
     "simpsons-cnn": Entry(
         ".networks.references:simpsons",
-        "Article on the Simpsons: the CIFAR-10 network of the Keras examples.",
+        "Article on the Simpsons: the network for CIFAR-10 of the Keras examples.",
         recipe=".recipes.references:simpsons",
         publication=Publication("simpsons", 200, None, 64, "F1 above 0.8 for 17 of 18 characters"),
     ),
     "fer2013-cnn": Entry(
         ".networks.references:fer2013",
-        "Article on FER2013: five stages of convolutions, 5.8 million parameters.",
+        "Article on FER2013: five stages of convolutions with 5.8 million parameters.",
         recipe=".recipes.references:fer2013",
         publication=Publication("fer2013", 30, 5, 48, "accuracy 0.6266", {"accuracy": 0.6266}),
     ),
     "voc2012-resnet50": Entry(
         ".networks.references:voc2012",
-        "Article on VOC2012: ResNet50, frozen, under one dense layer.",
+        "Article on VOC2012: a frozen ResNet50 with one dense layer.",
         options=_WEIGHTS,
         recipe=".recipes.references:voc2012",
         publication=Publication("voc2012", 5, None, 128, "weighted F1 0.28 after one epoch", {"weighted_f1": 0.28}),
@@ -88,7 +93,7 @@ SPACES: dict[str, Entry] = {
 
 
 def reference_for(dataset: str) -> str | None:
-    """The name of the published space that a data set is compared with, if there is one."""
+    """Returns the name of the published space that a data set is compared with, if there is one."""
     for name, entry in SPACES.items():
         if entry.publication is not None and entry.publication.dataset == dataset:
             return name
@@ -96,20 +101,27 @@ def reference_for(dataset: str) -> str | None:
 
 
 def reference_network(adapter: str, task: Task) -> str | None:
-    """The published space that is trained beside a search: the data set's own; for any two folders of images, the
-    form that the article on emotion in images had its photographs in, that article's, whose scores are of others."""
+    """Returns the name of the published space to train beside a search, if there is one.
+
+    It is the data set's own. For other binary data sets in two folders, it is the space of the article on emotion in
+    images, whose photographs came in that form; the scores that it published do not apply to them.
+    """
     return reference_for(adapter) or ("emotion-cnn" if adapter in ("folders", "binary") and task == "binary" else None)
 
 
 def published_scores(dataset: str) -> dict[str, float]:
-    """What was published for a data set (the adapter's name), by metric; empty where nothing was, or no number."""
+    """Returns the scores published for a data set by metric, empty where there are none.
+
+    Args:
+        dataset: The name of the data set's adapter.
+    """
     name = reference_for(dataset)
     publication = SPACES[name].publication if name else None
     return dict(publication.scores) if publication else {}
 
 
 def published_by(scores: Mapping[str, float]) -> str:
-    """Whose published scores these are, in words; empty when nobody's."""
+    """Returns in words which article published these scores, empty if none did."""
     for entry in SPACES.values():
         if scores and entry.publication is not None and entry.publication.scores == scores:
             return f"{entry.summary.rstrip('.')}: {entry.publication.result}"
@@ -117,21 +129,34 @@ def published_by(scores: Mapping[str, float]) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raises UnknownNameError for a name that is not in `SPACES`, SettingError when it is no `package.module:Name`
-    either."""
+    """Checks that a name is in `SPACES` or has the form `package.module:Name`.
+
+    Raises:
+        UnknownNameError: The name is not in `SPACES`.
+        SettingError: The name has a colon, but not that form.
+    """
     if ":" not in name:
         if name not in SPACES:
             raise UnknownNameError("space", name, SPACES)
     elif not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
-        raise SettingError(f"--space must be a name of apertune spaces list or package.module:Name, but got '{name}'")
+        raise SettingError(
+            f"--space must be a name that 'apertune spaces list' shows, or package.module:Name, but got '{name}'"
+        )
 
 
 def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mapping[str, str] | None = None) -> Space:
-    """A space bound to a data set, by its name here or as `package.module:Name`.
+    """Returns a space bound to a data set.
 
-    recipe: "standard" trains a foreign network by our recipe. options: such as `weights` for `pretrained`.
-    Raises UnknownNameError for a name, SettingError for a recipe or an option that would have no effect,
-    SpaceError when the space does not fit the data.
+    Args:
+        name: A key of `SPACES`, or `package.module:Name` for a space of the user's own.
+        spec: The data set's facts.
+        recipe: "standard" to train a space of the user's own by the recipe that ships.
+        options: The space's options, such as `weights` for `pretrained`.
+
+    Raises:
+        UnknownNameError: There is no such space or recipe.
+        SettingError: The recipe or an option would have no effect.
+        SpaceError: The space cannot be imported.
     """
     options = options or {}
     check_name(name)
@@ -142,7 +167,8 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
     entry = SPACES[name]
     if recipe is not None and (recipe != "standard" or entry.publication):
         raise SettingError(
-            f"--recipe takes 'standard', for spaces of your own; '{name}' has its recipe, not '{recipe}'"
+            f"--recipe must be 'standard' and is for spaces of your own, but got '{recipe}' for '{name}', "
+            "which has its own recipe; leave it out"
         )
     for option in options:
         if option not in entry.options:
@@ -155,6 +181,6 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
 
 
 def target(path: str) -> Any:
-    """What `.module:attribute` of this package names."""
+    """Returns the object that `.module:attribute` names in this package."""
     module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module, __package__), attribute)

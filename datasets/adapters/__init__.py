@@ -1,1 +1,1 @@
-"""One module for each on-disk format."""
+"""The adapters, one module per on-disk format, and the registry that lists them."""

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: nothing to download."""
+"""scikit-learn's handwritten digits, which need no download."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from ..files.sources import Source
 
 
 class DigitsAdapter:
+    """Reads the digits that come with scikit-learn."""
+
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
-        """1797 images of 8x8 pixels; the levels 0 to 16 are scaled to 0 to 255."""
+        """Lists 1797 images of 8x8 pixels, whose levels 0 to 16 are scaled to 0 to 255."""
         import pandas as pd
         from sklearn.datasets import load_digits
 

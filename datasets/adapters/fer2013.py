@@ -30,12 +30,19 @@ _KNOWN_TABLES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 
 
 class Fer2013Adapter:
+    """Reads FER2013 as it is published, and under FER+ labels."""
+
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
-        """The CSV when there is one, else the folders. `labels`: the path of FER+'s fer2013new.csv."""
+        """Lists the rows of the CSV table when there is one, else the files in the folders.
+
+        Options: `labels`, the path of FER+'s table fer2013new.csv.
+        """
         table = _find_table(source)
         if table is None:
             if "labels" in options:
-                raise DatasetError("fer2013: --labels goes by the rows of fer2013.csv, but --data holds no such table")
+                raise DatasetError(
+                    "fer2013: --labels needs fer2013.csv, whose rows it labels; give that file with --data"
+                )
             return _index_folders(source)
         index = read_csv(source.root / table.path, scratch, EMOTIONS, progress)
         if "labels" in options:
@@ -52,11 +59,13 @@ def _find_table(source: Source) -> SourceFile | None:
             return tables[name]
     fitting = [file for file in tables.values() if has_pixel_column(source.root / file.path)]
     if len(fitting) > 1:
-        raise DatasetError(f"fer2013: several tables fit, name one with --data: {', '.join(f.path for f in fitting)}")
+        raise DatasetError(
+            f"fer2013: several tables fit; give one of them with --data: {', '.join(f.path for f in fitting)}"
+        )
     if not fitting and not source.images:
         raise DatasetError(
-            "fer2013: a CSV table with the columns emotion, pixels and Usage, or folders of images, are expected; "
-            f"there are neither in {source.root}"
+            "fer2013: --data must hold a CSV table with the columns emotion, pixels and Usage, or folders of images; "
+            f"{source.root} holds neither"
         )
     return fitting[0] if fitting else None
 
@@ -66,8 +75,8 @@ def _index_folders(source: Source) -> Index:
     unknown = sorted({label for label in listing.table["label"] if label.lower() not in _FOLDER_NAMES})
     if unknown:
         raise DatasetError(
-            f"fer2013: folders must be named by emotions ({', '.join(EMOTIONS).lower()}), but there is '{unknown[0]}'; "
-            "for other classes use the data set 'folders'"
+            f"fer2013: folders must be named after emotions ({', '.join(EMOTIONS).lower()}), but one is called "
+            f"'{unknown[0]}'; for other classes use the data set 'folders'"
         )
     table: pd.DataFrame = listing.table.assign(label=[_FOLDER_NAMES[label.lower()] for label in listing.table["label"]])
     return Index(table=table, classes=EMOTIONS, task="multiclass", notes=listing.notes)

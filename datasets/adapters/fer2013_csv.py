@@ -1,4 +1,4 @@
-"""Reads FER2013's CSV table: columns emotion, pixels and Usage in any order, about 300 MB of text."""
+"""Reads FER2013's CSV table: about 300 MB of text, with the columns emotion, pixels and Usage in any order."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DatasetError
+from ...text import counted
 from ..base import BadItem, Index, Progress
 from .pixel_text import parse_rows
 
@@ -24,37 +25,56 @@ _SPLITS = {b"training": "train", b"publictest": "validation", b"privatetest": "t
 
 @dataclass(frozen=True)
 class _Columns:
-    """Positions of the columns; usage is None when the table states no split."""
+    """The positions of the columns in a row."""
 
     emotion: int
     pixels: int
     usage: int | None
+    """None when the table states no split."""
     count: int
+    """Number of columns."""
 
 
 @dataclass
 class _Rows:
-    """The rows of a block: codes and split names of the good ones, their pixels, and what is wrong with the others."""
+    """The rows of a block; the lists and the pixels have one item per good row."""
 
     lines: int
+    """Number of lines in the block."""
     numbers: list[int] = field(default_factory=list)
+    """Line numbers within the block, from 0."""
     codes: list[int] = field(default_factory=list)
+    """Codes of the emotions."""
     splits: list[str | None] = field(default_factory=list)
+    """Names of the splits; None when the table states none."""
     texts: list[bytes] = field(default_factory=list)
+    """Pixels as text, until they are parsed."""
     bad: dict[int, str] = field(default_factory=dict)
+    """Reasons of the bad rows, by line number within the block."""
     pixels: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, SIDE * SIDE), np.uint8))
+    """uint8 (rows, pixels)."""
 
 
 def has_pixel_column(path: Path) -> bool:
-    """Whether the first line names a column `pixels`."""
+    """Returns whether the first line of a file names a column `pixels`."""
     with path.open("rb") as file:
         return b"pixels" in _names(file.readline(1000))
 
 
 def read_csv(path: Path, scratch: Path, emotions: tuple[str, ...], progress: Progress) -> Index:
-    """Reads the table in blocks over all cores; the pixels go to a file in `scratch`, never all into memory.
+    """Reads the table in blocks on all cores; the pixels go to a file, never into memory all at once.
 
-    Bad rows are named by their line, counted from 1 as an editor does. Raises DatasetError on a wrong header.
+    Args:
+        path: The table.
+        scratch: The folder for the file of pixels.
+        emotions: Class names, in the order of their codes.
+        progress: Called with the stage "reading", the bytes read so far and the size of the table.
+
+    Returns:
+        The images; rows are named by their line, counted from 1 as in an editor.
+
+    Raises:
+        DatasetError: The header lacks a column, or no row can be used.
     """
     import pandas as pd
 
@@ -76,7 +96,8 @@ def read_csv(path: Path, scratch: Path, emotions: tuple[str, ...], progress: Pro
             progress("reading", position, size)
     if not keys:
         raise DatasetError(
-            f"fer2013: {path.name} holds no usable row" + (f"; {bad[0].where}: {bad[0].reason}" if bad else "")
+            f"fer2013: {path.name} holds no row that can be used"
+            + (f"; {bad[0].where}: {bad[0].reason}" if bad else "")
         )
     pixels = np.memmap(raw, np.uint8, "r", shape=(len(keys), SIDE, SIDE))
     table = pd.DataFrame({"key": keys, "label": [emotions[code] for code in codes], "split": splits})
@@ -84,7 +105,7 @@ def read_csv(path: Path, scratch: Path, emotions: tuple[str, ...], progress: Pro
 
 
 def _parsed_blocks(file: BinaryIO, columns: _Columns, emotions: int) -> Iterator[tuple[_Rows, int]]:
-    """Blocks in the file's order with the position read up to; a few are in work at a time."""
+    """Yields parsed blocks in the order of the file, with the position read up to; a few are parsed at a time."""
     workers = joblib.cpu_count()
     waiting: deque[tuple[Future[_Rows], int]] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -98,7 +119,7 @@ def _parsed_blocks(file: BinaryIO, columns: _Columns, emotions: int) -> Iterator
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Pieces of the file that end with a whole line."""
+    """Cuts the file into blocks of whole lines."""
     rest = b""
     while piece := file.read(_BLOCK_BYTES):
         head, newline, tail = piece.rpartition(b"\n")
@@ -134,17 +155,19 @@ def _parse_block(block: bytes, columns: _Columns, emotions: int) -> _Rows:
 def _take_line(line: bytes, number: int, columns: _Columns, emotions: int, rows: _Rows) -> None:
     cells = [cell.strip(b' "\r\t') for cell in line.split(b",")]
     if len(cells) != columns.count:
-        rows.bad[number] = f"{len(cells)} columns where {columns.count} are expected"
+        rows.bad[number] = f"{counted(len(cells), 'column')} instead of {columns.count}"
         return
     code = cells[columns.emotion]
     if not (code.isdigit() and len(code) < 4 and int(code) < emotions):
-        rows.bad[number] = f"emotion '{_show(code)}' is no code from 0 to {emotions - 1}"
+        rows.bad[number] = f"emotion must be a code from 0 to {emotions - 1}, but is '{_show(code)}'"
         return
     split = None
     if columns.usage is not None:
         split = _SPLITS.get(cells[columns.usage].lower())
         if split is None:
-            rows.bad[number] = f"Usage '{_show(cells[columns.usage])}' is none of Training, PublicTest, PrivateTest"
+            rows.bad[number] = (
+                f"Usage must be Training, PublicTest or PrivateTest, but is '{_show(cells[columns.usage])}'"
+            )
             return
     rows.numbers.append(number)
     rows.codes.append(int(code))

@@ -1,4 +1,4 @@
-"""FER+ labels for FER2013: ten votes an image (Barsoum et al., 2016, arXiv:1608.01041)."""
+"""FER+ labels for FER2013: ten votes per image (Barsoum et al., 2016, arXiv:1608.01041)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import DatasetError
+from ...text import counted
 from ..base import Index
 
 _VOTES = {
@@ -23,27 +24,39 @@ _ROWS_AT_ONCE = 1000
 
 
 def relabel(index: Index, votes_file: Path, emotions: tuple[str, ...], scratch: Path) -> Index:
-    """Gives each image the emotion that most votes name; images without one are dropped and counted.
+    """Gives each image the emotion with the most votes.
 
-    index: of the CSV table. votes_file: fer2013new.csv, whose rows are those of fer2013.csv in order. Dropped
-    are images that most votes call unknown or no face (NF), and ties. Raises DatasetError when the rows do
-    not fit.
+    Images are left out and counted when the most votes call them unknown or no face (NF), and when votes are tied.
+
+    Args:
+        index: The images of the CSV table.
+        votes_file: FER+'s table fer2013new.csv, which has the rows of fer2013.csv in the same order.
+        emotions: Class names in label order.
+        scratch: The folder for the pixels of the images that are kept.
+
+    Raises:
+        DatasetError: The votes are not those of this table.
     """
     import numpy as np
     import pandas as pd
 
     if index.pixels is None:
-        raise DatasetError("fer2013: --labels goes by the rows of fer2013.csv; give that file with --data")
+        raise DatasetError("fer2013: --labels needs fer2013.csv, whose rows it labels; give that file with --data")
     votes = pd.read_csv(votes_file)
     votes.columns = votes.columns.str.strip()
     names = [*_VOTES, *_NO_FACE]
     missing = [name for name in names if name not in votes.columns]
     if missing:
-        raise DatasetError(f"fer2013: {votes_file.name} is no FER+ table: the column '{missing[0]}' is missing")
+        raise DatasetError(
+            f"fer2013: --labels must be FER+'s fer2013new.csv, but {votes_file.name} has no column '{missing[0]}'"
+        )
     rows = index.table["key"].str.removeprefix("line ").astype(int).to_numpy() - 2
     expected = len(rows) + len(index.bad)
     if len(votes) != expected or rows.max() >= len(votes):
-        raise DatasetError(f"fer2013: {votes_file.name} has {len(votes)} rows, but the images are {expected}")
+        raise DatasetError(
+            f"fer2013: {votes_file.name} must have one row per image, but has {counted(len(votes), 'row')} "
+            f"for {counted(expected, 'image')}"
+        )
     counts = votes[names].fillna(0).to_numpy(float)[rows]
     winner = counts.argmax(axis=1)
     tied = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
@@ -51,8 +64,8 @@ def relabel(index: Index, votes_file: Path, emotions: tuple[str, ...], scratch: 
     kept = np.flatnonzero(~tied & ~faceless)
     labels = np.array([*_VOTES.values(), "", ""])[winner[kept]]
     note = (
-        f"FER+ labels: {int((faceless & ~tied).sum())} images dropped as unknown or no face, "
-        f"{int(tied.sum())} for tied votes"
+        f"FER+ labels: left out {counted(int((faceless & ~tied).sum()), 'image')} voted unknown or no face, and "
+        f"{counted(int(tied.sum()), 'image')} with tied votes"
     )
     pixels = np.lib.format.open_memmap(scratch / "kept.npy", "w+", np.uint8, (len(kept), *index.pixels.shape[1:]))
     for start in range(0, len(kept), _ROWS_AT_ONCE):

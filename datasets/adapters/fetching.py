@@ -1,17 +1,22 @@
-"""Gets data sets from where they officially live."""
+"""Downloads data sets from their official sources.
+
+pooch (1.9) is no substitute: it deletes the part that an interrupted download has fetched, and starts again from the
+first byte. VOC2012 is a file of 2 GB on a slow server.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO
+
+import tenacity
 
 from ...errors import ApertuneError, MissingExtraError, SettingError
 from ..base import Progress
@@ -25,22 +30,26 @@ _PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Download:
-    """A file on a server. md5: hexadecimal, as the owner publishes it, or None. pause_seconds: between attempts."""
+    """A file on a server."""
 
     url: str
     filename: str
     md5: str | None = None
+    """The checksum in hexadecimal, as the owner publishes it; None when the owner publishes none."""
     pause_seconds: float = _SECONDS_BETWEEN
+    """The pause between two attempts."""
 
 
 @dataclass(frozen=True)
 class KaggleDataset:
-    """A data set on Kaggle, fetched by Kaggle's client with the user's own credentials. slug: "owner/name"."""
+    """A data set on Kaggle, fetched by Kaggle's client with the user's own credentials."""
 
     slug: str
+    """Owner and name, as in `owner/name`."""
 
     @property
     def filename(self) -> str:
+        """The name under which Kaggle's client saves the archive."""
         return f"{self.slug.partition('/')[2]}.zip"
 
 
@@ -56,16 +65,27 @@ ORIGINS: dict[str, Download | KaggleDataset] = {
 
 
 def fetch(name: str, folder: Path, progress: Progress) -> Path:
-    """Fetches a data set's archive into `folder` and returns its path; a complete one is not fetched again.
+    """Fetches a data set's archive, unless the folder holds it already.
 
-    Raises SettingError when the set has no place to be fetched from, ApertuneError with the way to do it by hand
-    when that place does not answer, and MissingExtraError without Kaggle's client.
+    Args:
+        name: The name of an adapter.
+        folder: The folder for the archive, created when missing.
+        progress: Called with the stage "fetching", the bytes fetched so far and their total.
+
+    Returns:
+        The path of the archive.
+
+    Raises:
+        SettingError: The data set cannot be fetched.
+        ApertuneError: The server does not answer, and the message says how to get the archive by hand; or the archive
+            does not have its published checksum.
+        MissingExtraError: The data set is on Kaggle, and Kaggle's client is not installed.
     """
     entry = find_adapter(name)
     origin = ORIGINS.get(name)
     if origin is None:
-        need = "takes files of your own: --data PATH" if entry.needs_data else "needs no download"
-        raise SettingError(f"{name} {need}; these can be fetched: {', '.join(sorted(ORIGINS))}")
+        need = "reads your own files: --data PATH" if entry.needs_data else "needs no download"
+        raise SettingError(f"{name} {need}; data sets that can be fetched: {', '.join(sorted(ORIGINS))}")
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / origin.filename
     try:
@@ -76,38 +96,43 @@ def fetch(name: str, folder: Path, progress: Progress) -> Path:
     except (OSError, HTTPException) as error:
         raise ApertuneError(
             f"{name} cannot be fetched: {error}. By hand: get it from {entry.home}, save it as {target}, "
-            f"and go on with --data {target}"
+            f"and continue with --data {target}"
         ) from error
     return target
 
 
 def download(origin: Download, target: Path, progress: Progress) -> None:
-    """Downloads to `target`, going on where an earlier attempt stopped; renamed into place when complete.
+    """Downloads a file, continuing where an earlier attempt stopped, and renames it to `target` when it is complete.
 
-    Raises OSError when the server does not answer, ApertuneError when the checksum is wrong.
+    Raises:
+        OSError: The server does not answer.
+        ApertuneError: The checksum is wrong.
     """
     if target.exists():
         return
     part = target.with_name(target.name + ".part")
-    for attempt in range(_ATTEMPTS):
-        try:
-            _continue(origin.url, part, progress)
-            break
-        except urllib.error.HTTPError as error:
-            if error.code < 500 or attempt == _ATTEMPTS - 1:
-                raise
-        except (OSError, HTTPException):
-            if attempt == _ATTEMPTS - 1:
-                raise
-        time.sleep(origin.pause_seconds)
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_may_pass),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        wait=tenacity.wait_fixed(origin.pause_seconds),
+        reraise=True,
+    )
+    attempts(_continue, origin.url, part, progress)
     if origin.md5 is not None and _md5(part) != origin.md5:
         part.unlink()
         raise ApertuneError(f"{origin.filename} does not have its published checksum {origin.md5}; fetch it again")
     part.replace(target)
 
 
+def _may_pass(error: BaseException) -> bool:
+    """Returns whether another attempt may succeed, which it cannot when the server has refused the request."""
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code >= 500
+    return isinstance(error, OSError | HTTPException)
+
+
 def _continue(url: str, part: Path, progress: Progress) -> None:
-    """Fetches what is missing of `part`. A file that changed on the server since is fetched from the start."""
+    """Fetches what `part` lacks; a file that has changed on the server since then is fetched from the start."""
     tag = part.with_name(part.name + ".tag")
     have = part.stat().st_size if part.exists() and tag.exists() else 0
     headers = {"Range": f"bytes={have}-", "If-Range": tag.read_text()} if have else {}
@@ -133,7 +158,7 @@ def _continue(url: str, part: Path, progress: Progress) -> None:
 
 
 def _remember(tag: Path, version: str | None) -> None:
-    """Notes which version of the file is being fetched; without one, no later attempt continues it."""
+    """Notes the version of the file that is being fetched; a file without a strong one cannot be continued later."""
     if version is None or version.startswith("W/"):
         tag.unlink(missing_ok=True)
     else:
@@ -148,6 +173,7 @@ def _copy(response: IO[bytes], file: IO[bytes], done: int, total: int, progress:
 
 
 def _md5(path: Path) -> str:
+    # hashlib.file_digest would need Python 3.11.
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while piece := file.read(_PIECE_BYTES):
@@ -156,7 +182,12 @@ def _md5(path: Path) -> str:
 
 
 def _from_kaggle(origin: KaggleDataset, folder: Path) -> None:
-    """Runs Kaggle's client, which resumes and shows its own progress. Raises OSError when it fails."""
+    """Runs Kaggle's client, which continues interrupted downloads itself.
+
+    Raises:
+        OSError: The client fails.
+        MissingExtraError: The client is not installed.
+    """
     if (folder / origin.filename).exists():
         return
     client = shutil.which("kaggle")

@@ -1,4 +1,4 @@
-"""One folder of images a class."""
+"""Reads data sets with one folder of images per class."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
+from ...text import counted
 from ..base import BadItem, Index, Progress
 from ..files.sources import Source
 
@@ -24,24 +25,34 @@ Parts = tuple[str, ...]
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Images by class folder. table: columns key, label, split, as an Index has them."""
+    """The images in class folders."""
 
     table: pd.DataFrame
+    """One row per image, with the columns `key`, `label` and `split` of an `Index`."""
     notes: tuple[str, ...]
+    """Lines that the user should read."""
 
 
 class FoldersAdapter:
+    """Reads one folder of images per class, with or without split folders above them."""
+
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
-        """Two classes make a binary task; the alphabetically second is positive unless `positive` says otherwise."""
+        """Lists the images in the class folders; two classes make a binary task.
+
+        Options: `classes`, the classes to keep, separated by commas; `positive`, the positive class of a binary task
+        instead of the alphabetically second.
+        """
         listing = list_class_folders(source)
         table, notes = keep_classes(listing.table, options.get("classes"), "folders")
         classes = sort_classes(table["label"])
         if len(classes) < 2:
-            raise DatasetError(f"folders: at least two class folders are needed, but there is only '{classes[0]}'")
+            raise DatasetError(f"folders: --data must hold at least two class folders, but holds only '{classes[0]}'")
         if len(classes) == 2:
             classes = with_positive("folders", classes, options.get("positive"))
         elif "positive" in options:
-            raise DatasetError(f"folders: --positive needs two classes, but there are {len(classes)}")
+            raise DatasetError(
+                f"folders: --positive needs exactly 2 classes, but got {len(classes)}; choose two with --classes A,B"
+            )
         return Index(
             table=table,
             classes=classes,
@@ -52,48 +63,68 @@ class FoldersAdapter:
 
 
 def list_class_folders(source: Source) -> Listing:
-    """Finds the class folders under any nesting, and ready-made split folders above them.
+    """Finds the class folders at any depth, and ready-made split folders above them.
 
-    Raises DatasetError when there are no images, or no folders around them.
+    Raises:
+        DatasetError: There are no images, or they lie in no folders.
     """
     import pandas as pd
 
     paths = [file.path for file in source.images]
     inside = [path for path in paths if "/" in path]
     if not inside:
-        found = f"{len(paths)} images without a folder" if paths else "no images"
-        raise DatasetError(f"one folder of images a class is expected, but {source.root} holds {found}")
+        found = f"{counted(len(paths), 'image')} without a folder" if paths else "no images"
+        raise DatasetError(f"--data must hold one folder of images per class, but {source.root} holds {found}")
     splits, folders = _split_and_folders([tuple(path.split("/")[:-1]) for path in inside])
     rows = [(path, parts[0], split) for path, parts, split in zip(inside, folders, splits, strict=True) if parts]
     loose = len(paths) - len(rows)
     if not rows:
-        raise DatasetError(f"one folder of images a class is expected, but {source.root} holds split folders alone")
-    notes = (f"{loose} images outside the class folders were left out",) if loose else ()
+        raise DatasetError(
+            f"--data must hold one folder of images per class, but {source.root} holds only split folders"
+        )
+    notes = (f"left out {counted(loose, 'image')} outside the class folders",) if loose else ()
     table = pd.DataFrame(rows, columns=["key", "label", "split"])
     _refuse_case_twins(set(table["label"]))
     return Listing(table, notes)
 
 
 def keep_classes(table: pd.DataFrame, wanted: str | None, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Keeps the rows of the classes in `wanted`, names separated by commas; says what was left out."""
+    """Keeps the images of some classes.
+
+    Args:
+        table: Images with the columns of an `Index`.
+        wanted: Names of the classes to keep, separated by commas; None for all.
+        name: The data set, for messages.
+
+    Returns:
+        The rows kept, and a note on those left out.
+
+    Raises:
+        DatasetError: A class to keep is not among the labels.
+    """
     if wanted is None:
         return table, ()
     present = set(table["label"])
     keep = [label.strip() for label in wanted.split(",") if label.strip()]
     for label in keep:
         if label not in present:
-            raise DatasetError(f"{name}: --classes names '{label}'; the classes are {', '.join(sorted(present))}")
+            raise DatasetError(
+                f"{name}: --classes has no class '{label}' to keep; the classes are {', '.join(sorted(present))}"
+            )
     kept = table[table["label"].isin(keep)].reset_index(drop=True)
-    return kept, (f"--classes kept {len(set(keep))} of {len(present)} classes, {len(kept)} of {len(table)} images",)
+    return kept, (
+        f"--classes kept {len(set(keep))} of {counted(len(present), 'class', 'classes')}, "
+        f"{len(kept)} of {counted(len(table), 'image')}",
+    )
 
 
 def sort_classes(labels: Iterable[str]) -> tuple[str, ...]:
-    """Alphabetical order as a person knows it: case counts last."""
+    """Sorts labels alphabetically; case decides only between names that are otherwise equal."""
     return tuple(sorted(set(labels), key=lambda label: (label.casefold(), label)))
 
 
 def strip_common(folders: list[Parts]) -> list[Parts]:
-    """Takes off the leading folders that all share, as long as every image keeps a folder of its own."""
+    """Removes the leading folders that all images share, as long as each image keeps a folder."""
     while folders and min(map(len, folders)) > 1 and len({parts[0] for parts in folders}) == 1:
         folders = [parts[1:] for parts in folders]
     return folders
@@ -113,7 +144,16 @@ def _split_and_folders(folders: list[Parts]) -> tuple[list[str | None], list[Par
 
 
 def with_positive(name: str, classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-    """Two classes with the positive one second. name: of the data set, for the message."""
+    """Puts the positive one of two classes second.
+
+    Args:
+        name: The data set, for the message.
+        classes: The two classes.
+        positive: The positive class; None to leave the order as it is.
+
+    Raises:
+        DatasetError: `positive` is neither class.
+    """
     if positive is None or positive == classes[1]:
         return classes
     if positive != classes[0]:
@@ -126,4 +166,4 @@ def _refuse_case_twins(labels: set[str]) -> None:
     for label in sorted(labels):
         twin = seen.setdefault(label.casefold(), label)
         if twin != label:
-            raise DatasetError(f"the class folders '{twin}' and '{label}' differ by case alone; rename one")
+            raise DatasetError(f"the class folders '{twin}' and '{label}' differ only by case; rename one of them")

@@ -1,4 +1,4 @@
-"""Every data set adapter by name."""
+"""The data set adapters by name."""
 
 from __future__ import annotations
 
@@ -16,38 +16,42 @@ ENTRY_POINT_GROUP = "apertune.datasets"
 
 @dataclass(frozen=True)
 class AdapterEntry:
-    """What is known of an adapter without importing it.
-
-    target: "module:Class", relative to this package when it starts with a dot. image_size: pixels, the default
-    of `--image-size`. channels: the default of `--channels`. objective: the metric a search should follow
-    unless told otherwise, None for the task's default. options: the adapter's own options and what they mean.
-    file_options: those of them that name a file. files_beside: whether a single file given as `--data` refers to
-    files beside it. home: where the data officially lives.
-    """
+    """The facts about an adapter that are known without importing it."""
 
     target: str
+    """The class, as "module:Class"; relative to this package when it starts with a dot."""
     description: str
+    """A short description of the format."""
     image_size: int
+    """The default of `--image-size`, in pixels."""
     channels: Literal[1, 3]
+    """The default of `--channels`."""
     objective: str | None = None
+    """The metric that a search optimises by default; None for the default of the task."""
     options: Mapping[str, str] = field(default_factory=dict)
+    """The adapter's own options, each with its help text."""
     file_options: tuple[str, ...] = ()
+    """The options that name a file."""
     needs_data: bool = True
+    """The user must give the files with `--data`."""
     files_beside: bool = False
+    """A single file given with `--data` refers to files beside it."""
     home: str | None = None
+    """The address where the data is officially published."""
 
     def create(self) -> Adapter:
+        """Imports the adapter and makes one."""
         module, _, attribute = self.target.partition(":")
         adapter: Adapter = getattr(importlib.import_module(module, __package__), attribute)()
         return adapter
 
 
-_POSITIVE = {"positive": "the class that counts as positive when there are two"}
-_CLASSES = {"classes": "keep only these classes, separated by commas"}
+_POSITIVE = {"positive": "positive class when there are two classes"}
+_CLASSES = {"classes": "classes to keep, separated by commas"}
 
 _FOLDERS = AdapterEntry(
     target=".folders:FoldersAdapter",
-    description="one folder of images a class, with or without train, validation and test folders above",
+    description="one folder of images per class, with or without train, validation and test folders above",
     image_size=128,
     channels=3,
     options=_POSITIVE | _CLASSES,
@@ -67,7 +71,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
         image_size=48,
         channels=1,
         objective="accuracy",
-        options={"labels": "FER+ labels, fer2013new.csv"},
+        options={"labels": "FER+'s table of labels, fer2013new.csv"},
         file_options=("labels",),
         home="https://www.kaggle.com/datasets/deadskull7/fer2013",
     ),
@@ -75,21 +79,22 @@ ADAPTERS: dict[str, AdapterEntry] = {
     "binary": replace(_FOLDERS, description="the same as folders"),
     "simpsons": AdapterEntry(
         target=".simpsons:SimpsonsAdapter",
-        description="Simpsons characters, one folder a character and a flat test folder",
+        description="Simpsons characters, one folder per character and a flat test folder",
         image_size=64,
         channels=3,
-        options={"min-images": "leave out characters with fewer training images, 100 by default"} | _CLASSES,
+        options={"min-images": "least number of training images of a character that is kept, 100 by default"}
+        | _CLASSES,
         home="https://www.kaggle.com/datasets/alexattia/the-simpsons-characters-dataset",
     ),
     "voc2012": AdapterEntry(
         target=".voc2012:VocAdapter",
-        description="PASCAL VOC, several labels a photograph: Annotations, JPEGImages, ImageSets/Main",
+        description="PASCAL VOC, several labels per photograph: Annotations, JPEGImages, ImageSets/Main",
         image_size=128,
         channels=3,
         options={
-            "all-images": "yes: every annotated image, split by us, whatever the lists say",
-            "difficult": "keep: count objects marked difficult, too",
-            "objects": "largest: only the class of the largest object, one label an image",
+            "all-images": "yes: take every annotated image and draw new splits, whatever the lists say",
+            "difficult": "keep: count objects marked difficult as well",
+            "objects": "largest: take only the class of the largest object, one label per image",
         },
         home="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
     ),
@@ -99,10 +104,10 @@ ADAPTERS: dict[str, AdapterEntry] = {
         image_size=128,
         channels=3,
         options={
-            "path-column": "the column of paths, relative to the table",
-            "label-column": "the column of labels, several separated by ;",
-            "label-columns": "one column a label, holding 0 or 1, separated by commas",
-            "split-column": "the column that says train, validation or test",
+            "path-column": "column of paths, relative to the table",
+            "label-column": "column of labels; several labels are separated by ;",
+            "label-columns": "columns of 0 or 1, one per label, separated by commas",
+            "split-column": "column that says train, validation or test",
         }
         | _POSITIVE,
         files_beside=True,
@@ -111,7 +116,11 @@ ADAPTERS: dict[str, AdapterEntry] = {
 
 
 def find_adapter(name: str) -> AdapterEntry:
-    """Raises UnknownNameError when no adapter has this name."""
+    """Finds an adapter by its name.
+
+    Raises:
+        UnknownNameError: No adapter has this name.
+    """
     entry = ADAPTERS.get(name) or all_adapters().get(name)
     if entry is None:
         raise UnknownNameError("data set", name, all_adapters())
@@ -119,15 +128,20 @@ def find_adapter(name: str) -> AdapterEntry:
 
 
 def all_adapters() -> dict[str, AdapterEntry]:
-    """The adapters of this package and those that other distributions add. Raises SettingError on a doubled name."""
+    """The adapters of this package, and those that other distributions add.
+
+    Raises:
+        SettingError: Two adapters have the same name, or an entry point names something else.
+    """
     adapters = dict(ADAPTERS)
     for point in entry_points(group=ENTRY_POINT_GROUP):
         entry = point.load()
         if point.name in adapters:
-            raise SettingError(f"two adapters are called '{point.name}'; the second is {point.value}: rename it")
+            raise SettingError(f"two adapters are called '{point.name}'; rename the one at {point.value}")
         if not isinstance(entry, AdapterEntry):
             raise SettingError(
-                f"entry point '{point.name}' of {ENTRY_POINT_GROUP} must be an AdapterEntry: {point.value}"
+                f"entry point '{point.name}' of {ENTRY_POINT_GROUP} must name an AdapterEntry, but {point.value} is "
+                f"{type(entry).__name__}"
             )
         adapters[point.name] = entry
     return adapters

@@ -1,4 +1,4 @@
-"""The Simpsons characters: a folder a character, and a flat test folder with characters in file names."""
+"""The Simpsons characters: one folder per character, and a flat test folder with characters in the file names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, SettingError
+from ...text import counted
 from ..base import BadItem, Index, Progress
 from ..files.sources import Source, SourceFile
 from .folders import keep_classes, sort_classes
@@ -20,14 +21,22 @@ _NUMBERED = re.compile(r"(?P<character>.+)_\d+")
 
 
 class SimpsonsAdapter:
+    """Reads the Simpsons characters as Kaggle publishes them."""
+
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
-        """`classes`: characters to keep. `min-images`: characters with fewer training images are left out."""
+        """Lists the images of all characters that are not too rare.
+
+        Options: `classes`, the characters to keep, separated by commas; `min-images`, the least number of training
+        images of a character that is kept.
+        """
         table, notes = _list(source)
         table, kept_notes = keep_classes(table, options.get("classes"), "simpsons")
         table, rare_notes = _leave_out_rare(table, _min_images(options))
         classes = sort_classes(table["label"])
         if len(classes) < 2:
-            raise DatasetError(f"simpsons: at least two characters are needed, but only '{classes[0]}' is left")
+            raise DatasetError(
+                f"simpsons: at least two characters are needed, but only '{classes[0]}' is left; lower --min-images"
+            )
         return Index(
             table=table,
             classes=classes,
@@ -38,7 +47,7 @@ class SimpsonsAdapter:
 
 
 def _list(source: Source) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Characters from folder names; in the test folder, and where there are no folders, from file names."""
+    """Takes characters from folder names; in the test folder, and where there are no folders, from file names."""
     import pandas as pd
 
     images, doubled = _without_copies(source.images)
@@ -52,14 +61,17 @@ def _list(source: Source) -> tuple[pd.DataFrame, tuple[str, ...]]:
             rows.append((file.path, match["character"], "test"))
     if not rows:
         raise DatasetError(
-            f"simpsons: folders named by characters, or files such as bart_simpson_0.jpg, are expected in {source.root}"
+            "simpsons: --data must hold folders named after characters, or files such as bart_simpson_0.jpg; "
+            f"{source.root} holds neither"
         )
     table = pd.DataFrame(rows, columns=["key", "label", "split"])
     if table["split"].nunique() == 1:
         table["split"] = None
     left_out = len(images) - len(rows)
-    notes = [f"{left_out} images of no known character were left out"] if left_out else []
-    notes += [f"{doubled} images that lie in the set twice were taken once"] if doubled else []
+    notes = [f"left out {counted(left_out, 'image')} of no known character"] if left_out else []
+    notes += (
+        [f"left out {counted(doubled, 'copy', 'copies')} of images that the data set holds twice"] if doubled else []
+    )
     return table, tuple(notes)
 
 
@@ -68,7 +80,7 @@ def _is_test(file: SourceFile) -> bool:
 
 
 def _without_copies(files: Iterable[SourceFile]) -> tuple[list[SourceFile], int]:
-    """Takes one of the files that share folder, name and size: Kaggle's archive holds the whole set twice."""
+    """Keeps one of the files that share folder, name and size: Kaggle's archive holds the whole data set twice."""
     seen: dict[tuple[str, str, int], SourceFile] = {}
     total = 0
     for file in files:
@@ -85,14 +97,17 @@ def _leave_out_rare(table: pd.DataFrame, least: int) -> tuple[pd.DataFrame, tupl
         return table, ()
     kept = table[~table["label"].isin(rare)].reset_index(drop=True)
     if kept.empty:
-        most = f"{counts.index[0]} has {counts.iloc[0]}" if len(counts) else "there are none"
-        raise DatasetError(f"simpsons: no character has {least} images ({most}); lower it with --min-images N")
+        most = f"the most, {counts.iloc[0]}, are of {counts.index[0]}" if len(counts) else "there are none"
+        raise DatasetError(
+            f"simpsons: no character has {counted(least, 'training image')} ({most}); "
+            "lower the number with --min-images N"
+        )
     named = ", ".join(f"{label} ({counts.get(label, 0)})" for label in rare)
-    return kept, (f"characters with fewer than {least} images were left out: {named}",)
+    return kept, (f"left out characters with fewer than {counted(least, 'training image')}: {named}",)
 
 
 def _min_images(options: Mapping[str, str]) -> int:
     text = options.get("min-images", str(DEFAULT_MIN_IMAGES))
     if not text.isdigit():
-        raise SettingError(f"simpsons: --min-images must be a whole number, but got '{text}'")
+        raise SettingError(f"simpsons: --min-images must be a whole number from 0, but got '{text}'")
     return int(text)

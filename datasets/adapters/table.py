@@ -1,4 +1,4 @@
-"""A table of image paths and labels, CSV or Parquet: for every set that has no adapter of its own."""
+"""Reads a table of image paths and labels, CSV or Parquet, for data sets that have no adapter of their own."""
 
 from __future__ import annotations
 
@@ -26,11 +26,16 @@ _SEPARATOR = ";"
 
 
 class TableAdapter:
-    def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
-        """`path-column`, `label-column`, `split-column`: names, where they are not the usual ones.
-        `label-columns`: several, separated by commas, each 0 or 1: one a label. `positive`: as in folders.
+    """Reads a table of image paths and labels."""
 
-        A label that holds several names separated by `;` makes a multilabel task. Paths are relative to the table.
+    def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
+        """Lists the rows of the table, whose paths are relative to it.
+
+        A label that holds several names, separated by `;`, makes a multilabel task.
+
+        Options: `path-column`, `label-column` and `split-column`, names of columns that are not called as usual;
+        `label-columns`, columns of 0 or 1, one per label, separated by commas; `positive`, the positive class of a
+        binary task.
         """
         import pandas as pd
 
@@ -58,8 +63,8 @@ def _find_table(source: Source) -> str:
         return source.named
     tables = [file.path for file in source.with_suffix(".csv", ".tsv", ".parquet")]
     if len(tables) != 1:
-        found = f"these: {', '.join(tables[:5])}; name one with --data" if tables else "none"
-        raise DatasetError(f"table: one CSV or Parquet table is expected in {source.root}, found {found}")
+        found = f"several ({', '.join(tables[:5])}); give one of them with --data" if tables else "none"
+        raise DatasetError(f"table: --data must hold one CSV or Parquet table, but {source.root} holds {found}")
     return tables[0]
 
 
@@ -70,7 +75,7 @@ def _read(path: Path) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
         return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
-    # pandas and pyarrow raise many kinds on damaged tables.
+    # pandas and pyarrow raise many kinds of errors on damaged tables.
     except Exception as error:
         raise DatasetError(f"table: {path.name} cannot be read: {str(error).splitlines()[0]}") from error
 
@@ -85,11 +90,13 @@ def _column(table: pd.DataFrame, wanted: str | None, usual: Sequence[str], what:
     for name in usual:
         if name in by_name:
             return by_name[name]
-    raise DatasetError(f"table: which column holds the {what}? Say {flag}; the columns are {', '.join(columns)}")
+    raise DatasetError(
+        f"table: no column is known to hold the {what}; name it with {flag}; the columns are {', '.join(columns)}"
+    )
 
 
 def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any], tuple[str, ...], Task]:
-    """A label a row (None when it is missing), the classes and the task."""
+    """The label of each row (None when it is missing), the classes and the task."""
     if "label-columns" in options:
         return _label_columns(table, [name.strip() for name in options["label-columns"].split(",")])
     column = _column(table, options.get("label-column"), _LABEL_COLUMNS, "labels", "--option label-column=NAME")
@@ -99,7 +106,7 @@ def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any],
         return list(sets), sort_classes([name for names in sets for name in names]), "multilabel"
     classes = sort_classes([text for text in texts if text])
     if len(classes) < 2:
-        raise DatasetError(f"table: at least two classes are needed, but column '{column}' holds {len(classes)}")
+        raise DatasetError(f"table: at least 2 classes are needed, but column '{column}' holds {len(classes)}")
     if len(classes) == 2:
         classes = with_positive("table", classes, options.get("positive"))
     return [text or None for text in texts], classes, "binary" if len(classes) == 2 else "multiclass"
@@ -110,7 +117,9 @@ def _label_columns(table: pd.DataFrame, names: Sequence[str]) -> tuple[list[Any]
         _column(table, name, (), "labels", "--option label-columns=A,B,C")
         values = {str(value).strip().removesuffix(".0").lower() for value in table[name]}
         if not values <= {"0", "1", "true", "false", "-1"}:
-            raise DatasetError(f"table: the label column '{name}' must hold 0 or 1, but holds {sorted(values)[:3]}")
+            raise DatasetError(
+                f"table: the label column '{name}' must hold only 0 and 1, but holds {', '.join(sorted(values)[:3])}"
+            )
     marked = [[str(v).strip().removesuffix(".0").lower() in ("1", "true") for v in table[name]] for name in names]
     rows = [tuple(name for name, mark in zip(names, marks, strict=True) if mark) for marks in zip(*marked, strict=True)]
     return list(rows), tuple(names), "multilabel"
@@ -125,11 +134,12 @@ def _splits(table: pd.DataFrame, wanted: str | None) -> list[str | None]:
     texts = [str(value).strip().lower() for value in table[column]]
     wrong = sorted(set(texts) - set(_SPLITS))
     if wrong:
-        raise DatasetError(f"table: column '{column}' must say train, validation or test, but says '{wrong[0]}'")
+        raise DatasetError(f"table: column '{column}' must say train, validation or test, but a row says '{wrong[0]}'")
     return [_SPLITS[text] for text in texts]
 
 
 def _refusal(name: str, key: str, known: set[str], label: object) -> str | None:
+    """The reason why a row cannot be used; None when it can."""
     if label is None:
         return "no label"
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:

@@ -1,13 +1,14 @@
-"""PASCAL VOC: photographs with XML annotations and lists of splits; several labels an image."""
+"""PASCAL VOC: photographs with XML annotations and lists of splits; several labels per image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import DatasetError, SettingError
+from ...text import counted
 from ..base import BadItem, Index, Progress
 from ..files.sources import Source
 from .voc_annotation import AnnotatedObject, Annotation, AnnotationError, read_annotation
@@ -19,17 +20,24 @@ _CHOICES = {"difficult": ("ignore", "keep"), "objects": ("each", "largest"), "al
 
 @dataclass
 class _Files:
-    """The files of one VOC folder by their stem, as paths relative to the source."""
+    """The files of one VOC folder: paths relative to the source, by file name without suffix."""
 
     annotations: dict[str, str] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
     lists: dict[str, str] = field(default_factory=dict)
+    """Lists of the images in a split."""
 
 
 class VocAdapter:
+    """Reads the data sets of the PASCAL VOC challenge."""
+
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
-        """`difficult`: ignore (default) or keep such objects. `objects`: each class present (default), or the
-        largest object's class as the only label. `all-images`: yes takes every annotated image, split by us."""
+        """Lists the annotated images.
+
+        Options: `difficult`, ignore (default) or keep objects marked difficult; `objects`, each (default) for every
+        class present, or largest for the class of the largest object as the only label; `all-images`, no (default)
+        for the images in the lists of splits, or yes for every annotated image with new splits.
+        """
         import pandas as pd
 
         chosen = _choices(options)
@@ -45,11 +53,11 @@ class VocAdapter:
             rows = [{**row, "label": row["label"][0]} for row in rows if row["label"]]
         else:
             unlabelled = sum(not row["label"] for row in rows)
-            notes += [f"{unlabelled} images have no label of their own"] if unlabelled else []
+            notes += [counted(unlabelled, "image has no label", "images have no label")] if unlabelled else []
         if not rows or len(classes) < 2:
             reason = f"; {bad[0].where}: {bad[0].reason}" if bad else ""
             raise DatasetError(
-                f"voc2012: at least two classes are needed in {source.root}, found {len(classes)}{reason}"
+                f"voc2012: --data must hold at least 2 classes, but {source.root} holds {len(classes)}{reason}"
             )
         single = "binary" if len(classes) == 2 else "multiclass"
         return Index(
@@ -65,12 +73,16 @@ def _choices(options: Mapping[str, str]) -> dict[str, str]:
     chosen = {name: options.get(name, values[0]) for name, values in _CHOICES.items()}
     for name, value in chosen.items():
         if value not in _CHOICES[name]:
-            raise SettingError(f"voc2012: {name} must be {' or '.join(_CHOICES[name])}, but got '{value}'")
+            raise SettingError(f"voc2012: option {name} must be {' or '.join(_CHOICES[name])}, but got '{value}'")
     return chosen
 
 
 def _find_files(source: Source) -> _Files:
-    """Sorts the source's files by VOC folder. Raises DatasetError when there is not exactly one."""
+    """Finds the files of the one VOC folder in a source.
+
+    Raises:
+        DatasetError: There is no such folder, or more than one.
+    """
     folders: dict[PurePosixPath, _Files] = {}
     for file in source.files:
         path = PurePosixPath(file.path)
@@ -83,16 +95,20 @@ def _find_files(source: Source) -> _Files:
             folders.setdefault(path.parent.parent.parent, _Files()).lists[path.stem] = file.path
     complete = {str(folder): files for folder, files in folders.items() if files.annotations and files.images}
     if not complete:
-        raise DatasetError(f"voc2012: the folders Annotations and JPEGImages are expected, but not in {source.root}")
+        raise DatasetError(
+            f"voc2012: --data must hold the folders Annotations and JPEGImages, but {source.root} does not"
+        )
     if len(complete) > 1:
-        raise DatasetError(f"voc2012: there are several sets, name one with --data: {', '.join(sorted(complete))}")
+        raise DatasetError(
+            f"voc2012: --data holds several data sets; give one of these folders: {', '.join(sorted(complete))}"
+        )
     return next(iter(complete.values()))
 
 
 def _read_rows(
     root: Path, files: _Files, chosen: Mapping[str, str], bad: list[BadItem], progress: Progress
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """A row an annotated image, and the annotations that have no image."""
+    """One row per annotated image, and the annotations that have no image. Bad annotations are added to `bad`."""
     rows: list[dict[str, Any]] = []
     missing: list[str] = []
     by_name = {PurePosixPath(path).name: path for path in files.images.values()}
@@ -123,12 +139,12 @@ def _labels(annotation: Annotation, chosen: Mapping[str, str]) -> tuple[str, ...
 def _pairing_notes(files: _Files, rows: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> list[str]:
     annotated = {row["key"] for row in rows}
     plain = [path for stem, path in files.images.items() if path not in annotated and stem not in files.annotations]
-    notes = [_count(plain, "images have no annotation")] if plain else []
-    return notes + ([_count(missing, "annotations have no image")] if missing else [])
+    notes = [_named(plain, "image has no annotation", "images have no annotation")] if plain else []
+    return notes + ([_named(missing, "annotation has no image", "annotations have no image")] if missing else [])
 
 
 def _by_lists(root: Path, files: _Files, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Keeps the images that a list names, with its split; an image in two lists goes to the later one."""
+    """Keeps the images that a list names, each in the split of its list; an image in two lists belongs to the later."""
     split_of: dict[str, str] = {}
     for name, split in _LISTS.items():
         if name in files.lists:
@@ -136,10 +152,17 @@ def _by_lists(root: Path, files: _Files, rows: list[dict[str, Any]]) -> tuple[li
     listed = [{**row, "split": split_of[stem]} for row in rows if (stem := _stem(row["key"])) in split_of]
     unlisted = [row["key"] for row in rows if _stem(row["key"]) not in split_of]
     if not listed:
-        raise DatasetError("voc2012: the lists of ImageSets/Main name none of the images; take all with --all-images")
+        raise DatasetError(
+            "voc2012: the lists of ImageSets/Main name none of the images; take all images with --all-images"
+        )
     absent = sorted(set(split_of) - {_stem(row["key"]) for row in rows})
-    notes = [_count(unlisted, "images are in no list of ImageSets/Main and were left out")] if unlisted else []
-    return listed, notes + ([_count(absent, "listed images are not there")] if absent else [])
+    notes = []
+    if unlisted:
+        where = "no list of ImageSets/Main and left out"
+        notes.append(_named(unlisted, f"image is in {where}", f"images are in {where}"))
+    if absent:
+        notes.append(_named(absent, "listed image is missing", "listed images are missing"))
+    return listed, notes
 
 
 def _read_list(path: Path) -> list[str]:
@@ -151,7 +174,7 @@ def _stem(path: str) -> str:
     return PurePosixPath(path).stem
 
 
-def _count(names: Iterable[str], what: str) -> str:
-    names = list(names)
+def _named(names: Sequence[str], one: str, many: str) -> str:
+    """Counts names in words for one or for many, and shows the first of them."""
     more = ", ..." if len(names) > _NAMES_SHOWN else ""
-    return f"{len(names)} {what}: {', '.join(names[:_NAMES_SHOWN])}{more}"
+    return f"{counted(len(names), one, many)}: {', '.join(names[:_NAMES_SHOWN])}{more}"

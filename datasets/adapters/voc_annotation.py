@@ -25,23 +25,32 @@ class AnnotationError(ValueError):
 
 @dataclass(frozen=True)
 class AnnotatedObject:
-    """area: of its box in square pixels, 0 when there is none."""
+    """An object that an annotation names."""
 
     name: str
+    """The class."""
     difficult: bool
+    """Marked as hard to recognise."""
     area: float
+    """Area of its box in square pixels; 0 without a box."""
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """filename: of the image, a plain name; empty when the file does not say."""
+    """The annotation of one image."""
 
     filename: str
+    """Name of the image file, without folders; empty when the annotation does not say."""
     objects: tuple[AnnotatedObject, ...]
 
 
 def read_annotation(path: Path) -> Annotation:
-    """Builds no tree and allows no DTD, entity or external reference; raises AnnotationError."""
+    """Reads one annotation, without building a tree.
+
+    Raises:
+        AnnotationError: The file is damaged, too large or nested too deeply, points outside the image folder, or
+            declares a DTD, entities or external references.
+    """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
@@ -67,7 +76,7 @@ def read_annotation(path: Path) -> Annotation:
 
 @dataclass
 class _Collector:
-    """Receives the parser's events and keeps the few texts that count."""
+    """Receives the events of the parser, and keeps the few texts that are used."""
 
     filename: str = ""
     objects: list[dict[str, str]] = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""The audit and the description of a data set."""
+"""The audit, which finds faults in a data set, and the description, which counts what is in it."""

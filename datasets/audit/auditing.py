@@ -8,10 +8,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from ...text import counted
 from ..adapters.registry import all_adapters
+from ..arrays import EntryArrays, row_blocks
 from ..base import ImageDataset, Rows, Split
 from ..cache.entries import bad_items
-from ..cache.row_blocks import row_blocks
 from ..splits.duplicates import duplicates_of
 
 Kind = Literal[
@@ -22,23 +23,29 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. files: origins of the rows. splits, labels: of the same rows, in the same order.
-
-    For `mislabelled` the labels are the given one and the likelier one; for `small_class` the class and the
-    splits that lack it.
-    """
+    """One fault of a data set."""
 
     kind: Kind
     files: tuple[str, ...]
+    """Origins of the rows with the fault."""
     splits: tuple[str | None, ...]
+    """Splits of the same rows, None for a row in no split; for `small_class` the splits that lack the class."""
     labels: tuple[str, ...]
+    """Labels of the same rows; for `mislabelled` the given and the likelier one, for `small_class` the class."""
     suggestion: str
+    """The reason where there is one, and what to do."""
 
 
 def audit(dataset: ImageDataset, *, labels: bool = False, seed: int = 0) -> list[Finding]:
-    """All findings, kind by kind. The data set must have been loaded with `skip_bad`, or be without bad files.
+    """Finds the faults of a data set.
 
-    labels: also look for wrong labels, which trains a quick model. seed: of that model's folds.
+    Args:
+        dataset: The data set; loaded with `skip_bad` if it has files that cannot be used.
+        labels: Also look for wrong labels, which trains a quick model.
+        seed: Random seed for that model's folds.
+
+    Returns:
+        The findings, kind by kind.
     """
     rows = _Rows(dataset)
     findings = [*_unreadable(dataset), *_constant(rows), *_repeated(rows), *_small_classes(dataset)]
@@ -48,7 +55,7 @@ def audit(dataset: ImageDataset, *, labels: bool = False, seed: int = 0) -> list
 
 
 class _Rows:
-    """A data set's rows with the words that findings use."""
+    """The rows of a data set, with the names that findings give them."""
 
     def __init__(self, dataset: ImageDataset) -> None:
         self.dataset = dataset
@@ -75,7 +82,7 @@ class _Rows:
 
 def _unreadable(dataset: ImageDataset) -> Iterator[Finding]:
     for item in bad_items(dataset.folder):
-        yield Finding("unreadable", (item.where,), (), (), f"{item.reason}; leave it out with --skip-bad")
+        yield Finding("unreadable", (item.where,), (), (), f"{item.reason}; leave out such files with --skip-bad")
 
 
 def _constant(rows: _Rows) -> Iterator[Finding]:
@@ -88,24 +95,31 @@ def _constant(rows: _Rows) -> Iterator[Finding]:
 
 
 def _repeated(rows: _Rows) -> Iterator[Finding]:
-    found = duplicates_of(rows.dataset.folder)
+    found = duplicates_of(EntryArrays(rows.dataset.folder))
     for group in _groups(found.exact):
         if len({rows.label(row) for row in group}) > 1:
-            yield rows.finding("conflict", group, "the same pixels under different labels; correct or remove them")
+            yield rows.finding(
+                "conflict", group, "the same pixels under different labels; correct the labels or remove the images"
+            )
     for group in _groups(found.near):
         if len({rows.splits[row] for row in group} - {None}) > 1:
-            yield rows.finding("leak", group, "one picture on both sides of a split; --drop-leaks")
+            yield rows.finding("leak", group, "one picture in several splits; leave out such images with --drop-leaks")
             continue
         same = [subgroup for subgroup in _groups(found.exact[group], group) if len(subgroup) > 1]
         for subgroup in same:
-            yield rows.finding("duplicate", subgroup, "the same pixels; keep one")
+            yield rows.finding("duplicate", subgroup, "the same pixels; keep one of them")
         firsts = np.unique(found.exact[group])
         if len(firsts) > 1:
-            yield rows.finding("near_duplicate", firsts, "nearly the same picture; keep one")
+            yield rows.finding("near_duplicate", firsts, "nearly the same picture; keep one of them")
 
 
 def _groups(numbers: Rows, rows: Rows | None = None) -> list[Rows]:
-    """Rows of equal numbers, where there is more than one. rows: what the positions stand for."""
+    """Collects the positions of equal numbers, where there is more than one.
+
+    Args:
+        numbers: int64 (n,).
+        rows: The row that each position stands for; the positions themselves when None.
+    """
     order = np.argsort(numbers, kind="stable")
     _, starts, counts = np.unique(numbers[order], return_index=True, return_counts=True)
     named = order if rows is None else rows[order]
@@ -122,12 +136,12 @@ def _small_classes(dataset: ImageDataset) -> Iterator[Finding]:
         lacking = [split for split in drawn if not np.isin(members, dataset.rows(split)).any()]
         if lacking:
             files = tuple(str(dataset.origins[row]) for row in members)
-            text = f"{len(members)} images; add some, or leave the class out{_by_flags(dataset)}"
+            text = f"{counted(len(members), 'image')} in all; add some, or leave out the class{_by_flags(dataset)}"
             yield Finding("small_class", files, tuple(lacking), (name,), text)
 
 
 def _by_flags(dataset: ImageDataset) -> str:
-    """The flags of the data set's own that leave classes out, in words; empty where it has none."""
+    """Words that name the adapter's own flags for leaving out classes; empty when it has none."""
     entry = all_adapters().get(dataset.adapter)
     flags = [f"--{name}" for name in ("classes", "min-images") if entry is not None and name in entry.options]
     return f" with {' or '.join(flags)}" if flags else ""
@@ -149,5 +163,5 @@ def _mislabelled(rows: _Rows, seed: int) -> Iterator[Finding]:
 
 
 def counts(findings: Sequence[Finding]) -> dict[str, int]:
-    """Findings of each kind, zeros included."""
+    """The number of findings of each kind, zeros included."""
     return {kind: sum(finding.kind == kind for finding in findings) for kind in KINDS}

@@ -1,4 +1,4 @@
-"""Describes a data set in numbers and, with plots, as one self-contained HTML page."""
+"""Describes a data set in numbers, and in one self-contained HTML page with plots."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import EntryArrays
 from ..base import ImageDataset, Split
 
 if TYPE_CHECKING:
@@ -21,12 +22,16 @@ _MOST_POINTS = 5000
 
 
 def describe(dataset: ImageDataset) -> dict[str, Any]:
-    """The numbers, ready for JSON.
+    """Counts the images of a data set.
 
-    imbalance: images of the largest class over those of the smallest that has any, in training.
-    majority_accuracy: by split, of always naming the training rows' largest class; for multilabel data the mean
-    over labels of always giving each its commoner answer. cooccurrence: for multilabel data, images that carry
-    both the row's and the column's class. sizes: of the images before resizing, in pixels.
+    Returns:
+        The facts, ready for JSON. Those whose names do not say it all:
+
+        - `imbalance`: training images of the largest class, divided by those of the smallest class that has any.
+        - `majority_accuracy`: accuracy per split of always answering the largest class in training; for multilabel
+          data the mean over labels of always giving the commoner answer.
+        - `cooccurrence`: for multilabel data, the number of images that carry both the row's and the column's class.
+        - `sizes`: widths and heights before resizing, in pixels.
     """
     counts = {split: class_counts(dataset, split) for split in _SPLITS}
     present = [count for count in counts["train"] if count]
@@ -50,7 +55,7 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
 
 
 def class_counts(dataset: ImageDataset, split: Split) -> list[int]:
-    """Images of a split that carry each class."""
+    """The number of images of a split that carry each class."""
     labels = dataset.labels[dataset.rows(split)]
     if dataset.task == "multilabel":
         return [int(count) for count in labels.sum(axis=0, dtype=np.int64)]
@@ -58,14 +63,19 @@ def class_counts(dataset: ImageDataset, split: Split) -> list[int]:
 
 
 def cooccurrence(dataset: ImageDataset) -> NDArray[np.int64]:
-    """int64 (classes, classes) over all images."""
+    """The number of images that carry both of two classes, int64 (classes, classes)."""
     labels = dataset.labels.astype(np.int64)
     together: NDArray[np.int64] = labels.T @ labels
     return together
 
 
 def page(dataset: ImageDataset, facts: dict[str, Any]) -> str:
-    """One HTML page with everything inside. facts: of `describe`."""
+    """Draws the HTML page, which needs no other file.
+
+    Args:
+        dataset: The data set.
+        facts: Its facts, from `describe`.
+    """
     from jinja2 import Environment
 
     from .description_page import TEMPLATE
@@ -77,12 +87,6 @@ def page(dataset: ImageDataset, facts: dict[str, Any]) -> str:
     pictures = {title: _embedded(figure) for title, figure in plots.items()}
     template = Environment(autoescape=True).from_string(TEMPLATE)
     return template.render(facts=facts, splits=_SPLITS, plots=pictures)
-
-
-def original_sizes(dataset: ImageDataset) -> NDArray[np.int32]:
-    """Widths and heights before resizing, int32 (n, 2) in pixels."""
-    sizes: NDArray[np.int32] = np.load(dataset.folder / "original_sizes.npy")
-    return sizes
 
 
 def _majority_accuracy(dataset: ImageDataset, split: Split) -> float | None:
@@ -97,7 +101,7 @@ def _majority_accuracy(dataset: ImageDataset, split: Split) -> float | None:
 
 
 def _size_summary(dataset: ImageDataset) -> dict[str, list[int]]:
-    sizes = original_sizes(dataset)
+    sizes = EntryArrays(dataset.folder).original_sizes()
     return {
         "smallest": sizes.min(axis=0).tolist(),
         "median": np.median(sizes, axis=0).astype(int).tolist(),
@@ -122,7 +126,7 @@ def _plot_counts(dataset: ImageDataset) -> Figure:
 
 
 def _plot_examples(dataset: ImageDataset) -> Figure:
-    """The first training images of each class, a row a class."""
+    """Shows the first training images of each class, one row per class."""
     from matplotlib.figure import Figure
 
     shown = dataset.classes[:_CLASSES_SHOWN]
@@ -143,7 +147,7 @@ def _plot_examples(dataset: ImageDataset) -> Figure:
 def _plot_sizes(dataset: ImageDataset) -> Figure:
     from matplotlib.figure import Figure
 
-    sizes = original_sizes(dataset)
+    sizes = EntryArrays(dataset.folder).original_sizes()
     step = max(1, len(sizes) // _MOST_POINTS)
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
@@ -167,7 +171,7 @@ def _plot_cooccurrence(dataset: ImageDataset) -> Figure:
 
 
 def _plain(names: tuple[str, ...]) -> list[str]:
-    """Names that matplotlib does not take for formulas."""
+    """Names in which matplotlib sees no formulas."""
     return [name.replace("$", r"\$") for name in names]
 
 

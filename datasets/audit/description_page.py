@@ -1,4 +1,4 @@
-"""The page of `apertune datasets describe`, a Jinja template that needs nothing beside it."""
+"""The Jinja template of the page that `apertune datasets describe` writes."""
 
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
@@ -25,7 +25,7 @@ Fingerprint <code>{{ facts.fingerprint }}</code></p>
 <tr><td>{{ name }}</td>{% for split in splits %}<td>{{ counts[split] }}</td>{% endfor %}</tr>
 {% endfor %}
 <tr><th>images</th>{% for split in splits %}<th>{{ facts.images[split] }}</th>{% endfor %}</tr>
-<tr><td>accuracy of the commonest answer</td>
+<tr><td>accuracy of always answering the largest class</td>
 {% for split in splits %}{% set share = facts.majority_accuracy[split] %}
 <td>{{ "" if share is none else "%.3f" | format(share) }}</td>{% endfor %}</tr>
 </table>

@@ -1,4 +1,4 @@
-"""Finds labels that look wrong, by confident learning over a quick cross-validated model."""
+"""Finds labels that look wrong, by confident learning with a quick cross-validated model."""
 
 from __future__ import annotations
 
@@ -12,20 +12,30 @@ from ..base import Labels
 from .label_features import image_features
 
 _FOLDS = 3
-# Fewer images teach a label nothing, and then every image of it looks wrong.
+# A label with fewer images cannot be learnt, and then all of its images look wrong.
 _LEAST_POSITIVES = 10
-# By how much the likelier class must lead. Measured with 5 % of the labels changed (benchmarks/findings.py): half of
-# the changed ones are found among cartoons, of which a quick model knows two thirds, a tenth among facial emotions.
+# The lead in probability that the likelier class must have. Measured with 5 % of the labels changed
+# (benchmarks/findings.py): half of the changed ones are found among cartoons, of which a quick model gets two thirds
+# right, and a tenth among facial emotions.
 _LEAST_MARGIN = 0.5
 _MOST_TEMPERATURE = 50.0
 
 
 def suspicious_labels(images: NDArray[np.uint8], labels: Labels, seed: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Rows whose labels look wrong, most suspicious first, with the likelier classes of each.
+    """Finds labels that look wrong.
 
     Confident learning as in C. Northcutt et al., "Confident Learning: Estimating Uncertainty in Dataset Labels"
-    (JAIR, 2021), by cleanlab; probabilities from linear discriminant analysis on `image_features`, each image's
-    from a model that did not see it, and calibrated. Classes with fewer images than folds are not looked at.
+    (JAIR, 2021), by cleanlab. The probabilities are those of linear discriminant analysis on `image_features`,
+    calibrated; each image's come from a model that was not trained on it. Classes with fewer images than folds are
+    passed over.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+        labels: int32 (n,), or uint8 multi-hot (n, classes).
+        seed: Random seed for the folds and the features.
+
+    Yields:
+        Rows, most suspicious first, each with its likelier classes.
     """
     features = image_features(images, seed)
     yield from (_multilabel if labels.ndim == 2 else _single_label)(features, labels, seed)
@@ -41,7 +51,7 @@ def _single_label(features: NDArray[np.float32], labels: Labels, seed: int) -> I
 
 
 def _multilabel(features: NDArray[np.float32], labels: Labels, seed: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Looks at each label by itself: does the image carry it or not?"""
+    """Treats each label as a binary task of its own: the image carries it or not."""
     positives = labels.sum(axis=0, dtype=np.int64)
     likelier = labels.copy()
     for label in np.flatnonzero(np.minimum(positives, len(labels) - positives) >= _LEAST_POSITIVES):
@@ -52,7 +62,7 @@ def _multilabel(features: NDArray[np.float32], labels: Labels, seed: int) -> Ite
 
 
 def _issues(features: NDArray[np.float32], given: NDArray[Any], seed: int) -> Iterator[tuple[int, int]]:
-    """Rows whose class looks wrong, most suspicious first, with the likelier class. given: int (n,), from 0."""
+    """Yields rows whose given class, int (n,) from 0, looks wrong, most suspicious first, with the likelier class."""
     from cleanlab.filter import find_label_issues
 
     probabilities = _probabilities(features, given, seed)
@@ -66,7 +76,7 @@ def _issues(features: NDArray[np.float32], given: NDArray[Any], seed: int) -> It
 
 
 def _probabilities(features: NDArray[np.float32], given: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Each row's class probabilities from a model trained on the other folds, float64 (n, classes)."""
+    """The class probabilities of each row, float64 (n, classes), from a model trained on the other folds."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -76,7 +86,7 @@ def _probabilities(features: NDArray[np.float32], given: NDArray[Any], seed: int
 
 
 def _calibrated(log_probabilities: NDArray[np.float64], given: NDArray[Any]) -> NDArray[np.float64]:
-    """Probabilities at the temperature that suits the given labels best: a model of many features is too sure.
+    """Probabilities at the temperature that fits the given labels best, since a model of many features is too sure.
 
     Source: C. Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017), section 4.2.
     """

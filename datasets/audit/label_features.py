@@ -1,4 +1,4 @@
-"""What the quick model that looks for wrong labels is told of an image: gradients, colours and small patterns."""
+"""Features for the quick model that looks for wrong labels: gradients, colours and small patterns."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ..cache.row_blocks import row_blocks
+from ..arrays import row_blocks
+from ..base import Images
 from ..splits.duplicates import area_means
 
-Images = NDArray[np.uint8]
 Features = NDArray[np.float32]
 
 _ORIENTATIONS = 8
 _CELLS = 6
 _THUMBNAIL = 8
-# Patterns are looked for in images brought to this side; smaller ones than the second have none worth the name.
+# Patterns are taken from images brought to the first side; images smaller than the second show none.
 _PATTERN_IMAGE = 32
 _SMALLEST_SIDE = 16
 _PATTERN = 6
@@ -28,7 +28,15 @@ _IMAGES_AT_ONCE = 128
 
 
 def image_features(images: Images, seed: int) -> Features:
-    """float32 (n, features) of uint8 (n, height, width, channels). seed: of the patterns."""
+    """All features of each image.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+        seed: Random seed for the choice of patterns.
+
+    Returns:
+        float32 (n, features).
+    """
     parts = [gradient_features(images), colour_features(images)]
     if min(images.shape[1:3]) >= _SMALLEST_SIDE:
         parts.append(pattern_features(images, seed))
@@ -36,8 +44,10 @@ def image_features(images: Images, seed: int) -> Features:
 
 
 def gradient_features(images: Images) -> Features:
-    """Histograms of gradient directions in 6x6 cells (after N. Dalal and B. Triggs, "Histograms of Oriented
-    Gradients for Human Detection", 2005) and an 8x8 thumbnail of every channel."""
+    """Histograms of gradient directions in 6x6 cells, and an 8x8 thumbnail of every channel.
+
+    After N. Dalal and B. Triggs, "Histograms of Oriented Gradients for Human Detection" (2005).
+    """
     height, width, channels = images.shape[1:]
     cells = area_means(height, _CELLS), area_means(width, _CELLS)
     small = area_means(height, _THUMBNAIL), area_means(width, _THUMBNAIL)
@@ -58,7 +68,7 @@ def gradient_features(images: Images) -> Features:
 
 
 def colour_features(images: Images) -> Features:
-    """Roots of the shares of pixels in each of 64 colours, or of 16 greys."""
+    """Square roots of the share of pixels in each of 64 colours, or of 16 greys."""
     colours = 64 if images.shape[3] == 3 else 16
     features = np.empty((len(images), colours), np.float32)
     for block in row_blocks(images, spread=2):
@@ -70,10 +80,10 @@ def colour_features(images: Images) -> Features:
 
 
 def pattern_features(images: Images, seed: int) -> Features:
-    """How strongly each quarter of an image answers to small patterns, which are taken from the images themselves.
+    """Strength with which each quarter of an image answers to small patterns taken from the images themselves.
 
     After A. Coates, H. Lee and A. Ng, "An Analysis of Single-Layer Networks in Unsupervised Feature Learning"
-    (2011): whitened 6x6 patches, and soft thresholds over their products with the patterns.
+    (2011): patches of 6x6 pixels are whitened, and their products with the patterns pass a soft threshold.
     """
     random = np.random.default_rng(seed)
     sampled = images[np.sort(random.permutation(len(images))[:_IMAGES_SAMPLED])]
@@ -100,7 +110,7 @@ def _patches(images: Images) -> Features:
     count, _, rows, columns = windows.shape[:4]
     patches: Features = np.moveaxis(windows, 1, 3).reshape(count, rows, columns, -1)
     patches -= patches.mean(axis=-1, keepdims=True)
-    # Ten grey levels, so that flat patches do not become noise.
+    # Ten grey levels are added so that flat patches do not become noise.
     patches /= patches.std(axis=-1, keepdims=True) + 10
     return patches
 

@@ -1,1 +1,1 @@
-"""The cache of decoded data sets: its entries, and how an entry is decoded and written."""
+"""The cache of decoded data sets: its entries, and the decoding that fills one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DatasetError
+from ..arrays import EntryArrays, row_blocks
 from ..base import STATED, UNSTATED, Index, Labels, Progress
 from .decoding import PixelFormat, resize_array
 from .parallel_decoding import bad_items, decode_files
-from .row_blocks import row_blocks
 
 
 def build_entry(
     folder: Path, index: Index, root: Path, pixel_format: PixelFormat, progress: Progress
 ) -> dict[str, Any]:
-    """Writes images.npy, labels.npy, origins.npy, stated.npy and original_sizes.npy; returns the entry's facts.
+    """Writes the arrays of a cache entry.
 
-    Raises DatasetError when no image can be used.
+    Args:
+        folder: The folder of the new entry.
+        index: The images to decode, or their pixels.
+        root: The folder that the keys of the index are relative to.
+        pixel_format: The format that every image is brought to.
+        progress: Called with the stage "decoding", the images done so far and their total.
+
+    Returns:
+        The facts of the entry, ready for JSON.
+
+    Raises:
+        DatasetError: No image can be used.
     """
+    arrays = EntryArrays(folder)
     keys = [str(key) for key in index.table["key"]]
     if not keys:
-        raise DatasetError(f"no images are left of {root}" + _first_reason(index.bad))
-    images = _new_images(folder, len(keys), pixel_format.shape)
+        raise DatasetError(f"{root} holds no image that can be used" + _first_reason(index.bad))
+    images = arrays.new_images(len(keys), pixel_format.shape)
     sizes = np.zeros((len(keys), 2), np.int32)
     bad = index.bad
     if index.pixels is None:
@@ -42,15 +53,14 @@ def build_entry(
     if len(good) == 0:
         raise DatasetError(f"none of the {len(keys)} images of {root} can be used" + _first_reason(bad))
     if len(good) < len(keys):
-        images = _keep(folder, images, good)
+        images = arrays.keep_images(images, good)
     images.flush()
     stated = np.array(
         [STATED[split] if isinstance(split, str) else UNSTATED for split in index.table["split"]], np.int8
     )
-    np.save(folder / "labels.npy", _encode(index)[good])
-    np.save(folder / "origins.npy", np.array(keys)[good])
-    np.save(folder / "stated.npy", stated[good])
-    np.save(folder / "original_sizes.npy", sizes[good])
+    arrays.save_rows(
+        labels=_encode(index)[good], origins=np.array(keys)[good], stated=stated[good], original_sizes=sizes[good]
+    )
     return {
         "task": index.task,
         "resize": pixel_format.resize,
@@ -63,12 +73,15 @@ def build_entry(
 
 
 def write_arrays(folder: Path, images: NDArray[np.uint8], labels: Labels, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Writes the entry of a data set that was given as arrays."""
-    np.save(folder / "images.npy", images)
-    np.save(folder / "labels.npy", labels)
-    np.save(folder / "origins.npy", np.array([f"image {row}" for row in range(len(images))]))
-    np.save(folder / "stated.npy", np.full(len(images), UNSTATED, np.int8))
-    np.save(folder / "original_sizes.npy", np.full((len(images), 2), images.shape[2:0:-1], np.int32))
+    """Writes the cache entry of a data set that was given as arrays, and returns the facts of the entry."""
+    arrays = EntryArrays(folder)
+    arrays.save_images(images)
+    arrays.save_rows(
+        labels=labels,
+        origins=np.array([f"image {row}" for row in range(len(images))]),
+        stated=np.full(len(images), UNSTATED, np.int8),
+        original_sizes=np.full((len(images), 2), images.shape[2:0:-1], np.int32),
+    )
     task = "multilabel" if labels.ndim == 2 else "binary" if len(classes) == 2 else "multiclass"
     return {
         "task": task,
@@ -81,28 +94,17 @@ def write_arrays(folder: Path, images: NDArray[np.uint8], labels: Labels, classe
 
 
 def pixel_digest(images: NDArray[np.uint8]) -> str:
-    """SHA-256 (hexadecimal) over shape and pixels."""
+    """SHA-256 (hexadecimal) of the shape and the pixels."""
     digest = hashlib.sha256(str(images.shape).encode())
     for block in row_blocks(images):
         digest.update(np.ascontiguousarray(images[block]).data)
     return digest.hexdigest()
 
 
-def _new_images(folder: Path, count: int, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """A new images.npy, writable. Raises OSError when the disk has no room for it."""
-    path = folder / "images.npy"
-    images = np.lib.format.open_memmap(path, "w+", np.uint8, (count, *shape))
-    if hasattr(os, "posix_fallocate"):
-        # Without room reserved, writing to the map on a full disk would kill the process (SIGBUS).
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return images
-
-
 def _take_pixels(
     pixels: NDArray[np.uint8], pixel_format: PixelFormat, images: NDArray[np.uint8], progress: Progress
 ) -> None:
-    """Copies pixels that came with the index, resizing them when they are not yet as wanted."""
+    """Copies pixels that came with the index, resizing them unless they have the format already."""
     ready = pixels.shape[1:] in (pixel_format.shape, pixel_format.shape[:2]) and images.shape[3] == (
         pixels.shape[3] if pixels.ndim == 4 else 1
     )
@@ -113,17 +115,6 @@ def _take_pixels(
             for row in range(*block.indices(len(images))):
                 images[row] = resize_array(pixels[row], pixel_format)
         progress("decoding", min(block.stop, len(images)), len(images))
-
-
-def _keep(folder: Path, images: NDArray[np.uint8], good: NDArray[np.int64]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """Moves the rows that were decoded together into a shorter file."""
-    whole = folder / "all.npy"
-    (folder / "images.npy").replace(whole)
-    kept = _new_images(folder, len(good), images.shape[1:])
-    for block in row_blocks(kept):
-        kept[block] = images[good[block]]
-    whole.unlink()
-    return kept
 
 
 def _encode(index: Index) -> Labels:

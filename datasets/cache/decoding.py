@@ -1,4 +1,4 @@
-"""From an image file to pixels: one safe path for every file format, in bounded memory."""
+"""Decodes an image file to pixels: one safe path for every file format, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from PIL import Image, UnidentifiedImageError
 
 from ..base import Resize
 
-# Formats that Pillow decodes in C without starting other programs (EPS would start Ghostscript). JPEG files
+# The formats that Pillow decodes in C without starting another program (EPS would start Ghostscript). JPEG files
 # that hold several pictures (MPO) are opened as JPEG.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
-# 50 million pixels take 200 MB in Pillow as RGB and as much again while a palette or transparency is resolved.
+# In Pillow, 50 million pixels take 200 MB as RGB, and as much again while a palette or transparency is resolved.
 MAX_PIXELS = 50_000_000
 _ROWS_AT_ONCE = 512
 _ORIENTATION_TAG = 0x0112
@@ -32,14 +32,18 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """What every image is made into: uint8 (size, size, channels)."""
+    """The format that every image is brought to: uint8 (size, size, channels)."""
 
     size: int
+    """Side of the square in pixels."""
     channels: Literal[1, 3]
+    """1 for grey, 3 for RGB."""
     resize: Resize
+    """The way images of other shapes are fitted into the square."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) in pixels."""
         return self.size, self.size, self.channels
 
 
@@ -48,12 +52,22 @@ class UnusableImageError(ValueError):
 
 
 def decode_file(path: Path, pixel_format: PixelFormat) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """One file's pixels, uint8 (size, size, channels), and its width and height before resizing.
+    """Decodes one image file.
 
-    EXIF orientation is applied, transparency is laid on white, 16-bit greys are scaled to 8 bits, and of an
-    animation the first picture is taken. Raises UnusableImageError.
+    EXIF orientation is applied, transparency is laid on white, 16-bit greys are scaled to 8 bits, and an animation
+    gives its first picture.
+
+    Args:
+        path: The file.
+        pixel_format: The format to bring the image to.
+
+    Returns:
+        The pixels, uint8 (size, size, channels), and the width and height before resizing.
+
+    Raises:
+        UnusableImageError: The file is no image that can be decoded safely.
     """
-    # With a list of formats, Pillow looks at those alone whose plug-ins are loaded already.
+    # Given a list of formats, Pillow considers only those whose plug-ins are loaded already.
     Image.init()
     try:
         if path.stat().st_size == 0:
@@ -61,21 +75,21 @@ def decode_file(path: Path, pixel_format: PixelFormat) -> tuple[NDArray[np.uint8
         with Image.open(path, formats=FORMATS) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                raise UnusableImageError(f"{width}x{height} pixels; at most {MAX_PIXELS:,} are decoded")
+                raise UnusableImageError(f"{width}x{height} pixels; at most {MAX_PIXELS:,} are allowed")
             return _to_pixels(image, pixel_format), (width, height)
     except UnusableImageError:
         raise
     except Image.DecompressionBombError as error:
         raise UnusableImageError(f"more than {MAX_PIXELS:,} pixels") from error
     except UnidentifiedImageError as error:
-        raise UnusableImageError("not an image, or in no supported format") from error
-    # Pillow's decoders raise many kinds on damaged data, SyntaxError and struct.error among them.
+        raise UnusableImageError("not an image in a supported format") from error
+    # Pillow's decoders raise many kinds of errors on damaged data, SyntaxError and struct.error among them.
     except Exception as error:
         raise UnusableImageError(str(error) or type(error).__name__) from error
 
 
 def resize_array(pixels: NDArray[np.uint8], pixel_format: PixelFormat) -> NDArray[np.uint8]:
-    """Brings one image, uint8 (height, width) or (height, width, channels), to the format."""
+    """Brings one image, uint8 (height, width) or (height, width, channels), to a format."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     return _to_pixels(Image.fromarray(np.ascontiguousarray(pixels)), pixel_format)
@@ -84,7 +98,7 @@ def resize_array(pixels: NDArray[np.uint8], pixel_format: PixelFormat) -> NDArra
 def _to_pixels(image: Image.Image, pixel_format: PixelFormat) -> NDArray[np.uint8]:
     size, mode = pixel_format.size, "L" if pixel_format.channels == 1 else "RGB"
     if image.format in ("JPEG", "MPO"):
-        # Decodes at 1/2, 1/4 or 1/8 scale where that leaves enough for the real resizing. Twice as quick on
+        # Decodes at 1/2, 1/4 or 1/8 scale where that leaves enough pixels for the real resizing. Twice as fast on
         # photographs; pixels differ by 2 of 255 levels on average, as they do between two resizing filters.
         image.draft(mode, (size * 5 // 4, size * 5 // 4))
     plain = _to_mode(image, mode)
@@ -99,7 +113,7 @@ def _to_pixels(image: Image.Image, pixel_format: PixelFormat) -> NDArray[np.uint
 
 
 def _resize(image: Image.Image, size: int, resize: Resize) -> Image.Image:
-    """A square picture, or for `pad` one whose longer side is `size`."""
+    """Resizes a picture to a square, or for `pad` to one whose longer side is `size`."""
     width, height = image.size
     if (width, height) == (size, size):
         return image
@@ -115,7 +129,7 @@ def _resize(image: Image.Image, size: int, resize: Resize) -> Image.Image:
 
 
 def _pad(image: Image.Image, size: int) -> Image.Image:
-    """The picture in the middle of a black square."""
+    """Puts a picture in the middle of a black square."""
     padded = Image.new(image.mode, (size, size))
     padded.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     return padded
@@ -132,7 +146,10 @@ def _to_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _on_white(image: Image.Image, mode: str) -> Image.Image:
-    """Some rows at a time: whole copies of the largest pictures with their transparency take most of a gigabyte."""
+    """Lays a picture with transparency on white.
+
+    It works on some rows at a time, since whole copies of the largest pictures would take most of a gigabyte.
+    """
     opaque = Image.new(mode, image.size)
     for top in range(0, image.height, _ROWS_AT_ONCE):
         rows = image.crop((0, top, image.width, min(top + _ROWS_AT_ONCE, image.height))).convert("RGBA")
@@ -142,10 +159,10 @@ def _on_white(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
-    """Greys of 0 to 65535 scaled to 0 to 255; Pillow's own conversion would cut everything above 255."""
+    """Scales greys of 0 to 65535 to 0 to 255; Pillow's own conversion would cut everything above 255."""
     levels = np.asarray(image)
     if levels.size and (levels.min() < 0 or levels.max() > 65535):
-        raise UnusableImageError("pixels are numbers beyond 16 bits")
+        raise UnusableImageError("pixels have more than 16 bits")
     return Image.fromarray((levels.astype(np.uint16) // 257).astype(np.uint8))
 
 
@@ -154,6 +171,6 @@ def _orientation(image: Image.Image) -> int:
         return 1
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    # Damaged metadata says nothing about the pixels.
+    # Damaged metadata does not make the pixels unusable.
     except Exception:
         return 1

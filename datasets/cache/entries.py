@@ -1,4 +1,4 @@
-"""The cache of decoded data sets: one folder an entry, complete or absent."""
+"""The cache of decoded data sets: one folder per entry, complete or absent."""
 
 from __future__ import annotations
 
@@ -13,33 +13,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...errors import ApertuneError
+from ..arrays import EntryArrays
 from ..base import BadItem
 
-# Raise it whenever what an entry holds, or how pixels are made, changes: older entries are then rebuilt.
+# Raise it whenever the contents of an entry, or the way pixels are made, change: older entries are then rebuilt.
 VERSION = 1
 _META = "meta.json"
 
 
 @dataclass(frozen=True)
 class Held:
-    """Something in the cache. kind: "datasets" or "unpacked". bytes: on disk."""
+    """A folder in the cache."""
 
     kind: str
+    """Either "datasets", for decoded images, or "unpacked", for the files of an archive."""
     name: str
+    """The folder's name."""
     bytes: int
+    """Its size on disk."""
 
     @property
     def dataset(self) -> str:
-        """The data set's name, of an entry that holds one."""
+        """The name of the data set, for an entry of decoded images."""
         return self.name.rpartition("-")[0]
 
 
 def cache_folder() -> Path:
-    """`APERTUNE_CACHE`, or the user's cache folder; made when missing."""
+    """The folder `APERTUNE_CACHE`, or else one in the user's cache folder; created when missing."""
     chosen = os.environ.get("APERTUNE_CACHE")
     if chosen:
         folder = Path(chosen).expanduser().resolve()
@@ -52,11 +53,17 @@ def cache_folder() -> Path:
 
 
 def entry_or_build(key: str, build: Callable[[Path, Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
-    """The folder of an entry and its facts; builds it when it is missing or of another version.
+    """Finds an entry, or builds it when it is missing, damaged or of another version.
 
-    build: called with the new entry's folder, still under a temporary name, and a scratch folder; returns
-    the facts. Of several processes that ask at once, one builds and the others wait for it. When `build`
-    raises, nothing is left.
+    When several processes ask at once, one builds and the others wait for it. When `build` raises, nothing is left.
+
+    Args:
+        key: The name of the entry.
+        build: Fills a new entry. It is called with the entry's folder, still under a temporary name, and a scratch
+            folder, and returns the facts of the entry.
+
+    Returns:
+        The folder of the entry, and its facts.
     """
     folder = cache_folder() / "datasets" / key
     meta = read_meta(folder)
@@ -70,17 +77,24 @@ def entry_or_build(key: str, build: Callable[[Path, Path], dict[str, Any]]) -> t
 
 
 def read_meta(folder: Path) -> dict[str, Any] | None:
-    """The facts of an entry; None when it is absent, damaged or of another version."""
+    """The facts of an entry; None when it is missing, damaged or of another version."""
     try:
         meta = json.loads((folder / _META).read_bytes())
     except (OSError, ValueError):
         return None
-    complete = isinstance(meta, dict) and meta.get("version") == VERSION and _sizes(folder) == meta.get("sizes")
+    complete = (
+        isinstance(meta, dict) and meta.get("version") == VERSION and EntryArrays(folder).sizes() == meta.get("sizes")
+    )
     return meta if complete else None
 
 
 def unpacked_folder(archive: Path, unpack: Callable[[Path], None]) -> Path:
-    """The folder an archive was unpacked into; unpacks it when that has not been done, or the archive changed."""
+    """The folder that holds an archive's files; unpacks it the first time, and again when the archive changed.
+
+    Args:
+        archive: The archive, an absolute path.
+        unpack: Called with the empty folder to unpack into.
+    """
     status = archive.stat()
     facts = f"{archive}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
     folder = cache_folder() / "unpacked" / hashlib.sha256(facts.encode(errors="replace")).hexdigest()[:20]
@@ -95,7 +109,7 @@ def unpacked_folder(archive: Path, unpack: Callable[[Path], None]) -> Path:
 
 
 def bad_items(folder: Path) -> tuple[BadItem, ...]:
-    """What could not be used when an entry was built."""
+    """The files and rows that could not be used when an entry was built."""
     meta = read_meta(folder)
     return tuple(BadItem(**item) for item in meta["bad"]) if meta else ()
 
@@ -111,24 +125,13 @@ def lock(name: str) -> Iterator[None]:
         yield
 
 
-def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
-    """Writes a .npz file under a temporary name and renames it, so that it is complete or absent."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def _build(folder: Path, build: Callable[[Path, Path], dict[str, Any]]) -> dict[str, Any]:
     with _temporary(folder) as building:
         scratch = building / "scratch"
         scratch.mkdir()
         meta = build(building, scratch)
         shutil.rmtree(scratch)
-        meta = {**meta, "version": VERSION, "sizes": _sizes(building)}
+        meta = {**meta, "version": VERSION, "sizes": EntryArrays(building).sizes()}
         (building / _META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
@@ -138,7 +141,7 @@ def _build(folder: Path, build: Callable[[Path, Path], dict[str, Any]]) -> dict[
 
 @contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that is removed on every way out, unless it was renamed; used under a lock."""
+    """Yields a new folder beside `folder`, removed at the end unless it was renamed; for use under the entry's lock."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
@@ -146,19 +149,21 @@ def _temporary(folder: Path) -> Iterator[Path]:
     try:
         yield temporary
     except OSError as error:
-        raise ApertuneError(f"cannot fill the cache in {folder.parent} (APERTUNE_CACHE moves it): {error}") from error
+        raise ApertuneError(
+            f"cannot fill the cache in {folder.parent}: {error}; set APERTUNE_CACHE to use another folder"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Removes what killed processes left of this entry; called under its lock."""
+    """Removes unfinished copies of an entry that killed processes left; for use under the entry's lock."""
     for leftover in folder.parent.glob(f".{folder.name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 def usage() -> list[Held]:
-    """What the cache holds, leftovers of killed processes included."""
+    """Lists the folders in the cache, those that killed processes left included."""
     found = []
     for kind in ("datasets", "unpacked"):
         for folder in sorted((cache_folder() / kind).glob("*")):
@@ -168,13 +173,7 @@ def usage() -> list[Held]:
 
 
 def remove(held: Held) -> None:
-    """Removes an entry, waiting for whoever is building it."""
+    """Removes a folder from the cache, after waiting for a process that is building it."""
     key = held.name.rpartition("-")[0].removeprefix(".") if held.name.startswith(".") else held.name
     with lock(f"{held.kind}/{key}"):
         shutil.rmtree(cache_folder() / held.kind / held.name, ignore_errors=True)
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    """Bytes of the arrays every entry holds, by which a cut-off file is noticed."""
-    names = ("images.npy", "labels.npy", "origins.npy", "stated.npy", "original_sizes.npy")
-    return {name: (folder / name).stat().st_size for name in names if (folder / name).exists()}

@@ -1,4 +1,4 @@
-"""Decodes a set's files: here while they are few, by a process a core when they are many."""
+"""Decodes the image files of a data set: in this process while they are few, in one per core when they are many."""
 
 from __future__ import annotations
 
@@ -9,36 +9,40 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import MappedPixels
 from ..base import BadItem
 from .decoding import PixelFormat, UnusableImageError, decode_file
 
-# Other processes take half a second to start, and threads gain nothing on small files: Python's lock is in their way.
+# Other processes take half a second to start. Threads gain nothing on small files, as they wait for Python's lock.
 _SECONDS_ALONE = 0.3
 _SECONDS_WORTH_PROCESSES = 1.5
 _SECONDS_PROCESSES_WAIT = 10
-_FILES_A_TASK = 64
+_FILES_PER_TASK = 64
 _FILES_ALONE = 8
-
-Pixels = np.memmap[Any, np.dtype[np.uint8]]
 
 
 def decode_files(
     paths: Sequence[Path],
     pixel_format: PixelFormat,
-    images: Pixels,
+    images: MappedPixels,
     sizes: NDArray[np.int32],
     done: Callable[[int], None],
 ) -> dict[int, str]:
-    """Decodes files into `images` (n, height, width, channels), row by row; over all cores when there are many.
+    """Decodes files on all cores when there are many; the number of processes changes no pixel.
 
-    sizes: int32 (n, 2), is filled with the width and height in pixels before resizing. done: called with the
-    number of files finished. Returns the reasons of the rows that failed. How many processes take part changes
-    no pixel.
+    Args:
+        paths: The files.
+        pixel_format: The format to bring every image to.
+        images: Filled with the pixels, (n, height, width, channels), one row per file.
+        sizes: Filled with the widths and heights before resizing, int32 (n, 2), in pixels.
+        done: Called with the number of files finished.
+
+    Returns:
+        The rows that failed, each with its reason.
     """
     reasons: dict[int, str] = {}
     started = time.monotonic()
@@ -60,23 +64,23 @@ def decode_files(
 def _decode_in_processes(
     paths: Sequence[Path],
     pixel_format: PixelFormat,
-    images: Pixels,
+    images: MappedPixels,
     sizes: NDArray[np.int32],
     finished: int,
     done: Callable[[int], None],
 ) -> dict[int, str]:
-    """The rows from `finished` on, by a process a core; each writes its rows into the map's file."""
+    """Decodes the rows from `finished` on with one process per core; each writes its rows into the mapped file."""
     import joblib
 
     reasons: dict[int, str] = {}
-    starts = range(finished, len(paths), _FILES_A_TASK)
-    tasks = (joblib.delayed(_decode_rows)(paths[s : s + _FILES_A_TASK], pixel_format, images, s) for s in starts)
+    starts = range(finished, len(paths), _FILES_PER_TASK)
+    tasks = (joblib.delayed(_decode_rows)(paths[s : s + _FILES_PER_TASK], pixel_format, images, s) for s in starts)
     with (
-        # Processes whose parent was killed end by themselves after this.
+        # Processes whose parent was killed end by themselves after this time.
         joblib.parallel_config("loky", idle_worker_timeout=_SECONDS_PROCESSES_WAIT),
         joblib.Parallel(joblib.cpu_count(), batch_size=1, return_as="generator_unordered") as parallel,
     ):
-        with _started_deaf():
+        with _ignoring_ctrl_c():
             answers = parallel(tasks)
         for start, task_sizes, failed in answers:
             sizes[start : start + len(task_sizes)] = task_sizes
@@ -87,13 +91,13 @@ def _decode_in_processes(
 
 
 def _decode_rows(
-    paths: Sequence[Path], pixel_format: PixelFormat, images: Pixels, first: int
+    paths: Sequence[Path], pixel_format: PixelFormat, images: MappedPixels, first: int
 ) -> tuple[int, NDArray[np.int32], dict[int, str]]:
-    """Decodes files into the rows from `first` on. Returns that, their sizes, and the reasons of those that failed."""
+    """Decodes files into the rows from `first` on; returns `first`, the sizes, and the failed rows with reasons."""
     sizes = np.zeros((len(paths), 2), np.int32)
     reasons: dict[int, str] = {}
     with warnings.catch_warnings():
-        # Pillow warns of large pictures and odd metadata; what matters is in the reasons.
+        # Pillow warns of large pictures and odd metadata; real faults are among the reasons.
         warnings.simplefilter("ignore")
         for place, path in enumerate(paths):
             try:
@@ -104,8 +108,8 @@ def _decode_rows(
 
 
 @contextmanager
-def _started_deaf() -> Iterator[None]:
-    """Processes started here do not hear Ctrl-C, which a terminal sends to all; their parent ends them."""
+def _ignoring_ctrl_c() -> Iterator[None]:
+    """Makes processes started in the block ignore Ctrl-C, which a terminal sends to all; their parent ends them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -117,5 +121,5 @@ def _started_deaf() -> Iterator[None]:
 
 
 def bad_items(reasons: dict[int, str], keys: Sequence[str]) -> tuple[BadItem, ...]:
-    """The failed rows of `decode_files` by name."""
+    """The failed rows of `decode_files`, named by their keys."""
     return tuple(BadItem(str(keys[row]), reason) for row, reason in reasons.items())

@@ -1,1 +1,1 @@
-"""Where the files of a data set lie: folders, single files and archives."""
+"""The sources that a data set is read from: folders, single files and archives."""

@@ -1,6 +1,6 @@
-"""Unpacks archives that may be hostile: nothing leaves the folder, no links, no bombs.
+"""Unpacks archives that may be hostile: links, bombs and entries that would leave the folder are refused.
 
-Known kinds: zip, tar (also gz, bz2, xz), and single files compressed with gz, bz2 or xz.
+Supported are zip, tar (also with gz, bz2 or xz), and single files compressed with gz, bz2 or xz.
 """
 
 from __future__ import annotations
@@ -20,52 +20,67 @@ from ...errors import DatasetError
 from ..base import Progress
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
-# The largest set this is for unpacks to 30 GB; text compresses a hundredfold, flat pixel tables more.
+# The largest data set this is meant for unpacks to 30 GB. Text compresses a hundredfold, tables of flat pixels more.
 MAX_BYTES = 64 << 30
 MAX_RATIO = 400
 MAX_ENTRIES = 5_000_000
-# Small archives may expand by any ratio up to here.
+# An archive may expand to this size at any ratio.
 _FREE_BYTES = 64 << 20
 _COPY_BYTES = 1 << 20
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, lzma.LZMAError, gzip.BadGzipFile, NotImplementedError)
 
 
-# Of each entry: its name, its content, and how much of the archive has been read.
+# For each entry: its name, its content, and a function that tells how much of the archive has been read.
 _Files = Iterator[tuple[str, IO[bytes], Callable[[], int]]]
 
 
 @dataclass
 class _Budget:
-    """What may still be written, in bytes and entries."""
+    """The bytes and entries that may still be written."""
 
     archive: Path
+    """The archive that messages name."""
     left: int
+    """Bytes that may still be written."""
     entries: int = MAX_ENTRIES
+    """Entries that may still be written."""
 
     def take(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
             raise DatasetError(
-                f"{self.archive.name} expands too far (more than {MAX_RATIO} times its size, or {MAX_BYTES >> 30} GB); "
-                "if you trust it, unpack it yourself and name the folder"
+                f"{self.archive.name} expands too far (over {MAX_RATIO} times its size, or over {MAX_BYTES >> 30} GB); "
+                "if you trust it, unpack it yourself and give the folder with --data"
             )
 
     def take_entry(self) -> None:
         self.entries -= 1
         if self.entries < 0:
-            raise DatasetError(f"{self.archive.name} holds more than {MAX_ENTRIES:,} entries")
+            raise DatasetError(
+                f"{self.archive.name} holds more than {MAX_ENTRIES:,} entries; "
+                "if you trust it, unpack it yourself and give the folder with --data"
+            )
 
 
 def is_archive(path: Path) -> bool:
+    """Returns whether a file's name is that of an archive."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
 def unpack(archive: Path, folder: Path, progress: Progress) -> None:
-    """Writes the archive's files under `folder`, which exists and is empty.
+    """Writes the files of an archive into a folder.
 
-    Raises DatasetError for entries that leave the folder, links, devices, encryption, damage and bombs; what
-    was written by then stays in the folder, so unpack into one that can be thrown away.
+    Files written before an error stay in the folder, so unpack into one that can be thrown away.
+
+    Args:
+        archive: The archive.
+        folder: An empty folder.
+        progress: Called with the stage "unpacking", the bytes of the archive read so far and its size.
+
+    Raises:
+        DatasetError: The archive is damaged or encrypted, expands too far, or holds a link, a device or an entry
+            that would leave the folder.
     """
     size = archive.stat().st_size
     budget = _Budget(archive, min(MAX_BYTES, max(_FREE_BYTES, MAX_RATIO * size)))
@@ -82,10 +97,12 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
             _write(stream, _target(archive, folder, inside), budget)
             progress("unpacking", position(), size)
     except _DAMAGE as error:
-        raise DatasetError(f"{archive.name} is damaged or no archive of its kind: {error}") from error
+        raise DatasetError(
+            f"{archive.name} is damaged, or not the kind of archive that its name says: {error}"
+        ) from error
     except (RuntimeError, OSError) as error:
-        # zipfile raises RuntimeError for encrypted entries, gzip and bz2 raise OSError without a number for damage;
-        # one with a number is the disk's, not the archive's.
+        # zipfile raises RuntimeError for encrypted entries. gzip and bz2 raise OSError without a number for damage;
+        # one with a number is the fault of the disk, not of the archive.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DatasetError(f"{archive.name} cannot be unpacked: {error}") from error
@@ -126,7 +143,11 @@ def _single_file(path: Path) -> _Files:
 
 
 def _target(archive: Path, folder: Path, inside: str) -> Path:
-    """Where an entry goes. Raises DatasetError when that is not under the folder."""
+    """The file that an entry is written to.
+
+    Raises:
+        DatasetError: It would not lie under the folder.
+    """
     parts = PurePosixPath(inside.replace("\\", "/")).parts
     if not parts or inside.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in inside:
         raise DatasetError(f"{archive.name}: the entry '{inside}' would leave the folder; the archive is refused")

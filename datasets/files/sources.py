@@ -1,4 +1,4 @@
-"""Where a data set's files lie: a folder, one file, or an archive of either."""
+"""The files that a data set is read from: a folder, one file, or an archive of either."""
 
 from __future__ import annotations
 
@@ -22,28 +22,33 @@ _CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a source. path: relative to the root, with forward slashes. changed_ns: of content or metadata."""
+    """A file of a source."""
 
     path: str
+    """Path relative to the root, with forward slashes."""
     size: int
+    """Bytes."""
     modified_ns: int
+    """Time of the last change of the content, in nanoseconds."""
     changed_ns: int
+    """Time of the last change of content or metadata, in nanoseconds."""
 
     @property
     def is_image(self) -> bool:
+        """Returns whether the name is that of an image file."""
         return PurePosixPath(self.path).suffix.lower() in IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The files an adapter reads. root: an absolute folder; every file lies under it.
-
-    named: the file that the user named, if it was one. alone: the other files of the folder are none of ours.
-    """
+    """The files that an adapter reads."""
 
     root: Path
+    """An absolute folder that every file lies under."""
     named: str | None = None
+    """The file in the root that the user gave; None when it was a folder or an archive."""
     alone: bool = False
+    """The named file is the only one that belongs to the source."""
 
     @cached_property
     def files(self) -> tuple[SourceFile, ...]:
@@ -59,31 +64,36 @@ class Source:
 
     @property
     def images(self) -> tuple[SourceFile, ...]:
+        """The files that are images by their names."""
         return tuple(file for file in self.files if file.is_image)
 
     def with_suffix(self, *suffixes: str) -> tuple[SourceFile, ...]:
-        """Files whose lower-case names end so."""
+        """The files whose names end with one of the suffixes, which are in lower case."""
         return tuple(file for file in self.files if file.path.lower().endswith(suffixes))
 
     def identity(self) -> str:
-        """SHA-256 over names, sizes and times: changes when a file does, without reading any."""
+        """SHA-256 of names, sizes and times; it changes when a file does, and reads none."""
         digest = hashlib.sha256(f"{self.root}\0{self.named}\n".encode(errors="replace"))
         for file in self.files:
             digest.update(f"{file.path}\0{file.size}\0{file.modified_ns}\0{file.changed_ns}\n".encode(errors="replace"))
         return digest.hexdigest()
 
 
-def open_source(name: str, data: str | Path | None, *, beside: bool, progress: Progress) -> Source:
-    """The files under what the user named: a folder, a file, or an archive, which is unpacked into the cache.
+def open_source(name: str, data: str | Path, *, beside: bool, progress: Progress) -> Source:
+    """Finds the files of a data set; an archive is unpacked into the cache.
 
-    beside: whether the files beside a single file belong to it. Raises DatasetError when there
-    is nothing, or the archive is refused.
+    Args:
+        name: The data set, for messages.
+        data: A folder, a file or an archive.
+        beside: Files beside a single file belong to the source.
+        progress: Called while an archive is unpacked.
+
+    Raises:
+        DatasetError: `data` does not exist, or is an archive that is refused.
     """
-    if data is None:
-        raise DatasetError(f"{name} needs its files: --data PATH (apertune datasets fetch {name} gets them)")
     path = Path(data).expanduser()
     if not path.exists():
-        raise DatasetError(f"{name}: no such file or folder: {path}")
+        raise DatasetError(f"{name}: --data must be an existing file or folder, but got {path}")
     path = path.resolve()
     if path.is_dir():
         return Source(path)
@@ -117,7 +127,7 @@ def _outward_links(folder: Path, prefix: str) -> Iterator[str]:
 
 
 def _leaves(entry: os.DirEntry[str], prefix: str) -> bool:
-    """Whether an entry is a link to somewhere outside the root, which lies `prefix` above the entry."""
+    """Returns whether an entry links to a place outside the root, which lies `prefix` above the entry."""
     if not entry.is_symlink():
         return False
     root = Path(entry.path).parents[prefix.count("/")]

@@ -1,1 +1,1 @@
-"""Splits and folds of a data set, and the duplicates that must stay on one side of them."""
+"""Splits and folds of a data set, and the duplicate images that each keeps on one side."""

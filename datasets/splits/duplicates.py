@@ -1,4 +1,4 @@
-"""Which images of a data set are the same, or nearly so."""
+"""Finds the images of a data set that are the same, or nearly so."""
 
 from __future__ import annotations
 
@@ -6,59 +6,52 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import EntryArrays, row_blocks
 from ..base import Rows
-from ..cache import entries as cache
-from ..cache.row_blocks import row_blocks
 
 # Smaller pictures, such as 8x8 digits, all look alike to a perceptual hash.
 SMALLEST_SIDE = 16
-# Flat pictures have no low frequencies to hash.
+# Grey levels of spread below which a picture counts as flat: it has no low frequencies to hash.
 _FLAT = 2.0
 _HASH_SIDE = 8
 _THUMBNAIL = 16
-# Pairs are looked for among hashes that agree in a whole band. Those that differ in at most _BANDS - 1 bits always
-# do, and most that differ in a few more.
+# Candidate pairs are hashes that agree in a whole band of bits. Hashes that differ in at most _BANDS - 1 bits always
+# do, and so do most that differ in a few more.
 _BANDS = 6
 _MOST_BITS = 10
 # Correlation of thumbnails above which two pictures with near hashes count as one. Measured (benchmarks/findings.py):
-# recompressed, resized, brighter and higher-contrast copies are found, crops by 3 % a side and mirrored ones are not;
-# all thirty pairs of cartoons and faces that were looked at were one picture.
+# recompressed, resized, brighter and higher-contrast copies are found; mirrored ones and crops of 3 % per side are
+# not. All thirty pairs of cartoons and faces that were checked by eye were one picture.
 _LEAST_CORRELATION = 0.985
 _PAIRS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
 class Duplicates:
-    """exact, near: int64 (n,); rows with one number are one picture, and the number is the first such row.
-
-    exact: the same pixels. near: the same or nearly the same (recompressed, resized, brightened).
-    """
+    """The groups of images that are one picture: rows of a group share a number, which is the group's first row."""
 
     exact: Rows
+    """int64 (n,): groups of the same pixels."""
     near: Rows
+    """int64 (n,): groups of the same or nearly the same picture (recompressed, resized, brightened)."""
 
 
-def duplicates_of(folder: Path) -> Duplicates:
-    """The duplicates of a cache entry; found once, then read."""
-    path = folder / "duplicates.npz"
-    try:
-        with path.open("rb") as file, np.load(file) as arrays:
-            return Duplicates(arrays["exact"], arrays["near"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        found = find_duplicates(images)
-        cache.save_arrays(path, exact=found.exact, near=found.near)
-        return found
+def duplicates_of(arrays: EntryArrays) -> Duplicates:
+    """The duplicates in a cache entry, found the first time and read from then on."""
+    known = arrays.computed("duplicates", ("exact", "near"))
+    if known is not None:
+        return Duplicates(*known)
+    found = find_duplicates(arrays.images())
+    arrays.save_computed("duplicates", exact=found.exact, near=found.near)
+    return found
 
 
 def find_duplicates(images: NDArray[np.uint8]) -> Duplicates:
-    """images: uint8 (n, height, width, channels)."""
+    """Finds the duplicates among images, uint8 (n, height, width, channels)."""
     exact = exact_groups(images)
     if min(images.shape[1:3]) < SMALLEST_SIDE:
         return Duplicates(exact, exact)
@@ -66,7 +59,7 @@ def find_duplicates(images: NDArray[np.uint8]) -> Duplicates:
 
 
 def exact_groups(images: NDArray[np.uint8]) -> Rows:
-    """int64 (n,): rows with one number have the same pixels; the number is the first such row."""
+    """Groups images of the same pixels: int64 (n,), the first row of each one's group."""
     first: dict[bytes, int] = {}
     groups = np.empty(len(images), np.int64)
     for block in row_blocks(images):
@@ -78,10 +71,17 @@ def exact_groups(images: NDArray[np.uint8]) -> Rows:
 
 
 def perceptual_hashes(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-    """A 64-bit hash (n,) and a standardised thumbnail float32 (n, features) of each picture.
+    """Summarises each picture for the search for near duplicates.
 
-    The hash is that of C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010):
-    the signs of the lowest 8x8 cosine frequencies against their median. Flat pictures have thumbnails of zeros.
+    The hash follows C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010): one bit
+    for each of the lowest 8x8 cosine frequencies, set where it exceeds their median.
+
+    Args:
+        images: uint8 (n, height, width, channels).
+
+    Returns:
+        64-bit hashes, uint64 (n,), and standardised thumbnails, float32 (n, features); those of flat pictures are
+        all zeros.
     """
     height, width, channels = images.shape[1:]
     low_rows, low_columns = _low_frequencies(height), _low_frequencies(width)
@@ -125,7 +125,7 @@ def _near_groups(images: NDArray[np.uint8], exact: Rows) -> Rows:
 
 
 def _candidate_pairs(hashes: NDArray[np.uint64]) -> Iterator[tuple[Rows, Rows]]:
-    """Pairs of rows whose hashes differ in few bits, found by sorting on each band of bits in turn."""
+    """Yields pairs of rows whose hashes differ in few bits, found by sorting on each band of bits in turn."""
     edges = np.linspace(0, 64, _BANDS + 1).astype(int)
     for low, high in pairwise(edges):
         mask = np.uint64((1 << int(high - low)) - 1)
@@ -133,7 +133,7 @@ def _candidate_pairs(hashes: NDArray[np.uint64]) -> Iterator[tuple[Rows, Rows]]:
         order = np.argsort(keys, kind="stable")
         _, starts, counts = np.unique(keys[order], return_index=True, return_counts=True)
         ends = np.repeat(starts + counts, counts)
-        # Each row meets the rows after it in its bucket.
+        # Each row is paired with the rows after it in its bucket.
         partners = ends - np.arange(len(order)) - 1
         for begin, end in _pieces(partners):
             reach = partners[begin:end]
@@ -145,7 +145,7 @@ def _candidate_pairs(hashes: NDArray[np.uint64]) -> Iterator[tuple[Rows, Rows]]:
 
 
 def _pieces(partners: Rows) -> Iterator[tuple[int, int]]:
-    """Ranges of rows with about _PAIRS_AT_ONCE pairs together."""
+    """Cuts the rows into ranges that hold about _PAIRS_AT_ONCE pairs each."""
     total = np.cumsum(partners)
     begin = 0
     while begin < len(partners):
@@ -156,14 +156,17 @@ def _pieces(partners: Rows) -> Iterator[tuple[int, int]]:
 
 
 def _low_frequencies(length: int) -> NDArray[np.float32]:
-    """The lowest cosine frequencies of a line of pixels, (8, length)."""
+    """The matrix that takes a line of pixels to its lowest cosine frequencies, (8, length)."""
     place = (np.arange(length) + 0.5) / length
     waves = np.cos(np.pi * np.arange(_HASH_SIDE)[:, None] * place)
     return (waves / length).astype(np.float32)
 
 
 def area_means(length: int, parts: int) -> NDArray[np.float32]:
-    """Means over equal parts of a line of pixels, (parts, length); border pixels count by the share inside."""
+    """The matrix that takes a line of pixels to the means of equal parts of it, (parts, length).
+
+    A pixel on the border of two parts counts in each by the share that lies inside.
+    """
     edges = np.linspace(0, length, parts + 1)
     pixels = np.arange(length)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)

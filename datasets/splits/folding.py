@@ -1,4 +1,4 @@
-"""Folds of a data set for cross-validation, made of training and validation rows; test rows stay out of reach."""
+"""Folds for cross-validation, made of training and validation rows; test rows stay out of reach."""
 
 from __future__ import annotations
 
@@ -8,21 +8,30 @@ from dataclasses import replace
 import numpy as np
 
 from ...errors import DatasetError
+from ..arrays import EntryArrays
 from ..base import Labels, Rows, TrainingView
 from .duplicates import duplicates_of
 from .splitting import draw
 
 
 def fold_views(view: TrainingView, folds: int, seed: int) -> list[TrainingView]:
-    """Views that validate on one part each of all rows and train on the rest.
+    """Cuts the rows of a view into parts, and makes one view per part, which validates on it and trains on the rest.
 
-    Each label's share is kept (several labels: iterative stratification), and images that are alike stay in one
-    part. Raises DatasetError when a class has fewer images than there are folds, copies counted once, or when a
-    part gets no image.
+    Each part keeps the share of each label (by iterative stratification when images carry several), and images that
+    are alike stay in one part.
+
+    Args:
+        view: The training and validation rows to cut.
+        folds: Number of parts.
+        seed: Random seed for the cut.
+
+    Raises:
+        DatasetError: A class has fewer images than there are folds, copies counted once, or a fold gets no image.
     """
     rows = np.union1d(view.train, view.validation)
-    labels = np.load(view.folder / "labels.npy")
-    groups = duplicates_of(view.folder).near
+    arrays = EntryArrays(view.folder)
+    labels = arrays.labels()
+    groups = duplicates_of(arrays).near
     rare = _rare_classes(view.classes, labels[rows], groups[rows], folds)
     if rare:
         raise DatasetError(
@@ -40,7 +49,7 @@ def fold_views(view: TrainingView, folds: int, seed: int) -> list[TrainingView]:
 
 
 def _rare_classes(classes: Sequence[str], labels: Labels, groups: Rows, folds: int) -> list[str]:
-    """Classes that cannot be in every fold; one without any image is in none, and asks for none."""
+    """Names the classes with too few images to be in every fold; a class without any image is not one of them."""
     rare = []
     for label, name in enumerate(classes):
         carried = labels[:, label] > 0 if labels.ndim == 2 else labels == label

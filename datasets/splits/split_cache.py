@@ -6,22 +6,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...text import counted
+from ..arrays import EntryArrays
 from ..base import Labels
-from ..cache import entries as cache
 from .duplicates import duplicates_of
 from .splitting import Splits, limit_rows, make_splits
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """What decides on the splits; the fields of LoadSettings by the same names."""
+    """The fields of `LoadSettings` that the splits depend on."""
 
     split: tuple[float, float, float]
     seed: int
@@ -30,31 +29,40 @@ class SplitSettings:
 
 
 def splits_of(
-    folder: Path, meta: Mapping[str, Any], labels: Labels, settings: SplitSettings
+    arrays: EntryArrays, meta: Mapping[str, Any], labels: Labels, settings: SplitSettings
 ) -> tuple[Splits, str, tuple[str, ...]]:
-    """The splits of an entry, the data set's fingerprint under them, and what the user should know of them."""
-    name = hashlib.sha256(json.dumps(astuple(settings)).encode()).hexdigest()[:16]
-    path = folder / f"splits-{name}.npz"
-    known = _read(path)
+    """The splits of a cache entry, drawn the first time and read from then on.
+
+    Args:
+        arrays: The arrays of the entry.
+        meta: Its facts.
+        labels: Its labels.
+        settings: The settings to draw by.
+
+    Returns:
+        The splits, the fingerprint that the data set has with them, and notes on them for the user.
+    """
+    digest = hashlib.sha256(json.dumps(astuple(settings)).encode()).hexdigest()[:16]
+    name = f"splits-{digest}"
+    known = _read(arrays, name)
     if known is not None:
         return known
-    stated = np.load(folder / "stated.npy")
-    splits, notes = _draw(folder, labels, stated, settings)
+    splits, notes = _draw(arrays, labels, settings)
     fingerprint = _fingerprint(meta, labels, splits)
     facts = json.dumps({"fingerprint": fingerprint, "notes": notes})
-    cache.save_arrays(path, train=splits.train, validation=splits.validation, test=splits.test, facts=np.array(facts))
+    arrays.save_computed(
+        name, train=splits.train, validation=splits.validation, test=splits.test, facts=np.array(facts)
+    )
     return splits, fingerprint, notes
 
 
-def _draw(
-    folder: Path, labels: Labels, stated: NDArray[np.int8], settings: SplitSettings
-) -> tuple[Splits, tuple[str, ...]]:
+def _draw(arrays: EntryArrays, labels: Labels, settings: SplitSettings) -> tuple[Splits, tuple[str, ...]]:
     """Makes the splits with duplicates on one side, reports or drops leaks of stated ones, limits the training rows."""
-    groups = duplicates_of(folder).near
-    splits = make_splits(labels, stated, groups, settings.split, settings.seed)
+    groups = duplicates_of(arrays).near
+    splits = make_splits(labels, arrays.stated(), groups, settings.split, settings.seed)
     splits, notes = _handle_leaks(splits, groups, settings.drop_leaks)
     if settings.limit is not None and settings.limit < len(splits.train):
-        notes = (*notes, f"--limit kept {settings.limit} of {len(splits.train)} training images")
+        notes = (*notes, f"--limit kept {settings.limit} of {counted(len(splits.train), 'training image')}")
         train = limit_rows(labels, splits.train, settings.limit, settings.seed)
         splits = Splits(train, splits.validation, splits.test)
     return splits, notes
@@ -68,10 +76,19 @@ def _handle_leaks(splits: Splits, groups: NDArray[np.int64], drop: bool) -> tupl
     if not train and not validation:
         return splits, ()
     if not drop:
-        note = f"{train} training images also occur, or nearly, in validation or test, {validation} validation in test"
-        return splits, (f"{note}; --drop-leaks takes them out",)
+        found = " and ".join(
+            f"{counted(count, f'{split} image')} with a copy or near copy in {other}"
+            for count, split, other in (
+                (train, "training", "validation or test"),
+                (validation, "validation", "test"),
+            )
+            if count
+        )
+        return splits, (f"{found}; leave out such images with --drop-leaks",)
     kept = Splits(splits.train[~leaking], splits.validation[~leaking_validation], splits.test)
-    return kept, (f"--drop-leaks took out {train} training and {validation} validation images",)
+    return kept, (
+        f"--drop-leaks left out {counted(train, 'training image')} and {counted(validation, 'validation image')}",
+    )
 
 
 def _fingerprint(meta: Mapping[str, Any], labels: Labels, splits: Splits) -> str:
@@ -82,13 +99,12 @@ def _fingerprint(meta: Mapping[str, Any], labels: Labels, splits: Splits) -> str
     return digest.hexdigest()
 
 
-def _read(path: Path) -> tuple[Splits, str, tuple[str, ...]] | None:
-    try:
-        with path.open("rb") as file, np.load(file) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            splits = Splits(arrays["train"], arrays["validation"], arrays["test"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+def _read(arrays: EntryArrays, name: str) -> tuple[Splits, str, tuple[str, ...]] | None:
+    known = arrays.computed(name, ("train", "validation", "test", "facts"))
+    if known is None:
         return None
-    for rows in (splits.train, splits.validation, splits.test):
+    *splits, encoded = known
+    for rows in splits:
         rows.setflags(write=False)
-    return splits, facts["fingerprint"], tuple(facts["notes"])
+    facts = json.loads(str(encoded))
+    return Splits(*splits), facts["fingerprint"], tuple(facts["notes"])

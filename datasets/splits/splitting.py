@@ -1,4 +1,4 @@
-"""Which rows train, which validate, which test."""
+"""Draws the rows that train, validate and test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..base import STATED, Labels, Rows
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Row numbers, int64, disjoint and sorted."""
+    """The row numbers of the three splits: int64, sorted; no row is in two of them."""
 
     train: Rows
     validation: Rows
@@ -23,11 +23,17 @@ class Splits:
 def make_splits(
     labels: Labels, stated: NDArray[np.int8], groups: Rows, shares: tuple[float, float, float], seed: int
 ) -> Splits:
-    """The format's own splits where it states them; the missing ones drawn by `shares` with each label's share kept.
+    """Takes the splits that the format states, and draws the missing ones with each label's share kept.
 
-    labels: int32 (n,) or multi-hot (n, classes). stated: int8 (n,), see STATED. groups: int64 (n,), rows of one
-    number stay on one side of what is drawn. Without a training split all three are drawn from everything;
-    a missing validation split is drawn from training, a missing test split from validation.
+    When the format states no split, or training alone, all three are drawn from everything. Otherwise a missing
+    validation split is drawn from training, and a missing test split from validation.
+
+    Args:
+        labels: int32 (n,), or multi-hot (n, classes).
+        stated: int8 (n,), coded as `STATED` says.
+        groups: int64 (n,); rows of one number stay on one side of a split that is drawn.
+        shares: Shares of train, validation and test.
+        seed: Random seed for the splits that are drawn.
     """
     present = {name for name, code in STATED.items() if np.any(stated == code)}
     rows = {name: np.flatnonzero(stated == code) for name, code in STATED.items()}
@@ -44,7 +50,18 @@ def make_splits(
 
 
 def draw(labels: Labels, groups: Rows, rows: Rows, shares: Sequence[float], seed: int) -> list[Rows]:
-    """Parts of `rows` in the given shares, each label's share kept, groups kept together; sorted row numbers."""
+    """Cuts rows into parts, with each label's share kept in each part.
+
+    Args:
+        labels: The labels of all rows.
+        groups: int64 (n,); rows of one number stay in one part.
+        rows: The rows to cut, sorted.
+        shares: Sizes of the parts, relative to each other.
+        seed: Random seed.
+
+    Returns:
+        The rows of each part, sorted.
+    """
     fractions = np.asarray(shares, float) / sum(shares)
     if labels.ndim == 2:
         owner = _draw_multilabel(labels[rows], groups[rows], fractions, seed)
@@ -54,7 +71,7 @@ def draw(labels: Labels, groups: Rows, rows: Rows, shares: Sequence[float], seed
 
 
 def limit_rows(labels: Labels, rows: Rows, limit: int, seed: int) -> Rows:
-    """A part of `rows` with each label's share kept; all of them when there are no more than `limit`."""
+    """Keeps `limit` of the rows, with each label's share kept; all of them when there are no more than that."""
     if limit >= len(rows):
         return rows
     alone = np.arange(len(labels))
@@ -62,7 +79,9 @@ def limit_rows(labels: Labels, rows: Rows, limit: int, seed: int) -> Rows:
 
 
 def _draw_single_label(labels: Labels, groups: Rows, fractions: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """The part, int64 (n,), of each row. Groups go one by one, largest first, to the part that lacks most."""
+    """Gives each row a part, int64 (n,): groups one by one, largest first, each to the part that lacks most rows."""
+    # scikit-learn's StratifiedShuffleSplit keeps no groups together and refuses a class with one image, and its
+    # StratifiedGroupKFold deals out equal parts only.
     random = np.random.default_rng(seed)
     order = random.permutation(len(labels))
     _, first, group_of, size = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
@@ -70,7 +89,7 @@ def _draw_single_label(labels: Labels, groups: Rows, fractions: NDArray[np.float
     owner = np.empty(len(size), np.int64)
     wanted = _whole_numbers(np.bincount(labels), fractions)
     rank = np.empty(len(size), np.int64)
-    # A group's place in the draw is that of its first row.
+    # A group has the place of its first row in the random order.
     rank[group_of[order[::-1]]] = np.arange(len(order))[::-1]
     for label in np.unique(class_of_group):
         members = np.flatnonzero(class_of_group == label)
@@ -86,16 +105,16 @@ def _draw_single_label(labels: Labels, groups: Rows, fractions: NDArray[np.float
 
 
 def _deal(lacking: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Parts for `count` single rows: as many each as it lacks, the first part making up any difference."""
+    """Gives `count` single rows to the parts that lack rows; any left over go to the first part."""
     room = np.maximum(lacking, 0)
     parts = np.repeat(np.arange(len(room)), room)[:count]
     return np.concatenate([parts, np.zeros(count - len(parts), np.int64)])
 
 
 def _whole_numbers(counts: NDArray[np.int64], fractions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Each class's rows shared out in whole numbers, (classes, parts), summing to the counts.
+    """Shares out the rows of each class in whole numbers, (classes, parts), that sum to the counts.
 
-    Largest remainders, with the error carried from class to class, so that the totals come out right as well.
+    It uses largest remainders and carries the error from class to class, so that the totals come out right as well.
     """
     shared = np.empty((len(counts), len(fractions)), np.int64)
     owed = np.zeros(len(fractions))
@@ -113,13 +132,16 @@ def _whole_numbers(counts: NDArray[np.int64], fractions: NDArray[np.float64]) ->
 
 
 def _draw_multilabel(labels: Labels, groups: Rows, fractions: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """Iterative stratification (Sechidis et al., 2011) over groups, each carrying all labels of its rows."""
+    """Gives each row a part, int64 (n,), by iterative stratification of the groups (Sechidis et al., 2011).
+
+    Each group carries all labels of its rows.
+    """
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
     _, group_of = np.unique(groups, return_inverse=True)
     carried = np.zeros((group_of.max() + 1, labels.shape[1]), np.uint8)
     np.maximum.at(carried, group_of, labels.astype(np.uint8))
-    # A column of ones makes the sizes of the parts, too, something to balance, and unlabelled images are dealt out.
+    # A column of ones balances the sizes of the parts as well, and deals out images without a label.
     carried = np.hstack([carried, np.ones((len(carried), 1), np.uint8)])
     owner = np.zeros(len(carried), np.int64)
     left = np.arange(len(carried))

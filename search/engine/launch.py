@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ...datasets.base import ImageDataset
 from ...errors import StudyError
+from ...spaces.search_space.narrowing import narrow
 from ...spaces.search_space.parameters import SearchSpace
 from ..evaluation.direction import Direction
 from ..executors.base import Executor
@@ -183,7 +184,7 @@ def _definition(
     first, *others = ready.objectives
     reference = space_reference(settings)
     space = SearchSpace.from_json(executor.discover(DiscoveryTask(ready.view, reference)))
-    space = space.narrow(settings.fix, settings.narrow)
+    space = narrow(space, settings.fix, settings.narrow)
     return StudyDefinition(
         dataset=dataset.name,
         data=dataset.source,

@@ -1,4 +1,4 @@
-"""What happens when only answers above a minimum probability are accepted."""
+"""Scores of a model whose answers are accepted only above a minimum probability."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ MINIMA: Floats = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True, eq=False)
 class AcceptanceScores:
-    """Precision, recall and F1 over the minimum probability to accept an answer (`MINIMA`).
+    """Precision, recall and F1 at each minimum probability of `MINIMA`.
 
-    float64 (101,) overall, (classes, 101) of each class. Precision is NaN where nothing is accepted.
+    Each is float64, (101,) for all classes together or (classes, 101) for each class.
     """
 
     precision: Floats
+    """NaN where nothing is accepted."""
     recall: Floats
 
     @property
     def f1(self) -> Floats:
+        """Harmonic mean of precision and recall; 0 where nothing is accepted."""
         total = np.nan_to_num(self.precision) + self.recall
         return np.divide(
             2 * np.nan_to_num(self.precision) * self.recall, total, out=np.zeros_like(total), where=total > 0
@@ -33,27 +35,27 @@ class AcceptanceScores:
 
 @dataclass(frozen=True, eq=False)
 class Certainty:
-    """How sure each row's best answer is, and whether it is right; (n,) each.
-
-    best: the highest probability. gap: to the second highest. spread: standard deviation over the classes.
-    right: bool; for multilabel, whether the row carries the most probable class.
-    """
+    """The certainty of each row's best answer, and whether the answer is right; each field is (n,)."""
 
     best: Floats
+    """The highest probability."""
     gap: Floats
+    """The highest probability minus the second highest."""
     spread: Floats
+    """Standard deviation of the probabilities over the classes."""
     right: NDArray[np.bool_]
+    """True where the row carries the most probable class, also in multilabel tasks."""
 
 
 def class_probabilities(probabilities: Probabilities) -> Probabilities:
-    """One column a class: a binary task's one column becomes two."""
+    """Returns one column per class: the single column of a binary task becomes two."""
     if probabilities.shape[1] > 1:
         return probabilities
     return np.concatenate([1 - probabilities, probabilities], axis=1)
 
 
 def acceptance_scores(labels: Labels, probabilities: Probabilities) -> tuple[AcceptanceScores, AcceptanceScores]:
-    """Scores over `MINIMA`, of all answers together and of each class.
+    """Returns the scores over `MINIMA`, first of all answers together, then of each class.
 
     A row answers its most probable class (binary, multiclass) or every class (multilabel); an answer counts once
     its probability reaches the minimum.
@@ -73,6 +75,7 @@ def acceptance_scores(labels: Labels, probabilities: Probabilities) -> tuple[Acc
 
 
 def certainty(labels: Labels, probabilities: Probabilities) -> Certainty:
+    """Returns how certain each row's best answer is, and whether it is right."""
     columns = class_probabilities(probabilities).astype(np.float64)
     first = columns.argmax(axis=1)
     two_best = np.partition(columns, -2, axis=1)[:, -2:]
@@ -81,7 +84,7 @@ def certainty(labels: Labels, probabilities: Probabilities) -> Certainty:
 
 
 def accuracy_by_refusal(answers: Certainty) -> tuple[Floats, Floats]:
-    """Share of rows refused, least certain first, and the accuracy of the rows left; float64 (n,) each."""
+    """Returns the share of rows refused, least certain first, and the accuracy of the rest; float64 (n,) each."""
     order = np.argsort(-answers.best, kind="stable")
     kept = np.arange(1, len(order) + 1)
     accuracy = np.cumsum(answers.right[order]) / kept
@@ -89,7 +92,7 @@ def accuracy_by_refusal(answers: Certainty) -> tuple[Floats, Floats]:
 
 
 def _reaching(scores: Probabilities) -> NDArray[np.int64]:
-    """How many of the scores are at least each minimum: int64 (101,)."""
+    """Counts the scores that reach each minimum: int64 (101,)."""
     reached: NDArray[np.int64] = len(scores) - np.searchsorted(np.sort(scores), MINIMA.astype(np.float32))
     return reached
 

@@ -1,4 +1,8 @@
-"""Temperature scaling: one number that makes probabilities say how often they are right, and changes no ranking."""
+"""Temperature scaling: one number that makes probabilities say how often they are right, and changes no ranking.
+
+scikit-learn calibrates by temperature inside `CalibratedClassifierCV`, from release 1.8 and thus Python 3.11 on; it
+wants a classifier of its own kind and knows no multilabel task, so the few lines here stay.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,17 @@ import math
 import numpy as np
 
 from ...datasets.base import Labels, Task
-from .decisions import Floats, Probabilities
+from .decisions import Probabilities
 from .probabilities import log_loss
 
 LOWEST, HIGHEST = 0.05, 20.0
 
 
 def fit_temperature(task: Task, labels: Labels, probabilities: Probabilities) -> float:
-    """The temperature of least log loss on these rows, between 0.05 and 20; 1 changes nothing.
+    """Returns the temperature of least log loss on these rows, between 0.05 and 20.
 
-    Above 1 the model was too sure of itself. Fit it on validation rows, and judge it on others.
+    1 changes nothing, and above 1 the model was too sure of itself. Fit the temperature on validation rows, and judge
+    it on others.
     Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), section 4.2.
     """
     from scipy.optimize import minimize_scalar
@@ -29,23 +34,15 @@ def fit_temperature(task: Task, labels: Labels, probabilities: Probabilities) ->
 
 
 def apply_temperature(task: Task, probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Probabilities whose logits are divided by the temperature: float32, in the form they came in.
+    """Divides the logits of probabilities by the temperature, and returns probabilities in the same form, float32.
 
     Logits are recovered from the probabilities (softmax forgets their common offset), so any model will do.
     """
+    from scipy.special import expit, softmax
+
     kept = np.clip(probabilities.astype(np.float64), np.finfo(np.float32).tiny, 1.0)
     if task == "multiclass":
-        return _softmax(np.log(kept) / temperature).astype(np.float32)
+        return np.asarray(softmax(np.log(kept) / temperature, axis=1), dtype=np.float32)
     rest = np.clip(1 - probabilities.astype(np.float64), np.finfo(np.float32).tiny, 1.0)
     logits = (np.log(kept) - np.log(rest)) / temperature
-    return np.asarray(_sigmoid(logits), dtype=np.float32)
-
-
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    # By tanh, which never overflows.
-    return 0.5 * (1 + np.tanh(logits / 2))
+    return np.asarray(expit(logits), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Chosen trials side by side, and whether their differences are real."""
+"""Chosen trials side by side, with tests of whether their differences are real."""
 
 from __future__ import annotations
 
@@ -17,38 +17,40 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Two trials on the same validation rows.
-
-    difference: the second's objective minus the first's; low, high: its 95 % paired bootstrap interval.
-    p_value: of `test`; adjusted: by Holm's method for all pairs compared at once.
-    """
+    """Two trials, by number, on the same validation rows."""
 
     first: int
     second: int
     test: Literal["McNemar", "paired bootstrap"]
     difference: float
+    """The second trial's objective minus the first one's."""
     low: float
+    """Lower end of the difference's 95 % paired bootstrap interval."""
     high: float
+    """Upper end of the same interval."""
     p_value: float
+    """P-value of `test`, on its own."""
     adjusted: float
+    """The same p-value, adjusted by Holm's method for all pairs compared at once."""
 
     @property
     def real(self) -> bool:
-        """Whether so large a difference would be rare between equals; False when undefined."""
+        """Says whether a difference this large would be rare between equal models; False when it is undefined."""
         return self.adjusted < SIGNIFICANT
 
 
 @dataclass(frozen=True)
 class ParameterRow:
-    """One parameter over the trials compared; None where a trial does not have it."""
+    """One parameter over the trials compared."""
 
     name: str
     values: tuple[object, ...]
+    """One value per trial; None where a trial does not have the parameter."""
     differs: bool
 
 
 def parameter_rows(configurations: Sequence[Mapping[str, object]]) -> list[ParameterRow]:
-    """One row a parameter, those that differ first."""
+    """Returns one row per parameter, parameters that differ first."""
     names = dict.fromkeys(name for configuration in configurations for name in configuration)
     rows = []
     for name in names:
@@ -66,10 +68,21 @@ def compare_pairs(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> list[PairComparison]:
-    """Every pair of trials: McNemar's test on their answers, the paired bootstrap of the objective for multilabel.
+    """Compares every pair of trials.
 
-    probabilities: by trial number, of the same rows in the same order. The interval is of the objective in any case.
-    Raises UnknownNameError when the task has no such metric.
+    The test is McNemar's on the trials' answers, or for multilabel tasks the paired bootstrap of the objective. The
+    interval is always that of the objective.
+
+    Args:
+        task: decides on the test.
+        objective: name of the metric that is compared.
+        labels: of the validation rows.
+        probabilities: by trial number, for the same rows in the same order.
+        seed: decides which rows are drawn.
+        resamples: number of bootstrap draws.
+
+    Raises:
+        UnknownNameError: the task has no metric of that name.
     """
     metric = resolve_objective(objective, task)
     numbers = list(probabilities)

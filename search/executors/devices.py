@@ -1,4 +1,4 @@
-"""What the machine offers a worker: processors, GPUs, memory."""
+"""The processors, GPUs and memory that a machine has for its workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import psutil
 
 from ...errors import SettingError
 
-# For a worker: how many, it included, share its GPU, or the machine's memory.
+# Tells a worker how many workers, itself included, share its GPU or the machine's memory.
 SHARERS_VARIABLE = "APERTUNE_SHARERS"
 MAXIMUM_CPU_WORKERS = 8
 WORKER_MEMORY_MB = 1500
@@ -25,7 +25,7 @@ TABLE_SHARE_OF_MEMORY = 0.35
 HIDING = ("", "-1", "NoDevFiles")
 OWN_GROUPS = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")
-# By version of the control groups: what is allowed, what is taken, and the cached files that the kernel can drop.
+# By version of control groups: the files of the limit and of the usage, and the name of the cache that can be dropped.
 LIMIT_FILES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     2: ("memory.max", "memory.current", "inactive_file"),
@@ -34,26 +34,35 @@ LIMIT_FILES = {
 
 @dataclass(frozen=True)
 class Gpu:
-    """index: as nvidia-smi counts. free_mb, total_mb: of its memory."""
+    """A GPU that the driver lists."""
 
     index: int
+    """Its number, as nvidia-smi counts."""
+
     name: str
     free_mb: float
+    """Free memory in MiB."""
+
     total_mb: float
+    """All its memory in MiB."""
 
 
 def processors() -> int:
-    """Processors this process may use, by its affinity, a container's quota and `LOKY_MAX_CPU_COUNT`."""
+    """Returns how many processors this process may use: by affinity, container quota and `LOKY_MAX_CPU_COUNT`."""
     import joblib
 
     return int(joblib.cpu_count())
 
 
 def gpus(nvml: Any = None) -> list[Gpu]:
-    """NVIDIA GPUs that the driver lists and `CUDA_VISIBLE_DEVICES` leaves visible; empty without a driver.
+    """Returns the NVIDIA GPUs that the driver lists and `CUDA_VISIBLE_DEVICES` leaves visible; none without a driver.
 
-    nvml: the module `pynvml`, or what stands for it in a test. Raises SettingError where the variable names what is
-    not there, or a part of a GPU (MIG): workers would train on processors, and nobody would notice.
+    Args:
+        nvml: The module `pynvml`, or a stand-in of a test.
+
+    Raises:
+        SettingError: The variable names a GPU that is not there, or a part of one (MIG): workers would train on
+            processors, and nobody would notice.
     """
     if nvml is None:
         import pynvml
@@ -77,9 +86,9 @@ def _described(nvml: Any, index: int, handle: Any) -> Gpu:
 
 
 def _visible(uuids: list[str]) -> list[int]:
-    """Numbers of the GPUs that `CUDA_VISIBLE_DEVICES` names among all, which have these UUIDs.
+    """Returns the numbers of the GPUs that `CUDA_VISIBLE_DEVICES` names, among those with these UUIDs.
 
-    As CUDA reads it: by number or by a UUID's beginning that only one has, and nothing behind what hides.
+    It is read as CUDA reads it: a number, or a beginning that only one UUID has; a word that hides ends the list.
     """
     variable = os.environ.get("CUDA_VISIBLE_DEVICES")
     if variable is None or not uuids:
@@ -100,14 +109,14 @@ def _visible(uuids: list[str]) -> list[int]:
 
 
 def default_cpu_workers() -> int:
-    """One worker a processor, as far as memory allows."""
+    """Returns one worker per processor, as far as memory allows."""
     _, free_mb = memory_mb()
     affordable = int(free_mb / WORKER_MEMORY_MB)
     return max(1, min(processors(), MAXIMUM_CPU_WORKERS, affordable))
 
 
 def memory_mb() -> tuple[float, float]:
-    """All memory and what is free of it, in MiB: the machine's, or what the control groups leave of that."""
+    """Returns all memory and the free part of it, in MiB, within the limits of the control groups."""
     memory = psutil.virtual_memory()
     total, free = memory.total, memory.available
     for limit, left in _group_limits():
@@ -116,7 +125,7 @@ def memory_mb() -> tuple[float, float]:
 
 
 def _group_limits() -> list[tuple[int, int]]:
-    """Bytes that each control group around this process allows, and what is left of them, its file cache left out."""
+    """The bytes that each control group around this process allows, and those left of them; file caches are free."""
     found = []
     for mount, group, version in _own_memory_groups():
         limit_file, usage_file, cache_name = LIMIT_FILES[version]
@@ -132,9 +141,9 @@ def _group_limits() -> list[tuple[int, int]]:
 
 
 def fits_on_device(size_bytes: int) -> bool:
-    """Whether an image table of that size may lie on the device this worker computes on.
+    """Returns whether an image table of that size may lie on the device that this worker computes on.
 
-    Of the device's whole memory a worker has its share, so that those that start first leave room for the others.
+    A worker has a share of the device's memory, so that those that start first leave room for the others.
     """
     try:
         cards = gpus() if os.environ.get("CUDA_VISIBLE_DEVICES") else []
@@ -151,13 +160,13 @@ def fits_on_device(size_bytes: int) -> bool:
 
 
 def reset_peak_memory() -> None:
-    """Starts a new measurement of this process's peak memory, where the system can (Linux)."""
+    """Starts a new measurement of this process's peak memory, if the system can (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory_mb() -> float:
-    """Peak resident memory in MiB since `reset_peak_memory`, or since the process began."""
+    """Returns the peak of resident memory in MiB since `reset_peak_memory`, or since the process began."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -167,16 +176,16 @@ def peak_memory_mb() -> float:
 
 
 def return_free_memory() -> None:
-    """Gives memory that the allocator keeps for later back to the system (glibc), so that growth is real growth."""
+    """Gives the memory that the allocator keeps for later back to the system (glibc): growth is then real growth."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def out_of_memory_kills() -> int | None:
-    """How many processes the kernel has killed for memory so far; None where it does not tell.
+    """Returns how many processes the kernel has killed for memory so far, or None if it does not tell.
 
-    Those of this process's control group where it is known (`oom_kill` in memory.events, in version 1
-    memory.oom_control), so that what others suffer is not counted; else the machine's (/proc/vmstat; Linux 4.13).
+    Counts this process's control group if it is known (`oom_kill` in memory.events, or in memory.oom_control of
+    version 1), else the whole machine (/proc/vmstat, Linux 4.13).
     """
     counts = [
         mount / group / ("memory.oom_control" if version == 1 else "memory.events")
@@ -189,7 +198,12 @@ def out_of_memory_kills() -> int | None:
 
 
 def _counter(source: Path, name: str) -> int:
-    """A number in a file of names and numbers. Raises OSError without the file, ValueError without the name."""
+    """Returns a number from a file of names and numbers.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: The file has no such name.
+    """
     for line in source.read_text().splitlines():
         if line.startswith(f"{name} "):
             return int(line.split()[1])
@@ -197,7 +211,7 @@ def _counter(source: Path, name: str) -> int:
 
 
 def _own_memory_groups() -> list[tuple[Path, str, int]]:
-    """This process's control groups that count memory: where their tree lies, the path in it, and its version."""
+    """The control groups of this process that count memory: the root of their tree, the path in it, and the version."""
     found = []
     with contextlib.suppress(OSError):
         for line in OWN_GROUPS.read_text().splitlines():

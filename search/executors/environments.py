@@ -1,4 +1,4 @@
-"""The variables that give a worker process its device, its threads and its share of memory."""
+"""The environment variables that give a worker process its device, its threads and its share of memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMPILED_BYTES_AT_MOST = 2 * 10**9
 
 
 def keras_backend() -> str:
-    """What Keras computes with on this machine, by its own rules: the environment, its settings file, TensorFlow."""
+    """Returns the backend of Keras on this machine, by its own rules: environment, settings file, TensorFlow."""
     if chosen := os.environ.get("KERAS_BACKEND"):
         return chosen
     home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
@@ -27,10 +27,10 @@ def keras_backend() -> str:
 
 
 def on_this_machine(environment: Mapping[str, str]) -> dict[str, str]:
-    """Adds to a worker's variables those that name folders, which differ between the nodes of a cluster.
+    """Returns a worker's variables with those that name folders, which differ between the nodes of a cluster.
 
-    With JAX, what is compiled is kept for later workers and searches, unless the user says where. So seeds, folds and
-    a resumed trial, whose programs are the same, are not compiled anew.
+    JAX keeps compiled programs for later workers and searches, unless the user says where. So other seeds, folds and
+    resumed trials, whose programs are the same, are not compiled anew.
     """
     if environment["KERAS_BACKEND"] != "jax" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return dict(environment)
@@ -47,10 +47,13 @@ def _common() -> dict[str, str]:
 
 
 def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int = 1) -> list[dict[str, str]]:
-    """Variables for each worker: its one GPU, or its share of the processors so that workers do not fight.
+    """Returns the variables of each worker: its GPU, or its share of the processors.
 
-    workers: how many on processors, used when `cards` is empty. cards: GPU numbers. per_card: workers on each; they
-    come after one on every card, since a search with few trials fills the first slots alone.
+    Args:
+        workers: Number of workers on processors; used if there are no cards.
+        cards: Numbers of the GPUs.
+        per_card: Workers per GPU. The second on a GPU comes after the first on every other one, since a search with
+            few trials fills the first slots alone.
     """
     if cards:
         made = [gpu_environment(str(card), per_card) for _ in range(per_card) for card in cards]
@@ -61,7 +64,12 @@ def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int =
 
 
 def gpu_environment(card: str, workers: int) -> dict[str, str]:
-    """For a worker on a GPU that it may share: it takes memory as it needs it. card: number or UUID."""
+    """Returns the variables of a worker on a GPU, which takes memory only as it needs it.
+
+    Args:
+        card: Number or UUID of the GPU.
+        workers: Workers that share it.
+    """
     return {
         **_common(),
         devices.SHARERS_VARIABLE: str(workers),
@@ -74,7 +82,12 @@ def gpu_environment(card: str, workers: int) -> dict[str, str]:
 
 
 def processor_environment(threads: int, workers: int) -> dict[str, str]:
-    """For a worker that sees no GPU. threads: how many it may use; workers: how many share the machine's memory."""
+    """Returns the variables of a worker that sees no GPU.
+
+    Args:
+        threads: Threads it may use.
+        workers: Workers that share the machine's memory.
+    """
     return {
         **_common(),
         devices.SHARERS_VARIABLE: str(workers),

@@ -1,54 +1,54 @@
-"""Keeps web pages from asking a scoring server on this machine: each request's Host and Origin are checked.
+"""Keeps foreign web pages away from a server on this machine by checking the Host and Origin of each request.
 
 `mlflow models serve` checks neither, so a page of `10.evil.example`, a name that its owner lets resolve to
-127.0.0.1, could read a model's answers (DNS rebinding). An address in numbers cannot be rebound, so those pass, and
-`localhost`; any other name that a server is reached by is listed in MLflow's own variables
-MLFLOW_SERVER_ALLOWED_HOSTS and MLFLOW_SERVER_CORS_ALLOWED_ORIGINS, or `*` to check nothing.
+127.0.0.1, could read a model's answers (DNS rebinding). Numeric addresses pass, because they cannot be rebound, and so
+does `localhost`. Any other name of the server has to be listed in MLflow's own variables MLFLOW_SERVER_ALLOWED_HOSTS
+and MLFLOW_SERVER_CORS_ALLOWED_ORIGINS; `*` there turns the check off.
+
+Starlette's TrustedHostMiddleware does not do: it compares with a list of names, which cannot say "any numeric address",
+takes neither ports nor the patterns that MLflow's variables hold, and does not look at the Origin.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOSTS_VARIABLE = "MLFLOW_SERVER_ALLOWED_HOSTS"
 ORIGINS_VARIABLE = "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
-# Being imported when MLflow loads the model for its scoring server, and only then.
+# This module is being imported while MLflow loads the model for its scoring server, and in no other process.
 _SCORING_SERVER = "mlflow.pyfunc.scoring_server.app"
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class HostGuard:
-    """ASGI middleware: passes requests of its own hosts and origins on, and answers others with 403 and the reason."""
+    """ASGI middleware that passes on requests to its own hosts from its own origins, and answers others with 403."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.hosts = _listed(HOSTS_VARIABLE)
         self.origins = _listed(ORIGINS_VARIABLE)
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        reason = self.refusal(headers.get("host", ""), headers.get("origin"))
-        if reason is None:
-            await self.app(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": reason.encode()})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from starlette.datastructures import Headers
+        from starlette.responses import PlainTextResponse
+
+        app = self.app
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            reason = self.refusal(headers.get("host", ""), headers.get("origin"))
+            if reason is not None:
+                app = PlainTextResponse(reason, 403)
+        await app(scope, receive, send)
 
     def refusal(self, host: str, origin: str | None) -> str | None:
-        """Why a request with these headers is refused, or None. origin: None without the header."""
+        """Returns the reason to refuse a request with these headers, or None; an origin of None means no header."""
         if not _is_own(_host_name(host)) and not _matches(host, self.hosts):
             return f"Host '{host[:100]}' is not this server's; list it in {HOSTS_VARIABLE}"
         if origin is None or _matches(origin, self.origins) or origin.partition("://")[2] == host:
@@ -57,7 +57,7 @@ class HostGuard:
 
 
 def guard_scoring_server() -> None:
-    """Called as MLflow's scoring server loads the model: the application that it makes next gets the guard."""
+    """Puts the guard before the application that MLflow's scoring server makes next; called as it loads the model."""
     if _SCORING_SERVER not in sys.modules:
         return
     import fastapi
@@ -75,12 +75,12 @@ def _listed(variable: str) -> tuple[str, ...]:
 
 
 def _matches(given: str, patterns: tuple[str, ...]) -> bool:
-    """A pattern without a port holds for every port."""
+    """Says whether a pattern fits; a pattern without a port fits every port."""
     return any(fnmatchcase(given, pattern) or fnmatchcase(_host_name(given), pattern) for pattern in patterns)
 
 
 def _host_name(netloc: str) -> str:
-    """Of `name:port`, `[::1]:port` or either without a port; empty when it is none."""
+    """Returns the host of `name:port` or `[::1]:port`, with or without the port; empty when there is none."""
     try:
         return urlsplit(f"//{netloc}").hostname or ""
     except ValueError:
@@ -88,6 +88,7 @@ def _host_name(netloc: str) -> str:
 
 
 def _is_own(name: str) -> bool:
+    """Says whether a name is `localhost` or a numeric address."""
     if name == "localhost":
         return True
     try:

@@ -1,7 +1,7 @@
 """MLflow's server for `apertune ui`, which refuses foreign Hosts and Origins on every route.
 
-MLflow itself lets a foreign Origin read and lets any Host ask for its health. Found by the name `apertune` among the
-entry points `mlflow.app`.
+On its own, MLflow lets a foreign Origin read, and lets any Host ask for the server's health. MLflow finds this module
+by the name `apertune` among the entry points `mlflow.app`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .host_guard import HostGuard
 
 
 def create_app() -> Any:
-    """MLflow's own ASGI application behind the guard; called by uvicorn in the server's process."""
+    """Returns MLflow's own ASGI application behind the guard; uvicorn calls this in the server's process."""
     from mlflow.server.fastapi_app import app
 
     app.add_middleware(HostGuard)

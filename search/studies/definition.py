@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ...datasets.base import Task
 from ...spaces.search_space.parameters import SearchSpace
+from ...spaces.search_space.wording import describe_difference
 
 Direction = Literal["maximize", "minimize"]
 
@@ -57,7 +58,7 @@ class StudyDefinition:
             if mine != theirs
         ]
         mine, theirs = SearchSpace.from_json(self.search_space), SearchSpace.from_json(other.search_space)
-        return lines + mine.describe_difference(theirs)
+        return lines + describe_difference(mine, theirs)
 
     def _compared(self) -> tuple[object, ...]:
         limits = ", ".join(f"{name} {limit:g}" for name, limit in self.limits.items()) or "none"

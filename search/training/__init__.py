@@ -1,1 +1,1 @@
-"""What happens in a worker: one trial, from its values to a fitted model."""
+"""The work of a worker: one trial, from its values to a fitted model."""

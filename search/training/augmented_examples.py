@@ -1,6 +1,6 @@
-"""Training images as the network sees them: some of them, augmented several times, saved by the worker that trained.
+"""Examples of training images as the network sees them: each augmented several times, saved by the worker.
 
-The worker leaves pixels and targets; a picture is made of them where it delays nobody (`draw_augmented`).
+The worker leaves pixels and targets; another process, which delays nobody, makes a picture (`draw_augmented`).
 """
 
 from __future__ import annotations
@@ -22,16 +22,21 @@ logger = logging.getLogger(__name__)
 
 PICTURE = "augmentation.png"
 IMAGES = 4
-# How often each is augmented: together with the plain picture, a row of `examples.grid`.
+# Augmented copies of each image: with the plain picture they fill a row of `examples.grid`.
 VARIANTS = 5
 _LETTERS_A_LINE = 24
 
 
 def save_augmented(task: TrialTask, augmentation: Any, folder: Path) -> None:
-    """Augments some training images as training did. augmentation: a candidate's layer. What fails is logged.
+    """Augments some training images as training did, and saves them; a failure is logged.
 
     Writes pixels uint8 (images, 1 + variants, height, width, channels), the plain picture first, and targets
     float32 (images, 1 + variants, outputs).
+
+    Args:
+        task: The trial's task.
+        augmentation: The layer of its candidate.
+        folder: The folder of artifacts.
     """
     try:
         view = task.view
@@ -57,7 +62,7 @@ def save_augmented(task: TrialTask, augmentation: Any, folder: Path) -> None:
 
 
 def draw_augmented(folder: Path) -> None:
-    """Makes `augmentation.png` of what `save_augmented` left in the folder, in its place; does nothing without it."""
+    """Replaces the file that `save_augmented` left in the folder by `augmentation.png`; does nothing without it."""
     saved = augmentation_file(folder)
     if not saved.exists():
         return
@@ -69,14 +74,14 @@ def draw_augmented(folder: Path) -> None:
 
 
 def different_rows(targets: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """The first rows of different targets, int64 (count,), filled up with the first of all; fewer where there are."""
+    """Returns the first row of each different target, int64 (count,), filled up with the first rows of all."""
     _, first = np.unique(targets, axis=0, return_index=True)
     others = np.setdiff1d(np.arange(min(len(targets), 2 * count)), first)
     return np.concatenate([np.sort(first), others])[:count]
 
 
 def target_words(task: str, classes: list[str], target: NDArray[np.float32]) -> str:
-    """What an image counts as: `cat`, `cat 70%, dog 30%` where images were mixed, `cat, dog 40%` of several labels."""
+    """Returns the target of an image in words: `cat`, or `cat 70%, dog 30%` of a mixed one, or `cat, dog 40%`."""
     if task == "binary":
         target = np.array([1 - target[0], target[0]])
     shares = [(float(share), name) for share, name in zip(target, classes, strict=True) if share >= 0.01]

@@ -1,6 +1,6 @@
-"""A trial's last completed epoch on disk, so that a killed trial goes on where it was, and as it would have.
+"""Checkpoints: the last whole epoch of a trial on disk, from which a killed trial goes on as if nothing had happened.
 
-Beside the weights and the optimizer's variables that takes the state of every random generator in the layers, and
+That takes, beside the weights and the optimizer's variables, the state of every random generator in the layers and
 of the callbacks. Imported in workers only, since it handles Keras variables.
 """
 
@@ -25,20 +25,24 @@ Arrays = list[NDArray[Any]]
 
 @dataclass
 class TrainingState:
-    """Where training stands. history: each epoch as it was told. callbacks: each one's plain attributes."""
+    """The progress of a training."""
 
     epoch: int = 0
     best_epoch: int = 0
     best_value: float | None = None
     history: list[EpochEnded] = field(default_factory=list)
+    """The epochs so far, as they were told."""
+
     best_weights: Arrays = field(default_factory=list)
     callbacks: list[dict[str, Any]] = field(default_factory=list)
+    """Plain attributes of each callback."""
 
 
 def save_checkpoint(path: Path, state: TrainingState, candidate: Candidate) -> None:
-    """Writes the state and the variables of all that is trained, safe against power loss.
+    """Writes the state and the variables of everything that is trained, safe against power loss.
 
-    Raises OSError when the disk is full; an earlier checkpoint is then still whole.
+    Raises:
+        OSError: The disk is full; an earlier checkpoint is then still whole.
     """
     described = {**asdict(state), "best_weights": None, "callbacks": plain_attributes(candidate)}
     arrays: dict[str, NDArray[Any]] = {"state": np.frombuffer(json.dumps(described).encode(), np.uint8)}
@@ -54,9 +58,12 @@ def save_checkpoint(path: Path, state: TrainingState, candidate: Candidate) -> N
 
 
 def load_checkpoint(path: Path, candidate: Candidate) -> TrainingState:
-    """Puts a checkpoint's variables into the candidate; a fresh state where there is none that fits.
+    """Puts the variables of a checkpoint into the candidate.
 
-    Callbacks forget at a training's beginning, so theirs are put back after it, by `restore_callbacks`.
+    Callbacks forget their state when a training begins, so `restore_callbacks` puts it back after that.
+
+    Returns:
+        The state of the checkpoint; a fresh one if there is no checkpoint that fits.
     """
     network, optimizer, random = candidate.network, candidate.optimizer, _random_states(candidate)
     try:
@@ -79,7 +86,7 @@ def load_checkpoint(path: Path, candidate: Candidate) -> TrainingState:
 
 
 def plain_attributes(candidate: Candidate) -> list[dict[str, Any]]:
-    """Of each callback, such as how long `ReduceLROnPlateau` has waited; models and functions stay out."""
+    """Returns the plain attributes of each callback, such as how long `ReduceLROnPlateau` has waited."""
     return [
         {name: value for name, value in vars(callback).items() if isinstance(value, (bool, int, float, str))}
         for callback in candidate.callbacks
@@ -87,14 +94,14 @@ def plain_attributes(candidate: Candidate) -> list[dict[str, Any]]:
 
 
 def restore_callbacks(state: TrainingState, candidate: Candidate) -> None:
-    """Gives each callback the attributes that it had; does nothing in a fresh state."""
+    """Gives each callback the attributes that it had; does nothing for a fresh state."""
     for callback, attributes in zip(candidate.callbacks, state.callbacks, strict=False):
         # Keras changes the sign of `min_delta` at the first epoch's end of each training.
         vars(callback).update({name: value for name, value in attributes.items() if name != "min_delta"})
 
 
 def _random_states(candidate: Candidate) -> list[Any]:
-    """The state of every random generator in the layers: what Keras counts as variables, yet not as weights."""
+    """The state of every random generator in the layers: variables to Keras, but no weights."""
     states = []
     for layer in (candidate.network, candidate.augmentation):
         if layer is not None:

@@ -1,4 +1,4 @@
-"""What TensorFlow keeps of every model that was ever traced, and lets go of here. Imported in workers only.
+"""The release of everything that TensorFlow keeps of every model that it ever traced. Imported in workers only.
 
 In a graph, `tf.custom_gradient` enters its function into a registry of the process for good
 (`tensorflow/python/ops/custom_gradient.py`, `_graph_mode_decorator`); the function holds the graph it was traced in,
@@ -18,10 +18,10 @@ CUSTOM = "CustomGradient-"
 
 @contextmanager
 def forgotten_gradients() -> Iterator[None]:
-    """Takes out of the registry, at its end, what was entered within it; models of before go on as they were.
+    """Removes from the registry, at its end, everything that was entered within it.
 
-    Models made within it cannot be traced again afterwards. On other backends, and where a TensorFlow to come keeps
-    no such registry, nothing is done.
+    Models made within it cannot be traced again afterwards; those made before are not touched. Nothing is done on
+    other backends, or for a TensorFlow without such a registry.
     """
     registered = _registered()
     before = set(registered)

@@ -1,4 +1,4 @@
-"""What happens around the epochs of a trial and between their batches. Imported in workers only."""
+"""The work around the epochs of a trial and between their batches. Imported in workers only."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
             state.best_weights = training.network.get_weights()
 
     def close_epoch(self) -> None:
-        """Writes the checkpoint, tells the epoch, and ends training where that is asked for.
+        """Writes the checkpoint, reports the epoch, and ends training if that was asked for.
 
-        A trial that is to be pruned, and heard of it when it had all its epochs, is complete.
+        A trial that hears that it is to be pruned when it has had all its epochs is complete.
         """
         if self.stop is not None:
             return
@@ -120,7 +120,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
             self.model.stop_training = True
 
     def _save_when_due(self, *, always: bool = False) -> None:
-        """Saves as often as costs no more than a twentieth of the time."""
+        """Saves, unless saving would take more than a twentieth of the time."""
         now = time.monotonic()
         if not always and self._saving_took > CHECKPOINT_SHARE_OF_TIME * (now - self._saved_at):
             return
@@ -145,7 +145,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
 
 
 class EpochCloser(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Comes after the candidate's callbacks: a checkpoint holds what they did in its epoch, and gives it back."""
+    """Closes each epoch after the candidate's callbacks, so that a checkpoint holds their state after that epoch."""
 
     def __init__(self, monitor: EpochMonitor) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ PREDICTION_BATCH = 512
 
 @dataclass
 class _Feed:
-    """What `fit` and `predict` are given: row numbers into the table, or streams from disk."""
+    """The data for `fit` and `predict`: row numbers into the table, or streams from disk."""
 
     table: tuple[NDArray[np.uint8], NDArray[np.float32]] | None
     train: Any
@@ -63,7 +63,7 @@ def _feed(view: TrainingView, batch_size: int, seed: int) -> _Feed:
 
 
 class Fitting:
-    """Fits one candidate, epoch by epoch, and writes what it leaves."""
+    """Fits one candidate, epoch by epoch, and writes its model and predictions."""
 
     def __init__(self, task: TrialTask, candidate: Candidate, emit: Emit, stop_requested: StopRequested) -> None:
         self.task = task
@@ -83,7 +83,7 @@ class Fitting:
         """Trains until the budget, patience, a request or a lost cause ends it; returns that end."""
         self.state = load_checkpoint(self.checkpoint, self.candidate)
         if not self.candidate.optimizer.built:
-            # Variables made while TensorFlow traces the step make it trace twice, and some 6 MB of graph stay for good.
+            # Variables made while TensorFlow traces the step make it trace twice, and 6 MB of graph are never freed.
             self.candidate.optimizer.build(self.network.trainable_variables)
         self.emit(TrialStarted(self.task.number, self.network.count_params(), self.state.epoch + 1))
         for ended in self.state.history:
@@ -152,9 +152,9 @@ class Fitting:
         return patience is not None and self.state.epoch - self.state.best_epoch >= patience
 
     def finish(self, stop: StopRequest) -> TrialResult:
-        """Restores the best epoch's weights, evaluates them fully, and leaves model and predictions in the folder.
+        """Restores the weights of the best epoch, evaluates them fully, and leaves model and predictions.
 
-        Where the epochs are fixed, the last epoch's weights stay.
+        If the number of epochs is fixed, the weights of the last epoch stay.
         """
         state, fixed = self.state, self.task.fixed_epochs is not None
         base = TrialResult(
@@ -177,7 +177,7 @@ class Fitting:
         )
 
     def _save(self, save: Callable[[], None]) -> None:
-        """A full disk says nothing against the configuration, so it is waited for."""
+        """Saves, and waits while the disk is full, which says nothing against the configuration."""
         number = self.task.number
         with_space(save, self.task.folder, lambda reason: self.emit(TrialDelayed(number, reason)))
 

@@ -1,4 +1,4 @@
-"""What a trial takes of its GPU, as the driver sees it: its own process's memory, and how busy its own GPU is."""
+"""The use that a trial makes of its GPU, as the driver sees it: memory of its process, utilization, time and energy."""
 
 from __future__ import annotations
 
@@ -19,23 +19,35 @@ MEGABYTE = 2**20
 
 @dataclass
 class GpuUsage:
-    """peak_memory_mb: of this process, the framework's reserve included; None where the driver does not tell.
+    """The use so far.
 
-    A framework keeps what it freed, so a small trial after a large one in the same worker shows the larger's peak.
-    seconds, joules: so far, divided by the workers that share the GPU; joules is None where the driver counts none.
+    A framework keeps the memory that it frees, so a small trial after a large one in the same worker shows the peak
+    of the larger.
     """
 
     peak_memory_mb: float | None = None
+    """Peak memory of this process, the framework's reserve included; None if the driver does not tell."""
+
     looks: int = 0
+    """Number of measurements."""
+
     busy_percent: float = 0.0
+    """Sum of the utilization over all measurements."""
+
     memory_mb: float | None = None
+    """Memory of this process at the last measurement."""
+
     seconds: float = 0.0
+    """Time, divided by the number of workers that share the GPU."""
+
     joules: float | None = None
+    """Energy, divided in the same way; None if the driver does not count it."""
+
     _told: tuple[int, float, float, float] = (0, 0.0, 0.0, 0.0)
 
     @property
     def utilization_percent(self) -> float | None:
-        """Mean share of the time in which the GPU worked, for this worker or for another that shares it."""
+        """Mean share of the time in which the GPU worked, be it for another worker that shares it."""
         return self.busy_percent / self.looks if self.looks else None
 
     def noted(self, result: TrialResult) -> TrialResult:
@@ -48,7 +60,7 @@ class GpuUsage:
         )
 
     def telling(self, emit: Emit) -> Emit:
-        """Adds to each epoch that is told what it took of the GPU."""
+        """Returns `emit` with the use of the GPU added to each epoch."""
 
         def tell(event: TrialEvent) -> None:
             emit(replace(event, system=self._since_told()) if isinstance(event, EpochEnded) else event)
@@ -56,7 +68,7 @@ class GpuUsage:
         return tell
 
     def _since_told(self) -> dict[str, float]:
-        """Means since the last call, by the names that MLflow's UI shows as system metrics."""
+        """Means since the last call, under the names that MLflow's UI shows as system metrics."""
         looks, busy, seconds, joules = self._told
         now = self._told = (self.looks, self.busy_percent, self.seconds, self.joules or 0.0)
         system = {}
@@ -71,9 +83,11 @@ class GpuUsage:
 
 @contextmanager
 def watched_gpu(nvml: Any = None, *, every_s: float = LOOK_EVERY_S) -> Iterator[GpuUsage]:
-    """Measures while the context lasts. Without a GPU of its own, or without a driver, nothing is measured.
+    """Measures while the context lasts; nothing without a GPU of the process's own, or without a driver.
 
-    nvml: the module `pynvml`, or what stands for it in a test.
+    Args:
+        nvml: The module `pynvml`, or a stand-in of a test.
+        every_s: Seconds between measurements.
     """
     usage = GpuUsage()
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
@@ -119,7 +133,7 @@ def _watch(nvml: Any, visible: str, usage: GpuUsage, ended: threading.Event, eve
 
 
 def _handle(nvml: Any, visible: str) -> Any:
-    """The driver's handle of a GPU named as in `CUDA_VISIBLE_DEVICES`: by number, or by its UUID."""
+    """The driver's handle of a GPU, named as in `CUDA_VISIBLE_DEVICES` by number or UUID."""
     if visible.isdigit():
         return nvml.nvmlDeviceGetHandleByIndex(int(visible))
     return nvml.nvmlDeviceGetHandleByUUID(visible)
@@ -143,7 +157,7 @@ def _energy(nvml: Any, handle: Any) -> float | None:
 
 
 def _own_memory(nvml: Any, handle: Any) -> int | None:
-    """Bytes of this process; in a container, where the driver knows it by another number, of all on an unshared GPU."""
+    """Bytes of this process; in a container, which hides process numbers, those of all processes on an unshared GPU."""
     processes = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
     own = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
     if own and own[0] is not None:

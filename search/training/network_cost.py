@@ -1,4 +1,4 @@
-"""What a network costs to store and to answer with, known before it is trained. Imported in workers only.
+"""The costs of a network, in storage and in answering, known before it is trained. Imported in workers only.
 
 parameters: numbers held. size_mb: their bytes, in units of 10^6. flops: floating-point operations of one image's
 answer, two for each multiplication with its addition, elementwise work left out, as model papers count them.
@@ -27,13 +27,13 @@ Shape = tuple[int | None, ...]
 
 WARM_UP_CALLS = 3
 TIMED_CALLS = 30
-# They meet their kernels once for each place of what they take, not of what they yield.
+# These apply their kernels once at each place of their input, not of their output.
 TRANSPOSED_CONVOLUTIONS = (
     keras.layers.Conv1DTranspose,
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose,
 )
-# They hold other frameworks' functions, or call a layer in a loop that tracing walks through once.
+# These hold functions of other frameworks, or call a layer in a loop that tracing walks through once.
 UNCOUNTABLE_LAYERS = (
     keras.layers.TimeDistributed,
     keras.layers.TFSMLayer,
@@ -44,7 +44,7 @@ UNCOUNTABLE_LAYERS = (
 
 
 def measure_cost(network: Any, image_shape: tuple[int, int, int], *, latency: bool) -> dict[str, float]:
-    """Costs by name: `latency_ms` only where wanted, since it takes a compilation, `flops` only where known."""
+    """Returns costs by name: `latency_ms` only if wanted, since it takes a compilation, and `flops` only if known."""
     cost = {
         "parameters": float(network.count_params()),
         "size_mb": sum(math.prod(weight.shape) * _item_size(weight) for weight in network.weights) / 1e6,
@@ -58,9 +58,10 @@ def measure_cost(network: Any, image_shape: tuple[int, int, int], *, latency: bo
 
 
 def broken_limits(cost: Mapping[str, float], limits: Mapping[str, float]) -> str:
-    """Says which limits a cost breaks; empty when none.
+    """Returns a text on the limits that a cost breaks; empty if it breaks none.
 
-    Raises SpaceError for a limit, even an infinite one, on a cost that is not known, since nothing can be said of it.
+    Raises:
+        SpaceError: There is a limit, be it an infinite one, on a cost that is not known.
     """
     for name in limits:
         if name not in cost:
@@ -77,11 +78,11 @@ def broken_limits(cost: Mapping[str, float], limits: Mapping[str, float]) -> str
 
 
 def flops(network: Any) -> int | None:
-    """Twice the multiplications of every kernel, at every place it is applied, for one image; None if that is unknown.
+    """Returns twice the multiplications of every kernel, at every place, for one image; None if they are unknown.
 
     A kernel with k numbers, applied at p places of its output, multiplies p * k times, whether dense, grouped,
-    depthwise or separable. Layers without a kernel count nothing; a layer called twice counts twice. What a user's
-    own model or layer calls within is found by tracing it; see `_UncountableError` for what that does not find.
+    depthwise or separable. Layers without a kernel count nothing; a layer called twice counts twice. Tracing
+    finds the calls within a user's own model or layer; `_UncountableError` names those that it does not find.
     """
     try:
         return sum(2 * _multiplications(call) for call in _calls(network))
@@ -96,15 +97,18 @@ class _UncountableError(Exception):
 
 @dataclass(frozen=True)
 class _Call:
-    """One call of a layer: the shapes of what it takes and yields, the batch first; a batch of None is one image."""
+    """One call of a layer."""
 
     layer: Any
     taken: Shape
+    """Shape of its input, the batch first; a batch of None is one image."""
+
     yielded: Shape
+    """Shape of its output."""
 
 
 def _calls(network: Any) -> Iterator[_Call]:
-    """Every layer call of a network that is a graph, with all that is nested in it opened."""
+    """Every layer call of a network that is a graph, those of nested networks included."""
     network = _graph(network)
     if network is None:
         raise _UncountableError("the network is no graph of layers")
@@ -116,7 +120,7 @@ def _calls(network: Any) -> Iterator[_Call]:
 
 
 def _opened(operation: Any, node: Any) -> Iterator[_Call]:
-    """The layer calls that one step of a graph comes to."""
+    """The layer calls within one step of a graph."""
     taken = node.arguments.keras_tensors
     graph = _graph(operation)
     if graph is not None and _sizes(graph.inputs) == _sizes(taken):
@@ -128,7 +132,7 @@ def _opened(operation: Any, node: Any) -> Iterator[_Call]:
 
 
 def _graph(operation: Any) -> Any:
-    """What holds the nodes of a model, which in a `Sequential` lies within; None for what is not called by them."""
+    """The model that holds the nodes, which lies within a `Sequential`; None for a layer that is no graph of nodes."""
     graph = getattr(operation, "_functional", None) or operation
     by_nodes = hasattr(graph, "_nodes_by_depth") and type(operation).call.__module__.startswith("keras.")
     return graph if by_nodes else None
@@ -139,7 +143,7 @@ def _sizes(tensors: Any) -> list[Shape]:
 
 
 def _shape(tensors: Any) -> Shape:
-    """Of the first of some tensors."""
+    """The shape of the first of some tensors."""
     return next((tuple(tensor.shape) for tensor in keras.tree.flatten(tensors) if hasattr(tensor, "shape")), ())
 
 
@@ -205,7 +209,7 @@ def _multiplications(call: _Call) -> int:
 
 
 def _places(call: _Call) -> Shape:
-    """How often a kernel is applied along each axis, the batch's first."""
+    """The number of places of a kernel along each axis, the batch first."""
     layer = call.layer
     if isinstance(layer, keras.layers.RNN):
         if len(call.taken) != 3:
@@ -222,9 +226,10 @@ def _places(call: _Call) -> Shape:
 
 
 def _kernels(layer: Any) -> list[Any]:
-    """A layer's own kernels, without those of layers in it, which count by themselves.
+    """The layer's own kernels, without those of layers in it, which count by themselves.
 
-    Raises _UncountableError for a user's own layer with a matrix that may be multiplied with or not.
+    Raises:
+        _UncountableError: A user's own layer has a matrix that is perhaps no kernel.
     """
     if isinstance(layer, keras.layers.RNN):
         own = layer.weights

@@ -1,9 +1,8 @@
-"""A trial of several rounds: its configuration trained on every fold, or again with other seeds, and averaged.
+"""Trials of several rounds: a configuration is trained on every fold, or again with other seeds, and averaged.
 
 Folds and repeats measure how much of a score is luck. A round that ended is kept on disk until the trial's end is
-recorded, so that a trial whose worker died goes on with the round it was in. What a person looks at, plots and model,
-is of the first round; every trial's first round has the same validation images, so that trials can be compared image
-by image.
+recorded, so that a trial whose worker died goes on with the round it was in. Plots and model are those of the first
+round; every trial's first round has the same validation images, so that trials can be compared image by image.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ logger = logging.getLogger(__name__)
 def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_once: RunTrial) -> TrialResult:
     """Trains the rounds in order; the first that does not complete decides how the trial ends.
 
-    Epochs are told with numbers that run on from round to round, `task.epochs` for each; those of a round that ended
-    earlier are told again, as those before a checkpoint are.
+    Epochs have numbers that run on from round to round, `task.epochs` per round. Those of a round that an earlier
+    attempt ended are reported again, as those before a checkpoint are.
     """
     done: list[TrialResult] = []
     for index in range(len(task.rounds)):
@@ -60,7 +59,7 @@ def run_rounds(task: TrialTask, emit: Emit, stop_requested: StopRequested, run_o
 
 
 def _note_round(folder: TrialFolder, result: TrialResult, told: list[EpochEnded], emit: Emit) -> None:
-    """Waits while the disk is full; a round that cannot be noted is trained again if the worker dies."""
+    """Notes a round, and waits while the disk is full; one that cannot be noted is trained again after a loss."""
     try:
         with_space(
             lambda: folder.note_result(result, told),
@@ -87,7 +86,7 @@ def _round_task(task: TrialTask, index: int, folder: TrialFolder) -> TrialTask:
 
 
 def _shifted(emit: Emit, task: TrialTask, index: int, told: list[EpochEnded]) -> Emit:
-    """told: filled with the epochs."""
+    """An `emit` that numbers epochs on from the earlier rounds, and adds them to `told`."""
 
     def emit_shifted(event: TrialEvent) -> None:
         if isinstance(event, EpochEnded):
@@ -101,7 +100,7 @@ def _shifted(emit: Emit, task: TrialTask, index: int, told: list[EpochEnded]) ->
 
 
 def _averaged(task: TrialTask, done: list[TrialResult]) -> TrialResult:
-    """Mean values and metrics over all rounds; seconds and epochs in total."""
+    """The result of all rounds: means of value and metrics, totals of seconds and epochs."""
     values = [result.value for result in done if result.value is not None]
     names = set.intersection(*(set(result.metrics) for result in done))
     metrics = {name: statistics.fmean(result.metrics[name] for result in done) for name in sorted(names)}
@@ -119,7 +118,7 @@ def _averaged(task: TrialTask, done: list[TrialResult]) -> TrialResult:
 
 
 def _ended_early(task: TrialTask, rounds: list[TrialResult]) -> TrialResult:
-    """The last round's end is the trial's; its value is the mean of the whole rounds, or of the first what it has."""
+    """The result of a trial that ends with its last round; its value is the mean over whole rounds, if any."""
     whole = [result for result in rounds if result.outcome == "complete"]
     values = [result.value for result in whole or rounds if result.value is not None]
     if rounds[-1].outcome != "interrupted":

@@ -1,4 +1,4 @@
-"""How pixels reach the network: row numbers -> image table -> augmentation -> network.
+"""The way of pixels to the network: row numbers -> image table -> augmentation -> network.
 
 Imported in workers only, since it imports Keras.
 """
@@ -47,7 +47,7 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
             self.table_order = keras.Variable(order, dtype="int32", trainable=False, autocast=False)
 
     def shuffle(self, rows: int, seed: int, epoch: int) -> None:
-        """Puts the table's first rows into an epoch's order; row number i then means the row in place i."""
+        """Puts the first rows of the table into the order of an epoch; row number i then means the row in place i."""
         order = np.arange(self.table_order.shape[0], dtype=np.int32)
         order[:rows] = epoch_order(rows, seed, epoch)
         self.table_order.assign(order)
@@ -93,7 +93,7 @@ class StreamedImages(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ship
         self.shuffle(0)
 
     def shuffle(self, epoch: int) -> None:
-        """Puts the rows into an epoch's order; they stay in their own without a seed."""
+        """Puts the rows into the order of an epoch; without a seed they stay in their own."""
         if self._seed is not None:
             self._order = epoch_order(len(self._images), self._seed, epoch)
 
@@ -107,8 +107,8 @@ class StreamedImages(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ship
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    """The order in which an epoch sees the training rows, int64 (rows,).
+    """Returns the order in which an epoch sees the training rows, int64 (rows,).
 
-    Of seed and epoch alone, so that a training that goes on behind an epoch sees what it would have seen.
+    It depends on seed and epoch alone, so that a resumed training sees the images that it would have seen.
     """
     return np.random.default_rng((seed, epoch)).permutation(rows)

@@ -26,9 +26,12 @@ logger = logging.getLogger(__name__)
 
 
 def run_trial(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
-    """Trains one configuration and says how it ended; what the configuration itself raises is an outcome too.
+    """Trains one configuration; an exception that the configuration itself raises is an outcome, too.
 
-    emit: told of the start, of every epoch and of every round. stop_requested: asked between batches.
+    Args:
+        task: The configuration and everything that its result depends on.
+        emit: Hears of the start, of every epoch and of every round.
+        stop_requested: Asked between batches.
     """
     with watched_gpu() as usage:
         emit = usage.telling(emit)

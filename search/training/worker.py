@@ -39,7 +39,7 @@ SUPERVISOR_GONE_STATUS = 3
 
 
 class Inbox:
-    """Reads the supervisor's words in a thread of its own, so that a stop request is seen between two batches."""
+    """Reads the supervisor's messages in a thread of its own, so that a stop request is seen between two batches."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -68,7 +68,7 @@ class Inbox:
 
 
 def main() -> None:
-    """The worker that trains. The framework is imported before the first task, which may come later."""
+    """Runs the worker that trains. The framework is imported before the first task, which may come later."""
     from .trial import run_trial
 
     set_aside_imports()
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def set_aside_imports() -> None:
-    """Spares every later full collection the walk through a framework's modules, most of a second after each trial."""
+    """Spares later garbage collections the walk through a framework's modules, most of a second after each trial."""
     gc.collect()
     gc.freeze()
 
@@ -84,7 +84,9 @@ def set_aside_imports() -> None:
 def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
     """Answers tasks until told to end; never returns.
 
-    run_trial, discover_space: what to do with each kind of task; tests and benchmarks give ones that only pretend.
+    Args:
+        run_trial: Trains a trial; tests and benchmarks give a function that only pretends to.
+        discover_space: Walks through a space.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -109,7 +111,7 @@ def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
 
 
 def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
-    """Walks a space; whatever its code raises is an answer, too."""
+    """Walks through a space; an exception that its code raises is an answer, too."""
     from ... import spaces
     from ...errors import UserError
 

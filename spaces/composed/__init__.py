@@ -1,1 +1,1 @@
-"""Spaces of ours: a network and a recipe, composed."""
+"""The spaces that ship, each combined from a network and a recipe."""

@@ -1,4 +1,4 @@
-"""Names that KerasTuner's own tuners can tell apart."""
+"""Names of parameters that KerasTuner's own tuners can tell apart."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import keras_tuner
 
-from ..search_space import wording
-from ..search_space.parameters import Value
+from ..search_space.parameters import Value, quoted
 
 
 class BranchNames:
-    """Declares to KerasTuner under names that no two branches share: `learning_rate@optimizer=adam`.
+    """Stands in for KerasTuner's `HyperParameters` and gives each branch names of its own.
 
-    KerasTuner 1.4.8 takes parameters of one name in two branches for two (`HyperParameters._exists`), but drops the
-    value of the active one when it comes to the inactive one (`ensure_active_values`), and its tuners then fail.
+    `learning_rate` becomes `learning_rate@optimizer=adam`. KerasTuner 1.4.8 keeps parameters of one name in two
+    branches apart (`HyperParameters._exists`), but drops the active one's value when it reaches the inactive one
+    (`ensure_active_values`), and then its tuners fail.
     """
 
     def __init__(self, hp: keras_tuner.HyperParameters) -> None:
@@ -26,15 +26,16 @@ class BranchNames:
 
     @contextlib.contextmanager
     def conditional_scope(self, parent_name: str, parent_values: Sequence[Value]) -> Iterator[None]:
+        """Opens KerasTuner's scope of the same name, and adds its condition to the names declared inside."""
         with self._hp.conditional_scope(self._given[parent_name], list(parent_values)):
-            self._branch.append(f"{parent_name}={'|'.join(map(wording.quoted, parent_values))}")
+            self._branch.append(f"{parent_name}={'|'.join(map(quoted, parent_values))}")
             try:
                 yield
             finally:
                 self._branch.pop()
 
     def __getattr__(self, kind: str) -> Any:
-        """`Int`, `Float`, `Choice`, `Boolean` or `Fixed`, with another name for the parameter."""
+        """Returns `Int`, `Float`, `Choice`, `Boolean` or `Fixed`, which then declares under the branch's name."""
         declare = getattr(self._hp, kind)
 
         def declare_in_branch(name: str, *settings: Any, **named: Any) -> Any:

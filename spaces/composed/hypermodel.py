@@ -1,4 +1,4 @@
-"""A network and a recipe composed: a `Space` for Apertune, and a HyperModel for KerasTuner's own tuners."""
+"""Networks and recipes combined into a `Space` for Apertune that is also a HyperModel for KerasTuner's own tuners."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import DataSpec
-from ..base import Architecture, Candidate, Declaration, NetworkSpace, RecipeSpace
-from ..recipes.recipe import Recipe
+from ..base import Architecture, Candidate, Declaration, NetworkSpace, Recipe, RecipeSpace
 from .branch_names import BranchNames
 
-# KerasTuner builds a model before it says for how many epochs; `fit` lays the schedule out anew.
+# KerasTuner builds a model before it tells the number of epochs; `fit` then lays the schedule out again.
 EPOCHS_BEFORE_FIT = 10
 
 
 class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner ships no types
-    """Which networks there are, and how each may be trained."""
+    """A space of networks and of the recipes that may train them."""
 
     def __init__(self, name: str, network: NetworkSpace, recipe: RecipeSpace, spec: DataSpec) -> None:
         super().__init__(name=name)
@@ -33,26 +32,28 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
         return self
 
     def declarations(self) -> tuple[Declaration, ...]:
-        """Network and recipe; neither builds a layer."""
+        """Returns network and recipe, neither of which builds a layer."""
         return (lambda hp: self._network.declare(hp, self._spec)), (lambda hp: self._recipe.declare(hp, self._spec))
 
     def without_effect(self, parameters: Sequence[Any]) -> list[Any]:
         return []
 
     def declare(self, hp: keras_tuner.HyperParameters) -> tuple[Architecture, Recipe]:
-        """The settings that these values draw, all parameters declared on the way."""
+        """Returns the settings that the values draw, and declares all parameters on the way."""
         return self._network.declare(hp, self._spec), self._recipe.declare(hp, self._spec)
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
+        """Builds the network with the seed and completes it by the recipe."""
         architecture, recipe = self.declare(hp)
         keras.utils.set_random_seed(seed)
         network = architecture.build(self._spec)
         return recipe.candidate(network, self._spec, epochs=epochs, seed=seed, fine_tuning=architecture.fine_tuning)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """A compiled model of uint8 images and one-hot or multi-hot targets (binary: (n, 1)).
+        """Builds a compiled model for KerasTuner's own tuners.
 
-        For KerasTuner's own tuners: parameters have other names here than in `candidate`; see `BranchNames`.
+        The model takes uint8 images and one-hot or multi-hot targets, (n, 1) for a binary task. `BranchNames` explains
+        why parameters have other names here than in `candidate`.
         """
         architecture, recipe = self.declare(BranchNames(hp))
         network = architecture.build(self._spec)
@@ -66,8 +67,15 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
     ) -> keras.callbacks.History:
         """Trains by the recipe that `hp` holds: its batch size, augmentation, class weights and schedule.
 
-        x: uint8 (n, height, width, channels). y: labels (n,), or targets (n, outputs). settings: any other of
-        `keras.Model.fit`. Validation images are never augmented.
+        Validation images are never augmented.
+
+        Args:
+            hp: The drawn values.
+            model: The model that `build` made of them.
+            x: Images uint8 (n, height, width, channels).
+            y: Labels (n,) or targets (n, outputs).
+            epochs: Epochs to train, over which the schedule is laid out.
+            settings: Other arguments of `keras.Model.fit`.
         """
         architecture, recipe = self.declare(BranchNames(hp))
         candidate = recipe.candidate(model, self._spec, epochs=epochs, seed=0, fine_tuning=architecture.fine_tuning)
@@ -84,7 +92,7 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
         )
         network.compile(candidate.optimizer, loss=candidate.loss, metrics=[accuracy(name="accuracy")])
         if not candidate.optimizer.built:
-            # So that KerasTuner, which saves weights and optimizer together, can load them into a fresh model.
+            # KerasTuner saves weights and optimizer together, and must be able to load both into a fresh model.
             candidate.optimizer.build(network.trainable_variables)
         return network
 
@@ -97,7 +105,7 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
 
 
 class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """Shuffled batches of (images, targets), augmented before they reach the model, which holds no augmentation."""
+    """Shuffled batches of (images, targets), augmented before they reach the model, since it holds no augmentation."""
 
     def __init__(self, images: Any, targets: NDArray[np.float32], candidate: Candidate) -> None:
         super().__init__()

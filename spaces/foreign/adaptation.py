@@ -1,4 +1,4 @@
-"""Makes any Keras classifier a candidate's network: uint8 pixels in, probabilities out, one loss an example."""
+"""Turns any Keras classifier into a candidate's network: uint8 pixels in, probabilities out, one loss per example."""
 
 from __future__ import annotations
 
@@ -19,13 +19,20 @@ RESCALING_LAYERS = (keras.layers.Rescaling, keras.layers.Normalization)
 def adapted(
     model: keras.Model, spec: DataSpec, *, name: str, rescale: bool | None = None
 ) -> tuple[keras.Model, Loss | None]:
-    """The network, and the loss that the model was compiled with, or None for a model that was not compiled.
+    """Returns the network and the loss that the model was compiled with, None where it was not compiled.
 
-    rescale: as `ForeignSpace` has it. Raises SpaceError when the model fits neither the images nor the classes.
+    Args:
+        model: The user's model.
+        spec: The data set's facts.
+        name: The user's name of the space, for messages.
+        rescale: As in `ForeignSpace`.
+
+    Raises:
+        SpaceError: The model does not fit the images or the classes, or has several losses.
     """
     if rescale is None:
         rescale = not any(isinstance(layer, RESCALING_LAYERS) for layer in _layers(model))
-    # Also under mixed precision: a probability near 1 has too few bits in 16.
+    # float32 even under mixed precision, since 16 bits are too few for a probability near 1.
     _last_layer(model).dtype_policy = keras.DTypePolicy("float32")
     inputs = keras.Input(spec.image_shape, dtype="uint8", name="images")
     scaled = keras.layers.Rescaling(1 / 255 if rescale else 1.0, dtype="float32", name="rescaling")(inputs)
@@ -69,7 +76,7 @@ def _resolved_loss(model: keras.Model, name: str) -> Any:
     if isinstance(model.loss, str):
         return keras.losses.get(model.loss)
     if not callable(model.loss):
-        raise SpaceError(f"{name} must be compiled with one loss, but has {type(model.loss).__name__} of them")
+        raise SpaceError(f"{name} must be compiled with one loss, but has a {type(model.loss).__name__} of losses")
     return model.loss
 
 
@@ -89,15 +96,17 @@ def _last_layer(model: keras.Model) -> Any:
 
 
 def _per_example(loss: Any, *, two_columns: bool) -> Loss:
-    """The loss with one number an example, for one-hot targets and probabilities.
+    """Returns the loss as one that yields one number per example for one-hot targets and probabilities.
 
-    two_columns: the model yields both classes of a binary task, of which the network keeps the second.
+    Args:
+        loss: The loss that the user compiled with.
+        two_columns: Whether the model yields both classes of a binary task, of which the network keeps the second.
     """
     if isinstance(loss, keras.losses.Loss):
         config = loss.get_config()
         if config.get("from_logits"):
             loss = type(loss).from_config({**config, "from_logits": False})
-        # `call` is the loss before it is reduced to one number.
+        # `call` is the loss before Keras reduces it to one number per batch.
         function, loss_name = loss.call, type(loss).__name__
     else:
         function, loss_name = loss, getattr(loss, "__name__", "")

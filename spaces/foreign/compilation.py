@@ -1,4 +1,7 @@
-"""Which parameters of a user's model only decide how it is compiled: with our recipe they would have no effect."""
+"""Detection of parameters that only decide how a user's model is compiled.
+
+The standard recipe replaces that compilation, so searching them would have no effect.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ Build = Callable[[keras_tuner.HyperParameters], Any]
 
 
 def compiled_only(build: Build, parameters: Sequence[Any]) -> list[Any]:
-    """Those of keras_tuner's `parameters` that change optimizer, loss or metrics, and no layer.
+    """Returns those KerasTuner parameters that change optimizer, loss or metrics, but no layer.
 
-    Told by building the model twice for each, with another value the second time; a model that cannot be built or
-    described is taken to need all its parameters, and so is a parameter that others, which are needed, depend on.
+    For each the model is built twice, the second time with another value. A parameter is kept where the model cannot be
+    built or described, and where a parameter that is kept depends on it.
     """
     described = _Described(build)
     if not _varies(parameters, described):
@@ -33,12 +36,12 @@ def compiled_only(build: Build, parameters: Sequence[Any]) -> list[Any]:
 
 
 def _varies(parameters: Sequence[Any], described: _Described) -> bool:
-    """Whether the compilation depends on the parameters at all: most models' does not, and that is soon told."""
+    """Returns whether the compilation depends on the parameters at all; for most models two builds rule it out."""
     others = {parameter.name: _other_value(parameter) for parameter in parameters}
     changed = {name: value for name, value in others.items() if value is not None}
     try:
         return described({})[1] != described(changed)[1]
-    # A user's code may raise anything; each parameter is then looked at by itself.
+    # A user's code may raise anything; then each parameter is tried by itself.
     except Exception:
         return True
 
@@ -51,14 +54,14 @@ def _decides_compilation_alone(parameter: Any, described: _Described) -> bool:
     try:
         layers, compilation = described(branch)
         other_layers, other_compilation = described({**branch, parameter.name: other})
-    # A user's code may raise anything; then nothing is known of the parameter.
+    # A user's code may raise anything; then nothing is known about the parameter.
     except Exception:
         return False
     return layers == other_layers and compilation != other_compilation
 
 
 def _other_value(parameter: Any) -> Value | None:
-    """A value that is not the default; None where there is no other."""
+    """Returns a value other than the default, or None where there is none."""
     kind = type(parameter).__name__
     if kind in ("Int", "Float"):
         ends: list[Value] = [parameter.min_value, parameter.max_value]
@@ -67,7 +70,7 @@ def _other_value(parameter: Any) -> Value | None:
 
 
 class _Described:
-    """A model's layers and its compilation as text, for some values; the defaults for the others."""
+    """Describes a model's layers and its compilation as two texts; parameters without a value take their default."""
 
     def __init__(self, build: Build) -> None:
         self._build = build
@@ -78,7 +81,7 @@ class _Described:
         if key not in self._known:
             hp = keras_tuner.HyperParameters()
             hp.values = dict(values)
-            # So that layers are numbered from the start each time.
+            # Each model's layers must be numbered from the start.
             keras.utils.clear_session()
             model = self._build(hp)
             self._known[key] = _text(model.get_config()), _text(model.get_compile_config())

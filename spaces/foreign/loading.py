@@ -1,4 +1,4 @@
-"""Spaces that users bring: any KerasTuner HyperModel, class or instance, or a function `build(hp)`, unchanged."""
+"""Loading of spaces that users bring: a KerasTuner HyperModel, class or instance, or a function `build(hp)`."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ import keras_tuner
 
 from ...datasets.base import DataSpec
 from ...errors import SettingError, SpaceError, UnknownNameError
-from ..base import Candidate, Declaration, RecipeSpace
+from ..base import Candidate, Declaration, Recipe, RecipeSpace
 from ..recipes.losses import ExampleLoss, LossSettings
-from ..recipes.recipe import Recipe
 from ..recipes.standard import StandardRecipe
 from .adaptation import adapted
 from .compilation import compiled_only
@@ -27,18 +26,25 @@ logger = logging.getLogger(__name__)
 
 RECIPES: dict[str, type[RecipeSpace]] = {"standard": StandardRecipe}
 
-# What a model without these of its own is trained with.
+# For a model that is trained without our recipe: the batch size, and the rate where it has no optimizer.
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
-# Before the names of our recipe's parameters, since the user's may have the same ones (`optimizer`).
+# Put before the names of our recipe's parameters, since the user's may be called the same (`optimizer`).
 RECIPE_SCOPE = "recipe"
 
 
 class ForeignSpace:
-    """A HyperModel of a user's, as a `Space`.
+    """A user's HyperModel as a `Space`.
 
-    Without a recipe a compiled model keeps its optimizer and loss; one that is not compiled gets Adam and
-    cross-entropy. rescale: whether pixels are brought to 0 to 1 before the model; None where it has no layer for it.
+    Without a recipe, a compiled model keeps its optimizer and loss, and any other gets Adam and cross-entropy.
+
+    Args:
+        name: The user's name of the space.
+        hypermodel: The user's HyperModel.
+        spec: The data set's facts.
+        recipe: The recipe to train by; None to train as the user's model is compiled.
+        rescale: Whether pixels are rescaled to 0 to 1 before they reach the model; None to do so unless the model has
+            a layer for it.
     """
 
     def __init__(
@@ -68,24 +74,30 @@ class ForeignSpace:
         return self._build_and_drop, self._declare_recipe
 
     def without_effect(self, parameters: Sequence[Any]) -> list[Any]:
-        """With a recipe, what the model's own compilation alone is decided by."""
+        """Returns, with a recipe, the parameters that only decide how the model itself is compiled; none without."""
         if self._recipe is None:
             return []
         own = [parameter for parameter in parameters if not parameter.name.startswith(f"{RECIPE_SCOPE}/")]
         dropped = compiled_only(self._hypermodel.build, own)
         if dropped:
             names = ", ".join(sorted({parameter.name for parameter in dropped}))
-            words = "%s is trained by the recipe; of its own this has no effect and is not searched: %s"
+            words = "%s is trained by the recipe, so the model's own compilation parameters are not searched: %s"
             logger.warning(words, self.name, names)
         return dropped
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:
-        """Raises SpaceError when the model does not fit the data set's images or classes."""
+        """Builds the user's model and adapts it.
+
+        Raises:
+            SpaceError: The model does not fit the data set's images or classes.
+        """
         keras.utils.set_random_seed(seed)
         recipe = self._declare_recipe(hp)
         model = self._hypermodel.build(hp)
         if not isinstance(model, keras.Model):
-            raise SpaceError(f"{self.name} must build a keras.Model, but got a {type(model).__name__}")
+            raise SpaceError(
+                f"{self.name} must build a keras.Model, but built an object of type {type(model).__name__}"
+            )
         network, loss = adapted(model, self._spec, name=self.name, rescale=self._rescale)
         if recipe is not None:
             candidate: Candidate = recipe.candidate(network, self._spec, epochs=epochs, seed=seed)
@@ -112,9 +124,18 @@ class ForeignSpace:
 
 
 def load_foreign(name: str, spec: DataSpec, *, recipe: str | None, options: Mapping[str, str]) -> ForeignSpace:
-    """The space that `package.module:Name` names; the current folder is looked in, too.
+    """Returns the space that `package.module:Name` names, in the current folder or installed.
 
-    options: `rescale` (yes or no), and keywords of a HyperModel class. Raises as `registry.load` says.
+    Args:
+        name: The space's module and name.
+        spec: The data set's facts.
+        recipe: A key of `RECIPES`, or None to train as the user's model is compiled.
+        options: `rescale` (yes or no), and keywords of a HyperModel class.
+
+    Raises:
+        UnknownNameError: There is no such name or recipe.
+        SettingError: An option is unknown or wrong.
+        SpaceError: The module cannot be imported, or holds no HyperModel of that name.
     """
     if recipe is not None and recipe not in RECIPES:
         raise UnknownNameError("recipe", recipe, RECIPES)
@@ -128,7 +149,7 @@ def _imported(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
-        # Last, so that a file in the folder never takes the place of an installed package.
+        # Last, so that a file in the folder never replaces an installed package.
         sys.path.append(here)
     try:
         module = importlib.import_module(module_name)
@@ -156,11 +177,13 @@ def _hypermodel(name: str, thing: Any, spec: DataSpec, keywords: dict[str, str])
     if callable(thing) and not inspect.isclass(thing):
         return _BuildFunction(thing, name)
     raise SpaceError(
-        f"{name} must be a keras_tuner.HyperModel or a function build(hp), but is a {type(thing).__name__}"
+        f"{name} must be a keras_tuner.HyperModel or a function build(hp), but is of type {type(thing).__name__}"
     )
 
 
 class _BuildFunction(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner ships no types
+    """A function `build(hp)` as a HyperModel."""
+
     def __init__(self, function: Any, name: str) -> None:
         self._function = function
         super().__init__(name=name)
@@ -170,7 +193,7 @@ class _BuildFunction(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTune
 
 
 def _instance(name: str, kind: Any, spec: DataSpec, keywords: dict[str, str]) -> keras_tuner.HyperModel:
-    """An instance, given the facts of the data set that its constructor has keywords for."""
+    """Makes an instance, and gives it those facts of the data set that its constructor has keywords for."""
     facts: dict[str, Any] = {
         "input_shape": spec.image_shape,
         "image_shape": spec.image_shape,
@@ -201,5 +224,5 @@ def _yes_or_no(text: str | None) -> bool | None:
     if text is None:
         return None
     if text.lower() not in ("yes", "no", "true", "false"):
-        raise SettingError(f"the option rescale takes yes or no, not '{text}'")
+        raise SettingError(f"the option rescale must be yes or no, but got '{text}'")
     return text.lower() in ("yes", "true")

@@ -1,4 +1,4 @@
-"""`convnet`: plain convolutional networks, from one block to six."""
+"""The space `convnet`: plain convolutional networks of one to six blocks."""
 
 from __future__ import annotations
 
@@ -19,23 +19,38 @@ MOST_FILTERS = 512
 
 @dataclass(frozen=True)
 class ConvNet(Architecture):
-    """One network. Ranges are declared below; None where the parameter is not active."""
+    """One network; a setting is None where its parameter is not active. `ConvNetSpace` declares the ranges."""
 
     blocks: int
+    """Blocks, each of which ends in a pool that halves the sides."""
     convolutions: int
+    """Convolutions per block."""
     filters: int
+    """Filters of the first block."""
     filters_growth: float
+    """Factor on the filters from block to block."""
     convolution: str
+    """plain or separable."""
     kernel_size: int
+    """Side of a block's first kernel; the others are 3x3."""
     normalization: str
+    """batch, group or none."""
     activation: str
+    """A Keras activation by name."""
     block_dropout: str
+    """none, plain or spatial."""
     block_dropout_rate: float | None
+    """Rate after each block."""
     l2: float | None
+    """Strength of L2 on all kernels."""
     head: str
+    """average, max or flatten."""
     dense_layers: int
+    """Dense layers before the last one."""
     dense_units: int | None
+    """Units of each of them."""
     head_dropout: float | None
+    """Rate after each of them."""
 
     def build(self, spec: DataSpec) -> keras.Model:
         inputs, x = layers.pixels(spec.image_shape)
@@ -45,7 +60,7 @@ class ConvNet(Architecture):
         for block in range(self.blocks):
             filters = filters_of_block(self.filters, self.filters_growth, block)
             for index in range(self.convolutions):
-                # A wide kernel once a block: repeating it costs much and adds little field of view.
+                # One wide kernel per block: more would cost much and add little to the field of view.
                 x = self._convolution(x, filters, kernel_size=self.kernel_size if index == 0 else 3)
             x = keras.layers.MaxPooling2D(2)(x)
             if self.block_dropout_rate is not None:
@@ -72,10 +87,14 @@ class ConvNet(Architecture):
 
 @dataclass(frozen=True)
 class ConvNetSpace:
-    """Every `ConvNet` that fits the images: no more blocks than there are pixels to halve."""
+    """All `ConvNet`s that fit the images, which limit the blocks since each halves the sides."""
 
     def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> ConvNet:
-        """Raises SpaceError for images below 2x2 pixels."""
+        """Declares every setting of a `ConvNet`.
+
+        Raises:
+            SpaceError: The images are smaller than 2x2 pixels.
+        """
         most = most_blocks(spec)
         blocks = hp.Int("blocks", 1, most, default=max(1, min(4, most - 1)))
         convolutions = hp.Int("convolutions", 1, 3, default=2)
@@ -116,10 +135,10 @@ class ConvNetSpace:
 
 
 def most_blocks(spec: DataSpec) -> int:
-    """Blocks until the shorter side is one pixel, each halving it, at most `MOST_BLOCKS`."""
+    """Returns the number of blocks that bring the shorter side to one pixel, at most `MOST_BLOCKS`."""
     return min(MOST_BLOCKS, int(math.log2(layers.first_side(spec))))
 
 
 def filters_of_block(first: int, growth: float, block: int) -> int:
-    """Filters of a block, counted from 0: a multiple of 8, so that group normalisation divides it."""
+    """Returns the filters of a block, counted from 0: a multiple of 8, which group normalisation can divide."""
     return min(MOST_FILTERS, max(8, 8 * round(first * growth**block / 8)))

@@ -1,6 +1,6 @@
-"""Pieces that the networks share. Only stock Keras layers, so that a saved network loads anywhere and exports.
+"""Parts that several networks use, made of stock Keras layers only, so that a saved network loads anywhere and exports.
 
-Tensors are symbolic, (batch, height, width, channels) unless said otherwise.
+Tensors are symbolic, (batch, height, width, channels) unless a docstring gives another shape.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from ...datasets.base import DataSpec
 from ...errors import SpaceError
 
 GROUPS = 8
-# The first block works on at most so many pixels a side, and has up to 128 filters only on small images, so that
-# the costliest network of a space stays within a few thousand million multiplications an image.
+# Limits of the first block: pixels per side, and the side up to which it may have 128 filters instead of 64. They keep
+# the costliest network of a space within a few thousand million multiplications per image.
 LARGEST_SIDE = 64
 SMALL_SIDE = 32
-# Keras's 0.99 needs hundreds of steps to forget its initial values: a small data set has 20 an epoch, and would
-# be validated on statistics that are not its own.
+# Keras's default of 0.99 needs hundreds of steps to forget its initial values. A small data set has 20 steps per epoch
+# and would be validated with statistics that are not its own.
 BATCH_NORMALIZATION_MOMENTUM = 0.9
 
 
 def pixels(image_shape: tuple[int, int, int]) -> tuple[Any, Any]:
-    """The input, uint8 0 to 255, and the same rescaled to -1 to 1, float32."""
+    """Returns the input, uint8 0 to 255, and the same rescaled to -1 to 1 in float32."""
     inputs = keras.Input(image_shape, dtype="uint8", name="images")
     return inputs, keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="rescaling")(inputs)
 
@@ -39,6 +39,7 @@ def convolution(
     strides: int = 1,
     use_bias: bool = True,
 ) -> Any:
+    """Applies a convolution with He initialisation; a single channel is never convolved separably."""
     if separable and x.shape[-1] > 1:
         return keras.layers.SeparableConv2D(
             filters,
@@ -63,25 +64,32 @@ def convolution(
 
 
 def stem_stride(spec: DataSpec) -> int:
-    """The first convolution's stride, a power of two: it leaves a longer side of at most `LARGEST_SIDE` pixels."""
+    """Returns the first convolution's stride, a power of two that brings the longer side to at most `LARGEST_SIDE`."""
     return int(2 ** max(0, math.ceil(math.log2(max(spec.image_shape[:2]) / LARGEST_SIDE))))
 
 
 def first_side(spec: DataSpec) -> int:
-    """Pixels of the shorter side in the first block. Raises SpaceError below 2, which no network here can pool."""
+    """Returns the pixels of the shorter side in the first block.
+
+    Raises:
+        SpaceError: It has fewer than 2 pixels, which cannot be pooled.
+    """
     height, width, _ = spec.image_shape
     side = -(-min(height, width) // stem_stride(spec))
     if side < 2:
-        raise SpaceError(f"images must be 2x2 pixels or more, and less than 32 times as long as wide: {height}x{width}")
+        raise SpaceError(
+            f"images must be at least 2x2 pixels and less than 32 times as long as wide, but these are {height}x{width}"
+        )
     return side
 
 
 def most_first_filters(spec: DataSpec) -> int:
+    """Returns the largest number of filters in the first block."""
     return 128 if first_side(spec) <= SMALL_SIDE else 64
 
 
 def squeezed_and_excited(x: Any, ratio: int) -> Any:
-    """Channels weighted by what a small network says of their means."""
+    """Weights the channels by what a small network makes of their means."""
     channels = x.shape[-1]
     weights = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
     weights = keras.layers.Dense(max(4, channels // ratio), activation="relu")(weights)
@@ -90,7 +98,7 @@ def squeezed_and_excited(x: Any, ratio: int) -> Any:
 
 
 def normalized(x: Any, kind: str) -> Any:
-    """kind: batch, group or none."""
+    """Normalizes by kind: batch, group or none."""
     if kind == "batch":
         return keras.layers.BatchNormalization(momentum=BATCH_NORMALIZATION_MOMENTUM)(x)
     if kind == "group":
@@ -99,30 +107,32 @@ def normalized(x: Any, kind: str) -> Any:
 
 
 def activated(x: Any, activation: str) -> Any:
+    """Applies a Keras activation by name."""
     return keras.layers.Activation(activation)(x)
 
 
 def dropout(x: Any, kind: str, rate: float) -> Any:
-    """kind: plain drops single numbers, spatial whole channels."""
+    """Drops by kind: single numbers (plain) or whole channels (spatial)."""
     if rate == 0.0:
         return x
     return keras.layers.SpatialDropout2D(rate)(x) if kind == "spatial" else keras.layers.Dropout(rate)(x)
 
 
 def pooled(x: Any, head: str) -> Any:
-    """(batch, features) by head: average, max or flatten."""
+    """Reduces to (batch, features) by head: average, max or flatten."""
     if head == "flatten":
         return keras.layers.Flatten()(x)
     return keras.layers.GlobalMaxPooling2D()(x) if head == "max" else keras.layers.GlobalAveragePooling2D()(x)
 
 
 def answers(x: Any, spec: DataSpec) -> Any:
-    """Probabilities float32 (batch, outputs): softmax for a multiclass task, else a sigmoid an output."""
+    """Returns probabilities float32 (batch, outputs): a softmax for a multiclass task, else one sigmoid per output."""
     x = keras.layers.Dense(spec.outputs, name="logits")(x)
-    # float32 also under mixed precision: a probability near 1 has too few bits in 16.
+    # float32 even under mixed precision, since 16 bits are too few for a probability near 1.
     activation = "softmax" if spec.task == "multiclass" else "sigmoid"
     return keras.layers.Activation(activation, dtype="float32", name="probabilities")(x)
 
 
 def l2(strength: float | None) -> Any:
+    """Returns a regularizer, or None for no strength."""
     return None if strength is None else keras.regularizers.L2(strength)

@@ -1,4 +1,4 @@
-"""`pretrained`: backbones of `keras.applications` under a new head, frozen first and then fine-tuned."""
+"""The space `pretrained`: backbones of `keras.applications` under a new head, frozen first and then fine-tuned."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ import keras_tuner
 
 from ...datasets.base import DataSpec
 from ...errors import SettingError, SpaceError, UnknownNameError
-from ..base import Architecture
-from ..recipes.fine_tuning import FineTuning
+from ..base import Architecture, FineTuning
 from . import layers
 
 SMALLEST_SIDE = 32
-# The side that ImageNet's backbones were trained on; nothing is scaled up beyond it.
+# The side of the images that the backbones were trained on; none is scaled up beyond it.
 LARGEST_SIDE = 224
-# Of ImageNet, blue, green, red, as ResNet50's weights were trained with.
+# ImageNet's means, in the order that ResNet50's weights expect.
 BLUE_GREEN_RED_MEANS = [103.939, 116.779, 123.68]
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """model: a `keras.applications` function. preprocesses: takes 0 to 255 itself; if not, as ResNet50 does."""
+    """One network of `keras.applications`."""
 
     model: Callable[..., keras.Model]
+    """The function that makes it."""
     preprocesses: bool = True
+    """True if it takes pixels from 0 to 255 as they are; for any other they are prepared as for ResNet50."""
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -45,19 +46,30 @@ BACKBONES: dict[str, Backbone] = {
 
 @dataclass(frozen=True)
 class PretrainedNet(Architecture):
-    """One network. weights: `imagenet`, None for none, or a file. tuning: None where nothing is frozen."""
+    """One network."""
 
     backbone: str
+    """A key of `BACKBONES`."""
     weights: str | None
+    """`imagenet`, a file, or None to start from random weights."""
     upscaling: int
+    """Factor by which the images are enlarged for the backbone."""
     pooling: str
+    """average or max."""
     dense_units: int
+    """Units of the dense layer before the last one; 0 for no such layer."""
     head_dropout: float
     tuning: FineTuning | None
+    """None where the backbone stays as it is: always trained, or always frozen."""
     frozen: bool
+    """True if the backbone starts frozen."""
 
     def build(self, spec: DataSpec) -> keras.Model:
-        """Raises SpaceError when the weights cannot be had or do not fit."""
+        """Builds the backbone and its head.
+
+        Raises:
+            SpaceError: The images have neither 1 nor 3 channels, or the weights cannot be found, downloaded or loaded.
+        """
         inputs, x = colour_pixels(spec, scale=self.upscaling)
         x = backbone_features(self.backbone, self.weights, x, frozen=self.frozen)
         x = layers.pooled(x, self.pooling)
@@ -72,18 +84,27 @@ class PretrainedNet(Architecture):
 
 
 class PretrainedSpace:
-    """weights: `imagenet`, `none` or a file of weights, which fits one backbone only. backbone: fixes it."""
+    """All `PretrainedNet`s with the given weights.
+
+    Args:
+        weights: `imagenet`, `none` or a file, which fits one backbone only.
+        backbone: The one backbone to use; None to search all of them.
+
+    Raises:
+        UnknownNameError: There is no such backbone.
+        SettingError: A file of weights is given without a backbone.
+    """
 
     def __init__(self, weights: str = "imagenet", backbone: str | None = None) -> None:
         if backbone is not None and backbone not in BACKBONES:
             raise UnknownNameError("backbone", backbone, BACKBONES)
         if weights not in ("imagenet", "none") and backbone is None:
-            raise SettingError(f"the weights {weights} fit one backbone only: give the option backbone, too")
+            raise SettingError(f"the weights {weights} fit one backbone only; give the option backbone, too")
         self._weights = None if weights == "none" else weights
         self._backbone = backbone
 
     def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> PretrainedNet:
-        """Raises SpaceError for images that are neither grey nor colour."""
+        """Declares every setting of a `PretrainedNet`."""
         names = list(BACKBONES) if self._backbone is None else [self._backbone]
         backbone = hp.Choice("backbone", names, default=names[0])
         return PretrainedNet(
@@ -108,14 +129,21 @@ def _declare_tuning(hp: keras_tuner.HyperParameters) -> FineTuning | None:
 
 
 def upscalings(spec: DataSpec) -> list[int]:
-    """How often larger than they are the backbone may see the images: it needs 32 pixels, and gains up to 224."""
+    """Returns the factors by which images may be enlarged.
+
+    Backbones need sides of at least 32 pixels, and profit from larger ones up to 224.
+    """
     side = min(spec.image_shape[:2])
     least = max(1, -(-SMALLEST_SIDE // side))
     return [least, 2 * least] if 2 * least * max(spec.image_shape[:2]) <= LARGEST_SIDE else [least]
 
 
 def colour_pixels(spec: DataSpec, *, scale: int) -> tuple[Any, Any]:
-    """The input, uint8, and the same as float32 0 to 255 in three channels, so many times as large."""
+    """Returns the input, uint8, and the same in float32, 0 to 255, with three channels and enlarged by a factor.
+
+    Raises:
+        SpaceError: The images have neither 1 nor 3 channels.
+    """
     height, width, channels = spec.image_shape
     if channels not in (1, 3):
         raise SpaceError(f"a pretrained backbone takes 1 or 3 channels, but these images have {channels}")
@@ -127,20 +155,27 @@ def colour_pixels(spec: DataSpec, *, scale: int) -> tuple[Any, Any]:
 
 
 def backbone_features(name: str, weights: str | None, x: Any, *, frozen: bool) -> Any:
-    """Features (batch, rows, columns, features) of images float32 0 to 255 in red, green, blue.
+    """Returns a backbone's features (batch, rows, columns, features).
 
-    frozen: its weights are not trained, unless fine-tuning thaws them, and batch normalisation keeps the
-    statistics it came with even then.
+    Args:
+        name: A key of `BACKBONES`.
+        weights: `imagenet`, a file, or None to start from random weights.
+        x: Images float32 (batch, height, width, 3), 0 to 255, in the order red, green, blue.
+        frozen: Whether the weights stay as they are until fine-tuning thaws them. Batch normalisation then keeps the
+            statistics it came with for good.
+
+    Raises:
+        SpaceError: The weights cannot be found, downloaded or loaded.
     """
     backbone = BACKBONES[name]
     if not backbone.preprocesses:
         x = keras.layers.Concatenate(dtype="float32")([x[..., 2:3], x[..., 1:2], x[..., 0:1]])
         x = keras.layers.Normalization(mean=BLUE_GREEN_RED_MEANS, variance=[1.0, 1.0, 1.0], dtype="float32")(x)
     if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
-        raise SpaceError(f"there is no file of weights {weights}; give imagenet, none or a file")
+        raise SpaceError(f"the weights must be imagenet, none or a file, but there is no file {weights}")
     try:
         with warnings.catch_warnings():
-            # Weights for 224x224 are loaded whatever the images' size: that is what is wanted here.
+            # Keras warns that it loads the weights for 224x224 at other sizes, too, which is what is wanted.
             warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
             model = backbone.model(include_top=False, weights=weights, input_shape=x.shape[1:])
     except Exception as error:

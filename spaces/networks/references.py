@@ -1,4 +1,4 @@
-"""The networks of the four articles this project grew from. Nothing in them is searched."""
+"""The networks of the four articles that this project grew from; nothing in them is searched."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from .pretrained import backbone_features, colour_pixels
 
 FER2013_L2 = 0.01
 
-# Convolutions before one pool: filters, kernel size, strength of L2.
+# The convolutions before one pool, each with filters, kernel size and strength of L2.
 Stage = list[tuple[int, int, float | None]]
 
 
 @dataclass(frozen=True)
 class PublishedNet(Architecture):
+    """One network, without settings."""
+
     build_network: Callable[[DataSpec], keras.Model]
 
     def build(self, spec: DataSpec) -> keras.Model:
@@ -31,13 +33,18 @@ class PublishedNet(Architecture):
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """A space of one network. smallest_side: pixels below which its pools leave nothing."""
+    """A space of one network."""
 
     build_network: Callable[[DataSpec], keras.Model]
     smallest_side: int = 1
+    """Pixels per side below which the network's pools leave nothing."""
 
     def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> PublishedNet:
-        """Raises SpaceError for images below the smallest side."""
+        """Declares no parameter.
+
+        Raises:
+            SpaceError: The images are smaller than the network needs.
+        """
         height, width, _ = spec.image_shape
         if min(height, width) < self.smallest_side:
             least = f"{self.smallest_side}x{self.smallest_side}"
@@ -46,9 +53,9 @@ class PublishedNetwork:
 
 
 def emotion() -> PublishedNetwork:
-    """Twice two convolutions of 64 and a pool, twice a dense layer and dropout.
+    """Two pairs of convolutions with 64 filters, a pool after each pair, and two dense layers with dropout.
 
-    The article names neither the dense layers' size nor the dropout's rate: 64 and 0.5 are taken.
+    The article gives neither the size of the dense layers nor the rate of dropout, so 64 and 0.5 are taken.
     """
 
     def build(spec: DataSpec) -> keras.Model:
@@ -82,7 +89,7 @@ def simpsons() -> PublishedNetwork:
 
 
 def fer2013() -> PublishedNetwork:
-    """Five stages of convolutions: 5,810,183 parameters on 48x48 greyscale and seven classes."""
+    """Five stages of convolutions, with 5,810,183 parameters for 48x48 greyscale images and seven classes."""
 
     def build(spec: DataSpec) -> keras.Model:
         inputs, x = _unit_pixels(spec)
@@ -105,7 +112,11 @@ def fer2013() -> PublishedNetwork:
 
 
 def voc2012(weights: str = "imagenet") -> PublishedNetwork:
-    """ResNet50, frozen, with average pooling. weights: `imagenet`, `none` (frozen all the same) or a file."""
+    """A frozen ResNet50 with average pooling under one dense layer.
+
+    Args:
+        weights: `imagenet`, a file, or `none` for random weights, which are frozen all the same.
+    """
 
     def build(spec: DataSpec) -> keras.Model:
         inputs, x = colour_pixels(spec, scale=max(1, -(-32 // min(spec.image_shape[:2]))))
@@ -116,6 +127,6 @@ def voc2012(weights: str = "imagenet") -> PublishedNetwork:
 
 
 def _unit_pixels(spec: DataSpec) -> tuple[Any, Any]:
-    """The input, uint8, and the same rescaled to 0 to 1."""
+    """Returns the input, uint8, and the same rescaled to 0 to 1 in float32."""
     inputs = keras.Input(spec.image_shape, dtype="uint8", name="images")
     return inputs, keras.layers.Rescaling(1 / 255, dtype="float32", name="rescaling")(inputs)

@@ -1,4 +1,4 @@
-"""`residual`: ResNets and wide ResNets with pre-activation, squeeze-and-excitation as a choice.
+"""The space `residual`: ResNets and wide ResNets with pre-activation, with or without squeeze-and-excitation.
 
 Sources: He et al., Identity Mappings in Deep Residual Networks, ECCV 2016 (the order of layers in a block);
 Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016 (width); Hu et al., Squeeze-and-Excitation Networks,
@@ -25,21 +25,27 @@ BOTTLENECK = 4
 
 @dataclass(frozen=True)
 class ResidualNet(Architecture):
-    """One network: `stages` of `blocks` each; filters double and sides halve from stage to stage.
-
-    squeeze_ratio, l2: None for none.
-    """
+    """One network, whose filters double and whose sides halve from stage to stage."""
 
     stages: int
     blocks: int
+    """Blocks per stage."""
     filters: int
+    """Filters of the first stage."""
     block: str
+    """basic or bottleneck."""
     normalization: str
+    """batch or group."""
     activation: str
+    """A Keras activation by name."""
     squeeze_ratio: int | None
+    """Channels per unit of squeeze-and-excitation's hidden layer; None to go without it."""
     block_dropout: float
+    """Rate between the two convolutions of a basic block."""
     head_dropout: float
+    """Rate before the last layer."""
     l2: float | None
+    """Strength of L2 on all kernels; None for none."""
 
     def build(self, spec: DataSpec) -> keras.Model:
         inputs, x = layers.pixels(spec.image_shape)
@@ -80,10 +86,14 @@ class ResidualNet(Architecture):
 
 @dataclass(frozen=True)
 class ResidualSpace:
-    """From one narrow stage, which a CPU trains, to wide ResNets for a GPU; sizes are those of the images."""
+    """All `ResidualNet`s that fit the images, from one narrow stage, which a CPU can train, to wide ones for a GPU."""
 
     def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> ResidualNet:
-        """Raises SpaceError for images below 2x2 pixels."""
+        """Declares every setting of a `ResidualNet`.
+
+        Raises:
+            SpaceError: The images are smaller than 2x2 pixels.
+        """
         most = most_stages(spec)
         stages = hp.Int("stages", 1, most, default=min(3, most))
         blocks = hp.Int("blocks", 1, 3, default=1)
@@ -114,5 +124,5 @@ class ResidualSpace:
 
 
 def most_stages(spec: DataSpec) -> int:
-    """Stages until the shorter side is 2 pixels, at most `MOST_STAGES`."""
+    """Returns the number of stages that bring the shorter side to 2 pixels, at most `MOST_STAGES`."""
     return min(MOST_STAGES, int(math.log2(layers.first_side(spec))))

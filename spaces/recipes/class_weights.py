@@ -1,7 +1,11 @@
 """Class weights against imbalance.
 
 For binary and multiclass tasks a weight multiplies the loss of the class's examples. For a multilabel task it
-multiplies the positive term of the label's loss: an image there has no one class to be weighted by.
+multiplies the positive term of the label's loss, because an image with several labels has no single class to weigh.
+
+The formulas stand here because `sklearn.utils.class_weight` has only one of the seven (balanced, for one label per
+image), takes the labels of all images rather than the counts that a `DataSpec` holds, and refuses a class without
+images.
 """
 
 from __future__ import annotations
@@ -22,13 +26,18 @@ BETAS = [0.9, 0.99, 0.999, 0.9999]
 
 @dataclass(frozen=True)
 class WeightSettings:
-    """name: one of `SCHEMES`. beta: of effective_number."""
+    """A weighting scheme and its setting."""
 
     name: str = "none"
+    """none or a key of `SCHEMES`."""
     beta: float | None = None
+    """Only for effective_number: near 0 all classes weigh the same, near 1 they weigh 1 / count; else None."""
 
     def weights(self, spec: DataSpec) -> NDArray[np.float32] | None:
-        """float32 (classes,), or None for no weighting. A class without images counts as one with one image."""
+        """Returns one weight per class, float32 (classes,), or None for no weighting.
+
+        A class without images counts as a class with one image.
+        """
         if self.name == "none":
             return None
         counts = np.maximum(np.asarray(spec.class_counts, dtype=np.float64), 1.0)
@@ -37,6 +46,7 @@ class WeightSettings:
 
 
 def declare(hp: keras_tuner.HyperParameters) -> WeightSettings:
+    """Declares the scheme and its setting."""
     name = hp.Choice("class_weights", ["none", *SCHEMES], default="none")
     with hp.conditional_scope("class_weights", ["effective_number"]):
         beta = hp.Choice("effective_beta", BETAS, default=0.999)
@@ -44,18 +54,18 @@ def declare(hp: keras_tuner.HyperParameters) -> WeightSettings:
 
 
 def balanced(counts: Floats, size: float, beta: float) -> Floats:
-    """size / (classes * count): every class weighs the same in total."""
+    """Returns total / (classes * count), with which all classes weigh the same in total."""
     return float(counts.sum() / len(counts)) / counts
 
 
 def square_root(counts: Floats, size: float, beta: float) -> Floats:
-    """1 / sqrt(count), scaled so that the mean over examples is 1."""
+    """Returns 1 / sqrt(count), scaled so that the mean over examples is 1."""
     weights = 1.0 / np.sqrt(counts)
     return weights * float(counts.sum() / (weights * counts).sum())
 
 
 def effective_number(counts: Floats, size: float, beta: float) -> Floats:
-    """1 / effective number of examples, scaled to sum to the number of classes.
+    """Returns 1 / effective number of examples, scaled so that the sum is the number of classes.
 
     Source: Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, section 4.
     """
@@ -64,21 +74,22 @@ def effective_number(counts: Floats, size: float, beta: float) -> Floats:
 
 
 def total_over_count(counts: Floats, size: float, beta: float) -> Floats:
-    """size / count, as the VOC2012 article of this project weights its classes."""
+    """Returns size / count, as this project's article on VOC2012 weights its classes."""
     return size / counts
 
 
 def positive_balanced(counts: Floats, size: float, beta: float) -> Floats:
-    """negatives / positives of each label."""
+    """Returns negatives / positives for each label."""
     return _negatives(counts, size) / counts
 
 
 def positive_square_root(counts: Floats, size: float, beta: float) -> Floats:
+    """Returns the square root of negatives / positives for each label."""
     return np.sqrt(positive_balanced(counts, size, beta))
 
 
 def positive_effective_number(counts: Floats, size: float, beta: float) -> Floats:
-    """Effective number of negatives / effective number of positives of each label (Cui et al. 2019, eq. 2)."""
+    """Returns effective negatives / effective positives for each label (Cui et al. 2019, equation 2)."""
     return _effective(_negatives(counts, size), beta) / _effective(counts, beta)
 
 

@@ -1,36 +1,21 @@
-"""Training in two phases: the head alone on a frozen backbone, then part of the backbone too, at a lower rate."""
+"""Training in two phases: first the head on a frozen backbone, then part of the backbone too, at a lower rate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import ops
 
+from ..base import FineTuning
+
 Tensors = list[Any]
-
-
-@dataclass(frozen=True)
-class FineTuning:
-    """frozen_share: of the epochs. depth: share of the backbone's layers, from its end, that are tuned then.
-
-    rate_factor: what the learning rate is multiplied by from then on.
-    """
-
-    frozen_share: float
-    depth: float
-    rate_factor: float
-
-    def first_epoch(self, epochs: int) -> int:
-        """The first epoch, from 0, of the second phase; at least one epoch comes before it."""
-        return max(1, round(self.frozen_share * epochs))
 
 
 @keras.saving.register_keras_serializable(package="apertune")
 class LoweredRate(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras ships no types
-    """Another schedule's rate, multiplied by a factor from a step on."""
+    """A schedule that follows another and multiplies its rate by a factor from a certain step on."""
 
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, step: int, factor: float) -> None:
         super().__init__()
@@ -50,7 +35,7 @@ class LoweredRate(keras.optimizers.schedules.LearningRateSchedule):  # type: ign
 
 
 class Unfreezing(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Starts the second phase. The optimizer must know the backbone's variables beforehand; see `prepared`."""
+    """Starts the second phase; `prepared` must have built the optimizer for the backbone's variables before."""
 
     def __init__(self, backbone: keras.Model, settings: FineTuning, *, epochs: int) -> None:
         super().__init__()
@@ -64,10 +49,10 @@ class Unfreezing(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships
         first = len(layers) - max(1, round(self._settings.depth * len(layers)))
         self._backbone.trainable = True
         for index, layer in enumerate(layers):
-            # Their statistics belong to the pictures that the backbone was trained on.
+            # Its statistics are those of the images that the backbone was pretrained on.
             is_normalization = isinstance(layer, keras.layers.BatchNormalization)
             layer.trainable = index >= first and not is_normalization
-        # A rate that is a number is a variable, and comes back lowered from a checkpoint of this phase.
+        # Lowered once only: a constant rate is a variable, which a checkpoint of this phase restores as lowered.
         rate = self.model.optimizer.learning_rate
         scheduled = isinstance(
             getattr(self.model.optimizer, "_learning_rate", None), keras.optimizers.schedules.LearningRateSchedule
@@ -79,9 +64,9 @@ class Unfreezing(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships
 
 
 def prepared(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
-    """Freezes the network's backbone, its one nested model, and returns that.
+    """Freezes the network's backbone, which is its one nested model, and returns it.
 
-    The optimizer is built for all variables first: what it was not built for it could not train later.
+    The optimizer is built for all variables first, since it cannot train others later.
     """
     (backbone,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
     backbone.trainable = True
@@ -93,9 +78,9 @@ def prepared(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> ker
 
 
 def _application_to_part(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Callable[..., Any]:
-    """What JAX's training step calls, for an optimizer that was built for more variables than are trained now.
+    """Returns a `stateless_apply`, which JAX's training step calls, that trains only part of the optimizer's variables.
 
-    Keras' own `stateless_apply` refuses that, though `apply`, which other backends call, does not.
+    Keras's own refuses that, although `apply`, which the other backends call, does not.
     """
 
     def stateless_apply(optimizer_variables: Tensors, gradients: Tensors, trainable_variables: Tensors) -> Any:

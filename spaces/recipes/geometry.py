@@ -1,4 +1,4 @@
-"""Flip, rotation, shift, zoom and shear, composed into one affine transform: each image is resampled once."""
+"""Flip, rotation, shift, zoom and shear as one affine transform, so that each image is resampled only once."""
 
 from __future__ import annotations
 
@@ -10,31 +10,35 @@ from keras import ops
 
 @dataclass(frozen=True)
 class Motion:
-    """What happens to each image of a batch; every field is float32 (batch,).
-
-    angle: radians. shear_x, shear_y: tangents. shift_x, shift_y: shares of width and height. scale_x, scale_y:
-    how much larger a part of the image is seen, negative where it is mirrored.
-    """
+    """A motion for each image of a batch; every field is float32 (batch,)."""
 
     angle: Any
+    """Radians."""
     shear_x: Any
+    """Tangent of the angle."""
     shear_y: Any
+    """Tangent of the angle."""
     shift_x: Any
+    """Share of the width."""
     shift_y: Any
+    """Share of the height."""
     scale_x: Any
+    """Width of the part of the image that is seen, as a share of the whole; negative to mirror it."""
     scale_y: Any
+    """Height of the part of the image that is seen, as a share of the whole; negative to mirror it."""
 
     @classmethod
     def none(cls, batch: Any) -> Motion:
+        """Returns the motion that leaves every image as it is; `batch` is the number of images."""
         zeros, ones = ops.zeros((batch,)), ops.ones((batch,))
         return cls(zeros, zeros, zeros, zeros, zeros, ones, ones)
 
 
 def moved(images: Any, motion: Motion) -> Any:
-    """The images, float32 (batch, height, width, channels), after the motion; borders are filled with the nearest."""
+    """Moves images, float32 (batch, height, width, channels), and fills borders with the nearest pixel."""
     height, width = images.shape[1], images.shape[2]
     cosine, sine = ops.cos(motion.angle), ops.sin(motion.angle)
-    # Rotation times shear times scale, about the centre; it maps a place in the result to its source.
+    # Rotation times shear times scale about the centre, as a map from places in the result to places in the source.
     xx = (cosine - sine * motion.shear_y) * motion.scale_x
     xy = (cosine * motion.shear_x - sine) * motion.scale_y
     yx = (sine + cosine * motion.shear_y) * motion.scale_x

@@ -1,4 +1,7 @@
-"""Boxes, erasing, MixUp and CutMix. Images are float32 (batch, height, width, channels), targets (batch, outputs)."""
+"""Boxes, erasing, MixUp and CutMix.
+
+Images are float32 (batch, height, width, channels), 0 to 255, and targets float32 (batch, outputs).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ from .colour import per_image
 
 
 def boxes(images: Any, share: Any, random: keras.random.SeedGenerator) -> Any:
-    """Masks, bool (batch, height, width, 1), of a box at a random place in each image.
+    """Returns a mask, bool (batch, height, width, 1), of one box at a random place in each image.
 
-    share: of the image's area, (batch,); the box keeps the image's proportions and is cut at its border.
+    Args:
+        images: The images that the boxes are for.
+        share: Share of the image's area, (batch,); a box has the image's proportions and is cut off at its border.
+        random: The source of the places.
     """
     batch, height, width = ops.shape(images)[0], images.shape[1], images.shape[2]
     centre = keras.random.uniform((batch, 2), seed=random)
@@ -27,9 +33,9 @@ def boxes(images: Any, share: Any, random: keras.random.SeedGenerator) -> Any:
 
 
 def erased(images: Any, largest_share: float, random: keras.random.SeedGenerator) -> Any:
-    """A box of up to the largest share of each image is filled with one random value.
+    """Fills a box in each image, of up to the largest share of its area, with one random value.
 
-    Source: Zhong et al., Random Erasing Data Augmentation, AAAI 2020; its boxes vary in proportions, too.
+    Source: Zhong et al., Random Erasing Data Augmentation, AAAI 2020, whose boxes also vary in proportions.
     """
     batch = ops.shape(images)[0]
     share = keras.random.uniform((batch,), 0.0, largest_share, seed=random)
@@ -38,7 +44,10 @@ def erased(images: Any, largest_share: float, random: keras.random.SeedGenerator
 
 
 def mixed_up(images: Any, targets: Any, alpha: float, random: keras.random.SeedGenerator) -> tuple[Any, Any]:
-    """Each image and target is blended with another's. Source: Zhang et al., mixup, ICLR 2018, equation 1."""
+    """Blends each image and target with another image and its target.
+
+    Source: Zhang et al., mixup, ICLR 2018, equation 1.
+    """
     share = keras.random.beta((ops.shape(images)[0],), alpha, alpha, seed=random)
     other_images, other_targets = _partners(images, targets, random)
     images = images * per_image(share) + other_images * per_image(1.0 - share)
@@ -46,7 +55,10 @@ def mixed_up(images: Any, targets: Any, alpha: float, random: keras.random.SeedG
 
 
 def cut_mixed(images: Any, targets: Any, alpha: float, random: keras.random.SeedGenerator) -> tuple[Any, Any]:
-    """A box of each image is another's, and targets blend by the areas. Source: Yun et al., CutMix, ICCV 2019."""
+    """Replaces a box in each image by the same part of another image, and blends the targets by the areas.
+
+    Source: Yun et al., CutMix, ICCV 2019.
+    """
     share = keras.random.beta((ops.shape(images)[0],), alpha, alpha, seed=random)
     other_images, other_targets = _partners(images, targets, random)
     mask = boxes(images, 1.0 - share, random)
@@ -55,7 +67,7 @@ def cut_mixed(images: Any, targets: Any, alpha: float, random: keras.random.Seed
 
 
 def _partners(images: Any, targets: Any, random: keras.random.SeedGenerator) -> tuple[Any, Any]:
-    # A random order, since neighbours in a batch may be of one class where a data set is stored sorted.
+    # A random order, since neighbours in a batch are of one class where a data set is stored sorted by class.
     order = ops.argsort(keras.random.uniform((ops.shape(images)[0],), seed=random))
     return ops.take(images, order, axis=0), ops.take(targets, order, axis=0)
 

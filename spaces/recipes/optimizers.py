@@ -1,4 +1,4 @@
-"""Optimizers, each with its own range of learning rates."""
+"""Optimizers and the range of learning rates that is searched for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import keras_tuner
 
 @dataclass(frozen=True)
 class RateRange:
-    """Learning rates to search, on a log scale, and the default."""
+    """The learning rates to search, on a log scale, and the default."""
 
     low: float
     high: float
@@ -34,25 +34,30 @@ CLASSES: dict[str, type[keras.optimizers.Optimizer]] = {
     "sgd": keras.optimizers.SGD,
     "lion": keras.optimizers.Lion,
 }
-# Made to decay weights: their rate of decay is searched always, the others' only when `decay_weights` is on.
+# Designed with weight decay: theirs is always searched, that of the others only when `decay_weights` is on.
 DECAYING = ("adamw", "lion")
-# Decay pulls weights to zero, which is no natural value for these.
+# Decay pulls weights towards zero, which is no natural value for these.
 NOT_DECAYED = ["bias", "gamma", "beta"]
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """momentum and nesterov: of sgd. clip_norm: of all gradients together. None: not used."""
+    """An optimizer by name and its settings; a setting that is not used is None."""
 
     name: str
+    """A key of `CLASSES`."""
     learning_rate: float
+    """The peak of the schedule."""
     momentum: float | None = None
+    """For sgd only."""
     nesterov: bool | None = None
+    """For sgd only."""
     weight_decay: float | None = None
     clip_norm: float | None = None
+    """Largest norm of all gradients together."""
 
     def build(self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule) -> Any:
-        """A keras optimizer. learning_rate: this one's, or a schedule over it."""
+        """Builds the Keras optimizer with a learning rate, which may be a schedule."""
         own: dict[str, Any] = {}
         if self.name == "sgd":
             own = {"momentum": self.momentum or 0.0, "nesterov": bool(self.nesterov)}
@@ -65,7 +70,7 @@ class OptimizerSettings:
 
 
 def declare(hp: keras_tuner.HyperParameters) -> OptimizerSettings:
-    """Declares optimizer, learning rate, momentum, decay and clipping."""
+    """Declares the optimizer, its learning rate, momentum, weight decay and clipping."""
     name = hp.Choice("optimizer", list(LEARNING_RATES), default="adam")
     learning_rate = 0.0
     for candidate, rates in LEARNING_RATES.items():

@@ -1,8 +1,8 @@
-"""RandAugment: a few operations out of a list for each image, all at one strength.
+"""RandAugment, which applies a few operations drawn from a list to each image, all at one strength.
 
-Source: Cubuk et al., RandAugment, CVPR workshops 2020. It differs from the paper in what makes it cheap on whole
-batches: an operation is drawn at most once an image, geometric ones come first and share one resampling, and
-Equalize, which needs a histogram of each image, is left out.
+Source: Cubuk et al., RandAugment, CVPR workshops 2020. Three differences from the paper make it cheap on whole batches:
+an operation is drawn at most once per image, geometric operations come first and share one resampling, and Equalize,
+which needs a histogram of each image, is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GEOMETRIC = ("rotate", "shear_x", "shear_y", "shift_x", "shift_y")
 COLOUR = ("brightness", "contrast", "saturation", "sharpness", "solarize", "posterize", "stretch")
 OPERATIONS = (*GEOMETRIC, *COLOUR)
 
-# At strength 1, as the paper's implementation has at its magnitude 10.
+# At strength 1, which is magnitude 10 of the paper's implementation.
 MOST_RADIANS = 0.52
 MOST_SHEAR = 0.3
 MOST_SHIFT = 0.3
@@ -28,7 +28,14 @@ MOST_BITS = 4.0
 
 
 def randaugmented(images: Any, operations: int, strength: float, random: keras.random.SeedGenerator) -> Any:
-    """images: float32 (batch, height, width, channels), 0 to 255. operations: an image. strength: 0 to 1."""
+    """Returns the images after the operations drawn for each.
+
+    Args:
+        images: float32 (batch, height, width, channels), 0 to 255.
+        operations: Operations per image.
+        strength: 0 to 1.
+        random: The source of all draws.
+    """
     batch = ops.shape(images)[0]
     draws = keras.random.uniform((batch, len(OPERATIONS)), seed=random)
     chosen = draws <= ops.sort(draws, axis=1)[:, operations - 1 : operations]

@@ -1,4 +1,4 @@
-"""A recipe: how one network is trained. Settings drawn from a space, or written down for a published reference."""
+"""The settings of one training, drawn from a space or written down for a published reference."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 import keras
 
 from ...datasets.base import DataSpec
-from ..base import Candidate
+from ..base import Candidate, FineTuning, Recipe
 from .augmentation import Augmentation, AugmentationSettings
 from .class_weights import WeightSettings
-from .fine_tuning import FineTuning, LoweredRate, Unfreezing, prepared
+from .fine_tuning import LoweredRate, Unfreezing, prepared
 from .losses import ExampleLoss, LossSettings
 from .optimizers import OptimizerSettings
 from .schedules import ScheduleSettings
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything about one training but the network, the data and the budget."""
+class RecipeSettings(Recipe):
+    """Everything about one training except the network, the data and the budget."""
 
     optimizer: OptimizerSettings
     batch_size: int
@@ -30,7 +30,6 @@ class Recipe:
     def candidate(
         self, network: keras.Model, spec: DataSpec, *, epochs: int, seed: int, fine_tuning: FineTuning | None = None
     ) -> Candidate:
-        """The network with this recipe, laid out over so many epochs. seed: of the augmentation."""
         steps = -(-spec.train_size // self.batch_size)
         rate = self.schedule.rate(self.optimizer.learning_rate, steps=steps * epochs)
         callbacks = self.schedule.callbacks()

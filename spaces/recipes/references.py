@@ -1,4 +1,4 @@
-"""The recipes of the four articles this project grew from. Strengths that an article leaves open say so."""
+"""The recipes of the four articles that this project grew from, with a note where an article leaves a value open."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ...datasets.base import DataSpec
 from .augmentation import AugmentationSettings
 from .class_weights import WeightSettings
 from .optimizers import OptimizerSettings
-from .recipe import Recipe
+from .recipe import RecipeSettings
 
 
 @dataclass(frozen=True)
 class PublishedRecipe:
-    """A space of one recipe, declared as fixed parameters so that it is shown, hashed and logged as any other."""
+    """A space of one recipe, declared as fixed parameters so that it is shown, hashed and logged like any other."""
 
-    recipe: Recipe
+    recipe: RecipeSettings
 
-    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> Recipe:
+    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> RecipeSettings:
         recipe = self.recipe
         hp.Fixed("optimizer", recipe.optimizer.name)
         hp.Fixed("learning_rate", recipe.optimizer.learning_rate)
@@ -34,23 +34,27 @@ class PublishedRecipe:
 
 
 def emotion() -> PublishedRecipe:
-    """Adam at Keras's rate. The article names the kinds of augmentation, not their strengths: Keras's tutorial's."""
+    """Adam at Keras's default rate.
+
+    The article names the kinds of augmentation but not their strengths, so those of the Keras tutorial are taken.
+    """
     augmentation = AugmentationSettings(flip="horizontal", rotation=40.0, shift=0.2, zoom=0.2, shear=0.2)
-    return PublishedRecipe(Recipe(OptimizerSettings("adam", 1e-3), batch_size=32, augmentation=augmentation))
+    return PublishedRecipe(RecipeSettings(OptimizerSettings("adam", 1e-3), batch_size=32, augmentation=augmentation))
 
 
 def simpsons() -> PublishedRecipe:
-    """RMSprop as in the Keras example; small rotations, shifts and flips."""
+    """RMSprop as in the Keras example, with small rotations, shifts and flips."""
     augmentation = AugmentationSettings(flip="horizontal", rotation=10.0, shift=0.1)
-    return PublishedRecipe(Recipe(OptimizerSettings("rmsprop", 1e-4), batch_size=32, augmentation=augmentation))
+    return PublishedRecipe(RecipeSettings(OptimizerSettings("rmsprop", 1e-4), batch_size=32, augmentation=augmentation))
 
 
 def fer2013() -> PublishedRecipe:
+    """Adam at a tenth of Keras's default rate, with shifts, zooms and flips."""
     augmentation = AugmentationSettings(flip="horizontal", shift=0.1, zoom=0.2)
-    return PublishedRecipe(Recipe(OptimizerSettings("adam", 1e-4), batch_size=64, augmentation=augmentation))
+    return PublishedRecipe(RecipeSettings(OptimizerSettings("adam", 1e-4), batch_size=64, augmentation=augmentation))
 
 
 def voc2012() -> PublishedRecipe:
-    """Adam at Keras's rate; class weights total/count, as positive weights in the loss."""
+    """Adam at Keras's default rate, with class weights total / count on the positive term of the loss."""
     weights = WeightSettings("total_over_count")
-    return PublishedRecipe(Recipe(OptimizerSettings("adam", 1e-3), batch_size=20, class_weights=weights))
+    return PublishedRecipe(RecipeSettings(OptimizerSettings("adam", 1e-3), batch_size=20, class_weights=weights))

@@ -1,4 +1,4 @@
-"""Learning-rate schedules, laid out over a trial's budget of steps."""
+"""Learning-rate schedules over a trial's budget of steps."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ import keras_tuner
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """name: constant, cosine, step or plateau. Shares are of the whole training; None where not active.
-
-    warmup: share of steps in which the rate climbs to its peak. drops: how often a step schedule drops, evenly
-    spread. factor: what a drop, of step or plateau, multiplies the rate by. patience: epochs.
-    """
+    """A schedule by name and its settings; a setting that the schedule does not have is None."""
 
     name: str = "constant"
+    """constant, cosine, step or plateau."""
     warmup: float | None = None
+    """Share of all steps in which a cosine schedule climbs to its peak."""
     drops: int | None = None
+    """Number of drops of a step schedule, at even distances."""
     factor: float | None = None
+    """Factor on the rate at each drop of a step or plateau schedule."""
     patience: int | None = None
+    """Epochs without a better validation loss before a plateau schedule drops."""
 
     def rate(self, peak: float, *, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-        """The learning rate over a training of so many steps; constant for plateau, which is a callback."""
+        """Returns the learning rate over a training.
+
+        Args:
+            peak: The highest rate.
+            steps: The steps of the whole training.
+
+        Returns:
+            A number where no schedule is needed: for constant, and for plateau, which is a callback.
+        """
         if self.name == "cosine":
             warmup = int(steps * (self.warmup or 0.0))
             if not warmup:
@@ -39,6 +48,7 @@ class ScheduleSettings:
         return peak
 
     def callbacks(self) -> tuple[keras.callbacks.Callback, ...]:
+        """Returns the callback of a plateau schedule; none for any other."""
         if self.name != "plateau":
             return ()
         return (
@@ -49,6 +59,7 @@ class ScheduleSettings:
 
 
 def declare(hp: keras_tuner.HyperParameters) -> ScheduleSettings:
+    """Declares the schedule and its settings."""
     name = hp.Choice("schedule", ["constant", "cosine", "step", "plateau"], default="cosine")
     with hp.conditional_scope("schedule", ["cosine"]):
         warmup = hp.Float("warmup", 0.0, 0.2, step=0.05, default=0.05)

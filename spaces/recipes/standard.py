@@ -1,4 +1,4 @@
-"""The standard recipe: everything about training that may vary, for any network."""
+"""The standard recipe, which searches everything about training and goes with any network."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import keras_tuner
 
 from ...datasets.base import DataSpec
 from . import augmentation, class_weights, losses, optimizers, schedules
-from .recipe import Recipe
+from .recipe import RecipeSettings
 
 SMALLEST_BATCH, LARGEST_BATCH = 16, 256
 
 
 @dataclass(frozen=True)
 class StandardRecipe:
-    """Declares optimizer, schedule, batch size, loss, class weights and augmentation."""
+    """A space of recipes: optimizer, schedule, batch size, loss, class weights and augmentation."""
 
-    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> Recipe:
-        return Recipe(
+    def declare(self, hp: keras_tuner.HyperParameters, spec: DataSpec) -> RecipeSettings:
+        return RecipeSettings(
             optimizer=optimizers.declare(hp),
             schedule=schedules.declare(hp),
             batch_size=_declare_batch_size(hp, spec),
@@ -29,7 +29,7 @@ class StandardRecipe:
 
 
 def _declare_batch_size(hp: keras_tuner.HyperParameters, spec: DataSpec) -> int:
-    # At least four steps an epoch, where there are images enough.
+    # At least four steps per epoch, unless there are fewer than four images.
     most = LARGEST_BATCH
     while most > 1 and most * 4 > spec.train_size:
         most //= 2

@@ -1,1 +1,1 @@
-"""The search space as data: discovered, described, narrowed."""
+"""The search space as data: its discovery, its narrowing and its words."""

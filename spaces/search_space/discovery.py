@@ -1,4 +1,4 @@
-"""Discovery: a KerasTuner HyperModel, walked through all its branches, becomes data."""
+"""Discovery, which walks all branches of a KerasTuner HyperModel and turns it into data."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ _NOTHING = object()
 
 
 def discover(space: Space) -> SearchSpace:
-    """All parameters of a space, those of every conditional branch included.
+    """Returns all parameters of a space, those of every conditional branch included.
 
-    A space of ours only declares; a foreign one is built once for each branch, and again with each of its
-    choices taken, since plain Python branches hide parameters too (`for i in range(hp.Int("layers", 1, 3))`).
-    No model is kept alive. Raises SpaceError when two parameters cannot be told apart, and whatever the
-    user's own code raises for its defaults.
+    A space that ships only declares. A user's model is built once for each branch, and again with each of its choices
+    taken, since plain Python branches hide parameters too (`for i in range(hp.Int("layers", 1, 3))`). No model is kept
+    alive.
+
+    Raises:
+        SpaceError: Two parameters cannot be told apart, or one is of a kind that KerasTuner does not have.
+        Exception: Whatever the user's own code raises for its defaults.
     """
     parts = [_Walk(declare).all_parameters() for declare in space.declarations()]
     found = [parameter for part in parts for parameter in part]
@@ -33,9 +36,14 @@ def discover(space: Space) -> SearchSpace:
 
 
 def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.HyperParameters:
-    """What a HyperModel is built from: these values, and the defaults of active parameters that have none.
+    """Returns values as the object that a HyperModel is built from; active parameters without a value get the default.
 
-    Raises SpaceError for a value that no parameter of the space is named after, or that is out of range.
+    Args:
+        search_space: The discovered space, narrowed or not.
+        values: Values by parameter name.
+
+    Raises:
+        SpaceError: A value is out of range, or no active parameter is called so.
     """
     import keras_tuner
 
@@ -54,7 +62,7 @@ def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.Hy
 
 
 class _Walk:
-    """Calls `declare` under one assignment of values after another until nothing new comes up."""
+    """Calls one declaration with many sets of values until no call finds anything new."""
 
     def __init__(self, declare: Declaration) -> None:
         import keras_tuner
@@ -65,14 +73,14 @@ class _Walk:
         self._branches: list[Values] = [{}]
 
     def all_parameters(self) -> list[Any]:
-        """keras_tuner hyperparameters, parents before their children."""
+        """Returns KerasTuner's hyperparameter objects, parents before their children."""
         self._visit({})
         for _ in range(MOST_ROUNDS):
             before = len(self._known.space), len(self._branches)
             for branch in list(self._branches):
                 for values in [branch, *self._sweep(branch)]:
-                    # A combination that cannot be built (pooled below one pixel, say) is not the user's mistake
-                    # here: it declares what it does before it fails, and the others are still seen.
+                    # A combination that cannot be built (pooled below one pixel, say) is not the user's mistake:
+                    # what it declares before it fails counts, and the other combinations are still visited.
                     with contextlib.suppress(Exception):
                         self._visit(values)
             if (len(self._known.space), len(self._branches)) == before:
@@ -96,7 +104,10 @@ class _Walk:
                     self._branches.append(branch)
 
     def _sweep(self, branch: Values) -> Iterator[Values]:
-        """Within a branch every choice takes its n-th value at once: as many builds as the longest choice has."""
+        """Yields sets of values that between them take every choice of a branch.
+
+        All choices move to their next value at once, so there are as many sets as the longest choice has values.
+        """
         takes: dict[str, list[Value]] = {}
         for parameter in self._known.space:
             active = all(branch.get(c.name, _NOTHING) in c.values for c in parameter.conditions)
@@ -129,14 +140,16 @@ def _to_search_space(parameters: list[Any]) -> SearchSpace:
     by_key: dict[str, Parameter] = {}
     for parameter in converted:
         if by_key.setdefault(parameter.key, parameter) != parameter:
-            raise SpaceError(f"two parameters of the space are both '{parameter.key}'; rename one of them")
+            raise SpaceError(f"two different parameters of the space are called '{parameter.key}'; rename one of them")
     return SearchSpace(converted)
 
 
 def _to_parameter(parameter: Any) -> Parameter:
     kind = type(parameter).__name__.lower()
     if kind not in ("int", "float", "choice", "boolean", "fixed"):
-        raise SpaceError(f"'{parameter.name}' is a {type(parameter).__name__}; a space holds KerasTuner's own kinds")
+        raise SpaceError(
+            f"'{parameter.name}' must be an Int, Float, Choice, Boolean or Fixed, but is a {type(parameter).__name__}"
+        )
     numeric = kind in ("int", "float")
     number = int if kind == "int" else float
     default = parameter.default

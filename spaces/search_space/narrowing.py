@@ -1,24 +1,35 @@
-"""Narrows a search space by a user's words: `optimizer=adam`, `blocks=2..4`, `activation=relu,gelu`."""
+"""Narrowing of a search space by what a user writes: `optimizer=adam`, `blocks=2..4`, `activation=relu,gelu`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ...errors import SpaceError, UnknownNameError
 from . import wording
-
-if TYPE_CHECKING:
-    from .parameters import Parameter, Value
+from .parameters import Parameter, SearchSpace, Value
 
 TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def narrow_parameters(
-    parameters: tuple[Parameter, ...], fixed: Mapping[str, str], ranges: Mapping[str, str]
-) -> tuple[Parameter, ...]:
-    """The parameters that are left, in order. Raises as `SearchSpace.narrow` says."""
+def narrow(
+    space: SearchSpace, fixed: Mapping[str, str] | None = None, ranges: Mapping[str, str] | None = None
+) -> SearchSpace:
+    """Returns the part of a space that a user wants to search, without parameters that can no longer be active.
+
+    A parameter is called by its key, or by its name, which then stands for all parameters of that name that can be
+    active.
+
+    Args:
+        space: The space to narrow.
+        fixed: A value for each parameter to hold (`{"optimizer": "adam"}`).
+        ranges: `LOW..HIGH` or `a,b,c` for each parameter to narrow.
+
+    Raises:
+        UnknownNameError: No parameter is called so.
+        SpaceError: A parameter cannot take a value, or the value would have no effect.
+    """
+    fixed, ranges, parameters = fixed or {}, ranges or {}, space.parameters
     both = fixed.keys() & ranges.keys()
     if both:
         raise SpaceError(f"'{min(both)}' is both fixed and narrowed; give one of the two")
@@ -35,7 +46,7 @@ def narrow_parameters(
         if name not in used:
             conditions = " or ".join(wording.condition(p.conditions) for p in parameters if name in (p.name, p.key))
             raise SpaceError(f"'{name}' has no effect: it is used only when {conditions}, which is ruled out here")
-    return tuple(left)
+    return SearchSpace(tuple(left))
 
 
 def _can_be_active(parameter: Parameter, parents: list[Parameter]) -> bool:
@@ -75,7 +86,7 @@ def _between(parameter: Parameter, text: str) -> Parameter:
     if low > high:
         raise SpaceError(f"{parameter.key}: LOW must not exceed HIGH, but got {text}")
     if parameter.options is not None:
-        inside = tuple(o for o in parameter.options if low - 1e-9 * abs(low) <= o <= high + 1e-9 * abs(high))  # type: ignore[operator]  # numbers: `_bound` saw to it
+        inside = tuple(o for o in parameter.options if low - 1e-9 * abs(low) <= o <= high + 1e-9 * abs(high))  # type: ignore[operator]  # numbers: `_bound` checked
         if not inside or not (_within(parameter, low) and _within(parameter, high)):
             raise _off_the_space(parameter, text)
         if len(inside) == 1:
@@ -127,7 +138,11 @@ def _of_values(parameter: Parameter, values: tuple[Value, ...], kind: str) -> Pa
 
 
 def _parse(parameter: Parameter, text: str) -> Value:
-    """The value that a user's text means. Raises SpaceError when the parameter cannot take it."""
+    """Returns the value that a user's text means.
+
+    Raises:
+        SpaceError: The parameter cannot take it.
+    """
     text = text.strip()
     for option in parameter.options or ():
         if isinstance(option, str) and option == text:

@@ -1,7 +1,7 @@
 """A search space as data: its parameters, their ranges and the conditions under which each is active.
 
-Discovered once from a KerasTuner HyperModel, and from then on independent of Keras: printed, hashed, narrowed
-and sampled without importing it. Semantics of kinds, steps and sampling are KerasTuner's.
+It is discovered once from a KerasTuner HyperModel, and then printed, hashed, narrowed and sampled without importing
+Keras. Kinds, steps and sampling mean what they mean in KerasTuner.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -16,8 +17,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ...errors import SpaceError
-from . import wording
-from .narrowing import narrow_parameters
 
 Kind = Literal["int", "float", "choice", "boolean", "fixed"]
 Sampling = Literal["linear", "log", "reverse_log"]
@@ -25,55 +24,68 @@ Value = bool | int | float | str
 Values = dict[str, Value]
 
 TOLERANCE = 1e-9
+PLAIN_TEXT = re.compile(r"[^@=&|\"']+")
 
 
 @dataclass(frozen=True)
 class Condition:
-    """The parameter `name` must be active and have one of `values`."""
+    """A requirement that another parameter is active and has one of some values."""
 
     name: str
+    """The other parameter's name."""
     values: tuple[Value, ...]
+    """The values that meet the condition."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One hyperparameter. `low` and `high` are inclusive; `step` is a factor when `sampling` is log.
-
-    `values` holds a choice's values, or a fixed parameter's one value.
-    """
+    """One hyperparameter."""
 
     name: str
+    """Its name in the user's code; several parameters may share one under different conditions."""
     kind: Kind
+    """The kind of KerasTuner's hyperparameter."""
     default: Value
+    """Its value in the default configuration."""
     low: float | None = None
+    """The lowest value of an int or a float; None for other kinds."""
     high: float | None = None
+    """The highest value of an int or a float; None for other kinds."""
     step: float | None = None
+    """The distance between neighbouring values, a factor unless `sampling` is linear; None for a continuous range."""
     sampling: Sampling | None = None
+    """The scale of an int or a float; None for other kinds."""
     values: tuple[Value, ...] = ()
+    """The values of a choice, or the one value of a fixed parameter."""
     ordered: bool = False
+    """True if the values of a choice have an order."""
     conditions: tuple[Condition, ...] = ()
+    """All must be met for the parameter to be active."""
 
     @property
     def key(self) -> str:
-        """Unique name within a space: the name, suffixed by its conditions (`momentum@optimizer=sgd`)."""
-        name = wording.quoted(self.name)
-        clauses = (f"{wording.quoted(c.name)}={'|'.join(map(wording.quoted, c.values))}" for c in self.conditions)
-        return f"{name}@{'&'.join(clauses)}" if self.conditions else name
+        """A unique name within a space: the name, followed by its conditions (`momentum@optimizer=sgd`)."""
+        clauses = (f"{quoted(c.name)}={'|'.join(map(quoted, c.values))}" for c in self.conditions)
+        return f"{quoted(self.name)}@{'&'.join(clauses)}" if self.conditions else quoted(self.name)
 
     def is_active(self, values: Mapping[str, Value]) -> bool:
-        """Whether the values drawn so far (of active parameters, by name) make this parameter active."""
+        """Returns whether the parameter is active, given the values of the active parameters drawn so far, by name."""
         return all(c.name in values and values[c.name] in c.values for c in self.conditions)
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """`low` and `high` of a number. Raises SpaceError for any other kind."""
+        """The lowest and the highest value of an int or a float.
+
+        Raises:
+            SpaceError: The parameter is of another kind.
+        """
         if self.low is None or self.high is None:
             raise SpaceError(f"{self.key} is a {self.kind} and has no bounds")
         return self.low, self.high
 
     @cached_property
     def options(self) -> tuple[Value, ...] | None:
-        """Every value it can take, in order; None where it is drawn from a continuous range."""
+        """All values that the parameter can take, in order; None for a continuous range."""
         if self.kind == "boolean":
             return (True, False)
         if self.kind in ("choice", "fixed"):
@@ -98,7 +110,7 @@ class Parameter:
         return int(number) if self.kind == "int" else float(number)
 
     def contains(self, value: Value) -> bool:
-        """Whether it can take this value. Numbers are compared with a relative tolerance of 1e-9."""
+        """Returns whether the parameter can take a value; numbers may differ by a relative 1e-9."""
         if self.options is not None:
             return any(_same(value, option) for option in self.options)
         if isinstance(value, bool | str) or (self.kind == "int" and value != int(value)):
@@ -106,7 +118,7 @@ class Parameter:
         return self._clipped(value) == value or _same(value, self._clipped(value))
 
     def nearest(self, value: Value) -> Value:
-        """The value it can take that is nearest to a number; the default for anything that is none."""
+        """Returns the value nearest to a number that the parameter can take; for other types, the default."""
         if self.contains(value):
             return self._own(value)
         numeric = self.kind in ("int", "float") or self.ordered
@@ -127,6 +139,23 @@ class Parameter:
         return self._typed(self._clipped(float(value)))
 
 
+def quoted(value: Value) -> str:
+    """Returns a name or value as a key spells it: in double quotes if it could be taken for another part of the key."""
+    if not isinstance(value, str):
+        return str(value)
+    return value if PLAIN_TEXT.fullmatch(value) and not _reads_as_other_type(value) else json.dumps(value)
+
+
+def _reads_as_other_type(text: str) -> bool:
+    if text in ("True", "False"):
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _same(value: Value, option: Value) -> bool:
     if isinstance(value, str | bool) or isinstance(option, str | bool):
         return type(value) is type(option) and value == option
@@ -135,22 +164,23 @@ def _same(value: Value, option: Value) -> bool:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """All parameters of a space, parents before their children."""
+    """The parameters of a space."""
 
     parameters: tuple[Parameter, ...]
+    """Parents before their children."""
 
     def defaults(self) -> Values:
-        """The default configuration: values of the active parameters by name."""
+        """Returns the default configuration: the values of the active parameters by name."""
         values: Values = {}
         for parameter in self.active(values):
             values[parameter.name] = parameter.default
         return values
 
     def active(self, values: Mapping[str, Value]) -> Iterator[Parameter]:
-        """Yields the active parameters, parents first, looking at `values` anew for each.
+        """Yields the active parameters, parents first.
 
-        The caller adds each one's value before it asks for the next. Of two active parameters of one name the
-        first counts, as in KerasTuner.
+        The caller adds the value of each to `values` before it asks for the next. Where two active parameters share a
+        name, the first counts, as in KerasTuner.
         """
         seen: set[str] = set()
         for parameter in self.parameters:
@@ -159,43 +189,31 @@ class SearchSpace:
                 yield parameter
 
     def contains(self, values: Mapping[str, Value]) -> bool:
-        """Whether these are values of exactly the active parameters, each within its range."""
+        """Returns whether the values are those of exactly the active parameters, each within its range."""
         active = {parameter.name: parameter for parameter in self.active(values)}
         return active.keys() == values.keys() and all(p.contains(values[name]) for name, p in active.items())
 
-    def narrow(self, fixed: Mapping[str, str] | None = None, ranges: Mapping[str, str] | None = None) -> SearchSpace:
-        """The part of this space that a user's words leave, parameters that can no longer be active left out.
-
-        fixed: value by name (`{"optimizer": "adam"}`). ranges: `LOW..HIGH` or `a,b,c` by name. A name is a
-        parameter's, and then stands for all of that name that can be active, or its key.
-        Raises UnknownNameError for a name, SpaceError for a value off the space or one without effect.
-        """
-        return SearchSpace(narrow_parameters(self.parameters, fixed or {}, ranges or {}))
-
-    def describe_difference(self, other: SearchSpace) -> list[str]:
-        """A line for each parameter that this space and another do not have in common, alike."""
-        mine = {parameter.key: parameter for parameter in self.parameters}
-        theirs = {parameter.key: parameter for parameter in other.parameters}
-        return wording.differences(mine, theirs)
-
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """A table: name, kind, range, condition and default of each parameter, as text."""
-        return [wording.row(parameter) for parameter in self.parameters]
-
     def to_json(self) -> str:
+        """Returns the space as text that `from_json` reads."""
         return json.dumps([asdict(parameter) for parameter in self.parameters], sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> SearchSpace:
-        """Raises SpaceError when the text is no search space."""
+        """Reads a space from the text that `to_json` writes.
+
+        Raises:
+            SpaceError: The text is something else.
+        """
         try:
             return cls(tuple(_parameter(entry) for entry in json.loads(text)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise SpaceError(f"this is no search space as `to_json` writes it: {error}") from error
+            raise SpaceError(
+                f"a search space must be JSON as `to_json` writes it, but reading it failed: {error}"
+            ) from error
 
     @property
     def hash(self) -> str:
-        """SHA-256 (hexadecimal) of the space; equal for equal spaces."""
+        """The space's SHA-256 in hexadecimal, equal for equal spaces."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 

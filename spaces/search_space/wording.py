@@ -1,41 +1,19 @@
-"""How parameters read in tables, names and messages."""
+"""The words for parameters in tables and messages."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from .parameters import Condition, Parameter, Value
-
-PLAIN_NAME = re.compile(r"[^@=&|\"']+")
-
-
-def quoted(value: Value) -> str:
-    """A name or value as a key spells it; what could be mistaken for a part of the key is in double quotes."""
-    if not isinstance(value, str):
-        return str(value)
-    return value if PLAIN_NAME.fullmatch(value) and not _reads_as_other_type(value) else json.dumps(value)
-
-
-def _reads_as_other_type(text: str) -> bool:
-    if text in ("True", "False"):
-        return True
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+from .parameters import Condition, Parameter, SearchSpace, Value
 
 
 def number(value: Value) -> str:
+    """Returns a value as text, a float with at most six significant digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def span(parameter: Parameter) -> str:
-    """Its range in words: `16 to 256, times 2`, `1e-05 to 0.01, log`, `relu, gelu`."""
+    """Returns a parameter's range in words: `16 to 256, times 2`, `1e-05 to 0.01, log`, `relu, gelu`."""
     if parameter.kind not in ("int", "float"):
         return ", ".join(number(option) for option in parameter.options or ())
     low, high = parameter.bounds
@@ -48,22 +26,19 @@ def span(parameter: Parameter) -> str:
 
 
 def condition(conditions: Sequence[Condition]) -> str:
+    """Returns conditions in words: `optimizer is sgd and schedule is cosine or step`."""
     return " and ".join(f"{c.name} is {' or '.join(map(number, c.values))}" for c in conditions)
 
 
-def row(parameter: Parameter) -> tuple[str, str, str, str, str]:
-    """Name, kind, range, condition, default."""
-    return (
-        parameter.name,
-        parameter.kind,
-        span(parameter),
-        condition(parameter.conditions),
-        number(parameter.default),
-    )
+def rows(space: SearchSpace) -> list[tuple[str, str, str, str, str]]:
+    """Returns name, kind, range, condition and default of each parameter, as text."""
+    return [(p.name, p.kind, span(p), condition(p.conditions), number(p.default)) for p in space.parameters]
 
 
-def differences(ours: Mapping[str, Parameter], theirs: Mapping[str, Parameter]) -> list[str]:
-    """A line for each parameter, by key, that is only in one of two spaces or not the same in both."""
+def describe_difference(first: SearchSpace, second: SearchSpace) -> list[str]:
+    """Returns a line for each parameter that is in one of two spaces only or differs between them."""
+    ours = {parameter.key: parameter for parameter in first.parameters}
+    theirs = {parameter.key: parameter for parameter in second.parameters}
     lines = [f"{key}: only in the first ({span(ours[key])})" for key in ours if key not in theirs]
     lines += [f"{key}: only in the second ({span(theirs[key])})" for key in theirs if key not in ours]
     for key in ours:

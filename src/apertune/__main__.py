@@ -1,4 +1,4 @@
-"""`python -m apertune` is the command `apertune`."""
+"""Runs the command `apertune` as `python -m apertune`."""
 
 from .cli import main
 

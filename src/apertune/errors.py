@@ -46,10 +46,13 @@ class UnknownNameError(SettingError):
 
 
 class MissingExtraError(SettingError):
-    """An optional package is not installed; the message names the command that installs it."""
+    """An optional package is not installed; the message names the commands that install it from a checkout."""
 
     def __init__(self, purpose: str, extra: str) -> None:
-        super().__init__(f"{purpose} needs an optional package: pip install 'apertune[{extra}]'")
+        super().__init__(
+            f"{purpose} needs an optional package; in Apertune's checkout type: uv sync --extra {extra} "
+            f"(without uv: pip install '.[{extra}]')"
+        )
 
 
 class DatasetError(UserError):

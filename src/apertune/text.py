@@ -49,3 +49,14 @@ def named_line(error: BaseException, most: int = 300) -> str:
 def _line(error: BaseException, which: int, most: int) -> str:
     lines = str(error).strip().splitlines()
     return hidden_credentials(lines[which].strip() if lines else type(error).__name__)[:most]
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Returns a number with its noun, such as "1 trial" or "2,000 trials".
+
+    Args:
+        number: How many there are.
+        noun: The noun in the singular.
+        plural: Its plural, if it is not the noun with an "s".
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -73,8 +73,11 @@ def refusal_of_file(text: str, *words: str) -> str:
         ("--data-seed -1", "--data-seed must be from 0 to 4294967295, but got -1"),
         ("--channels 2", "--channels must be 1 or 3, but got 2"),
         ("--name a/b", "--name must be letters, digits, '_' and '-' (at most 61), but got 'a/b'"),
-        ("--space :", "--space must be a name of apertune spaces list or package.module:Name, but got ':'"),
-        ("--space a.b:", "--space must be a name of apertune spaces list or package.module:Name, but got 'a.b:'"),
+        ("--space :", "--space must be a name that 'apertune spaces list' shows, or package.module:Name, but got ':'"),
+        (
+            "--space a.b:",
+            "--space must be a name that 'apertune spaces list' shows, or package.module:Name, but got 'a.b:'",
+        ),
         ("--space convnett", "unknown space 'convnett'; did you mean 'convnet'? "),
         (
             "--storage sqlite:////nonexistent/x.db",

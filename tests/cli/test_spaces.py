@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from apertune.cli.spaces import spaces
-from apertune.errors import UnknownNameError
+from apertune.errors import SettingError, UnknownNameError
 from apertune.spaces.registry import SPACES
 
 
@@ -17,7 +17,7 @@ def run(*words: str) -> str:
 
 
 def test_list_names_every_space() -> None:
-    """The list holds all spaces, as a table and as JSON, and only published ones when asked."""
+    """The list holds all spaces, as a table and as JSON, and only the published ones with --published."""
     table = run("list")
     assert all(name in table for name in SPACES)
     document = json.loads(run("list", "--json"))
@@ -28,7 +28,7 @@ def test_list_names_every_space() -> None:
 
 
 def test_show_tells_everything_that_varies() -> None:
-    """The table and the JSON document of a space have the same parameters, each with range, condition and default."""
+    """A space's table and JSON document have the same parameters, each with range, condition and default."""
     arguments = ("show", "convnet", "--image-size", "8", "--channels", "1", "--images", "1200")
     table = run(*arguments)
     document = json.loads(run(*arguments, "--json"))
@@ -41,6 +41,12 @@ def test_show_tells_everything_that_varies() -> None:
 
 
 def test_an_unknown_space_is_the_users_mistake() -> None:
-    """A name that is none raises the error that the command line prints in one line."""
+    """An unknown name raises the error that the command line prints in one line."""
     with pytest.raises(UnknownNameError, match="did you mean 'residual'"):
         CliRunner().invoke(spaces, ["show", "residuall"], catch_exceptions=False)
+
+
+def test_an_option_without_a_value_is_refused() -> None:
+    """A word that is not NAME=VALUE is refused with the option, the rule and the word."""
+    with pytest.raises(SettingError, match="--space-option must be NAME=VALUE, but got 'weights'"):
+        CliRunner().invoke(spaces, ["show", "pretrained", "--space-option", "weights"], catch_exceptions=False)

@@ -1,4 +1,4 @@
-"""Small data sets in the original layouts, made on the spot."""
+"""Small data sets in the original layouts, written for each test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has a cache of its own."""
+    """Gives every test a cache of its own."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("APERTUNE_CACHE", str(folder))
     return folder
@@ -20,7 +20,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def make() -> SimpleNamespace:
-    """The makers below; each writes a data set and returns what `--data` would name."""
+    """The makers below; each writes a data set and returns the path to give with `--data`."""
     return SimpleNamespace(
         picture=make_picture,
         save=save_picture,
@@ -57,7 +57,7 @@ def make_folders(root: Path, names: tuple[str, ...] = ("Negative", "Positive"), 
 
 
 def make_fer2013(path: Path, rows: int = 70, header: str = "emotion,pixels,Usage", usage: bool = True) -> Path:
-    """A CSV like fer2013.csv; the columns in the order of `header`."""
+    """Writes a CSV table like fer2013.csv, with its columns in the order of `header`."""
     order = [name.strip().lower() for name in header.split(",")]
     usages = ["Training"] * 5 + ["PublicTest", "PrivateTest"]
     lines = [header]
@@ -90,7 +90,12 @@ def make_simpsons(root: Path) -> Path:
 
 
 def voc_xml(filename: str, objects: tuple[tuple[str, int], ...]) -> str:
-    """An annotation; objects: pairs of a name and 0 or 1 for difficult. Later boxes are larger."""
+    """Writes an annotation.
+
+    Args:
+        filename: Name of the image.
+        objects: Pairs of a name and 0, or 1 for difficult; later ones have larger boxes.
+    """
     boxes = "".join(
         f"<object><name>{name}</name><difficult>{difficult}</difficult>"
         f"<part><name>head</name></part>"

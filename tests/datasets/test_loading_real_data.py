@@ -1,4 +1,4 @@
-"""The real sets in their original layouts; APERTUNE_REAL_DATA names the folder that holds them."""
+"""Real data sets in their original layouts, in the folder that APERTUNE_REAL_DATA names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [
     ],
 )
 def test_loads(name: str, path: str, task: str, classes: int) -> None:
-    """Each set loads, is described, and no split is empty."""
+    """Each data set loads and is described, and none of its splits is empty."""
     dataset = load(name, ROOT / path)
     facts = describe(dataset)
     assert (dataset.task, len(dataset.classes)) == (task, classes)
@@ -39,7 +39,7 @@ def test_loads(name: str, path: str, task: str, classes: int) -> None:
 
 
 def test_csv_and_folders_agree() -> None:
-    """The faces of the CSV are those of the folders, each under the same emotion."""
+    """The CSV holds the faces of the folders, each under the same emotion."""
     table, folders = load("fer2013", ROOT / "fer2013/fer2013.csv"), load("fer2013", ROOT / "fer2013_folders")
     assert len(table.images) == len(folders.images)
     assert np.bincount(table.labels).tolist() == np.bincount(folders.labels).tolist()
@@ -56,7 +56,7 @@ def test_audit_finds_known_faults() -> None:
 
 
 def test_audit_finds_changed_labels() -> None:
-    """Of labels of cartoon characters that were changed on purpose about half are found."""
+    """About half of the labels of cartoon characters that were changed on purpose are found."""
     dataset = load("simpsons", ROOT / "simpsons_dataset")
     random, labels = np.random.default_rng(1), dataset.labels.copy()
     changed = random.permutation(len(labels))[: len(labels) // 20]

@@ -55,7 +55,8 @@ def test_a_durable_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, mo
     sync = os.fsync
 
     def noted(number: int) -> None:
-        synced.append((Path(f"/proc/self/fd/{number}").read_bytes(), path.exists()))
+        written = next(file for file in tmp_path.iterdir() if os.path.samestat(file.stat(), os.fstat(number)))
+        synced.append((written.read_bytes(), path.exists()))
         sync(number)
 
     monkeypatch.setattr(os, "fsync", noted)

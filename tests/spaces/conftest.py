@@ -12,7 +12,7 @@ SpecMaker = Callable[..., DataSpec]
 
 
 def make_spec(task: Task = "multiclass", shape: tuple[int, int, int] = (8, 8, 1), classes: int = 4) -> DataSpec:
-    """Facts of a tiny, unbalanced data set of twelve images and more."""
+    """Returns the facts of a tiny, unbalanced data set."""
     if task == "binary":
         classes = 2
     counts = tuple(range(3, 3 + classes))
@@ -30,7 +30,7 @@ def spec_of() -> SpecMaker:
 
 
 def make_batch(spec: DataSpec, size: int = 6) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Random pixels and targets for them."""
+    """Returns random images and targets for them."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (size, *spec.image_shape), dtype=np.uint8)
     if spec.task == "multiclass":

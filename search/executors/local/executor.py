@@ -26,23 +26,25 @@ from .. import devices
 from .worker_process import Worker, end_all, exit_words, was_killed
 
 DISCOVERY_ATTEMPTS = 5
-# Frameworks grow with every model built. At half of this a spare is started if there is none; at all of it, it takes
-# over once it is ready.
+# Frameworks grow with every model built. At half of this growth a spare is started; at all of it the spare takes over.
 MEMORY_GROWTH_LIMIT_MB = 40
 WORKER_COMMAND = (sys.executable, "-m", "apertune.search.training.worker")
 
 
 class LocalExecutor:
-    """One worker process a slot, and a spare for each device, which takes the place of one that ends.
+    """Keeps one worker process per slot, and a spare per device, which takes the place of a worker that ends.
 
-    A spare has imported the framework and waits, so that no slot does after an error or a kill. It is kept once there
+    A spare has imported the framework and waits, so that no slot has to after an error or a kill. It is kept once there
     are more trials than slots, while memory has room for one more worker on each device: all may start at once.
 
-    environments: for each slot the variables that pin its device and threads (see `environments`); slots with equal
-    ones share a device. logs: the folder for one log file a process. trials_per_worker: a worker is replaced after so
-    many, or before when its memory has grown, as soon as a spare is ready. sharing_memory: how many executors, each in
-    a process of its own, share this machine's. command: what starts a worker; the number of its end of the connection,
-    an open file, is added.
+    Args:
+        environments: Per slot, the variables that pin its device and threads (see `environments`); slots with equal
+            variables share a device.
+        logs: The folder for one log file per process.
+        trials_per_worker: A worker is replaced after this many trials, or earlier if its memory has grown, as soon as
+            a spare is ready.
+        sharing_memory: Executors, each in a process of its own, that share this machine's memory.
+        command: Starts a worker; the number of its end of the connection, an open file, is added.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class LocalExecutor:
         self._memory_kills = devices.out_of_memory_kills()
 
     def start(self) -> None:
-        """Starts a worker in every slot, so that they import the framework beside each other."""
+        """Starts a worker in every slot, so that all import the framework at once."""
         for slot in range(self.slots):
             self._worker(slot)
 
@@ -82,7 +84,7 @@ class LocalExecutor:
         return answer.search_space.to_json()
 
     def _discovered(self, task: DiscoveryTask) -> object:
-        """The worker's answer; one that is killed from outside meanwhile says nothing against the space."""
+        """The worker's answer; a worker that is killed from outside meanwhile says nothing against the space."""
         for left in reversed(range(DISCOVERY_ATTEMPTS)):
             worker = self._worker(0)
             try:
@@ -140,14 +142,14 @@ class LocalExecutor:
         self._retired.clear()
 
     def process_ids(self) -> dict[int, int]:
-        """Process number of each slot's worker."""
+        """Returns the process number of the worker in each slot."""
         return {slot: worker.process.pid for slot, worker in self._workers.items()}
 
     def _worker_of(self, number: int) -> Worker | None:
         return next((worker for worker in self._workers.values() if worker.trial == number), None)
 
     def _worker(self, slot: int) -> Worker:
-        """The slot's worker; a new one is its device's spare, if that is alive, whether ready or not."""
+        """The worker of the slot; a new one is the spare of its device, if that is alive, whether ready or not."""
         if slot not in self._workers:
             self._workers[slot] = self._living_spare(slot) or self._started_for(slot)
             self._spares.pop(self._devices[slot], None)
@@ -160,7 +162,7 @@ class LocalExecutor:
         return Worker.start(self._command, self._environments[slot], log)
 
     def _keep_spare(self, slot: int) -> None:
-        """Starts one unless there is one. A system that has no room for a process goes without, as long as it can."""
+        """Starts a spare unless there is one; a system that has no room for a process does without."""
         if self._living_spare(slot) is None:
             with contextlib.suppress(OSError):
                 self._spares[self._devices[slot]] = self._started_for(slot)
@@ -191,9 +193,9 @@ class LocalExecutor:
         return events
 
     def _finished(self, worker: Worker, result: TrialResult) -> None:
-        """Frees the slot. A worker is replaced after an error, and by a spare that is ready when it is old or large.
+        """Frees the slot, and replaces the worker after an error, or if it is old or large and a spare is ready.
 
-        So is one that was killed when its result was under way.
+        A worker that was killed while its result was under way is replaced, too.
         """
         worker.trial_ended()
         left = self._trials_per_worker - worker.trials_done
@@ -213,7 +215,7 @@ class LocalExecutor:
                 self._retired.append(old)
             else:
                 old.connection.close()
-        # Its imports begin now; without room for a process it is tried again with the slot's next trial.
+        # The imports of the next worker begin now; without room for a process, the slot's next trial tries again.
         with contextlib.suppress(OSError):
             self._worker(worker.slot)
 

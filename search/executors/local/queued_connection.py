@@ -15,8 +15,11 @@ class QueuedConnection:
     """A `Connection` whose messages are queued and sent, in order, by a thread of its own.
 
     A socket holds some 100 KB and a task may be megabytes, so a plain `send` would wait for a worker that still
-    imports its framework, and for ever for one that hangs. The other side may be a plain `Connection`.
-    end: of a socket pair; it is taken over. `send` may be called from any thread, the rest from one.
+    imports its framework, and for ever for one that hangs. The other side may be a plain `Connection`. `send` may be
+    called from any thread, the other methods from one.
+
+    Args:
+        end: One end of a socket pair; it is taken over.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -26,25 +29,30 @@ class QueuedConnection:
         self._sender.start()
 
     def send(self, message: object) -> None:
-        """Returns at once. That the other side is gone is not raised here: whoever reads notices it.
+        """Queues a message and returns at once; whoever reads notices that the other side is gone.
 
-        Raises what pickling raises.
+        Raises:
+            PicklingError: The message cannot be pickled.
         """
         self._unsent.put(pickle.dumps(message))
 
     def poll(self) -> bool:
-        """Whether there is something to receive, or the other side is gone."""
+        """Returns whether there is something to receive, or the other side is gone."""
         return self._connection.poll()
 
     def recv(self) -> Any:
-        """Waits for a message. Raises EOFError or OSError when the other side is gone."""
+        """Waits for a message.
+
+        Raises:
+            EOFError, OSError: The other side is gone.
+        """
         return self._connection.recv()
 
     def fileno(self) -> int:
         return self._connection.fileno()
 
     def close(self) -> None:
-        """Ends the thread, too; what it has not sent is dropped. May be called again."""
+        """Closes the connection and ends the thread; messages that are not sent are dropped. May be called again."""
         if self._connection.closed:
             return
         self._unsent.put(None)

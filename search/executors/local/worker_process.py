@@ -1,4 +1,4 @@
-"""A worker process as its executor sees it: how it is started, how large it has grown, how it ended."""
+"""Worker processes as their executor sees them: their start, their growth, their end."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ TRIALS_TO_WARM_UP = 3
 
 @dataclass
 class Worker:
-    """A running worker process, and the trial it has, if any. slot: the last it was given."""
+    """A running worker process, and the trial it has, if any."""
 
     process: subprocess.Popen[bytes]
     connection: QueuedConnection
     log: Path
     slot: int = -1
+    """The slot it was last given."""
+
     trial: int | None = None
     trials_done: int = 0
     grown_mb: float = 0.0
@@ -41,10 +43,16 @@ class Worker:
 
     @classmethod
     def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Worker:
-        """command: the number of the worker's end of the connection, an open file, is added to it.
+        """Starts a worker.
 
-        Raises OSError when the system has no room for another process, or the log cannot be made for another reason
-        than a full disk.
+        Args:
+            command: The program; the number of the worker's end of the connection, an open file, is added.
+            environment: Variables on top of this process's own.
+            log: The file for everything it prints.
+
+        Raises:
+            OSError: The system has no room for another process, or the log cannot be made for another reason than a
+                full disk.
         """
         ours, theirs = socket.socketpair()
         with ours, theirs, _opened(log) as file:
@@ -64,11 +72,11 @@ class Worker:
         return self.process.poll() is None
 
     def is_ready(self) -> bool:
-        """Whether one that nobody has listened to yet has said that its imports are done."""
+        """Returns whether a worker that nobody has listened to yet has said that its imports are done."""
         return self.is_running() and self.connection.poll()
 
     def trial_ended(self) -> None:
-        """Frees it, and measures what it has grown by since its first trials."""
+        """Frees the worker, and measures how much it has grown since its first trials."""
         self.trial = None
         self.trials_done += 1
         resident_mb = _resident_mb(self.process.pid)
@@ -77,7 +85,7 @@ class Worker:
         self.grown_mb = resident_mb - self._warm_resident_mb
 
     def bury(self) -> int:
-        """Waits for the end of one that has closed its connection, by force if it comes to that: its exit status."""
+        """Waits for the end of a worker that has closed its connection, by force if need be, and returns its status."""
         try:
             status = self.process.wait(CLOSING_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -90,7 +98,7 @@ class Worker:
 
 
 def _opened(log: Path) -> BinaryIO:
-    """A full disk may have no room for one more file, and is no reason to have no worker: its words are lost then."""
+    """Opens the log; a full disk is no reason to have no worker, whose output is then lost."""
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         return log.open("ab")
@@ -102,7 +110,7 @@ def _opened(log: Path) -> BinaryIO:
 
 
 def end_all(workers: Collection[Worker]) -> None:
-    """Ends them beside each other; those that do not in time by force."""
+    """Ends all workers at once, and by force those that do not end in time."""
     for worker in workers:
         worker.process.terminate()
     deadline = time.monotonic() + CLOSING_TIMEOUT_S
@@ -116,7 +124,7 @@ def end_all(workers: Collection[Worker]) -> None:
 
 
 def was_killed(status: int) -> bool:
-    """Whether a process of this exit status was ended by a signal from outside."""
+    """Returns whether a process with this exit status was ended by a signal from outside."""
     return status in (-signal.SIGKILL, -signal.SIGTERM)
 
 

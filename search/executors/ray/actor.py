@@ -1,4 +1,4 @@
-"""The Ray actor that has one slot: it keeps a worker process on its node and passes on what that says.
+"""The Ray actor of one slot: it keeps a worker process on its node and passes on its events.
 
 The worker is the same as on one machine (`LocalExecutor`), so it is replaced, killed and measured in the same way,
 and a framework that crashes takes no part of Ray with it. Imported only where Ray is installed.
@@ -36,7 +36,7 @@ LOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True)
 class Cargo:
-    """The data of a task and the rows it holds."""
+    """The data of a task, and the rows in it."""
 
     shipment: Shipment
     rows: Rows
@@ -44,10 +44,11 @@ class Cargo:
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """Where an actor runs. versions: of Python and of the packages that must agree."""
+    """The node of an actor."""
 
     host: str
     versions: dict[str, str]
+    """Versions of Python and of the packages that must agree."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,18 @@ class SpaceWalked:
 
 
 class TrialActor:
-    """One slot on a node. environment: as `LocalExecutor` has it; without a device, Ray's own choice of GPU holds.
+    """One slot on a node.
 
-    bytes_per_s: what the trial's folder may send on average while it runs. command: what starts a worker; the usual
-    one unless given. `run` and `next_events` wait for the worker; the methods of the control group answer meanwhile,
-    or even before. So each names the run it means, by a number that grows: what comes before the worker has the trial
-    is kept for it, and what comes after its end does not reach a later attempt at the same trial.
+    `run` and `next_events` wait for the worker; the methods of the control group answer meanwhile, or even before. So
+    each names the run it means, by a number that grows: a call that comes before the worker has the trial is kept for
+    it, and one that comes after its end does not reach a later attempt at the same trial.
+
+    Args:
+        environment: Variables of the worker, as `LocalExecutor` has them; without a device, Ray's own choice of GPU
+            holds.
+        trials_per_worker: As `LocalExecutor` has it.
+        bytes_per_s: Bytes per second that the trial's folder may send on average while the trial runs.
+        command: Starts a worker; the usual one unless given.
     """
 
     def __init__(
@@ -104,7 +111,7 @@ class TrialActor:
             return SpaceWalked(reason=str(error), user_error=isinstance(error, SpaceError))
 
     def run(self, run: int, task: TrialTask, cargo: Cargo, left: FolderChange) -> Batch:
-        """Starts a trial, with what an earlier attempt left in its folder, and waits for its first events."""
+        """Starts a trial, with the files that an earlier attempt left, and waits for its first events."""
         data = land(cargo.shipment, _fetch)
         self._folder = self._scratch / "trials" / str(task.number)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -120,9 +127,10 @@ class TrialActor:
         return self.next_events()
 
     def _hand_over(self, run: int, task: TrialTask) -> str | None:
-        """Gives the worker the trial and the wish for its end that came meanwhile; one to be killed is not begun.
+        """Gives the worker the trial, and a stop request that came meanwhile; a trial to be killed is not begun.
 
-        Returns why it was to be killed.
+        Returns:
+            Why it was to be killed; None for a trial that is begun.
         """
         with self._handing_over:
             self._handed_over = run
@@ -134,7 +142,7 @@ class TrialActor:
         return killed_because
 
     def next_events(self) -> Batch:
-        """Waits for events. The last batch of a trial has all that it left."""
+        """Waits for events. The last batch of a trial brings all that it left."""
         events: list[TrialEvent] = []
         while not events:
             events = self._executor.wait(LOOK_EVERY_S)
@@ -167,7 +175,7 @@ class TrialActor:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _new_log(self) -> bytes:
-        """What this slot's workers have printed since the last call, one worker after the other."""
+        """The output of this slot's workers since the last call, one worker after the other."""
         added = []
         for log in sorted((self._scratch / "logs").glob("worker-*.log")):
             with log.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Reaching a Ray cluster, and what may be wrong with it. Imports Ray only when asked to."""
+"""Connections to a Ray cluster, and words for whatever is wrong with it. Imports Ray only when asked to."""
 
 from __future__ import annotations
 
@@ -26,9 +26,14 @@ HEAD_PATIENCE_S = 20.0
 
 
 def connect(cluster: str) -> ModuleType:
-    """Connects this process; returns Ray. cluster: `auto`, or ray://HOST:PORT.
+    """Connects this process to a cluster, and returns Ray.
 
-    Raises MissingExtraError without Ray, SettingError when there is no such cluster or it runs another Ray.
+    Args:
+        cluster: `auto`, or ray://HOST:PORT.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        SettingError: There is no such cluster, or it runs another version of Ray.
     """
     # Otherwise Ray's own processes write their warnings to this one's standard error.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -68,7 +73,7 @@ def _no_server_process(error: BaseException) -> bool:
 
 
 class HeadWatch:
-    """Looks now and then whether the cluster's head node answers: without it, Ray ends this process without a word."""
+    """Checks now and then that the cluster's head node answers: without it, Ray ends this process without a word."""
 
     def __init__(self, cluster: str, ray: ModuleType) -> None:
         address = ray.get_runtime_context().gcs_address if cluster == "auto" else cluster.removeprefix("ray://")
@@ -77,7 +82,11 @@ class HeadWatch:
         self._looked = self._answered = time.monotonic()
 
     def look(self) -> None:
-        """Raises ApertuneError when the head has been silent for long."""
+        """Checks the head node if the last check was a while ago.
+
+        Raises:
+            ApertuneError: The head node has been silent for long.
+        """
         now = time.monotonic()
         if now - self._looked < HEAD_EVERY_S:
             return
@@ -95,7 +104,7 @@ class HeadWatch:
 
 @contextlib.contextmanager
 def connected() -> Iterator[None]:
-    """Raises ApertuneError where Ray raises ConnectionError, of which many kinds of its calls are capable."""
+    """Turns the ConnectionError that many of Ray's calls may raise into an ApertuneError."""
     try:
         yield
     except ConnectionError as error:
@@ -105,7 +114,7 @@ def connected() -> Iterator[None]:
 
 
 def actor_class() -> Any:
-    """`TrialActor` as Ray wants it. A lost one is not restarted by Ray: the supervisor decides what to do."""
+    """Returns `TrialActor` as Ray wants it. Ray does not restart a lost one: the supervisor decides what to do."""
     import ray
 
     from .actor import CONTROL_GROUP, TrialActor
@@ -114,7 +123,13 @@ def actor_class() -> Any:
 
 
 def lost_trial(number: int, host: str, error: Exception) -> TrialLost:
-    """What to say of a trial whose actor answered with an error of Ray's. host: where it was."""
+    """Returns the event for a trial whose actor answered with an error of Ray's.
+
+    Args:
+        number: The trial's number.
+        host: The node it was on.
+        error: The error.
+    """
     from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
     if isinstance(error, RayTaskError) and not isinstance(error, RayActorError):
@@ -125,12 +140,12 @@ def lost_trial(number: int, host: str, error: Exception) -> TrialLost:
 
 
 def never_began(error: Exception) -> bool:
-    """Whether an actor ended since it cannot be made on its node, where the next one would end in the same way."""
+    """Returns whether an actor ended because it cannot be made on its node; the next one would end in the same way."""
     return bool(getattr(error, "actor_init_failed", False))
 
 
 def unfit(error: Exception) -> str:
-    """What to say of a node that can make no actor, from what Ray says of it: a traceback with the node's address."""
+    """Returns a line on a node that can make no actor, from Ray's traceback, which holds the address of the node."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     address = re.search(r"\bip=([^,)\s]+)", str(error))
     node = f"the node {address[1]}" if address else "a node"
@@ -138,7 +153,7 @@ def unfit(error: Exception) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """What went wrong on a node, without the traceback that Ray puts before it."""
+    """Returns the fault on a node in one line, without the traceback that Ray puts before it."""
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, ApertuneError):
         return str(cause)

@@ -35,10 +35,16 @@ KILL_PATIENCE_S = 1.0
 
 
 class RayExecutor:
-    """cluster: `auto` for the one this machine belongs to, or ray://HOST:PORT. logs: for one log file a slot.
+    """Keeps one actor per slot on the nodes of a cluster.
 
-    workers: how many on processors; None: as many as the cluster has room for, and more when nodes join it.
-    per_gpu: workers on each GPU. use_gpus: whether to use any. command: what starts a worker on a node.
+    Args:
+        cluster: `auto` for the cluster that this machine belongs to, or ray://HOST:PORT.
+        logs: The folder for one log file per slot.
+        workers: Workers on processors; None for as many as the cluster has room for, and more when nodes join it.
+        per_gpu: Workers per GPU.
+        use_gpus: Uses GPUs, if there are any.
+        trials_per_worker: As `LocalExecutor` has it.
+        command: Starts a worker on a node; the usual one unless given.
     """
 
     def __init__(
@@ -64,7 +70,11 @@ class RayExecutor:
         return len(self._pool.slots)
 
     def start(self) -> None:
-        """Connects, and waits a while for the nodes to answer. Raises SettingError without Ray or without a cluster."""
+        """Connects unless it is connected, and waits a while for the nodes to answer.
+
+        Raises:
+            SettingError: Ray is not installed, or there is no such cluster.
+        """
         if not self._pool.slots:
             self._pool.connect(self._cluster)
         self._pool.greet_all(READY_PATIENCE_S)
@@ -128,7 +138,7 @@ class RayExecutor:
         self._pool.close()
 
     def hosts(self) -> list[str]:
-        """The node that each slot is on; empty for one that Ray has not found room for."""
+        """Returns the node of each slot; empty for a slot that Ray has not found room for."""
         return [slot.host for slot in self._pool.slots]
 
     def _receive(self, slot: Slot) -> list[TrialEvent]:
@@ -140,7 +150,7 @@ class RayExecutor:
         return self._landed(slot, batch)
 
     def _landed(self, slot: Slot, batch: Batch) -> list[TrialEvent]:
-        """Writes what came before it tells of it. While the disk is full the batch waits, and its worker with it."""
+        """Writes the files of a batch before it passes on the events. On a full disk, batch and worker wait."""
         task = slot.task
         assert task is not None
         try:
@@ -158,7 +168,7 @@ class RayExecutor:
         return list(batch.events)
 
     def _lost(self, slot: Slot, error: Exception) -> TrialLost:
-        """The actor or its node is gone: whatever it may still do is not heard, so its trial ends here."""
+        """Ends the trial of an actor that is gone, or whose node is: whatever it may still do is not heard."""
         task, host, killed_because = slot.task, slot.host, slot.killed_because
         assert task is not None
         self._pool.renew(slot)
@@ -167,8 +177,8 @@ class RayExecutor:
     def _end_those_that_do_not(self) -> list[TrialEvent]:
         """Ends actors that have not ended a trial that was to be killed.
 
-        An actor whose last answer could not be written is asked nothing more, so its trial is told as lost here; what
-        waits to be written goes with it.
+        An actor whose last answer could not be written is asked nothing more, so its trial is reported as lost here,
+        and the answer is dropped.
         """
         events: list[TrialEvent] = []
         now = time.monotonic()
@@ -187,7 +197,7 @@ class RayExecutor:
         return next((slot for slot in self._pool.slots if slot.task is not None and slot.task.number == number), None)
 
     def _cargo_of(self, task: TrialTask | DiscoveryTask) -> Cargo:
-        """The data that the task needs, put into Ray's object store when first asked for."""
+        """The data that the task needs, put into Ray's object store the first time."""
         from .actor import Cargo
 
         views = (isinstance(task, TrialTask) and task.rounds) or (task.view,)

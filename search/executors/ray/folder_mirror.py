@@ -1,4 +1,4 @@
-"""A trial's folder kept alike on two machines, so that what it left outlives the machine it ran on."""
+"""A mirror of a trial's folder on another machine, so that its files outlive the machine it ran on."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from ....files.replacing import UNFINISHED, replacing
 
 @dataclass(frozen=True)
 class FolderChange:
-    """What changed in a folder. files: content by relative path; removed: paths that are there no longer."""
+    """The changes in a folder since the last look."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    """Content of new and changed files by relative path."""
+
     removed: tuple[str, ...] = ()
+    """Paths of files that are gone."""
 
 
 def read_folder(folder: Path) -> FolderChange:
-    """Everything in the folder, which need not exist."""
+    """Returns everything in the folder, which need not exist."""
     return FolderChange({name: (folder / name).read_bytes() for name in _stamps(folder)})
 
 
 def write_change(folder: Path, change: FolderChange) -> None:
-    """Each file is replaced as a whole. Raises OSError when the disk is full; writing it again completes it."""
+    """Writes the changes, each file as a whole.
+
+    Raises:
+        OSError: The disk is full; writing the changes again completes them.
+    """
     for name, content in change.files.items():
         target = _inside(folder, name)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +45,12 @@ def write_change(folder: Path, change: FolderChange) -> None:
 
 
 class FolderWatch:
-    """Tells what changed since it was last asked. bytes_per_s: at most so much, but for the last call."""
+    """Finds the changes in a folder since the last look.
+
+    Args:
+        folder: The folder.
+        bytes_per_s: Bytes per second at most, on average; the last look brings everything.
+    """
 
     def __init__(self, folder: Path, bytes_per_s: float) -> None:
         self._folder = folder
@@ -62,7 +74,7 @@ class FolderWatch:
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """When each file was changed, and its bytes; files still under a temporary name are passed over."""
+    """Time of change and size of each file; files still under a temporary name are passed over."""
     found: dict[str, tuple[int, int]] = {}
     # Not rglob, which raises where a folder is removed while it looks.
     for parent, folders, names in os.walk(folder):

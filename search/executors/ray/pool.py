@@ -33,28 +33,33 @@ CHECKPOINT_BYTES_PER_S = 60e6
 
 @dataclass
 class Slot:
-    """An actor, or one that Ray has still to find room for.
-
-    answer: what is awaited of it. ask_at: when to ask Ray for an actor, while there is none. run: the number of its
-    present run, none of which comes twice. unwritten: what has come and could not be written yet.
-    """
+    """An actor, or a place that Ray has still to find room for."""
 
     number: int
     actor: Any = None
     answer: Any = None
+    """The answer that is awaited from it."""
+
     ready: bool = False
     host: str = ""
     ask_at: float = float("inf")
+    """When to ask Ray for an actor, while there is none."""
+
     task: TrialTask | None = None
     run: int = -1
+    """The number of its present run; none comes twice."""
+
     unwritten: Batch | None = None
+    """A batch that has come and could not be written yet."""
+
     killed_because: str = ""
     kill_by: float = float("inf")
+    """When to end the actor if it has not ended its trial."""
 
 
 @dataclass(frozen=True)
 class ActorSettings:
-    """How many actors, and what each is made with; as `RayExecutor` has them."""
+    """The number of actors and the settings of each, as `RayExecutor` has them."""
 
     workers: int | None
     per_gpu: int
@@ -64,7 +69,7 @@ class ActorSettings:
 
 
 class ActorPool:
-    """One actor a slot. `connect` comes first; it raises SettingError without Ray or without a cluster."""
+    """Keeps one actor per slot. `connect` comes first, and raises as the function of that name."""
 
     def __init__(self, settings: ActorSettings) -> None:
         self.slots: list[Slot] = []
@@ -116,7 +121,11 @@ class ActorPool:
         slot.ready, slot.host, slot.ask_at = False, "", float("inf")
 
     def ready_slot(self) -> Slot:
-        """Waits until some node has room for an actor. Raises ApertuneError when none has for long, and as `greet`."""
+        """Waits until some node has room for an actor.
+
+        Raises:
+            ApertuneError: None had room for long; besides, as `greet` raises.
+        """
         deadline = time.monotonic() + ROOM_PATIENCE_S
         while not any(slot.ready for slot in self.slots):
             if time.monotonic() > deadline:
@@ -129,17 +138,23 @@ class ActorPool:
         return next(slot for slot in self.slots if slot.ready)
 
     def greet_all(self, timeout_s: float) -> None:
-        """Waits for every actor that was asked for, at most so long. Raises as `greet` does."""
+        """Waits for every actor that was asked for, until the timeout; raises as `greet` does."""
         deadline = time.monotonic() + timeout_s
         while any(not slot.ready for slot in self.slots) and (left := deadline - time.monotonic()) > 0:
             for slot in self.answered(min(left, 1.0)):
                 self.greet(slot, starting=True)
 
     def greet(self, slot: Slot, *, starting: bool) -> None:
-        """Takes a new actor into use; asks for another later when its node was lost.
+        """Takes a new actor into use, or asks for another later if its node was lost.
 
-        starting: whether the search has yet to begin. If so, a node that cannot make actors raises ApertuneError, and
-        one with other versions than this machine SettingError; later its slot is left out, and the others go on.
+        Args:
+            slot: The slot of the actor.
+            starting: The search has yet to begin, so that an unfit node is an error; later its slot is left out, and
+                the others go on.
+
+        Raises:
+            ApertuneError: The node cannot make actors, at the start.
+            SettingError: The node has other versions than this machine, at the start.
         """
         errors = self.ray.exceptions
         try:
@@ -157,7 +172,7 @@ class ActorPool:
         slot.answer, slot.ready, slot.host = None, True, facts.host
 
     def _leave_out(self, slot: Slot, reason: str) -> None:
-        """The node may be mended meanwhile, or Ray may find room on another, so the slot is tried again in a while."""
+        """Tries the slot again in a while: its node may be mended, or Ray may find room on another."""
         others_work = any(other.ready for other in self.slots)
         self._ask_later(slot, LEFT_OUT_S if others_work else ASK_AGAIN_S)
         if reason not in self._said:
@@ -169,7 +184,11 @@ class ActorPool:
         slot.ask_at = time.monotonic() + pause_s
 
     def answered(self, timeout_s: float) -> list[Slot]:
-        """Waits for the first actors that answer, at most so long. Raises ApertuneError when the head is gone."""
+        """Waits for the first actors that answer, until the timeout.
+
+        Raises:
+            ApertuneError: The head node is gone.
+        """
         self._head.look()
         now = time.monotonic()
         for slot in self.slots:
@@ -185,7 +204,7 @@ class ActorPool:
         return [awaited[answer] for answer in ready]
 
     def close(self) -> None:
-        """Ends all actors; a cluster that is gone has nothing left to end."""
+        """Ends all actors; nothing is left to end in a cluster that is gone."""
         if not self.slots:
             return
         slots, self.slots = self.slots, []

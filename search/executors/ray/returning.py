@@ -1,4 +1,4 @@
-"""What a trial on another machine sends back, put where the supervisor looks for it."""
+"""The way back of a trial's files from another machine to where the supervisor looks for them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from .shipping import moved_back
 
 @dataclass(frozen=True)
 class Batch:
-    """Events in order, and what changed in the trial's folder before them. log: new bytes of the worker's log."""
+    """Events, with the changes in the trial's folder before them."""
 
     events: tuple[TrialEvent, ...]
+    """In order; at least one."""
+
     change: FolderChange = field(default_factory=FolderChange)
     log: bytes = b""
+    """New bytes of the worker's log."""
 
     @property
     def ended(self) -> bool:
@@ -28,7 +31,17 @@ class Batch:
 
 
 def put_back(batch: Batch, task: TrialTask, rows: Rows, log: Path) -> None:
-    """Writes what came. rows: of the data that was shipped. Raises OSError when the disk is full; may be repeated."""
+    """Writes the files of a batch; may be repeated.
+
+    Args:
+        batch: Events and changes.
+        task: The trial's task, as this machine has it.
+        rows: Rows of the data that was shipped.
+        log: The file to add the worker's log to.
+
+    Raises:
+        OSError: The disk is full.
+    """
     write_change(task.folder, batch.change)
     if batch.ended:
         with contextlib.suppress(FileNotFoundError):
@@ -40,7 +53,7 @@ def put_back(batch: Batch, task: TrialTask, rows: Rows, log: Path) -> None:
 
 
 def _speak_of_this_machine(task: TrialTask, rows: Rows) -> None:
-    """Plots are drawn here, from this machine's copy of the data."""
+    """Points the evaluation at this machine's copy of the data, from which plots are drawn."""
     folder = TrialFolder(task.folder).artifacts
     evaluation = load_evaluation(folder)
     if evaluation.view.folder != task.view.folder:

@@ -1,4 +1,4 @@
-"""A training view brought to another machine: its training and validation rows alone, once a machine.
+"""The way of a training view to another machine: its training and validation rows alone, once per machine.
 
 The images lie in the other machine's cache as an entry of their own, found by what they are, so that no node
 takes the same rows out of Ray's object store twice.
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ....datasets.arrays import EntryArrays
 from ....datasets.base import Rows, TrainingView
 from ....datasets.cache.entries import entry_or_build
 
@@ -24,34 +25,39 @@ PART_BYTES = 32 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some rows of one array. start: the first of them."""
+    """Some rows of one array."""
 
     array: str
     start: int
+    """The first of the rows."""
+
     values: NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Shipment:
-    """What a machine is told of the data. key: of the cache entry; shapes, dtypes: of each array.
-
-    parts: how to fetch the `Part`s, opaque here, so that a machine that has the data fetches nothing.
-    """
+    """The description of data for a machine, which fetches nothing if it has the data already."""
 
     key: str
+    """Key of the cache entry."""
+
     shapes: dict[str, tuple[int, ...]]
+    """Shape of each array."""
+
     dtypes: dict[str, str]
     parts: Sequence[Any] = field(default=(), repr=False)
+    """Tickets for the `Part`s, opaque here."""
 
 
 def rows_of(views: Iterable[TrainingView]) -> Rows:
-    """The rows that any of the views trains or validates on, sorted; none of them is a test row."""
+    """Returns the rows that any of the views trains or validates on, sorted; none of them is a test row."""
     return np.unique(np.concatenate([rows for view in views for rows in (view.train, view.validation)]))
 
 
 def pack(view: TrainingView, rows: Rows) -> tuple[Shipment, Iterator[Part]]:
-    """What is to be told of these rows, and the rows themselves in parts, read as they are asked for."""
-    arrays = {name: np.load(view.folder / f"{name}.npy", mmap_mode="r") for name in _present(view.folder)}
+    """Returns the description of these rows, and the rows themselves in parts, which are read as they are asked for."""
+    stored = EntryArrays(view.folder)
+    arrays = {name: stored.mapped(name) for name in stored.present() if name in ARRAYS}
     key = hashlib.sha256(view.fingerprint.encode() + rows.tobytes()).hexdigest()[:24]
     shapes = {name: (len(rows), *array.shape[1:]) for name, array in arrays.items()}
     dtypes = {name: array.dtype.str for name, array in arrays.items()}
@@ -59,11 +65,11 @@ def pack(view: TrainingView, rows: Rows) -> tuple[Shipment, Iterator[Part]]:
 
 
 def land(shipment: Shipment, fetch: Callable[[Any], Part]) -> Path:
-    """The cache entry that holds the shipment; written by the first process of this machine that asks for it."""
+    """Returns the cache entry of the shipment, written by the first process of this machine that asks for it."""
 
     def build(folder: Path, scratch: Path) -> dict[str, Any]:
         landed = {
-            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.dtype(shipment.dtypes[name]), shape)
+            name: EntryArrays(folder).create(name, np.dtype(shipment.dtypes[name]), shape)
             for name, shape in shipment.shapes.items()
         }
         for ticket in shipment.parts:
@@ -77,7 +83,7 @@ def land(shipment: Shipment, fetch: Callable[[Any], Part]) -> Path:
 
 
 def moved(view: TrainingView, folder: Path, rows: Rows) -> TrainingView:
-    """The view on a shipment in `folder` that holds `rows`."""
+    """Returns the view on a shipment in `folder` that holds `rows`."""
     return replace(
         view,
         folder=folder,
@@ -87,12 +93,8 @@ def moved(view: TrainingView, folder: Path, rows: Rows) -> TrainingView:
 
 
 def moved_back(view: TrainingView, folder: Path, rows: Rows) -> TrainingView:
-    """The inverse of `moved`. folder: where the data set's own arrays lie."""
+    """Returns the inverse of `moved`, on the data set's own arrays in `folder`."""
     return replace(view, folder=folder, train=rows[view.train], validation=rows[view.validation])
-
-
-def _present(folder: Path) -> list[str]:
-    return [name for name in ARRAYS if (folder / f"{name}.npy").exists()]
 
 
 def _parts(arrays: dict[str, NDArray[Any]], rows: Rows) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""How many workers the nodes of a Ray cluster have room for, and what each of them asks for."""
+"""Slots on a Ray cluster: the number of workers that its nodes have room for, and the resources of each."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ Resources = Mapping[str, float]
 
 @dataclass(frozen=True)
 class SlotShape:
-    """What one worker asks Ray for. gpus: a share of one, or 0. sharers: workers that share its GPU, or its node."""
+    """The resources that one worker asks Ray for."""
 
     gpus: float
+    """A share of one GPU, or 0."""
+
     processors: int
     sharers: int
+    """Workers that share its GPU, or its node."""
 
     def environment(self) -> dict[str, str]:
-        """The worker's variables; which GPU it sees is for Ray to say, on the node."""
+        """Returns the worker's variables; Ray says on the node which GPU it sees."""
         if not self.gpus:
             return processor_environment(self.processors, self.sharers)
         environment = gpu_environment("", self.sharers)
@@ -42,10 +45,16 @@ class SlotShape:
 def count_slots(
     nodes: Sequence[Resources], workers: int | None, per_gpu: int, *, use_gpus: bool
 ) -> tuple[int, SlotShape]:
-    """How many workers to ask for, and what each needs.
+    """Returns how many workers to ask for, and what each needs.
 
-    workers: so many on processors, even where they do not fit yet; None: as many as fit. per_gpu: workers on each GPU.
-    Raises SettingError when there is no GPU to share.
+    Args:
+        nodes: Resources of each node.
+        workers: Workers on processors, even if they do not fit yet; None for as many as fit.
+        per_gpu: Workers per GPU.
+        use_gpus: Uses GPUs, if there are any.
+
+    Raises:
+        SettingError: There is no GPU to share.
     """
     with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1] if use_gpus else []
     if with_gpus:
@@ -66,14 +75,14 @@ def count_slots(
 
 
 def count_places(nodes: Sequence[Resources], shape: SlotShape) -> int:
-    """How many workers of this shape the nodes have room for; 0 when those with such places are gone."""
+    """Returns how many workers of this shape the nodes have room for; 0 if the nodes with such places are gone."""
     if shape.gpus:
         return sum(_fitting(node, int(node.get("GPU", 0)) * shape.sharers, shape) for node in nodes)
     return sum(_fitting(node, _affordable(node), shape) for node in nodes if node.get("CPU", 0) >= 1)
 
 
 def _fitting(node: Resources, wanted: int, shape: SlotShape) -> int:
-    """At most so many workers as the node's processors are enough for."""
+    """As many of the wanted workers as the node has processors for."""
     return min(wanted, int(node.get("CPU", 0)) // shape.processors) if shape.processors else wanted
 
 
@@ -83,7 +92,7 @@ def _affordable(node: Resources) -> int:
 
 
 def _most_processors(nodes: Sequence[Resources], workers: int) -> int:
-    """As many for each worker as leave room for all of them; 1 where there is no room."""
+    """The most processors per worker that leave room for all workers; 1 if there is no room."""
     for processors in range(max((int(node["CPU"]) for node in nodes), default=1), 1, -1):
         if sum(int(node["CPU"]) // processors for node in nodes) >= workers:
             return processors

@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from ....errors import SettingError
 from ..environments import keras_backend
 
-# What must be the same everywhere, so that a trial gives the same on every node; and what more, by Keras's backend.
+# The same everywhere, so that a trial gives the same result on every node; and more of them by Keras's backend.
 COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
 BACKEND_PACKAGES = {"jax": ("jax", "jaxlib"), "torch": ("torch",)}
 
 
 def installed_versions() -> dict[str, str]:
-    """Of Python, `COMPARED_PACKAGES` and those of every backend; a package that is missing is not among them."""
+    """Returns the versions of Python, of `COMPARED_PACKAGES` and of every backend's packages, as far as installed."""
     found = {"python": ".".join(platform.python_version_tuple()[:2])}
     for package in (*COMPARED_PACKAGES, *(name for names in BACKEND_PACKAGES.values() for name in names)):
         try:
@@ -26,9 +26,12 @@ def installed_versions() -> dict[str, str]:
 
 
 def check_versions(host: str, there: Mapping[str, str]) -> None:
-    """Raises SettingError when a node would train with other versions than this machine's.
+    """Compares the versions of a node with those of this machine.
 
     A backend that this machine has, but does not compute with, may be missing there.
+
+    Raises:
+        SettingError: The node would train with other versions.
     """
     compared = ("python", *COMPARED_PACKAGES, *BACKEND_PACKAGES.get(keras_backend(), ()))
     here = {name: found for name, found in installed_versions().items() if name in compared}

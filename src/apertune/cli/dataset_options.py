@@ -1,4 +1,4 @@
-"""The flags of every command that takes a data set, and loading one by them with a progress bar."""
+"""The flags of every command that takes a data set, and the loading of one with a progress bar."""
 
 from __future__ import annotations
 
@@ -22,45 +22,65 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-# Options of single adapters that have a flag of their own, beside `--option NAME=VALUE`.
+# Options of single adapters that have a flag of their own, besides `--option NAME=VALUE`.
 _SHORTHANDS: dict[str, Callable[[_Command], _Command]] = {
-    "positive": click.option("--positive", metavar="CLASS", help="folders: the class that counts as positive."),
-    "labels": click.option("--labels", metavar="FILE", help="fer2013: FER+ labels, fer2013new.csv."),
-    "min-images": click.option("--min-images", type=int, help="simpsons: leave out rarer characters. [default: 100]"),
-    "classes": click.option("--classes", metavar="A,B,C", help="folders, simpsons: keep only these classes."),
+    "positive": click.option(
+        "--positive", metavar="CLASS", help="Use this class as the positive one (folders, table)."
+    ),
+    "labels": click.option("--labels", metavar="FILE", help="Use the FER+ labels in fer2013new.csv (fer2013)."),
+    "min-images": click.option(
+        "--min-images", type=int, help="Leave out characters with fewer training images (simpsons). [default: 100]"
+    ),
+    "classes": click.option("--classes", metavar="A,B,C", help="Keep only these classes (folders, simpsons)."),
     "all-images": click.option(
-        "--all-images", is_flag=True, default=None, help="voc2012: every annotated image, split by us."
+        "--all-images", is_flag=True, default=None, help="Take every annotated image and draw new splits (voc2012)."
     ),
 }
 _OPTIONS = (
-    click.option("--data", metavar="PATH", help="A folder, a file, or an archive of either."),
-    click.option("--image-size", type=int, metavar="PIXELS", help="Square size that images are resized to."),
-    click.option("--channels", type=int, metavar="1|3", help="1 for grey, 3 for colour."),
+    click.option("--data", metavar="PATH", help="Read the data set from this folder, file or archive."),
+    click.option("--image-size", type=int, metavar="PIXELS", help="Resize images to squares of this side."),
+    click.option("--channels", type=int, metavar="1|3", help="Load images as grey (1) or colour (3)."),
     click.option(
-        "--resize", type=click.Choice(["stretch", "crop", "pad"]), help="How other shapes fit. [default: stretch]"
+        "--resize",
+        type=click.Choice(["stretch", "crop", "pad"]),
+        help="Fit images of other shapes this way. [default: stretch]",
     ),
-    click.option("--split", metavar="SHARES", help="Train, validation, test, where drawn. [default: 0.7/0.15/0.15]"),
-    click.option("--data-seed", type=int, help="Of the splits that are drawn. [default: 0]"),
-    click.option("--limit", type=int, metavar="N", help="A stratified part of the training images, for quick runs."),
-    click.option("--skip-bad", is_flag=True, default=None, help="Leave out what cannot be read instead of refusing."),
     click.option(
-        "--drop-leaks", is_flag=True, default=None, help="Take training images out that occur in validation or test."
+        "--split",
+        metavar="SHARES",
+        help="Set the shares of train, validation and test in generated splits. [default: 0.7/0.15/0.15]",
     ),
-    click.option("--option", multiple=True, metavar="NAME=VALUE", help="An option of the data set's own."),
+    click.option("--data-seed", type=int, help="Set the random seed for generated splits. [default: 0]"),
+    click.option(
+        "--limit", type=int, metavar="N", help="Train on N images, each class with its share, for quick runs."
+    ),
+    click.option(
+        "--skip-bad",
+        is_flag=True,
+        default=None,
+        help="Leave out images that cannot be used, instead of refusing the data set.",
+    ),
+    click.option(
+        "--drop-leaks",
+        is_flag=True,
+        default=None,
+        help="Leave out training images that also occur in validation or test.",
+    ),
+    click.option("--option", multiple=True, metavar="NAME=VALUE", help="Set an option of the data set's own."),
 )
 
 
-# For commands that keep results: the experiment, the study and the registered model are called after it.
-name_option = click.option("--name", metavar="NAME", help="What results are kept under. [default: that of DATASET]")
+# For commands that keep results: the experiment, the study and the registered model get this name.
+name_option = click.option("--name", metavar="NAME", help="Keep results under this name. [default: that of DATASET]")
 
 
 def dataset_options(command: _Command) -> _Command:
-    """Adds the flags; each is None (or empty) when not given."""
+    """Adds the flags to a command; each is None (or empty) when not given."""
     return dataset_options_without()(command)
 
 
 def dataset_options_without(*names: str) -> Callable[[_Command], _Command]:
-    """Adds the flags but for the shorthands named, which then go by `--option` alone."""
+    """Adds the flags to a command, except for some shorthands, which are then given only by `--option`."""
     kept = [option for name, option in _SHORTHANDS.items() if name not in names]
 
     def add(command: _Command) -> _Command:
@@ -72,9 +92,14 @@ def dataset_options_without(*names: str) -> Callable[[_Command], _Command]:
 
 
 def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
-    """Loads a data set by what was given: values of the flags, or of a TOML file, by flag name.
+    """Loads a data set, with a progress bar and the data set's notes on standard error.
 
-    Shows a progress bar on standard error while it decodes, and the data set's notes. Raises UserError.
+    Args:
+        dataset: The name of the adapter.
+        given: Values of the flags, or of a TOML file, by flag name.
+
+    Raises:
+        UserError: A setting is wrong, or the data cannot be used.
     """
     from ..datasets import load
 
@@ -90,14 +115,18 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
 
 
 def _checked_name(name: str | None) -> str | None:
-    """A name becomes an experiment's, a study's and a registered model's."""
+    """Checks a name that an experiment, a study and a registered model will get."""
     if name is not None and not re.fullmatch(r"\w[\w-]{0,60}", name):
         raise SettingError(f"--name must be letters, digits, '_' and '-' (at most 61), but got '{name}'")
     return name
 
 
 def load_settings(given: Mapping[str, Any]) -> LoadSettings:
-    """Raises SettingError for unknown names and wrong values."""
+    """Makes the settings from values of the flags, or of a TOML file, by flag name.
+
+    Raises:
+        SettingError: A name is not known, or a value is wrong.
+    """
     from ..datasets import LoadSettings
 
     values: dict[str, Any] = {}
@@ -117,10 +146,18 @@ def load_settings(given: Mapping[str, Any]) -> LoadSettings:
 
 
 def read_dataset_setting(name: str, called: str, value: Any) -> Any:
-    """A setting of the data set as it is declared, read from a flag's text or a file's value.
+    """Reads a setting of the data set from the text of a flag or the value in a file.
 
-    name: of the flag, with `_` for `-`. called: what the user calls it. Raises SettingError for a name that is not
-    known and for a value of another type.
+    Args:
+        name: The name of the flag, with `_` for `-`.
+        called: The name that the user knows it by, for messages.
+        value: The text or value.
+
+    Returns:
+        The value, in the type that the setting is declared with.
+
+    Raises:
+        SettingError: The name is not known, or the value is of another type.
     """
     from ..datasets import LoadSettings
 
@@ -138,7 +175,7 @@ def read_dataset_setting(name: str, called: str, value: Any) -> Any:
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """Yields a function to report progress to: a bar on a terminal, else a plain line every few seconds."""
+    """Yields a function that shows progress: as a bar on a terminal, else as a plain line every few seconds."""
     if not sys.stderr.isatty():
         yield _PlainProgress().report
         return
@@ -159,7 +196,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 class _PlainProgress:
-    """Progress for a log file: one line every few seconds, none for what is quick."""
+    """Progress for a log file: one line every few seconds, and none for quick work."""
 
     seconds_between = 5.0
 
@@ -185,14 +222,14 @@ def _rate(stage: str, done: int, seconds: float) -> str:
 
 
 def _as_option(flag: str, value: Any) -> dict[str, str]:
-    """A shorthand's value as the adapter's option; none for a flag that is off."""
+    """The adapter's option that a shorthand stands for; none for a flag that is off."""
     if value is False:
         return {}
     return {flag: "yes" if value is True else ",".join(value) if isinstance(value, tuple) else str(value)}
 
 
 def _options(called: str, given: Any) -> dict[str, Any]:
-    """Adapters know yes and no, where TOML has true and false."""
+    """Reads options; adapters know yes and no, where TOML has true and false."""
     truths = {True: "yes", False: "no"}
     pairs = assignments(called, given).items()
     return {name: truths[value] if isinstance(value, bool) else value for name, value in pairs}
@@ -210,13 +247,13 @@ def _shares(called: str, value: Any) -> tuple[float, ...]:
 
 
 def _fields() -> dict[str, str]:
-    """Fields of LoadSettings by the flag's name, with `_` for `-`."""
+    """The fields of `LoadSettings` by the name of the flag, with `_` for `-`."""
     from ..datasets import LoadSettings
 
     return {flag_of(field).replace("-", "_"): field.name for field in fields(LoadSettings) if field.name != "options"}
 
 
-# Flags that are no field of LoadSettings, and what a file may give for them.
+# Flags that are not fields of LoadSettings, with the types that a file may give for them.
 _DECLARED: dict[str, Any] = {
     "data": str,
     "name": str,
@@ -229,5 +266,5 @@ _DECLARED: dict[str, Any] = {
 }
 _OUTSIDE = ("data", "name")
 
-# What a flag's text, or a file's value, may be beside the declared type.
+# Readers of flags whose text, or value in a file, may have another type than the declared one.
 _READERS: dict[str, Callable[[str, Any], Any]] = {"option": _options, "split": _shares}

@@ -1,4 +1,4 @@
-"""`apertune datasets`: list, describe, audit, fetch, clean."""
+"""The command `apertune datasets`: list, describe, audit, fetch and clean."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..text import counted
 from .dataset_options import dataset_options, dataset_options_without, load_from, progress_bar
 from .output import json_option, print_json, print_table
 
@@ -20,13 +21,13 @@ _FILES_SHOWN = 3
 
 @click.group()
 def datasets() -> None:
-    """What there is to learn from."""
+    """List, describe, check and download data sets."""
 
 
 @datasets.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """The data sets that can be named."""
+    """List the data sets that Apertune can read."""
     from ..datasets.adapters.registry import all_adapters
 
     entries = all_adapters()
@@ -50,18 +51,18 @@ def list_(as_json: bool) -> None:
         (name, entry.description, f"{entry.image_size}x{entry.image_size}x{entry.channels}", ", ".join(entry.options))
         for name, entry in entries.items()
     ]
-    print_table(("name", "what it reads", "default size", "options"), rows)
+    print_table(("name", "reads", "default size", "options"), rows)
 
 
 @datasets.command()
 @click.argument("name")
 @dataset_options
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Where to write a page with plots.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the page with plots to this file.")
 @json_option
 def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
-    """Counts by class and split, sizes, imbalance; with plots in one HTML page.
+    """Count the images per class and split, and draw plots in one HTML page.
 
-    The page is NAME.html unless --html says otherwise; with --json it is written only when asked for.
+    The page is written to NAME.html unless --html names another file; with --json only if --html is given.
     """
     from ..datasets.audit.description import describe as describe_dataset
     from ..datasets.audit.description import page
@@ -86,14 +87,15 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
 @json_option
 @click.pass_context
 def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **flags: Any) -> None:
-    """Unreadable, constant and repeated images, leaks between splits, contradicting labels, small classes.
+    """Find faults in a data set before a GPU is spent on it.
 
-    Exits with 0 when nothing is found and with 1 when something is, so that it can gate a pipeline. FER+ labels
-    are given here as --option labels=FILE.
+    The audit finds unreadable, constant and repeated images, leaks between splits, contradicting labels, and classes
+    that a split lacks. It exits with 0 when it finds nothing and with 1 when it finds something, so that it can gate
+    a pipeline. Give FER+ labels as --option labels=FILE here.
 
-    Near duplicates are recompressed, resized, brighter or darker copies; crops, turned and mirrored ones are not
-    found. What --labels finds is a list to look through: among drawings about half of the wrong labels are on it,
-    among photographs a fifth, and a third of the list is wrong.
+    Near duplicates are recompressed, resized, brighter or darker copies; cropped, turned and mirrored copies are not
+    found. With --labels, check the list of suspicious labels by eye: it holds about half of the wrong labels among
+    drawings and a fifth among photographs, and a third of its entries are right labels after all.
     """
     from ..datasets.audit.auditing import audit as audit_dataset
     from ..datasets.audit.auditing import counts
@@ -109,10 +111,21 @@ def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **f
 
 @datasets.command()
 @click.argument("name")
-@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    default=Path("data"),
+    show_default=True,
+    help="Save the archive in this folder.",
+)
 @json_option
 def fetch(name: str, folder: Path, as_json: bool) -> None:
-    """Get a data set from where it officially lives; an interrupted download is continued."""
+    """Download a data set from its official source.
+
+    An interrupted download is continued.
+    """
     from ..datasets.adapters.fetching import fetch as fetch_dataset
 
     with progress_bar() as progress:
@@ -120,17 +133,17 @@ def fetch(name: str, folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "path": str(path)})
     else:
-        click.echo(f"{path}\nGo on with: apertune datasets describe {name} --data {path}")
+        click.echo(f"{path}\nContinue with: apertune datasets describe {name} --data {path}")
 
 
 @datasets.command()
 @click.argument("name", required=False)
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @json_option
 def clean(name: str | None, dry_run: bool, as_json: bool) -> None:
-    """Remove decoded images and unpacked archives from the cache; of one data set when NAME is given.
+    """Remove decoded images and unpacked archives from the cache.
 
-    Nothing is lost that cannot be decoded again.
+    Give NAME to remove only the decoded images of one data set. They are decoded again when they are needed.
     """
     from ..datasets.cache import entries as cache
 
@@ -151,25 +164,27 @@ def _print_description(facts: dict[str, Any]) -> None:
     rows = [(name, *(counts[split] for split in splits)) for name, counts in facts["classes"].items()]
     rows.append(("all images", *facts["images"].values()))
     accuracies = facts["majority_accuracy"].values()
-    rows.append(("commonest answer", *("" if share is None else f"{share:.3f}" for share in accuracies)))
+    rows.append(("largest class always", *("" if share is None else f"{share:.3f}" for share in accuracies)))
     print_table(("class", *splits), rows, title=f"{facts['name']}, {facts['task']}")
     sizes = {which: "x".join(map(str, size)) for which, size in facts["sizes"].items()}
     if facts["imbalance"]:
-        click.echo(f"Imbalance: the largest class has {facts['imbalance']:.1f} times the images of the smallest.")
+        click.echo(
+            f"Imbalance: the largest class has {facts['imbalance']:.1f} times the training images of the smallest."
+        )
     click.echo(f"Sizes before resizing: {sizes['smallest']} to {sizes['largest']}, median {sizes['median']} pixels.")
 
 
-def _print_findings(findings: list[Finding], counted: dict[str, int]) -> None:
+def _print_findings(findings: list[Finding], counts: dict[str, int]) -> None:
     if not findings:
         click.echo("Nothing found.")
         return
-    print_table(("kind", "findings"), [(kind, count) for kind, count in counted.items() if count])
+    print_table(("kind", "findings"), [(kind, count) for kind, count in counts.items() if count])
     rows = []
-    for kind in counted:
+    for kind in counts:
         rows += [_finding_row(finding) for finding in findings if finding.kind == kind][:_FINDINGS_SHOWN]
     print_table(("kind", "files", "splits", "labels", "suggestion"), rows)
     if len(rows) < len(findings):
-        click.echo(f"{len(findings) - len(rows)} more; all of them with --json.")
+        click.echo(f"{counted(len(findings) - len(rows), 'more finding')}; --json shows all of them.")
 
 
 def _finding_row(finding: Finding) -> tuple[str, ...]:

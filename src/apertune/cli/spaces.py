@@ -1,12 +1,9 @@
-"""`apertune spaces`: what may vary."""
+"""The command `apertune spaces`, which shows the search spaces."""
 
 from __future__ import annotations
 
 import contextlib
 import logging.handlers
-import os
-import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -14,7 +11,10 @@ import click
 
 from .. import spaces as space_library
 from ..datasets.base import DataSpec
+from ..quiet import nothing_on_standard_error
 from ..spaces.registry import SPACES
+from ..spaces.search_space import wording
+from .configuration import assignments
 from .output import json_option, print_json, print_table
 
 COLUMNS = ("name", "kind", "range", "condition", "default")
@@ -22,14 +22,17 @@ COLUMNS = ("name", "kind", "range", "condition", "default")
 
 @click.group()
 def spaces() -> None:
-    """What may vary: networks, training recipes, published references."""
+    """Show the search spaces: networks, training recipes and published references."""
 
 
 @spaces.command("list")
-@click.option("--published", is_flag=True, help="Only the references that articles published, and what they reported.")
+@click.option("--published", is_flag=True, help="List only the references that articles published, with their results.")
 @json_option
 def list_spaces(published: bool, as_json: bool) -> None:
-    """The spaces that ship. Any KerasTuner HyperModel is one, too: --space package.module:Name."""
+    """List the spaces that ship.
+
+    Any KerasTuner HyperModel of your own is a space, too: search it with --space package.module:Name.
+    """
     entries = {name: entry for name, entry in SPACES.items() if entry.publication or not published}
     if as_json:
         print_json(
@@ -58,16 +61,32 @@ def list_spaces(published: bool, as_json: bool) -> None:
 
 @spaces.command("show")
 @click.argument("name")
-@click.option("--image-size", default=64, show_default=True, type=click.IntRange(1), help="Pixels a side.")
-@click.option("--channels", default=3, show_default=True, type=click.IntRange(1))
-@click.option("--classes", default=10, show_default=True, type=click.IntRange(2), help="How many.")
+@click.option("--image-size", default=64, show_default=True, type=click.IntRange(1), help="Set the pixels per side.")
 @click.option(
-    "--task", default="multiclass", show_default=True, type=click.Choice(["binary", "multiclass", "multilabel"])
+    "--channels",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Set the channels per pixel: 1 for greyscale, 3 for colour.",
 )
-@click.option("--images", default=10_000, show_default=True, type=click.IntRange(1), help="Training images.")
-@click.option("--recipe", help="'standard' adds our training recipe to a space of your own.")
+@click.option("--classes", default=10, show_default=True, type=click.IntRange(2), help="Set the number of classes.")
 @click.option(
-    "--space-option", "options", multiple=True, metavar="NAME=VALUE", help="Of the space, such as weights=none."
+    "--task",
+    default="multiclass",
+    show_default=True,
+    type=click.Choice(["binary", "multiclass", "multilabel"]),
+    help="Set the task.",
+)
+@click.option(
+    "--images", default=10_000, show_default=True, type=click.IntRange(1), help="Set the number of training images."
+)
+@click.option("--recipe", help="Add a training recipe to a space of your own; the one that ships is 'standard'.")
+@click.option(
+    "--space-option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set an option of the space, such as weights=none.",
 )
 @json_option
 def show(
@@ -81,11 +100,15 @@ def show(
     options: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Every parameter of a space: name, kind, range, condition, default. Ranges depend on the data set's facts."""
+    """Show every parameter of a space with its kind, range, condition and default.
+
+    Some ranges depend on the data set; describe yours with the options.
+    """
     spec = _spec(image_size, channels, classes, task, images)
-    with _said_afterwards(), _quiet_start():
-        space = space_library.discover(space_library.load(name, spec, recipe=recipe, options=_pairs(options)))
-    rows = space.rows()
+    pairs = assignments("--space-option", options)
+    with _warnings_afterwards(), nothing_on_standard_error():
+        space = space_library.discover(space_library.load(name, spec, recipe=recipe, options=pairs))
+    rows = wording.rows(space)
     if as_json:
         print_json(
             {
@@ -98,12 +121,12 @@ def show(
             }
         )
     else:
-        print_table(COLUMNS, rows, title=f"{name}: {len(rows)} parameters")
+        print_table(COLUMNS, rows, title=f"{name}: {len(rows)} parameter{'' if len(rows) == 1 else 's'}")
 
 
 @contextlib.contextmanager
-def _said_afterwards() -> Iterator[None]:
-    """Keeps what the spaces warn of, such as parameters that a recipe makes idle, and says it at the end."""
+def _warnings_afterwards() -> Iterator[None]:
+    """Holds back the warnings of the spaces, such as those of parameters without effect, and prints them at the end."""
     kept = logging.handlers.BufferingHandler(capacity=1000)
     logger = logging.getLogger(space_library.__name__)
     logger.addHandler(kept)
@@ -113,20 +136,6 @@ def _said_afterwards() -> Iterator[None]:
         logger.removeHandler(kept)
         for record in kept.buffer:
             click.echo(record.getMessage(), err=True)
-
-
-@contextlib.contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Keeps what TensorFlow says of processors while it is imported, straight to the descriptor, off the screen."""
-    sys.stderr.flush()
-    screen = os.dup(2)
-    try:
-        with tempfile.TemporaryFile() as elsewhere:
-            os.dup2(elsewhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(screen, 2)
-        os.close(screen)
 
 
 def _spec(image_size: int, channels: int, classes: int, task: str, images: int) -> DataSpec:
@@ -139,13 +148,3 @@ def _spec(image_size: int, channels: int, classes: int, task: str, images: int) 
         class_counts=tuple(images // classes for _ in range(classes)),
         train_size=images,
     )
-
-
-def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise click.UsageError(f"--space-option takes NAME=VALUE, not '{text}'")
-        pairs[name] = value
-    return pairs

@@ -1,1 +1,1 @@
-"""Files and folders that are whole or not there, and patience with a full disk."""
+"""Files and folders that are complete or absent, and writing that waits while the disk is full."""

@@ -1,4 +1,4 @@
-"""Files that are whole whatever happens: replaced in one step, or added to all at once."""
+"""Writes files that are complete whatever happens: replaced in one step, or added to all at once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-# Of a file that is not whole yet, beside the one that it is to replace.
+# The suffix of an unfinished file, which lies beside the one that it will replace.
 UNFINISHED = ".writing"
 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
-    """A file to write, which takes the path's place in one step when the block ends.
+    """Yields a file to write, which replaces the one at the path in one step when the block ends.
 
-    durable: whether it is safe against power loss then. Raises OSError when the disk is full or the folder is gone.
-    When the block raises, what was at the path stays, and nothing is left beside it.
+    When the block raises, the file at the path stays as it was, and nothing is left beside it.
+
+    Args:
+        path: The file to replace; it need not exist yet.
+        durable: Wait until the file is safe against power loss.
+
+    Raises:
+        OSError: The disk is full, or the folder is gone.
     """
     unfinished = path.with_name(path.name + UNFINISHED)
     try:
@@ -33,9 +39,14 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[BinaryIO]:
 
 
 def append_whole(file: FileIO, data: bytes) -> None:
-    """Appends to an unbuffered file, all or nothing, safe against power loss on return.
+    """Appends all of the data to a file, or none of it; on return it is safe against power loss.
 
-    Raises OSError when the disk is full; the file is then as it was.
+    Args:
+        file: An unbuffered file, opened for appending.
+        data: The bytes to append.
+
+    Raises:
+        OSError: The disk is full; the file is then as it was before.
     """
     start = os.fstat(file.fileno()).st_size
     try:

@@ -1,4 +1,4 @@
-"""Folders that are written beside their place and then renamed into it: each is there complete or not at all."""
+"""Folders that are written beside their place and then renamed into it, so that each is complete or absent."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ _LOCK_FILE = "writing.lock"
 
 @contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """A fresh folder beside `target`, to make the target in and rename it from; removed at the end.
+    """Yields a new folder beside the target, in which to write the target before it is renamed; removed at the end.
 
-    Those that killed processes left for the same target are removed first: nobody holds their locks any longer.
+    Folders that killed processes left for the same target are removed first: nobody holds their locks any longer.
+
+    Args:
+        target: The folder or file to write, which the caller renames out of the new folder.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)

@@ -1,4 +1,4 @@
-"""Simpsons, PASCAL VOC and tables in their original layouts, with their oddities."""
+"""Simpsons, PASCAL VOC and tables in their original layouts, oddities included."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apertune.errors import DatasetError
 
 
 def test_simpsons(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Characters come from folders, the flat test folder from file names, rare ones are left out by name."""
+    """Characters come from folder names, in the flat test folder from file names; rare ones are left out and named."""
     dataset = load("simpsons", make.simpsons(tmp_path / "s"), LoadSettings(options={"min-images": "5"}))
     assert dataset.classes == ("bart_simpson", "homer_simpson")
     assert len(dataset.test) == 2
@@ -25,13 +25,15 @@ def test_simpsons(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_simpsons_all_rare(make: SimpleNamespace, tmp_path: Path) -> None:
-    """When no character has 100 images, the message names the fullest one and the flag."""
-    with pytest.raises(DatasetError, match=r"no character has 100 images .* lower it with --min-images N"):
+    """When no character has 100 images, the message names the most frequent one and the flag."""
+    with pytest.raises(
+        DatasetError, match=r"no character has 100 training images .* lower the number with --min-images N"
+    ):
         load("simpsons", make.simpsons(tmp_path / "s"))
 
 
 def test_voc(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Each class once an image, difficult objects ignored, lists give the split, the missing test is drawn."""
+    """Classes count once per image, difficult objects are ignored, lists state splits, the test split is drawn."""
     dataset = load("voc2012", make.voc(tmp_path / "v"))
     assert dataset.task == "multilabel"
     assert dataset.classes == ("cat", "dog", "person")
@@ -42,11 +44,11 @@ def test_voc(make: SimpleNamespace, tmp_path: Path) -> None:
     assert len(dataset.validation) + len(dataset.test) == 6
     assert len(dataset.test) == 3
     assert any("2 images are in no list" in note for note in dataset.notes)
-    assert any("1 listed images are not there: 2007_999999" in note for note in dataset.notes)
+    assert any("1 listed image is missing: 2007_999999" in note for note in dataset.notes)
 
 
 def test_voc_options(make: SimpleNamespace, tmp_path: Path) -> None:
-    """All images, difficult objects and the largest object's class can be asked for."""
+    """Options take all images, count difficult objects, and keep the class of the largest object."""
     root = make.voc(tmp_path / "v")
     every = load("voc2012", root, LoadSettings(options={"all-images": "yes"}))
     assert len(every.train) + len(every.validation) + len(every.test) == 16
@@ -57,13 +59,13 @@ def test_voc_options(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_voc_pairs(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Images without annotation and annotations without image are counted and named."""
+    """Images without an annotation and annotations without an image are counted and named."""
     voc = make.voc(tmp_path / "v") / "VOCdevkit" / "VOC2012"
     make.save(voc / "JPEGImages" / "alone.jpg", seed=99)
     (voc / "Annotations" / "lost.xml").write_text(make.voc_xml("lost.jpg", (("cat", 0),)))
     notes = load("voc2012", voc).notes
-    assert any("1 images have no annotation: VOC2012" in n or "1 images have no annotation: JPEG" in n for n in notes)
-    assert "1 annotations have no image: lost" in notes
+    assert any("1 image has no annotation: VOC2012" in n or "1 image has no annotation: JPEG" in n for n in notes)
+    assert "1 annotation has no image: lost" in notes
 
 
 HOSTILE = {
@@ -108,7 +110,7 @@ def test_table(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_table_multilabel(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Labels separated by semicolons, and one column a label, make the same multilabel data set."""
+    """Labels separated by semicolons, and one column per label, make the same multilabel data set."""
     root = make.table(tmp_path / "t" / "labels.csv").parent
     marks = [(image % 2, image // 2 % 2, 1) for image in range(12)]
     sets = [";".join(name for name, mark in zip("xyz", each, strict=True) if mark) for each in marks]
@@ -133,7 +135,7 @@ def test_table_parquet(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_table_refusals(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Rows that lead outside, name no file or have no label are named by line; unclear columns are asked for."""
+    """Rows that lead outside, name no file or have no label are named by line; an unknown column is asked for."""
     path = make.table(tmp_path / "t" / "labels.csv")
     make.save(tmp_path / "private.png", seed=7)
     rows = "../private.png,a,train\n/etc/passwd,a,train\nimages/none.png,a,train\n"
@@ -141,5 +143,7 @@ def test_table_refusals(make: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"4 images cannot be used .*line 14.*leads out.*line 16: no such file"):
         load("table", path)
     path.write_text("where,what\nimages/0.png,a\n")
-    with pytest.raises(DatasetError, match="which column holds the paths"):
+    with pytest.raises(
+        DatasetError, match="no column is known to hold the paths; name it with --option path-column=NAME"
+    ):
         load("table", path)

@@ -1,4 +1,4 @@
-"""What every adapter must do; a new one only joins CASES."""
+"""The contract that every adapter keeps; a new one only joins CASES."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from apertune.datasets import ADAPTERS, ImageDataset, LoadSettings, load
 
 @dataclass(frozen=True)
 class Case:
-    """maker: the fixture's function that writes the data, None when there is nothing to write."""
+    """An adapter with data to read."""
 
     adapter: str
     maker: str | None
+    """The function of the fixture `make` that writes the data; None when there is nothing to write."""
     task: str
     options: dict[str, str] = field(default_factory=dict)
     target: str = ""
+    """The file to write, for a maker that writes one."""
 
 
 CASES = [
@@ -52,7 +54,7 @@ def _data(case: Case, make: SimpleNamespace, folder: Path) -> Path | None:
 
 
 def test_all_listed() -> None:
-    """Every adapter of the registry is under this contract."""
+    """Every adapter of the registry is tested against this contract."""
     assert {case.adapter for case in CASES} == set(ADAPTERS)
 
 
@@ -77,7 +79,7 @@ def test_arrays(case: Case, dataset: ImageDataset) -> None:
 
 
 def test_splits(dataset: ImageDataset) -> None:
-    """The splits are sorted, disjoint, none is empty, and together they are all rows."""
+    """The splits are sorted and disjoint, none is empty, and together they hold all rows."""
     splits = [dataset.rows(split) for split in ("train", "validation", "test")]
     for rows in splits:
         assert rows.dtype == np.int64
@@ -87,7 +89,7 @@ def test_splits(dataset: ImageDataset) -> None:
 
 
 def test_reload(case: Case, dataset: ImageDataset, make: SimpleNamespace, tmp_path: Path, own_cache: Path) -> None:
-    """Opened again, from the cache or decoded anew, it is the same data set."""
+    """A data set opened again, from the cache or decoded anew, is the same."""
     settings = LoadSettings(options=case.options)
     data = tmp_path / "data" / case.target if case.maker else None
     assert load(case.adapter, data, settings).fingerprint == dataset.fingerprint

@@ -26,7 +26,7 @@ def csv(make: SimpleNamespace, tmp_path: Path) -> Path:
 
 
 def test_csv(csv: Path, make: SimpleNamespace) -> None:
-    """Pixels, emotion codes and the usages Training, PublicTest, PrivateTest come out as they are written."""
+    """Pixels, emotion codes and the usages Training, PublicTest and PrivateTest are read as they are written."""
     dataset = load("fer2013", csv)
     assert dataset.classes == ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
     assert dataset.images.shape == (70, 48, 48, 1)
@@ -74,7 +74,7 @@ def test_compressed(kind: str, csv: Path, tmp_path: Path) -> None:
 
 
 def test_bad_rows(csv: Path) -> None:
-    """Malformed rows are named by line and counted, nothing is loaded, and --skip-bad leaves just them out."""
+    """Malformed rows are counted and named by line, nothing is loaded, and --skip-bad leaves out only these."""
     lines = csv.read_text().splitlines()
     lines[3] = lines[3].replace(" ", " 999 ", 1)
     lines[5] = "9" + lines[5][1:]
@@ -86,9 +86,9 @@ def test_bad_rows(csv: Path) -> None:
         load("fer2013", csv)
     message = str(caught.value)
     assert "5 images cannot be used" in message
-    assert "line 4: '999' is no pixel value from 0 to 255" in message
-    assert "line 6: emotion '9' is no code from 0 to 6" in message
-    assert "line 9: 2303 pixels where 2304 are expected" in message
+    assert "line 4: pixels must be from 0 to 255, but one is '999'" in message
+    assert "line 6: emotion must be a code from 0 to 6, but is '9'" in message
+    assert "line 9: 2,303 pixels instead of 2,304" in message
     assert "and 2 more" in message
     assert "--skip-bad" in message
     dataset = load("fer2013", csv, LoadSettings(skip_bad=True))
@@ -98,7 +98,7 @@ def test_bad_rows(csv: Path) -> None:
 
 
 def test_wrong_table(tmp_path: Path) -> None:
-    """A table without the columns is refused with the columns it has."""
+    """A table without the columns is refused, and the message lists the columns it has."""
     (tmp_path / "faces.csv").write_text("id,pixels\n1,2\n")
     with pytest.raises(DatasetError, match=r"needs the columns emotion and pixels, but it has: id, pixels"):
         load("fer2013", tmp_path / "faces.csv")
@@ -115,7 +115,7 @@ def test_folders(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_ferplus(csv: Path, tmp_path: Path) -> None:
-    """FER+ labels take the majority; unknown, no face and ties are dropped and counted."""
+    """FER+ labels take the most votes; images voted unknown or no face and ties are left out and counted."""
     names = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
     votes = [[0, 10] + [0] * 8, [0] * 7 + [9, 0, 1], [0] * 8 + [10, 0], [0] * 9 + [10], [5, 5] + [0] * 8]
     votes += [[10] + [0] * 9] * 65
@@ -126,12 +126,14 @@ def test_ferplus(csv: Path, tmp_path: Path) -> None:
     assert len(dataset.images) == 67
     assert [dataset.classes[label] for label in dataset.labels[:3]] == ["Happy", "Contempt", "Neutral"]
     assert dataset.origins[2] == "line 7"
-    assert any("2 images dropped as unknown or no face, 1 for tied votes" in note for note in dataset.notes)
+    assert any(
+        "left out 2 images voted unknown or no face, and 1 image with tied votes" in note for note in dataset.notes
+    )
 
 
 @given(st.lists(st.lists(st.integers(0, 1200).map(str), min_size=0, max_size=6), min_size=1, max_size=8), st.data())
 def test_parse_rows(rows: list[list[str]], data: st.DataObject) -> None:
-    """Parsing all characters at once agrees with parsing word by word, right and wrong rows alike."""
+    """Parsing all characters at once agrees with parsing word by word, for right and wrong rows alike."""
     gaps = data.draw(st.sampled_from([" ", "  "]))
     pixels, reasons = parse_rows([gaps.join(words).encode() for words in rows], 3)
     for number, words in enumerate(rows):

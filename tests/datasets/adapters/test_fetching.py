@@ -1,4 +1,4 @@
-"""Fetching from a server of our own that can break off, forget and lie."""
+"""Fetching from a local server that can break off, and can change or damage its file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ CONTENT = bytes(range(256)) * 4000
 
 
 class Server(ThreadingHTTPServer):
-    """content: what it serves. break_after: bytes after which each reply ends. ranges: those asked for."""
+    """Serves one file, and notes the ranges of it that are asked for."""
 
     content = CONTENT
     break_after: int | None = None
+    """Bytes after which each reply ends."""
     etag = '"one"'
 
     def __init__(self) -> None:
@@ -75,7 +76,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def test_download(server: Server, target: Path) -> None:
-    """A file arrives whole with its checksum verified, reports progress, and is not fetched twice."""
+    """A file is fetched once and whole, with its checksum verified and its progress reported."""
     reports: list[tuple[str, int, int]] = []
     origin = server.origin(hashlib.md5(CONTENT).hexdigest())
     for _ in range(2):
@@ -105,7 +106,7 @@ def test_changed_meanwhile(server: Server, target: Path) -> None:
 
 
 def test_wrong_checksum(server: Server, target: Path) -> None:
-    """A file with another checksum than the published one is thrown away."""
+    """A file whose checksum is not the published one is deleted."""
     with pytest.raises(ApertuneError, match="does not have its published checksum"):
         download(server.origin(md5="0" * 32), target, _silent)
     assert list(target.parent.iterdir()) == []
@@ -123,12 +124,12 @@ def test_by_hand(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_kaggle_client_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Kaggle's client the message names the command that installs it."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingExtraError, match=r"pip install 'apertune\[kaggle\]'"):
+    with pytest.raises(MissingExtraError, match=r"uv sync --extra kaggle \(without uv: pip install '\.\[kaggle\]'\)"):
         fetch("fer2013", tmp_path / "data", _silent)
 
 
 def test_kaggle_client_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When Kaggle's client fails, its last line and the way by hand are shown."""
+    """When Kaggle's client fails, the message shows its last line and how to get the data by hand."""
     client = tmp_path / "kaggle"
     client.write_text("#!/bin/sh\necho could not find kaggle.json >&2\nexit 1\n")
     client.chmod(0o755)

@@ -1,4 +1,4 @@
-"""One folder a class."""
+"""One folder of images per class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_positive_class(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_stratified_split(make: SimpleNamespace, tmp_path: Path) -> None:
-    """A 4:1 split keeps each class's share, is the same for one seed and another for another seed."""
+    """A 4:1 split keeps the share of each class, and changes with the seed."""
     root = make.folders(tmp_path / "a", count=25)
     dataset = load("binary", root, LoadSettings(split=(0.8, 0.2, 0.0)))
     assert np.bincount(dataset.labels[dataset.train]).tolist() == [20, 20]
@@ -35,7 +35,7 @@ def test_stratified_split(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_ready_made_splits(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Split folders above the classes are taken as they are, under needless nesting and with a folder repeated."""
+    """Split folders above the classes are taken as they are, also under needless nesting and repeated folders."""
     for split, count, offset in (("Train/train", 6, 0), ("valid", 3, 100), ("test", 2, 200)):
         for number, name in enumerate(("cats and dogs", "birds")):
             for image in range(count):
@@ -47,7 +47,7 @@ def test_ready_made_splits(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_train_and_test_only(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Without validation folders, validation is drawn from training and the test split is left alone."""
+    """Without validation folders, validation is drawn from training and the test split stays as it is."""
     make.folders(tmp_path / "set" / "train", count=17)
     for number, name in enumerate(("Negative", "Positive")):
         make.save(tmp_path / "set" / "test" / name / "x.jpg", seed=5000 + number)
@@ -58,7 +58,7 @@ def test_train_and_test_only(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_limit(make: SimpleNamespace, tmp_path: Path) -> None:
-    """--limit takes a stratified part of the training rows and leaves the other splits alone."""
+    """--limit takes a stratified part of the training rows and leaves the other splits as they are."""
     root = make.folders(tmp_path / "a", count=30)
     whole, part = load("folders", root), load("folders", root, LoadSettings(limit=10))
     assert np.bincount(part.labels[part.train]).tolist() == [5, 5]
@@ -71,16 +71,18 @@ def test_classes(make: SimpleNamespace, tmp_path: Path) -> None:
     """--classes keeps the named classes and refuses one that is not there."""
     root = make.folders(tmp_path / "a", ("a", "b", "c"), count=8)
     assert load("folders", root, LoadSettings(options={"classes": "a, c"})).classes == ("a", "c")
-    with pytest.raises(DatasetError, match="--classes names 'd'; the classes are a, b, c"):
+    with pytest.raises(DatasetError, match="--classes has no class 'd' to keep; the classes are a, b, c"):
         load("folders", root, LoadSettings(options={"classes": "a,d"}))
 
 
 def test_refusals(make: SimpleNamespace, tmp_path: Path) -> None:
-    """A missing path, no images, one class and an unknown option are each refused with the way out."""
-    with pytest.raises(DatasetError, match="no such file or folder"):
+    """A wrong path, no path, no images, one class and an unknown option are each refused with the way out."""
+    with pytest.raises(DatasetError, match=r"--data must be an existing file or folder, but got .*nowhere"):
         load("folders", tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="needs its files: --data PATH"):
+    with pytest.raises(DatasetError, match=r"folders needs files; give them with --data PATH$"):
         load("folders")
+    with pytest.raises(DatasetError, match="--data PATH; 'apertune datasets fetch simpsons' gets them"):
+        load("simpsons")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="holds no images"):
         load("folders", tmp_path / "empty")

@@ -28,7 +28,7 @@ def _example(language: str) -> str:
 
 
 def _install(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lays a distribution with the example's entry point where Python finds it."""
+    """Writes a distribution with the entry point of the example where Python finds it."""
     (folder / "npz_adapter.py").write_text(_example("python"))
     facts = folder / "npz_adapter-1.0.dist-info"
     facts.mkdir()
@@ -57,7 +57,7 @@ def test_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_doubled_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second adapter of one name is refused, not silently preferred."""
+    """A second adapter of the same name is refused, not silently preferred."""
     _install(tmp_path, "digits", monkeypatch)
     with pytest.raises(SettingError, match="two adapters are called 'digits'"):
         all_adapters()
@@ -70,7 +70,7 @@ def test_unknown_name() -> None:
 
 
 def test_targets() -> None:
-    """Every entry of the registry names a class that is there, and file options that are options."""
+    """Every entry of the registry names a class that exists, and file options that are among its options."""
     for entry in ADAPTERS.values():
         assert callable(entry.create().index)
         assert set(entry.file_options) <= set(entry.options)

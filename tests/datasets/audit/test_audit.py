@@ -1,4 +1,4 @@
-"""The audit finds what was planted, and nothing else; the description counts right."""
+"""The audit finds the faults that were planted and no others; the description counts right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _run(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def planted(make: SimpleNamespace, tmp_path: Path) -> Path:
-    """A set with one of everything that is wrong."""
+    """A data set with one of each fault."""
     root = tmp_path / "set"
     for split, offset, count in (("train", 0, 10), ("val", 100, 4), ("test", 200, 4)):
         for number, name in enumerate("ab"):
@@ -69,13 +69,13 @@ def test_command(planted: Path) -> None:
 
 
 def test_clean_set(make: SimpleNamespace, tmp_path: Path) -> None:
-    """A set with nothing wrong exits with 0."""
+    """The audit of a data set without faults exits with 0."""
     answer = _run("audit", "folders", "--data", str(make.folders(tmp_path / "a")))
     assert (answer.returncode, answer.stdout) == (0, "Nothing found.\n")
 
 
 def test_wrong_labels() -> None:
-    """Of wrong labels planted in the digits most are found, and most of what is found was planted."""
+    """Most of the wrong labels planted in the digits are found, and most of the labels found were planted."""
     digits = load("digits")
     labels = digits.labels.copy()
     wrong = np.random.default_rng(0).permutation(len(labels))[:60]
@@ -88,7 +88,7 @@ def test_wrong_labels() -> None:
 
 
 def test_wrong_labels_multilabel() -> None:
-    """Wrong labels are found among several labels an image, too."""
+    """Wrong labels are found where images carry several labels, too."""
     digits = load("digits")
     labels = np.stack([digits.labels % 2, digits.labels < 1], axis=1).astype(np.uint8)
     wrong = np.arange(0, 600, 30)
@@ -98,12 +98,12 @@ def test_wrong_labels_multilabel() -> None:
 
 
 def test_counts() -> None:
-    """Every kind is counted, also those without findings."""
+    """Every kind is counted, those without findings included."""
     assert counts([]) == dict.fromkeys(KINDS, 0)
 
 
 def test_description(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Counts, imbalance, sizes and the majority's accuracy are right."""
+    """Counts, imbalance, sizes and the accuracy of always answering the largest class are right."""
     labels = np.array([0] * 30 + [1] * 10)
     images = np.stack([make.picture(seed, 20, 20) for seed in range(40)])
     facts = describe(from_arrays("mine", images, labels, ["no", "yes"], split=(0.5, 0.25, 0.25)))
@@ -116,7 +116,7 @@ def test_description(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_cooccurrence(make: SimpleNamespace, tmp_path: Path) -> None:
-    """For several labels an image, how often classes occur together is counted."""
+    """The images that carry both of two classes are counted where images carry several labels."""
     facts = describe(load("voc2012", make.voc(tmp_path / "v"), LoadSettings(options={"all-images": "yes"})))
     assert facts["cooccurrence"] == [[8, 0, 0], [0, 8, 8], [0, 8, 8]]
 
@@ -133,7 +133,7 @@ def test_page(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_describe_command(make: SimpleNamespace, tmp_path: Path) -> None:
-    """`describe --json` prints one document and writes a page only where it is told to."""
+    """`describe --json` prints one document, and writes the page to the file that --html names."""
     root = make.folders(tmp_path / "a", count=8)
     answer = _run("describe", "folders", "--data", str(root), "--json", "--html", str(tmp_path / "x.html"))
     assert json.loads(answer.stdout)["images"] == {"train": 11, "validation": 3, "test": 2}
@@ -141,10 +141,10 @@ def test_describe_command(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_user_mistakes(tmp_path: Path) -> None:
-    """Mistakes of the user end with status 2 and one line."""
+    """A mistake of the user ends with status 2 and one line."""
     for words, part in (
         (["describe", "fodlers"], "did you mean 'folders'?"),
-        (["describe", "folders", "--data", str(tmp_path / "none")], "no such file or folder"),
+        (["describe", "folders", "--data", str(tmp_path / "none")], "--data must be an existing file or folder"),
         (["describe", "folders", "--data", str(tmp_path), "--split", "1/2"], "three shares that sum to 1"),
         (["describe", "digits", "--option", "x"], "--option must be NAME=VALUE"),
         (["fetch", "digits"], "digits needs no download"),
@@ -156,7 +156,7 @@ def test_user_mistakes(tmp_path: Path) -> None:
 
 
 def test_clean_command(make: SimpleNamespace, tmp_path: Path, own_cache: Path) -> None:
-    """`clean` removes one data set's entries, or all."""
+    """`clean` removes the entries of one data set, or all entries."""
     load("digits")
     load("folders", make.folders(tmp_path / "a", count=4))
     assert len(json.loads(_run("clean", "digits", "--dry-run", "--json").stdout)["entries"]) == 1

@@ -1,4 +1,4 @@
-"""The cache: complete or absent, built once, rebuilt when it should be."""
+"""Entries of the cache are complete or absent, built once, and rebuilt when they should be."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from apertune.datasets import DataSpec, LoadSettings, from_arrays, load
+from apertune.datasets.arrays import EntryArrays
 from apertune.datasets.cache import entries as cache
 from apertune.errors import DatasetError
 
@@ -33,8 +34,7 @@ def _stages(data: Path) -> list[str]:
 
 
 def test_decoded_once(make: SimpleNamespace, tmp_path: Path) -> None:
-    """The second load decodes nothing, a changed or added file makes it decode again, and without the added
-    file the earlier entry serves."""
+    """Images are decoded again only when a file was changed or added; without the added file the old entry serves."""
     root = make.folders(tmp_path / "a", count=4)
     assert "decoding" in _stages(root)
     assert _stages(root) == []
@@ -47,7 +47,7 @@ def test_decoded_once(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_two_processes(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Of two processes that ask at once, one decodes, and both get the same data set."""
+    """When two processes ask at once, one decodes, and both get the same data set."""
     root = make.folders(tmp_path / "a", count=40)
     command = [sys.executable, "-c", SLOW_LOAD, str(root)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -57,7 +57,7 @@ def test_two_processes(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_killed_decode(make: SimpleNamespace, tmp_path: Path, own_cache: Path) -> None:
-    """A process killed while it decodes leaves nothing that counts, and the next load tidies up after it."""
+    """A process killed while it decodes leaves no entry, and the next load removes its unfinished folder."""
     root = make.folders(tmp_path / "a", count=4)
     slow = SLOW_LOAD.replace("stages.append(report)", "(print('busy', flush=True), __import__('time').sleep(60))")
     process = subprocess.Popen([sys.executable, "-c", slow, str(root)], stdout=subprocess.PIPE, text=True)
@@ -73,7 +73,7 @@ def test_killed_decode(make: SimpleNamespace, tmp_path: Path, own_cache: Path) -
 
 
 def test_failed_decode(tmp_path: Path, own_cache: Path) -> None:
-    """A load that fails leaves nothing."""
+    """A load that fails leaves nothing in the cache."""
     (tmp_path / "a" / "x").mkdir(parents=True)
     (tmp_path / "a" / "y").mkdir()
     for name in ("x/1.png", "y/1.png"):
@@ -106,9 +106,9 @@ def test_rebuilt(damage: str, make: SimpleNamespace, tmp_path: Path) -> None:
         meta = json.loads((folder / "meta.json").read_text())
         (folder / "meta.json").write_text(json.dumps({**meta, "version": cache.VERSION - 1}))
     elif damage == "cut":
-        os.truncate(folder / "images.npy", 1000)
+        os.truncate(EntryArrays(folder).path("images"), 1000)
     elif damage == "gone":
-        (folder / "labels.npy").unlink()
+        EntryArrays(folder).path("labels").unlink()
     else:
         (folder / "meta.json").write_bytes(b"\xff{")
     assert "decoding" in _stages(root)
@@ -116,7 +116,7 @@ def test_rebuilt(damage: str, make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_damaged_splits(make: SimpleNamespace, tmp_path: Path) -> None:
-    """A damaged file of splits is drawn again, to the same rows."""
+    """Splits whose file is damaged are drawn again, and have the same rows."""
     root = make.folders(tmp_path / "a", count=8)
     first = load("folders", root)
     for path in [*first.folder.glob("splits-*"), first.folder / "duplicates.npz"]:
@@ -125,7 +125,7 @@ def test_damaged_splits(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_settings_apart(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Another size is another entry; another split is the same entry."""
+    """Another image size makes another entry; another split does not."""
     root = make.folders(tmp_path / "a", count=8)
     plain = load("folders", root)
     assert load("folders", root, LoadSettings(image_size=32)).folder != plain.folder

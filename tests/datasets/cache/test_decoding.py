@@ -1,4 +1,4 @@
-"""Odd and hostile image files."""
+"""Odd, damaged and hostile image files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GREY = PixelFormat(16, 1, "stretch")
 
 
 def _png_header(width: int, height: int) -> bytes:
-    """A PNG file that announces its size and holds no pixels."""
+    """A PNG file that states its size and holds no pixels."""
     chunks = {b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT": zlib.compress(b"")}
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -36,7 +36,7 @@ def _png_header(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1", "CMYK"])
 @pytest.mark.parametrize("pixel_format", [COLOUR, GREY])
 def test_modes(mode: str, pixel_format: PixelFormat, tmp_path: Path) -> None:
-    """A white picture with a black left half comes out so in every colour mode."""
+    """A white picture with a black left half decodes to one in every colour mode."""
     pixels = np.full((32, 32, 3), 255, np.uint8)
     pixels[:, :16] = 0
     path = tmp_path / f"x.{'tif' if mode == 'CMYK' else 'png'}"
@@ -64,13 +64,13 @@ def test_sixteen_bits(tmp_path: Path) -> None:
 
 
 def test_transparency(tmp_path: Path) -> None:
-    """What is transparent becomes white, whatever colour hides under it."""
+    """Transparent pixels become white, whatever colour hides under them."""
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "x.png")
     assert decode_file(tmp_path / "x.png", COLOUR)[0].min() == 255
 
 
 def test_animation(tmp_path: Path) -> None:
-    """Of an animation the first picture is taken."""
+    """An animation gives its first picture."""
     frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
     red, green, blue = decode_file(tmp_path / "x.gif", COLOUR)[0][0, 0]
@@ -81,7 +81,7 @@ def test_animation(tmp_path: Path) -> None:
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_orientation(orientation: int, resize: str, make: SimpleNamespace, tmp_path: Path) -> None:
-    """A picture stored turned, with the turn in EXIF, comes out as the upright one does."""
+    """A picture that is stored turned, with the turn in EXIF, decodes to the upright picture."""
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
     upright = Image.fromarray(make.picture(1, 60, 40))
     exif = Image.Exif()
@@ -94,7 +94,7 @@ def test_orientation(orientation: int, resize: str, make: SimpleNamespace, tmp_p
 
 
 def test_resize(tmp_path: Path) -> None:
-    """Stretching keeps all, cropping takes the middle, padding adds black above and below a wide picture."""
+    """Stretching keeps all pixels, cropping takes the middle, padding adds black above and below a wide picture."""
     pixels = np.full((20, 60, 3), 200, np.uint8)
     pixels[:, 20:40] = 100
     Image.fromarray(pixels).save(tmp_path / "x.png")
@@ -108,7 +108,7 @@ def test_resize(tmp_path: Path) -> None:
 
 
 def test_large_jpeg(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Decoding a large JPEG at reduced scale gives the pixels of decoding it whole, to within rounding."""
+    """A large JPEG decoded at reduced scale has the pixels of one decoded whole, to within rounding."""
     Image.fromarray(make.picture(5, 1600, 1200)).save(tmp_path / "x.jpg", quality=95)
     whole = Image.open(tmp_path / "x.jpg").convert("RGB").resize((64, 64), Image.Resampling.BILINEAR)
     decoded, size = decode_file(tmp_path / "x.jpg", PixelFormat(64, 3, "stretch"))
@@ -121,7 +121,7 @@ BROKEN = {
     "garbage.jpg": (b"not an image at all" * 50, "not an image"),
     "header.png": (_png_header(100, 100), ""),
     "bomb.png": (_png_header(20_000, 20_000), "pixels"),
-    "large.png": (_png_header(8_000, 8_000), "8000x8000 pixels; at most 50,000,000 are decoded"),
+    "large.png": (_png_header(8_000, 8_000), "8000x8000 pixels; at most 50,000,000 are allowed"),
     "script.eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
 }
 
@@ -129,7 +129,7 @@ BROKEN = {
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken(name: str, tmp_path: Path) -> None:
-    """Empty, garbage, cut-off and oversized files are refused with a reason, in little time and memory."""
+    """Empty, meaningless, cut-off and oversized files are refused with a reason, in little time and memory."""
     content, reason = BROKEN[name]
     (tmp_path / name).write_bytes(content)
     tracemalloc.start()
@@ -146,7 +146,7 @@ def test_broken(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["P", "LA", "RGBA", "RGB", "I;16"])
 def test_largest_pictures(mode: str, tmp_path: Path) -> None:
-    """A picture of just below the limit takes less than 0.5 GB and, of processor time, a second or so."""
+    """A picture just below the limit takes less than 0.5 GB of memory and less than 2 s of processor time."""
     levels = np.zeros((7000, 7000), np.uint16 if mode == "I;16" else np.uint8)
     levels[::2] = 100
     grey = Image.fromarray(levels)
@@ -168,7 +168,7 @@ print(time.process_time() - started, (resource.getrusage(resource.RUSAGE_SELF).r
 
 
 def test_bad_files_named(make: SimpleNamespace, tmp_path: Path) -> None:
-    """A truncated file among good ones is named, nothing is loaded, and --skip-bad leaves just it out."""
+    """Damaged files among good ones are named, nothing is loaded, and --skip-bad leaves out only these."""
     root = make.folders(tmp_path / "a", count=6)
     broken = root / "Negative" / "photo 3.JPG"
     broken.write_bytes(broken.read_bytes()[:400])
@@ -185,7 +185,7 @@ def test_bad_files_named(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_many_processes(make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many processes decode, pixels, sizes and the reasons of bad files are the same."""
+    """Pixels, sizes and the reasons of bad files do not depend on the number of processes that decode."""
     root = make.folders(tmp_path / "a", count=70)
     (root / "Positive" / "zero.png").write_bytes(b"")
     found = []
@@ -204,10 +204,10 @@ def test_many_processes(make: SimpleNamespace, tmp_path: Path, monkeypatch: pyte
 
 
 def test_bounded_memory(make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoding a set, skipping a bad file and hashing take a small part of the memory that its pixels do."""
+    """Decoding a data set, skipping a bad file and hashing take less than half of the memory that its pixels fill."""
     root = make.folders(tmp_path / "a", count=120)
     (root / "Positive" / "zero.png").write_bytes(b"")
-    monkeypatch.setattr("apertune.datasets.cache.row_blocks.BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("apertune.datasets.arrays.BLOCK_BYTES", 1 << 20)
     load("digits")
     tracemalloc.start()
     dataset = load("folders", root, LoadSettings(image_size=256, skip_bad=True))

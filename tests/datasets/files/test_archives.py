@@ -80,7 +80,7 @@ def test_bomb(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of entries is limited as well."""
+    """The number of entries is limited."""
     monkeypatch.setattr(archives._Budget, "entries", 3)
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for number in range(5):
@@ -92,7 +92,7 @@ def test_too_many_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("name", ["x.zip", "x.tar", "x.tar.gz", "x.gz", "x.xz", "x.bz2"])
 def test_damaged(name: str, own_cache: Path, tmp_path: Path) -> None:
-    """A damaged archive is named, and leaves nothing in the cache."""
+    """A damaged archive is refused by name, and leaves nothing in the cache."""
     (tmp_path / name).write_bytes(b"this is no archive" * 100)
     with pytest.raises(DatasetError, match=name):
         load("folders", tmp_path / name)
@@ -100,7 +100,7 @@ def test_damaged(name: str, own_cache: Path, tmp_path: Path) -> None:
 
 
 def test_folders_in_archives(make: SimpleNamespace, tmp_path: Path) -> None:
-    """A zipped folder loads like the folder, and is unpacked once."""
+    """A zipped folder loads like the folder itself, and is unpacked once."""
     root = make.folders(tmp_path / "pets", count=6)
     with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
         for file in sorted(root.rglob("*")):

@@ -22,7 +22,7 @@ def made(labels: np.ndarray, images: np.ndarray | None = None):  # type: ignore[
 
 
 def test_every_row_validates_once_and_no_test_row_ever() -> None:
-    """Over all folds each training and validation row validates once; the test rows are in none of them."""
+    """Each training and validation row validates in exactly one fold, and test rows are in none."""
     dataset = made(np.arange(90, dtype=np.int32) % 3)
     views = fold_views(dataset.training_view(), 3, seed=0)
     validated = np.sort(np.concatenate([view.validation for view in views]))
@@ -34,7 +34,7 @@ def test_every_row_validates_once_and_no_test_row_ever() -> None:
 
 
 def test_labels_keep_their_shares_with_several_labels() -> None:
-    """Each label's images are spread evenly over the folds of a multi-label set."""
+    """The images of each label are spread evenly over the folds of a multilabel data set."""
     random = np.random.default_rng(0)
     labels = (random.random((120, 3)) < [0.5, 0.3, 0.2]).astype(np.uint8)
     dataset = made(labels)
@@ -44,7 +44,7 @@ def test_labels_keep_their_shares_with_several_labels() -> None:
 
 
 def test_images_that_are_the_same_stay_in_one_fold() -> None:
-    """Duplicates never stand on both sides of a fold."""
+    """Copies of an image are never on both sides of a fold."""
     random = np.random.default_rng(5)
     single = random.integers(0, 255, (45, 8, 8, 1), np.uint8)
     dataset = made(np.tile(np.arange(45, dtype=np.int32) % 3, 2), np.concatenate([single, single]))
@@ -54,7 +54,7 @@ def test_images_that_are_the_same_stay_in_one_fold() -> None:
 
 
 def test_another_seed_makes_other_folds() -> None:
-    """The same seed makes the same folds, another one others."""
+    """The same seed makes the same folds, and another seed makes others."""
     view = made(np.arange(90, dtype=np.int32) % 3).training_view()
     first, again, other = (fold_views(view, 3, seed=seed)[0].validation for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
@@ -70,7 +70,7 @@ def test_a_class_smaller_than_the_folds_is_refused() -> None:
 
 
 def copied(labels: np.ndarray, copies: list[int]) -> TrainingView:
-    """A set in which each image is there so often, none of it for testing."""
+    """A data set that holds each image as many times as `copies` says, and has no test rows."""
     images = np.random.default_rng(7).integers(0, 255, (len(labels), 8, 8, 1), np.uint8)
     dataset = made(np.repeat(labels, copies, axis=0), np.repeat(images, copies, axis=0))
     rows = np.arange(sum(copies))
@@ -79,7 +79,7 @@ def copied(labels: np.ndarray, copies: list[int]) -> TrainingView:
 
 @pytest.mark.parametrize("several_labels", [False, True])
 def test_copies_of_an_image_count_once(*, several_labels: bool) -> None:
-    """Classes of six images that are two, three times each, are enough for two folds, and not for five."""
+    """A class of two images with three copies each is enough for two folds, but not for five."""
     labels = np.eye(3, dtype=np.uint8)[[0, 0, 1, 1]] if several_labels else np.array([0, 0, 1, 1], np.int32)
     view = copied(labels, [3, 3, 3, 3])
     assert [len(fold.validation) for fold in fold_views(view, 2, seed=0)] == [6, 6]
@@ -92,7 +92,7 @@ def test_copies_of_an_image_count_once(*, several_labels: bool) -> None:
     ("labels", "copies"), [(np.zeros(4, np.int32), [40, 1, 1, 1]), (np.zeros((2, 3), np.uint8), [40, 1])]
 )
 def test_a_fold_without_images_is_refused(labels: np.ndarray, copies: list[int]) -> None:
-    """Where one image has so many copies that the others do not fill the folds, that is said before any trial."""
+    """When the copies of one image leave some folds without images, the folds are refused."""
     refused = "--folds 4 needs images for each fold, but 2 get none, since copies of one image stay in one fold"
     with pytest.raises(DatasetError, match=refused):
         fold_views(copied(labels, copies), 4, seed=0)

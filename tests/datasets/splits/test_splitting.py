@@ -1,4 +1,4 @@
-"""Splits: shares, seeds, groups, leaks."""
+"""Splits: their shares, seeds, groups and leaks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from apertune.errors import SettingError
     st.integers(0, 2**32 - 1),
 )
 def test_stratified(labels: list[int], shares: tuple[float, float, float], seed: int) -> None:
-    """Every class's share of every part is right to within two images, and every row is in one part."""
+    """Each class has its share of each part to within two images, and each row is in exactly one part."""
     array = np.array(labels, np.int32)
     parts = draw(array, np.arange(len(array)), np.arange(len(array)), shares, seed)
     assert sorted(np.concatenate(parts).tolist()) == list(range(len(array)))
@@ -38,7 +38,7 @@ def test_stratified(labels: list[int], shares: tuple[float, float, float], seed:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30)), min_size=30, max_size=120), st.integers(0, 99))
 def test_groups_stay_together(rows: list[tuple[int, int]], seed: int) -> None:
-    """Rows of one group are never on two sides, even when their labels differ."""
+    """Rows of one group are in one part, even when their labels differ."""
     labels, groups = np.array(rows).T
     parts = draw(labels.astype(np.int32), groups, np.arange(len(rows)), (0.7, 0.15, 0.15), seed)
     owners = [set(groups[part].tolist()) for part in parts]
@@ -47,7 +47,7 @@ def test_groups_stay_together(rows: list[tuple[int, int]], seed: int) -> None:
 
 
 def test_multilabel() -> None:
-    """Each label keeps its share when images carry several, and groups stay together."""
+    """Each label keeps its share where images carry several labels, and groups stay together."""
     random = np.random.default_rng(0)
     labels = (random.random((400, 5)) < (0.5, 0.3, 0.2, 0.1, 0.05)).astype(np.uint8)
     groups = np.arange(400) // 2
@@ -59,7 +59,7 @@ def test_multilabel() -> None:
 
 
 def test_missing_test_split() -> None:
-    """A missing test split is drawn from validation, and training is left alone."""
+    """A missing test split is drawn from validation, and training stays as it is."""
     stated = np.array([STATED["train"]] * 40 + [STATED["validation"]] * 40, np.int8)
     labels = np.arange(80, dtype=np.int32) % 4
     splits = make_splits(labels, stated, np.arange(80), (0.7, 0.15, 0.15), seed=0)
@@ -69,7 +69,7 @@ def test_missing_test_split() -> None:
 
 
 def test_limit() -> None:
-    """A limit keeps each class's share; one beyond the rows changes nothing."""
+    """A limit keeps the share of each class; a limit above the number of rows changes nothing."""
     labels = np.repeat([0, 1], [30, 90]).astype(np.int32)
     rows = np.arange(120)
     assert np.bincount(labels[limit_rows(labels, rows, 40, seed=0)]).tolist() == [10, 30]
@@ -102,7 +102,7 @@ def test_near_duplicates(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_own_split_keeps_copies_together(make: SimpleNamespace, tmp_path: Path) -> None:
-    """In a split that is drawn here, copies of a picture are on one side, whatever the seed."""
+    """Copies of a picture are on one side of a generated split, whatever the seed."""
     root = make.folders(tmp_path / "a", count=12)
     for number in range(6):
         make.save(root / "Negative" / f"copy {number}.png", seed=number)
@@ -116,14 +116,14 @@ def test_own_split_keeps_copies_together(make: SimpleNamespace, tmp_path: Path) 
 
 
 def test_drop_leaks(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Leaks of a ready-made split are reported, and --drop-leaks takes the training side out."""
+    """Leaks of a ready-made split are reported, and --drop-leaks leaves out the images on the training side."""
     for split, offset in (("train", 0), ("val", 100), ("test", 200)):
         for number, name in enumerate("ab"):
             for image in range(6):
                 make.save(tmp_path / "s" / split / name / f"{image}.png", seed=1000 * number + offset + image)
     make.save(tmp_path / "s" / "test" / "a" / "leak.png", seed=0)
     plain = load("folders", tmp_path / "s")
-    assert any("1 training images also occur" in note and "--drop-leaks" in note for note in plain.notes)
+    assert any("1 training image with a copy" in note and "--drop-leaks" in note for note in plain.notes)
     dropped = load("folders", tmp_path / "s", LoadSettings(drop_leaks=True))
     assert (len(plain.train), len(dropped.train)) == (12, 11)
     assert dropped.test.tolist() == plain.test.tolist()

@@ -176,6 +176,7 @@ def test_a_shared_device_holds_only_a_share_of_the_images(monkeypatch: pytest.Mo
         assert devices.fits_on_device(images) is fits
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to processors")
 @pytest.mark.skipif(devices.processors() < 2, reason="there is but one processor to have less of")
 def test_processors_that_may_not_be_used_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither those outside the affinity, nor those that joblib's variable leaves out."""
@@ -221,7 +222,7 @@ def test_a_cluster_without_ray_names_the_command(monkeypatch: pytest.MonkeyPatch
     """Without Ray the error says what installs it."""
     monkeypatch.setitem(sys.modules, "ray", None)
     executor = make_executor(PlaceSettings(cluster="auto"), tmp_path)
-    with pytest.raises(SettingError, match=r"--cluster needs an optional package: pip install 'apertune\[ray\]'"):
+    with pytest.raises(SettingError, match=r"--cluster needs an optional package; .* uv sync --extra ray "):
         executor.start()
 
 

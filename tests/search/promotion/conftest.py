@@ -72,8 +72,8 @@ def studies(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Stud
         patch.setenv("APERTUNE_CACHE", str(folder / "cache"))
         made = Studies(make_home({}, root=folder / "mlflow"), load("digits"))
     space = spaces.discover(spaces.load("convnet", made.dataset.training_view().spec()))
-    search(made, "weak", space.narrow({**FIXED, "learning_rate": "0.0001"}, {}), epochs=1)
-    search(made, "strong", space.narrow({**FIXED, "learning_rate": "0.003"}, {}), epochs=6)
+    search(made, "weak", spaces.narrow(space, {**FIXED, "learning_rate": "0.0001"}), epochs=1)
+    search(made, "strong", spaces.narrow(space, {**FIXED, "learning_rate": "0.003"}), epochs=6)
     return made
 
 

@@ -22,7 +22,7 @@ def test_every_sampler_draws_from_a_conditional_space(tmp_path: Path, name: str)
     """Each sampler brings the trials asked for, none twice, on a space with conditions."""
     library = SAMPLERS[name].library
     if library is not None and importlib.util.find_spec(library) is None:
-        with pytest.raises(MissingExtraError, match=rf"pip install 'apertune\[{name}\]'"):
+        with pytest.raises(MissingExtraError, match=rf"uv sync --extra {name} .*pip install '\.\[{name}\]'"):
             make_sampler(name, 0)
         return
     bench = Bench(tmp_path, space=CONDITIONAL)

@@ -42,7 +42,7 @@ def fine_tuned(tmp_path: Path) -> TrialTask:
     space = SpaceReference("pretrained", options={"weights": str(path), "backbone": "mobilenet_v3_small"})
     walked = spaces.discover(spaces.load(space.name, view.spec(), options=space.options))
     fixed = {"frozen_share": 0.4, "tuned_depth": 0.3, "tuned_rate_factor": FACTOR, "augmentation": "none"}
-    narrowed = walked.narrow({name: str(value) for name, value in fixed.items()})
+    narrowed = spaces.narrow(walked, {name: str(value) for name, value in fixed.items()})
     return TrialTask(
         number=0, view=view, space=space, search_space=narrowed, values=narrowed.defaults(), seed=0, epochs=5,
         patience=None, objective="accuracy", folder=tmp_path / "trial", keep_model=False,
@@ -53,7 +53,7 @@ def fine_tuned(tmp_path: Path) -> TrialTask:
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_a_trial_killed_while_it_is_fine_tuned_goes_on(schedule: str, fine_tuned: TrialTask) -> None:
     """Killed in its second phase, it goes on there: the rate is lowered once, and the backbone goes on moving."""
-    task = replace(fine_tuned, values=fine_tuned.search_space.narrow({"schedule": schedule}).defaults())
+    task = replace(fine_tuned, values=spaces.narrow(fine_tuned.search_space, {"schedule": schedule}).defaults())
     rates, starts = [], []
 
     def emit(event: TrialEvent) -> None:
@@ -95,7 +95,7 @@ def drawing(tmp_path: Path) -> TrialTask:
         "augmentation": "basic", "erasing": 0.3, "noise": 0.1, "mixing": "mixup",
     }  # fmt: skip
     walked = spaces.discover(spaces.load(space.name, view.spec()))
-    narrowed = walked.narrow({name: str(value) for name, value in fixed.items()})
+    narrowed = spaces.narrow(walked, {name: str(value) for name, value in fixed.items()})
     return TrialTask(
         number=0, view=view, space=space, search_space=narrowed, values=narrowed.defaults(), seed=0, epochs=7,
         patience=None, objective="accuracy", folder=tmp_path / "whole", keep_model=False,

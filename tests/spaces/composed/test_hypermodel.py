@@ -16,7 +16,7 @@ TASKS = ("binary", "multiclass", "multilabel")
 
 
 class Search(keras_tuner.RandomSearch):  # type: ignore[misc]  # KerasTuner ships no types
-    """KerasTuner's own, without TensorBoard, which it would import and TensorFlow 2.21 no longer installs."""
+    """KerasTuner's RandomSearch without TensorBoard, which TensorFlow 2.21 no longer installs."""
 
     def _configure_tensorboard_dir(self, *_: Any) -> None:
         return None
@@ -26,7 +26,7 @@ class Search(keras_tuner.RandomSearch):  # type: ignore[misc]  # KerasTuner ship
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras 3.15 with TensorFlow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")  # it names threads as Python 2 did
 def test_keras_tuner_itself_searches_our_spaces(tmp_path: Path, spec_of: Any) -> None:
-    """A RandomSearch of KerasTuner's tunes `convnet` on uint8 images and integer labels, and loads the best again."""
+    """KerasTuner's RandomSearch tunes `convnet` on uint8 images and integer labels, and loads the best model again."""
     spec = spec_of()
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (24, 8, 8, 1), dtype=np.uint8)
@@ -52,7 +52,7 @@ def test_keras_tuner_itself_searches_our_spaces(tmp_path: Path, spec_of: Any) ->
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")  # it names threads as Python 2 did
 @pytest.mark.parametrize(("name", "task"), list(zip(SPACES, itertools.cycle(TASKS), strict=False)))
 def test_keras_tuner_runs_every_space(name: str, task: str, tmp_path: Path, spec_of: Any, batch_of: Any) -> None:
-    """Each space that ships, published ones included, is tuned by KerasTuner's own tuner, for one task or another."""
+    """KerasTuner's own tuner runs each space that ships, published ones included, on one of the tasks."""
     spec = spec_of(task, (32, 32, 3))
     options = {"weights": "none"} if "weights" in SPACES[name].options else {}
     if name == "pretrained":
@@ -66,7 +66,7 @@ def test_keras_tuner_runs_every_space(name: str, task: str, tmp_path: Path, spec
 
 
 def test_fit_follows_the_recipe(spec_of: Any) -> None:
-    """The model that KerasTuner fits follows batch size and schedule, and itself holds no augmentation."""
+    """KerasTuner trains with the recipe's batch size and schedule, and the model holds no augmentation."""
     spec = spec_of()
     space = spaces.load("convnet", spec)
     hp = keras_tuner.HyperParameters()

@@ -24,7 +24,7 @@ def mixed_precision() -> Iterator[None]:
 @pytest.mark.parametrize("last", ["softmax", None])
 @pytest.mark.parametrize("nested", [False, True])
 def test_probabilities_have_all_their_bits(last: str | None, nested: bool) -> None:
-    """The last layer computes in float32, wherever it is; the others in 16 bits, as was asked for."""
+    """The last layer computes in float32, even inside a nested model, and the others in 16 bits as asked for."""
     hidden = keras.layers.Dense(8, activation="relu")
     layers = [keras.layers.Flatten(), hidden, keras.layers.Dense(4, activation=last)]
     model = keras.Sequential([keras.Input((8, 8, 1)), *([keras.Sequential(layers)] if nested else layers)])

@@ -25,7 +25,7 @@ def candidate_of(name: str, spec: DataSpec, values: Values | None = None, **opti
 
 
 def train_a_step(candidate: Candidate, spec: DataSpec, images: Any, targets: Any) -> float:
-    """The loss of one step as a trial takes it: augmentation, network, loss, optimizer."""
+    """Returns the loss of one training step as a trial takes it: augmentation, network, loss, optimizer."""
     model = TrainingModel(candidate, spec.task, (images, targets))
     model.compile(optimizer=candidate.optimizer, run_eagerly=True, auto_scale_loss=False)
     logs = model.train_on_batch(np.arange(len(images), dtype=np.int32), return_dict=True)
@@ -109,7 +109,7 @@ def test_both_ends_of_every_range_train_a_step(spec: DataSpec, batch_of: Any) ->
 
 
 def _conditions(parameter: Parameter, search_space: SearchSpace) -> Values:
-    """Values under which a parameter is active: those of its conditions, and of its parents' in turn."""
+    """Returns values that make a parameter active: those of its conditions, and of its parents' conditions in turn."""
     chosen: Values = {}
     for condition in parameter.conditions:
         chosen[condition.name] = condition.values[0]
@@ -133,9 +133,9 @@ def test_no_network_pools_below_a_pixel(shape: tuple[int, int, int], spec_of: An
 
 
 def test_images_too_small_or_too_long_are_refused(spec_of: Any) -> None:
-    """An image that cannot be pooled once gets one clear line."""
+    """Images that cannot be pooled even once are refused in one clear line."""
     for name in ("convnet", "residual"):
-        with pytest.raises(SpaceError, match="2x2 pixels or more"):
+        with pytest.raises(SpaceError, match=r"at least 2x2 pixels .* but these are 1x5"):
             spaces.discover(spaces.load(name, spec_of("multiclass", (1, 5, 1))))
     with pytest.raises(SpaceError, match="at least 32x32 pixels, not 8x8"):
         spaces.discover(spaces.load("fer2013-cnn", spec_of("multiclass", (8, 8, 1))))
@@ -153,7 +153,7 @@ def test_images_too_small_or_too_long_are_refused(spec_of: Any) -> None:
 def test_references_have_the_published_size(
     name: str, shape: tuple[int, int, int], task: Any, classes: int, parameters: int
 ) -> None:
-    """The published networks have exactly the parameters that their description gives."""
+    """Published networks have exactly the number of parameters that their articles give."""
     spec = DataSpec(shape, task, tuple(map(str, range(classes))), (5,) * classes, 5 * classes)
     options = {"weights": "none"} if SPACES[name].options else {}
     network = candidate_of(name, spec, **options).network
@@ -217,7 +217,7 @@ def test_settings_without_effect_are_refused(spec_of: Any) -> None:
     """An unknown space, recipe or option is named, with what would be right."""
     with pytest.raises(UnknownNameError, match="did you mean 'convnet'"):
         spaces.load("convnett", spec_of())
-    with pytest.raises(SettingError, match="has its recipe"):
+    with pytest.raises(SettingError, match="has its own recipe"):
         spaces.load("fer2013-cnn", spec_of(), recipe="standard")
     with pytest.raises(SettingError, match="no option 'weights'; it has: none"):
         spaces.load("convnet", spec_of(), options={"weights": "none"})

@@ -15,7 +15,7 @@ from apertune.search.training.training_model import TrainingModel
 from apertune.spaces.networks.pretrained import BACKBONES, backbone_features, colour_pixels
 from apertune.spaces.search_space.parameters import Values
 
-# Keras 3.15 reads TensorFlow's arrays in a way that NumPy 2 has deprecated.
+# Keras 3.15 reads TensorFlow's arrays in a way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SMALL = "mobilenet_v3_small"
@@ -30,11 +30,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def trained(spec: Any, batch: Any, weights: str, changes: Values) -> tuple[Any, list[int], list[float]]:
-    """The network after four epochs; trainable variables and learning rate of each epoch."""
+    """Returns the network after four epochs, and the trainable variables and learning rate of each epoch."""
     space = spaces.load("pretrained", spec, options={"weights": weights, "backbone": SMALL})
     search_space = spaces.discover(space)
     fixed = {name: str(value) for name, value in changes.items()}
-    values = search_space.narrow(fixed).defaults()
+    values = spaces.narrow(search_space, fixed).defaults()
     candidate = space.candidate(spaces.hyperparameters(search_space, values), epochs=4, seed=0)
     model = TrainingModel(candidate, spec.task, batch)
     model.compile(optimizer=candidate.optimizer, auto_scale_loss=False)
@@ -52,7 +52,7 @@ def trained(spec: Any, batch: Any, weights: str, changes: Values) -> tuple[Any, 
 
 
 def test_the_backbone_is_frozen_and_then_tuned_at_a_lower_rate(spec_of: Any, batch_of: Any, weights: str) -> None:
-    """Two epochs train the head alone; then the backbone's last layers follow, at the searched share of the rate."""
+    """Two epochs train the head alone; then the backbone's last layers follow, at the drawn share of the rate."""
     spec = spec_of("multiclass", (32, 32, 3))
     fresh = {"schedule": "constant", "frozen_share": 0.5, "tuned_depth": 0.2, "tuned_rate_factor": 0.1}
     network, counts, rates = trained(spec, batch_of(spec), weights, {**fresh, "augmentation": "none"})
@@ -71,7 +71,7 @@ def test_the_backbone_is_frozen_and_then_tuned_at_a_lower_rate(spec_of: Any, bat
 
 
 def test_without_fine_tuning_the_backbone_never_moves(spec_of: Any, batch_of: Any, weights: str) -> None:
-    """Where fine-tuning is off, only the head is trained to the end, and the rate stays."""
+    """Without fine-tuning only the head is trained to the end, and the rate stays."""
     spec = spec_of("multiclass", (32, 32, 3))
     _, counts, rates = trained(spec, batch_of(spec), weights, {"fine_tuning": "no", "schedule": "constant"})
     assert counts == [2] * 4
@@ -80,7 +80,7 @@ def test_without_fine_tuning_the_backbone_never_moves(spec_of: Any, batch_of: An
 
 @pytest.mark.parametrize("name", [SMALL, "resnet50"])
 def test_grey_pixels_reach_a_backbone_in_colour(name: str, spec_of: Any, batch_of: Any) -> None:
-    """A small greyscale image is enlarged and given three channels, and survives saving."""
+    """A small greyscale image is enlarged and given three channels."""
     spec = spec_of("multiclass", (16, 16, 1))
     inputs, pixels = colour_pixels(spec, scale=2)
     assert pixels.shape == (None, 32, 32, 3)
@@ -89,7 +89,7 @@ def test_grey_pixels_reach_a_backbone_in_colour(name: str, spec_of: Any, batch_o
 
 
 def test_resnet_sees_what_its_weights_were_trained_on(spec_of: Any) -> None:
-    """ResNet50 gets blue, green, red with ImageNet's means taken off, as `keras.applications` prepares it."""
+    """ResNet50 gets blue, green, red with ImageNet's means subtracted, as `keras.applications` prepares it."""
     inputs, pixels = colour_pixels(spec_of("multiclass", (32, 32, 3)), scale=1)
     network = keras.Model(inputs, backbone_features("resnet50", None, pixels, frozen=True))
     normalization = next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
@@ -127,7 +127,7 @@ def test_weights_that_cannot_be_had_are_explained(
         search_space = spaces.discover(space)
         space.candidate(spaces.hyperparameters(search_space, search_space.defaults()), epochs=1, seed=0)
 
-    with pytest.raises(SpaceError, match="there is no file of weights"):
+    with pytest.raises(SpaceError, match="the weights must be imagenet, none or a file, but there is no file"):
         build(weights=str(tmp_path / "none.h5"), backbone=SMALL)
     with pytest.raises(SpaceError, match="do not fit resnet50"):
         build(weights=weights, backbone="resnet50")
@@ -145,7 +145,7 @@ def test_weights_that_cannot_be_had_are_explained(
 def test_without_network_a_download_says_where_to_put_the_file(
     name: str, spec_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ImageNet's weights that cannot be downloaded are asked for in one line: which file, and into which folder."""
+    """A failed download of ImageNet's weights is told in one line: which file to put into which folder."""
 
     def unreachable(*_: Any, **__: Any) -> None:
         raise urllib.error.URLError("no route to host")

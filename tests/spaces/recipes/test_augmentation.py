@@ -98,7 +98,7 @@ def test_erasing_leaves_the_rest_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_targets_are_mixed_as_the_images_are(kind: str) -> None:
-    """Images of one colour a class come out with the share of each colour that their targets claim."""
+    """Images that have one colour per class come out with the share of each colour that their targets state."""
     classes = np.arange(8) % 2
     images = np.repeat(classes * 255, 100).reshape(8, 10, 10, 1).astype(np.uint8)
     targets = np.eye(2, dtype=np.float32)[classes]

@@ -1,4 +1,7 @@
-"""Fine-tuning with JAX, whose training step is stricter than TensorFlow's; an interpreter has one backend only."""
+"""Fine-tuning with JAX, whose training step is stricter than TensorFlow's.
+
+An interpreter has one backend, so the tests that are run again here run in another one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ TESTS = REPOSITORY / "tests"
     ],
 )
 def test_a_backbone_is_thawed_on_jax_too(test: str) -> None:
-    """What holds of fine-tuning, begun anew or gone on with, holds of it with JAX."""
+    """Fine-tuning passes the same tests with JAX, both from the start and resumed."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider", str(TESTS / test)]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)

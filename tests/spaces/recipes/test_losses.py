@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from apertune.datasets.base import Task
 from apertune.spaces.recipes.losses import ExampleLoss, LossSettings
 
 TARGETS = np.eye(3, dtype=np.float32)[[0, 2, 1]]
@@ -20,7 +21,7 @@ def array(tensor: Any) -> Any:
 
 
 def test_cross_entropy_is_keras_s() -> None:
-    """Plain cross-entropy equals Keras's, example by example, for classes, labels and label smoothing."""
+    """Plain cross-entropy equals that of Keras, example by example, for classes, labels and label smoothing."""
     for smoothing in (0.0, 0.1):
         settings = LossSettings(label_smoothing=smoothing)
         expected = keras.losses.categorical_crossentropy(TARGETS, PROBABILITIES, label_smoothing=smoothing)
@@ -40,6 +41,35 @@ def test_focal_loss_is_keras_s_without_alpha() -> None:
     )
     expected = keras.losses.binary_focal_crossentropy(LABELS, SIGMOIDS, gamma=2.0)
     assert array(ExampleLoss(settings, "multilabel")(LABELS, SIGMOIDS)) == pytest.approx(array(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("gamma", [None, 0.5, 2.0])
+def test_blended_targets_follow_the_formulas(gamma: float | None) -> None:
+    """On blends of two classes or images each term of cross-entropy and focal loss has its own share and factor."""
+    settings = LossSettings() if gamma is None else LossSettings("focal", gamma=gamma)
+    power = gamma or 0.0
+    blended = np.array([[0.75, 0.25, 0.0], [0.0, 0.5, 0.5], [0.25, 0.0, 0.75]], np.float32)
+    expected = -(blended * (1 - PROBABILITIES) ** power * np.log(PROBABILITIES)).sum(axis=1)
+    assert array(ExampleLoss(settings, "multiclass")(blended, PROBABILITIES)) == pytest.approx(expected, rel=1e-5)
+    positive = blended[:2] * (1 - SIGMOIDS) ** power * np.log(SIGMOIDS)
+    negative = (1 - blended[:2]) * SIGMOIDS**power * np.log(1 - SIGMOIDS)
+    expected = -(positive + negative).mean(axis=1)
+    assert array(ExampleLoss(settings, "multilabel")(blended[:2], SIGMOIDS)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("settings", [LossSettings(label_smoothing=0.1), LossSettings("focal", gamma=2.0)])
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_losses_are_the_same_inside_a_graph(settings: LossSettings, task: Task) -> None:
+    """Answers that are all but certain cost the same in a TensorFlow graph, where Keras knows their logits."""
+    logits = np.array([[30.0, -30.0, 0.0], [-25.0, 20.0, 5.0]], np.float32)
+    activation = tf.nn.softmax if task == "multiclass" else tf.sigmoid
+    loss = ExampleLoss(settings, task)
+
+    def of_logits(values: Any) -> Any:
+        return loss(TARGETS[1:], activation(values))
+
+    inside = tf.function(of_logits)(tf.constant(logits))
+    assert array(inside) == pytest.approx(array(of_logits(tf.constant(logits))), rel=1e-5)
 
 
 def test_asymmetric_loss_follows_ridnik() -> None:

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from apertune.spaces.recipes.optimizers import LEARNING_RATES, OptimizerSettings
 from apertune.spaces.recipes.schedules import ScheduleSettings
 
 
@@ -26,7 +25,7 @@ def test_cosine_climbs_and_falls_to_zero() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 90])
 def test_steps_drop_evenly(steps: int) -> None:
-    """A step schedule drops by its factor at even distances, also when there are hardly any steps."""
+    """A step schedule drops by its factor at even distances, even with hardly any steps."""
     found = rates(ScheduleSettings("step", drops=2, factor=0.1), steps)
     assert found[0] == pytest.approx(0.1)
     assert found == sorted(found, reverse=True)
@@ -40,16 +39,3 @@ def test_plateau_is_a_callback_on_the_validation_loss() -> None:
     assert settings.rate(0.1, steps=10) == 0.1
     (callback,) = settings.callbacks()
     assert callback.monitor == "val_loss"
-
-
-@pytest.mark.parametrize("name", LEARNING_RATES)
-def test_optimizers_take_their_settings(name: str) -> None:
-    """Every optimizer is built with its rate, decay and clipping, and decays no bias."""
-    optimizer = OptimizerSettings(name, 0.01, 0.5, True, weight_decay=0.1, clip_norm=1.0).build(0.01)
-    config = optimizer.get_config()
-    assert config["learning_rate"] == pytest.approx(0.01)
-    assert config["weight_decay"] == 0.1
-    assert config["global_clipnorm"] == 1.0
-    layer = keras.layers.Dense(2)
-    layer.build((None, 2))
-    assert [optimizer._use_weight_decay(variable) for variable in layer.weights] == [True, False]

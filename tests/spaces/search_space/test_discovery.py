@@ -8,6 +8,7 @@ import pytest
 
 from apertune import spaces
 from apertune.errors import SpaceError
+from apertune.spaces.networks.convnet import ConvNet
 from apertune.spaces.search_space.parameters import Condition, SearchSpace
 
 
@@ -25,7 +26,7 @@ class Declared:
 
 
 def discover(declare: Callable[[keras_tuner.HyperParameters], object]) -> SearchSpace:
-    return spaces.discover(Declared(declare))  # type: ignore[arg-type]  # all that discovery looks at
+    return spaces.discover(Declared(declare))  # type: ignore[arg-type]  # has all that discovery looks at
 
 
 def test_nested_branches_are_walked_parents_first() -> None:
@@ -46,7 +47,7 @@ def test_nested_branches_are_walked_parents_first() -> None:
 
 
 def test_a_branch_that_cannot_be_built_does_not_stop_the_walk() -> None:
-    """An extreme that the user's code cannot build is left out; what the defaults cannot build is raised."""
+    """Values that the user's code cannot build are passed over, but an error with the defaults is raised."""
 
     def declare(hp: keras_tuner.HyperParameters) -> None:
         if hp.Int("depth", 1, 9) > 5:
@@ -64,7 +65,7 @@ def test_a_branch_that_cannot_be_built_does_not_stop_the_walk() -> None:
 
 
 def test_kinds_and_types_are_kept() -> None:
-    """Every KerasTuner kind becomes data with its own types; a Choice of booleans is one of ones and zeros."""
+    """Every KerasTuner kind becomes data with its own types; a Choice of booleans becomes one of 1 and 0."""
 
     def declare(hp: keras_tuner.HyperParameters) -> None:
         hp.Int("int", 2, 8, step=2, sampling="log", default=4)
@@ -81,7 +82,7 @@ def test_kinds_and_types_are_kept() -> None:
 
 
 def test_hyperparameters_hold_what_was_drawn() -> None:
-    """What KerasTuner code is handed returns the drawn values, defaults for the missing, None for the inactive."""
+    """KerasTuner code gets the drawn values, the defaults of missing ones, and None for inactive ones."""
 
     def declare(hp: keras_tuner.HyperParameters) -> Any:
         first = hp.Choice("optimizer", ["adam", "sgd"])
@@ -98,8 +99,13 @@ def test_hyperparameters_hold_what_was_drawn() -> None:
         spaces.hyperparameters(space, {"optimizer": "adam", "momentum": 0.7})
 
 
-def test_our_spaces_are_declared_without_a_layer(spec_of: Any) -> None:
-    """Discovery of a space of ours builds no network, and finds momentum for sgd only."""
+def test_a_space_that_ships_is_discovered_without_a_layer(spec_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Discovery of `convnet` builds no network, and finds momentum under sgd only."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("built")
+
+    monkeypatch.setattr(ConvNet, "build", refuse)
     space = spaces.discover(spaces.load("convnet", spec_of("multilabel", (48, 48, 3))))
     momentum = [parameter for parameter in space.parameters if parameter.name == "momentum"]
     assert [parameter.key for parameter in momentum] == ["momentum@optimizer=sgd"]

@@ -17,6 +17,7 @@ import pytest
 from pretend_faults import PRETEND_WORKER
 from pretend_study import SPACE
 
+from apertune.datasets.arrays import EntryArrays
 from apertune.datasets.base import TrainingView
 from apertune.errors import ApertuneError, SettingError
 from apertune.search.engine import launch, stopping, trial_loop
@@ -188,7 +189,7 @@ def actor_module(monkeypatch: pytest.MonkeyPatch, clock: Any) -> Iterator[Module
 def task(folder: Path, number: int = 7, epochs: int = 40) -> TrialTask:
     data = folder / "data"
     data.mkdir(exist_ok=True)
-    np.save(data / "images.npy", np.zeros((1, 8, 8, 1), np.uint8))
+    EntryArrays(data).save_images(np.zeros((1, 8, 8, 1), np.uint8))
     rows = np.arange(1)
     view = TrainingView("pretended", "multiclass", ("a", "b", "c"), (8, 8, 1), data, rows, rows, "ab" * 32)
     return TrialTask(

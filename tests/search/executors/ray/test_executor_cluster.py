@@ -28,6 +28,7 @@ from programs import PRETEND_SEARCH, PRETEND_WORKER, REPOSITORY
 from ray_nodes import ray_cluster, skip_reason
 
 from apertune.datasets import from_arrays
+from apertune.datasets.arrays import EntryArrays
 from apertune.errors import ApertuneError
 from apertune.search import SearchSettings, run
 from apertune.search.engine.state import State
@@ -279,7 +280,7 @@ def test_a_stop_right_after_the_submission_is_heard(three_nodes: Any, tmp_path: 
     """It overtakes the trial on its way to the worker, and ends it after its first epoch all the same."""
     data = tmp_path / "data"
     data.mkdir()
-    np.save(data / "images.npy", np.zeros((1, 8, 8, 1), np.uint8))
+    EntryArrays(data).save_images(np.zeros((1, 8, 8, 1), np.uint8))
     submitted = task(tmp_path, 7, epochs=100)
     executor = RayExecutor("auto", Path("logs"), command=PRETEND_WORKER)
     executor.start()

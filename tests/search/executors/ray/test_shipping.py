@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from apertune.datasets import from_arrays
+from apertune.datasets.arrays import EntryArrays
 from apertune.datasets.base import ImageDataset
 from apertune.errors import SettingError
 from apertune.search.evaluation.saved import Evaluation, load_evaluation, save_evaluation
@@ -62,7 +63,7 @@ def test_only_training_and_validation_images_are_shipped(
         assert np.array_equal(there.images(split), view.images(split))
         assert np.array_equal(there.labels(split), view.labels(split))
         assert np.array_equal(there.origins(split), view.origins(split))
-    pixels = set(np.load(folder / "images.npy").ravel().tolist())
+    pixels = set(EntryArrays(folder).images().ravel().tolist())
     assert len(dataset.test) > 0
     assert not pixels & set(dataset.test.tolist())
     back = moved_back(there, view.folder, rows_of([view]))
@@ -94,7 +95,7 @@ def test_large_arrays_are_shipped_in_parts(
     assert len(images) == 4
     assert max(part.values.nbytes for part in fetched) <= 1000
     view = dataset.training_view()
-    assert np.array_equal(np.load(folder / "images.npy"), dataset.images[rows_of([view])])
+    assert np.array_equal(EntryArrays(folder).images(), dataset.images[rows_of([view])])
 
 
 def test_a_folder_is_mirrored(tmp_path: Path) -> None:

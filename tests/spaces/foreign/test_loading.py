@@ -125,7 +125,7 @@ def test_parameters_behind_plain_python_branches_are_found(spec_of: Any) -> None
 
 @pytest.mark.parametrize("name", ["sparse_logits", "named_loss", "sparse_name", "uncompiled"])
 def test_compiled_or_not_the_candidate_is_the_same_kind_of_thing(name: str, spec_of: Any, batch_of: Any) -> None:
-    """Logits or probabilities, sparse or not: the network yields probabilities, the loss cross-entropy an example."""
+    """Logits or probabilities, sparse or not: the network yields probabilities, the loss cross-entropy per example."""
     spec = spec_of()
     images, targets = batch_of(spec)
     candidate = load(name, spec)
@@ -144,7 +144,7 @@ def test_a_compiled_model_keeps_its_optimizer(spec_of: Any) -> None:
 
 
 def test_two_columns_of_a_binary_task_become_one(spec_of: Any, batch_of: Any) -> None:
-    """A softmax over two classes yields the second one's probability, and its loss is still its own."""
+    """A softmax over two classes yields the second class's probability, and the loss is still the softmax's."""
     spec = spec_of("binary")
     images, targets = batch_of(spec)
     candidate = load("two_columns", spec)
@@ -155,7 +155,7 @@ def test_two_columns_of_a_binary_task_become_one(spec_of: Any, batch_of: Any) ->
 
 
 def test_a_loss_of_the_users_own_is_kept(spec_of: Any, batch_of: Any) -> None:
-    """A function that yields a number an output is averaged to one an example."""
+    """A loss function that yields one number per output is averaged to one per example."""
     spec = spec_of()
     images, targets = batch_of(spec)
     candidate = load("own_loss", spec)
@@ -165,7 +165,7 @@ def test_a_loss_of_the_users_own_is_kept(spec_of: Any, batch_of: Any) -> None:
 
 
 def test_pixels_are_rescaled_once(spec_of: Any) -> None:
-    """A model with a rescaling layer of its own gets bytes, one without gets 0 to 1, and the user may say."""
+    """A model with a rescaling layer gets 0 to 255, any other gets 0 to 1, and an option overrules this."""
     spec = spec_of()
     for name, options, scale in [
         ("rescaled", {}, 1.0),
@@ -187,19 +187,19 @@ def test_our_recipe_can_be_composed_with_any_network(spec_of: Any) -> None:
 
 @pytest.mark.slow
 def test_what_the_recipe_decides_is_not_searched_twice(spec_of: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """With our recipe a model's own optimizer, rate and momentum are left out and named, what shapes layers stays."""
+    """With our recipe a model's own optimizer, rate and momentum are named and not searched; its layers still are."""
     own = {parameter.name for parameter in discover("tuned", spec_of()).parameters}
     assert own == {"units", "learning_rate", "optimizer", "momentum"}
     composed = {parameter.name for parameter in discover("tuned", spec_of(), recipe="standard").parameters}
     assert {name for name in composed if not name.startswith("recipe/")} == {"units"}
-    assert caplog.messages[0].endswith("is not searched: learning_rate, momentum, optimizer")
+    assert caplog.messages[0].endswith("are not searched: learning_rate, momentum, optimizer")
     candidate = load("tuned", spec_of(), recipe="standard")
     assert candidate.optimizer.name.startswith("adam")
 
 
 @pytest.mark.parametrize("name", ["Kind", "instance"])
 def test_a_class_or_an_instance_of_it_will_do(name: str, spec_of: Any) -> None:
-    """A HyperModel class is made with the facts its constructor asks for, an instance is taken as it is."""
+    """A HyperModel class is given the facts that its constructor asks for, and an instance is taken as it is."""
     assert load(name, spec_of()).network.output_shape == (None, 4)
 
 
@@ -218,18 +218,18 @@ def test_options_reach_a_class(spec_of: Any) -> None:
     [
         ("wrong_classes", r"must yield \(images, 4\) for this multiclass data set, but yields \(None, 3\)"),
         ("wrong_images", r"takes \(None, 9, 9, 1\), but the data set's images are \(8, 8, 1\)"),
-        ("no_model", "must be a keras.Model|must build a keras.Model, but got a str"),
-        ("number", r"must be a keras_tuner.HyperModel or a function build\(hp\), but is a int"),
+        ("no_model", "must be a keras.Model|must build a keras.Model, but built an object of type str"),
+        ("number", r"must be a keras_tuner.HyperModel or a function build\(hp\), but is of type int"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(name: str, message: str, spec_of: Any) -> None:
-    """What cannot be used gets one line: the rule and what was found."""
+    """A model that cannot be used is refused in one line, with the rule and what was found."""
     with pytest.raises(SpaceError, match=message):
         load(name, spec_of())
 
 
 def test_names_that_lead_nowhere_are_refused(spec_of: Any) -> None:
-    """A missing module, a missing name, a module that fails or lacks something are told apart."""
+    """Messages tell apart a missing module, a missing name, a module that fails and one that lacks a package."""
     with pytest.raises(SpaceError, match="no module 'foreign_nowhere' in this folder"):
         spaces.load("foreign_nowhere:build", spec_of())
     with pytest.raises(UnknownNameError, match="did you mean 'uncompiled'"):
@@ -244,7 +244,7 @@ def test_names_that_lead_nowhere_are_refused(spec_of: Any) -> None:
 
 @pytest.mark.parametrize("name", [pytest.param("HyperResNet", marks=pytest.mark.slow), "HyperXception"])
 def test_keras_tuners_own_hypermodels_run(name: str, spec_of: Any, batch_of: Any) -> None:
-    """KerasTuner's HyperResNet and HyperXception are discovered and give probabilities, unchanged."""
+    """KerasTuner's HyperResNet and HyperXception are discovered unchanged and yield probabilities."""
     spec = spec_of("multiclass", (32, 32, 3))
     space = spaces.load(f"keras_tuner.applications:{name}", spec)
     search_space = spaces.discover(space)
