@@ -19,7 +19,22 @@ from ..messages import DiscoveryTask, EpochEnded, StopRequest, TrialResult, Tria
 from ..settings import Home, PlaceSettings
 from ..tracking.mlflow_store import RunFacts, read_run
 from ..tracking.provenance import installed_packages, recorded_settings
-from ..tracking.records import PARENT_TAG
+from ..tracking.records import (
+    BEST_PREFIX,
+    COMMAND_TAG,
+    EPOCHS_METRIC,
+    FINGERPRINT_TAG,
+    KIND_TAG,
+    MAX_EPOCHS_TAG,
+    OBJECTIVE_METRIC,
+    OBJECTIVE_TAG,
+    PACKAGES_TAG,
+    PARENT_TAG,
+    SEED_TAG,
+    SPACE_TAG,
+    STATE_TAG,
+    TRIAL_KIND,
+)
 from ..trial_folder import TrialFolder
 from .planning import make_task, round_views, space_reference
 from .trial_loop import ListedTrainings, TimeLimits, TrialLoop
@@ -76,12 +91,12 @@ def rerun(
         StudyError: The run is no trial, is not known, or was made with other data.
     """
     run = read_run(run_id, home.tracking_uri)
-    if run.tags.get("kind") != "trial":
+    if run.tags.get(KIND_TAG) != TRIAL_KIND:
         raise StudyError(f"run {run_id} is no trial of a search; apertune compare shows the runs of trials")
-    if run.tags.get("fingerprint") != dataset.fingerprint:
+    if run.tags.get(FINGERPRINT_TAG) != dataset.fingerprint:
         raise StudyError(
-            f"run {run_id} was trained on other data (fingerprint {run.tags.get('fingerprint', '')[:12]}, but "
-            f"{dataset.fingerprint[:12]} here); give the data flags of its command: {run.tags.get('command', '')}"
+            f"run {run_id} was trained on other data (fingerprint {run.tags.get(FINGERPRINT_TAG, '')[:12]}, but "
+            f"{dataset.fingerprint[:12]} here); give the data flags of its command: {run.tags.get(COMMAND_TAG, '')}"
         )
     search = read_run(run.tags[PARENT_TAG], home.tracking_uri).params
     places = places or _places_of(search)
@@ -107,16 +122,16 @@ def _places_of(search: Mapping[str, str]) -> PlaceSettings:
 def _task(
     run: RunFacts, search: Mapping[str, str], view: TrainingView, executor: Executor, folder: TrialFolder
 ) -> TrialTask:
-    settings = recorded_settings(run.tags["space"], int(run.tags["max_epochs"]), search)
+    settings = recorded_settings(run.tags[SPACE_TAG], int(run.tags[MAX_EPOCHS_TAG]), search)
     space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, space_reference(settings))))
     task = make_task(
         settings,
         view,
         space,
-        run.tags["objective"].split(", ")[0],
+        run.tags[OBJECTIVE_TAG].split(", ")[0],
         number=0,
         values=recorded_values(space, run.params),
-        seed=int(run.tags["seed"]),
+        seed=int(run.tags[SEED_TAG]),
         folder=folder,
     )
     return replace(task, keep_model=False, rounds=round_views(view, settings.folds, settings.repeats))
@@ -153,7 +168,7 @@ def _train(
     task: TrialTask, executor: Executor, run: RunFacts, places: PlaceSettings, say: Callable[[str], None]
 ) -> tuple[TrialResult, list[float]]:
     """Returns the result, and the objective after each epoch."""
-    last = int(run.metrics.get("epochs", 0)) if run.tags.get("state") == "pruned" else math.inf
+    last = int(run.metrics.get(EPOCHS_METRIC, 0)) if run.tags.get(STATE_TAG) == "pruned" else math.inf
     values: list[float] = []
 
     def on_epoch(event: EpochEnded) -> StopRequest | None:
@@ -170,18 +185,18 @@ def _train(
 
 def _compared(run_id: str, run: RunFacts, result: TrialResult, values: list[float], task: TrialTask) -> Rerun:
     recorded, again = {}, {}
-    if "objective" in run.metrics:
-        recorded["objective"] = run.metrics["objective"]
+    if OBJECTIVE_METRIC in run.metrics:
+        recorded["objective"] = run.metrics[OBJECTIVE_METRIC]
     if result.outcome == "complete" and result.value is not None:
         again["objective"] = result.value
         for name, value in result.metrics.items():
-            if f"best_{name}" in run.metrics:
-                recorded[name], again[name] = run.metrics[f"best_{name}"], value
+            if f"{BEST_PREFIX}{name}" in run.metrics:
+                recorded[name], again[name] = run.metrics[f"{BEST_PREFIX}{name}"], value
     elif task.rounds and result.value is not None:
         again["objective"] = result.value
     elif values:
         direction = Direction(resolve_objective(task.objective, task.view.task).direction)
         again["objective"] = min(values, key=direction.loss)
-    there, here = run.tags.get("packages", "").split(", "), installed_packages()
+    there, here = run.tags.get(PACKAGES_TAG, "").split(", "), installed_packages()
     packages = tuple(f"{then} there, {now} here" for then, now in zip(there, here, strict=False) if then != now)
     return Rerun(run_id, result.outcome, recorded, again, packages)

@@ -13,6 +13,7 @@ from dataclasses import replace
 import keras
 
 from ... import spaces
+from ...text import named_line
 from ..executors import devices
 from ..executors.retries import rule_of_error
 from ..messages import Emit, EpochEnded, StopRequested, TrialEvent, TrialResult, TrialTask
@@ -58,7 +59,7 @@ def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
             result = _train(task, emit_counted, stop_requested)
     except Exception as error:
         logger.exception("trial %d failed", task.number)
-        result = TrialResult(task.number, rule_of_error(error).outcome, _one_line(error), epochs=epochs)
+        result = TrialResult(task.number, rule_of_error(error).outcome, named_line(error, 500), epochs=epochs)
     finally:
         keras.utils.clear_session(free_memory=False)
         gc.collect()
@@ -81,8 +82,3 @@ def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialR
     if stop.outcome == "interrupted":
         return TrialResult(task.number, "interrupted", stop.reason, epochs=fitting.state.epoch)
     return replace(fitting.finish(stop), cost=cost)
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:500]
