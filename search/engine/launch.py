@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ...spaces.search_space.parameters import SearchSpace
+from ..evaluation.direction import Direction
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..messages import DiscoveryTask
@@ -52,14 +53,14 @@ class SearchResult:
     study: str
     dataset: str
     objective: str
-    direction: str
+    direction: Direction
     target: int
     finished: int
     stopped: bool
     trials: tuple[TrialRecord, ...]
     run_ids: dict[int, str]
     unsent: int
-    objectives: tuple[tuple[str, str], ...]
+    objectives: tuple[tuple[str, Direction], ...]
     ended: str = ""
     signal: int = 0
 

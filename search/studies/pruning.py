@@ -11,7 +11,7 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from .definition import Direction
+from ..evaluation.direction import Direction
 from .frozen_trials import steps_of
 
 

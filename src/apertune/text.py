@@ -26,3 +26,14 @@ def first_line(error: BaseException) -> str:
     """The first line of a library's error, for a message of one line; its kind when it says nothing."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Returns a number with its noun, such as "1 trial" or "2,000 trials".
+
+    Args:
+        number: How many there are.
+        noun: The noun in the singular.
+        plural: Its plural, if it is not the noun with an "s".
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from apertune.cli.compare import compare
 from apertune.errors import SettingError, StudyError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import TrialResult
 from apertune.search.sending.sender import Sender
 from apertune.search.settings import make_home
@@ -32,7 +33,7 @@ SPACE = SearchSpace(
 def definition(dataset):
     return StudyDefinition(
         dataset=dataset, data="made up", task="binary", fingerprint="ab" * 32, space="convnet",
-        search_space=SPACE.to_json(), objective="accuracy", direction="maximize", epochs=2,
+        search_space=SPACE.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=2,
     )  # fmt: skip
 
 

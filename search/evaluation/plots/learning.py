@@ -79,5 +79,4 @@ def _best_epoch(history: Sequence[Mapping[str, float]], objective: str | None) -
     values = np.array(_series(history, f"{PREFIX}{objective}"), dtype=np.float64)
     if objective not in METRICS or not np.isfinite(values).any():
         return None
-    best = np.nanargmax(values) if METRICS[objective].direction == "maximize" else np.nanargmin(values)
-    return int(best) + 1
+    return int(np.nanargmin([METRICS[objective].direction.loss(value) for value in values])) + 1

@@ -12,6 +12,7 @@ import pytest
 
 from apertune.datasets.base import TrainingView
 from apertune.errors import ApertuneError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.evaluation.saved import Evaluation, save_evaluation
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import SpaceReference, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
@@ -106,8 +107,8 @@ def confirmation(number: int, searched: float, values: tuple[float, ...]) -> Con
 def test_luck_is_not_promoted() -> None:
     """The best mean of fresh seeds wins, not the value that the search saw."""
     lucky, steady = confirmation(1, 0.95, (0.80, 0.82)), confirmation(2, 0.90, (0.88, 0.90))
-    assert choose([lucky, steady], "maximize") is steady
-    assert choose([lucky, steady], "minimize") is lucky
+    assert choose([lucky, steady], Direction.MAXIMIZE) is steady
+    assert choose([lucky, steady], Direction.MINIMIZE) is lucky
     assert lucky.mean == pytest.approx(0.81)
     assert lucky.spread == pytest.approx(0.0141, abs=1e-4)
 
@@ -115,4 +116,4 @@ def test_luck_is_not_promoted() -> None:
 def test_nothing_trained_is_an_error() -> None:
     """When every training fails there is no winner, and the line says where to look."""
     with pytest.raises(ApertuneError, match="none of the top trials could be trained again"):
-        choose([confirmation(1, 0.9, ())], "maximize")
+        choose([confirmation(1, 0.9, ())], Direction.MAXIMIZE)
