@@ -1,4 +1,4 @@
-"""What happens when only answers above a minimum probability are accepted."""
+"""The gain and the price of accepting only answers above a minimum probability."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ MINIMA: Floats = np.linspace(0, 1, 101)
 class AcceptanceScores:
     """Precision, recall and F1 over the minimum probability to accept an answer (`MINIMA`).
 
-    float64 (101,) overall, (classes, 101) of each class. Precision is NaN where nothing is accepted.
+    Each is float64: (101,) for all classes together, (classes, 101) for the classes one by one.
     """
 
     precision: Floats
+    """Share of accepted answers that are right; NaN where none is accepted."""
     recall: Floats
+    """Share of what is there to find that is accepted and right."""
 
     @property
     def f1(self) -> Floats:
@@ -33,27 +35,27 @@ class AcceptanceScores:
 
 @dataclass(frozen=True, eq=False)
 class Certainty:
-    """How sure each row's best answer is, and whether it is right; (n,) each.
-
-    best: the highest probability. gap: to the second highest. spread: standard deviation over the classes.
-    right: bool; for multilabel, whether the row carries the most probable class.
-    """
+    """The certainty of each row's best answer, with its correctness; (n,) each."""
 
     best: Floats
+    """The highest probability."""
     gap: Floats
+    """Its distance to the second highest."""
     spread: Floats
+    """The standard deviation of the probabilities over the classes."""
     right: NDArray[np.bool_]
+    """True where the answer is right; for multilabel, where the row carries the most probable class."""
 
 
 def class_probabilities(probabilities: Probabilities) -> Probabilities:
-    """One column a class: a binary task's one column becomes two."""
+    """Returns one column per class: the one column of a binary task becomes two."""
     if probabilities.shape[1] > 1:
         return probabilities
     return np.concatenate([1 - probabilities, probabilities], axis=1)
 
 
 def acceptance_scores(labels: Labels, probabilities: Probabilities) -> tuple[AcceptanceScores, AcceptanceScores]:
-    """Scores over `MINIMA`, of all answers together and of each class.
+    """Returns scores over `MINIMA`, of all answers together and of each class.
 
     A row answers its most probable class (binary, multiclass) or every class (multilabel); an answer counts once
     its probability reaches the minimum.
@@ -73,6 +75,7 @@ def acceptance_scores(labels: Labels, probabilities: Probabilities) -> tuple[Acc
 
 
 def certainty(labels: Labels, probabilities: Probabilities) -> Certainty:
+    """Returns how certain each row's best answer is, and whether it is right."""
     columns = class_probabilities(probabilities).astype(np.float64)
     first = columns.argmax(axis=1)
     two_best = np.partition(columns, -2, axis=1)[:, -2:]
@@ -81,7 +84,7 @@ def certainty(labels: Labels, probabilities: Probabilities) -> Certainty:
 
 
 def accuracy_by_refusal(answers: Certainty) -> tuple[Floats, Floats]:
-    """Share of rows refused, least certain first, and the accuracy of the rows left; float64 (n,) each."""
+    """Returns shares of rows refused, the least certain first, and the accuracy of the rest; float64 (n,) each."""
     order = np.argsort(-answers.best, kind="stable")
     kept = np.arange(1, len(order) + 1)
     accuracy = np.cumsum(answers.right[order]) / kept
@@ -89,7 +92,7 @@ def accuracy_by_refusal(answers: Certainty) -> tuple[Floats, Floats]:
 
 
 def _reaching(scores: Probabilities) -> NDArray[np.int64]:
-    """How many of the scores are at least each minimum: int64 (101,)."""
+    """Counts the scores that reach each minimum: int64 (101,)."""
     reached: NDArray[np.int64] = len(scores) - np.searchsorted(np.sort(scores), MINIMA.astype(np.float32))
     return reached
 

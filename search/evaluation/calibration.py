@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes probabilities say how often they are right, and changes no ranking."""
+"""Temperature scaling: one number that brings stated probabilities closer to the share that comes true."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LOWEST, HIGHEST = 0.05, 20.0
 
 
 def fit_temperature(task: Task, labels: Labels, probabilities: Probabilities) -> float:
-    """The temperature of least log loss on these rows, between 0.05 and 20; 1 changes nothing.
+    """Returns the temperature of least log loss on these rows, between 0.05 and 20; 1 changes nothing.
 
-    Above 1 the model was too sure of itself. Fit it on validation rows, and judge it on others.
+    Above 1 the model was too sure of itself. It is fitted on validation rows and judged on others.
     Source: Guo et al., "On Calibration of Modern Neural Networks" (2017), section 4.2.
     """
     from scipy.optimize import minimize_scalar
@@ -29,9 +29,9 @@ def fit_temperature(task: Task, labels: Labels, probabilities: Probabilities) ->
 
 
 def apply_temperature(task: Task, probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Probabilities whose logits are divided by the temperature: float32, in the form they came in.
+    """Returns the probabilities whose logits are divided by the temperature: float32, in the form they came in.
 
-    Logits are recovered from the probabilities (softmax forgets their common offset), so any model will do.
+    Logits are recovered from the probabilities, up to the offset that softmax drops, so any model will do.
     """
     kept = np.clip(probabilities.astype(np.float64), np.finfo(np.float32).tiny, 1.0)
     if task == "multiclass":
@@ -47,5 +47,5 @@ def _softmax(logits: Floats) -> Floats:
 
 
 def _sigmoid(logits: Floats) -> Floats:
-    # By tanh, which never overflows.
+    # Written with tanh, since the exponential overflows.
     return 0.5 * (1 + np.tanh(logits / 2))

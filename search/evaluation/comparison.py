@@ -1,4 +1,4 @@
-"""Chosen trials side by side, and whether their differences are real."""
+"""Comparison of chosen trials: the parameters that differ, and tests that tell real differences from chance."""
 
 from __future__ import annotations
 
@@ -17,38 +17,45 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Two trials on the same validation rows.
-
-    difference: the second's objective minus the first's; low, high: its 95 % paired bootstrap interval.
-    p_value: of `test`; adjusted: by Holm's method for all pairs compared at once.
-    """
+    """Two trials on the same validation rows."""
 
     first: int
+    """Number of the first trial."""
     second: int
+    """Number of the second trial."""
     test: Literal["McNemar", "paired bootstrap"]
+    """The test that gave the p-value."""
     difference: float
+    """The second trial's objective minus the first's."""
     low: float
+    """The lower end of the difference's 95 % paired bootstrap interval."""
     high: float
+    """The upper end of that interval."""
     p_value: float
+    """The p-value of the test."""
     adjusted: float
+    """The p-value adjusted by Holm's method for all pairs compared at once."""
 
     @property
     def real(self) -> bool:
-        """Whether so large a difference would be rare between equals; False when undefined."""
+        """Returns whether so large a difference would be rare between equals; False if that is undefined."""
         return self.adjusted < SIGNIFICANT
 
 
 @dataclass(frozen=True)
 class ParameterRow:
-    """One parameter over the trials compared; None where a trial does not have it."""
+    """One parameter over the trials compared."""
 
     name: str
+    """The parameter's name."""
     values: tuple[object, ...]
+    """The value in each trial; None where a trial does not have it."""
     differs: bool
+    """True if any value is not the first trial's."""
 
 
 def parameter_rows(configurations: Sequence[Mapping[str, object]]) -> list[ParameterRow]:
-    """One row a parameter, those that differ first."""
+    """Returns one row per parameter, those that differ first."""
     names = dict.fromkeys(name for configuration in configurations for name in configuration)
     rows = []
     for name in names:
@@ -66,10 +73,20 @@ def compare_pairs(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> list[PairComparison]:
-    """Every pair of trials: McNemar's test on their answers, the paired bootstrap of the objective for multilabel.
+    """Compares every pair of trials by McNemar's test on their answers; for multilabel, by the paired bootstrap.
 
-    probabilities: by trial number, of the same rows in the same order. The interval is of the objective in any case.
-    Raises UnknownNameError when the task has no such metric.
+    The difference and its interval are the objective's in either case.
+
+    Args:
+        task: The data set's task.
+        objective: Name of the metric.
+        labels: Labels of the rows.
+        probabilities: Probabilities of the same rows in the same order, by trial number.
+        seed: Seed of the bootstrap.
+        resamples: Number of resamples of the bootstrap.
+
+    Raises:
+        UnknownNameError: The task has no such metric.
     """
     metric = resolve_objective(objective, task)
     numbers = list(probabilities)

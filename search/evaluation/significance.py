@@ -1,4 +1,4 @@
-"""Whether a difference is real, and how far a score may be off, given the images it was measured on."""
+"""Tests that tell a real difference from chance, and intervals of scores, given the images they were measured on."""
 
 from __future__ import annotations
 
@@ -19,27 +19,37 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A score, and where it would lie on other images of the same kind with the stated confidence."""
+    """A score, with the interval where it would lie on other images of the same kind."""
 
     value: float
+    """The score on all rows."""
     low: float
+    """The interval's lower end."""
     high: float
+    """The interval's upper end."""
     confidence: float
+    """The confidence of the interval, such as 0.95."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The second's score minus the first's, its interval, and the chance of one so large if both were equal.
+    """The difference between two models' scores, its interval, and the chance of one so large between equals.
 
-    low, high, p_value: NaN when the metric is undefined on nearly all resamples.
+    Interval and p-value are NaN if the metric is undefined on all resamples.
     """
 
     first: float
+    """The first model's score."""
     second: float
+    """The second model's score."""
     low: float
+    """The lower end of the interval of `second` minus `first`."""
     high: float
+    """Its upper end."""
     p_value: float
+    """The chance of so large a difference if both were equal, two-sided."""
     confidence: float
+    """The confidence of the interval, such as 0.95."""
 
     @property
     def value(self) -> float:
@@ -48,11 +58,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Rows that only one of two models answers right, and the chance of a split so uneven if both were equal."""
+    """The rows that only one of two models answers right, and the chance of so uneven a split between equals."""
 
     only_first_right: int
+    """Rows that only the first model answers right."""
     only_second_right: int
+    """Rows that only the second model answers right."""
     p_value: float
+    """The chance of so uneven a split if both were equal, two-sided."""
 
 
 def mcnemar(labels: Labels, first: Probabilities, second: Probabilities) -> McNemar:
