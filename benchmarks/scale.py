@@ -30,6 +30,7 @@ from apertune.datasets.base import TrainingView
 from apertune.search.engine.planning import Plan
 from apertune.search.engine.state import NoDisplay
 from apertune.search.engine.supervisor import Supervisor
+from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import (
     EpochEnded,
     SpaceReference,
@@ -91,7 +92,15 @@ def space() -> SearchSpace:
 
 def definition(epochs: int) -> StudyDefinition:
     return StudyDefinition(
-        "scale", "generated", "multiclass", "ab" * 32, "generated", space().to_json(), "accuracy", "maximize", epochs
+        "scale",
+        "generated",
+        "multiclass",
+        "ab" * 32,
+        "generated",
+        space().to_json(),
+        "accuracy",
+        Direction.MAXIMIZE,
+        epochs,
     )
 
 

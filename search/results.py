@@ -1,4 +1,4 @@
-"""Reads back what searches left: studies and their trials."""
+"""Studies and their trials, read back as searches left them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import StudyError
 from ..spaces.registry import SPACES
+from .evaluation.direction import Direction
 from .settings import Home
 from .studies.definition import StudyDefinition
 from .studies.opening import open_study, study_names
@@ -22,63 +23,68 @@ from .tracking.outbox import Progress, read_progress
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A study as it stands. run_ids: MLflow runs by trial number; owner: who searches it now, if anybody.
-
-    trials: without an owner, those that had begun are interrupted, and none runs. target: trials its latest search is
-    to bring it to. updated: when its latest trial began, Unix seconds. problem: what keeps results from the tracking
-    server.
-    """
+    """A study as it stands."""
 
     name: str
+    """The study's name."""
     definition: StudyDefinition
+    """What the study is about."""
     trials: tuple[TrialRecord, ...]
+    """All trials by number; in a study without an owner none is running: those that had begun are interrupted."""
     run_ids: dict[int, str]
+    """MLflow runs by trial number, as far as they are known."""
     owner: Owner | None
+    """The search that works on it now, if there is one."""
     target: int
+    """The number of trials that its latest search is to bring it to."""
     updated: float
+    """When its latest trial began, in Unix seconds; 0 without a trial."""
     problem: str
+    """The reason why results do not reach the tracking server; empty if they do."""
 
     @property
     def finished(self) -> int:
-        """How many trials have an outcome, those over a limit left out."""
+        """Number of trials that have an outcome, without those over a limit."""
         return sum(trial.is_counted for trial in self.trials)
 
     def best_first(self) -> list[TrialRecord]:
-        """Complete trials by value, then the others by number."""
+        """Returns complete trials, best first, then the others by state and number."""
         return sorted(self.trials, key=lambda trial: rank(trial, self.definition.direction))
 
     def complete(self) -> list[TrialRecord]:
-        """Complete trials, best first."""
+        """Returns the complete trials, best first."""
         return complete_best_first(self.trials, self.definition.direction)
 
 
-def complete_best_first(trials: Iterable[TrialRecord], direction: str) -> list[TrialRecord]:
-    """The complete ones of them, best first, as `rank` has it."""
+def complete_best_first(trials: Iterable[TrialRecord], direction: Direction) -> list[TrialRecord]:
+    """Returns the complete trials among these, best first, in the order of `rank`."""
     return sorted((trial for trial in trials if trial.state == "complete"), key=lambda trial: rank(trial, direction))
 
 
-def rank(trial: TrialRecord, direction: str) -> tuple[int, float, int]:
-    """A sort key that puts complete trials first, best first; what is not finite comes last of them."""
+def rank(trial: TrialRecord, direction: Direction) -> tuple[int, float, int]:
+    """Returns a sort key: complete trials first, best first among them, values that are not finite last among them."""
     order = ("complete", "running", "interrupted", "pruned", "infeasible", "failed")
     value = trial.value if trial.value is not None else 0.0
-    sign = -1.0 if direction == "maximize" else 1.0
-    key = sign * value if math.isfinite(value) else math.inf
+    key = direction.loss(value) if math.isfinite(value) else math.inf
     return order.index(trial.state) if trial.state in order else len(order), key, trial.number
 
 
 def without_owner(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """The trials of a study that nobody searches: those that had begun are interrupted, and not running."""
+    """Returns the trials as they are in a study that no search works on: interrupted instead of running."""
     return tuple(replace(trial, state="interrupted") if trial.state == "running" else trial for trial in trials)
 
 
 def is_reference(study: StudyResult) -> bool:
-    """Whether a study is of a published network rather than a search."""
+    """Returns whether a study trains a published network as it stands rather than search a space."""
     entry = SPACES.get(study.definition.space)
     return entry is not None and entry.publication is not None
 
 
-def pareto_front(trials: Sequence[TrialRecord], objectives: Sequence[tuple[str, str]]) -> set[int]:
-    """Numbers of the complete trials that no other one beats: as good in every objective and better in one."""
+def pareto_front(trials: Sequence[TrialRecord], objectives: Sequence[tuple[str, Direction]]) -> set[int]:
+    """Returns the numbers of the complete trials that no other trial beats.
+
+    One trial beats another if it is as good in every objective and better in one.
+    """
     complete = [trial for trial in trials if trial.state == "complete"]
     values = {trial.number: losses for trial in complete if (losses := _losses(trial, objectives)) is not None}
     return {
@@ -88,25 +94,35 @@ def pareto_front(trials: Sequence[TrialRecord], objectives: Sequence[tuple[str, 
     }
 
 
-def _losses(trial: TrialRecord, objectives: Sequence[tuple[str, str]]) -> tuple[float, ...] | None:
-    """The objectives' values, turned so that less is better."""
+def _losses(trial: TrialRecord, objectives: Sequence[tuple[str, Direction]]) -> tuple[float, ...] | None:
+    """Returns the objectives' values, turned so that less is better; None if the trial lacks one of them."""
     values = [trial.value, *(trial.value_of(name) for name, _ in objectives[1:])]
-    if any(value is None for value in values):
-        return None
-    signs = [-1.0 if direction == "maximize" else 1.0 for _, direction in objectives]
-    return tuple(sign * value for sign, value in zip(signs, values, strict=True) if value is not None)
+    losses = [
+        direction.loss(value) for (_, direction), value in zip(objectives, values, strict=True) if value is not None
+    ]
+    return tuple(losses) if len(losses) == len(objectives) else None
 
 
 def read_study(home: Home, name: str) -> StudyResult:
-    """Raises StudyError when there is none of that name, SettingError for a database that is not there."""
+    """Reads one study.
+
+    Raises:
+        StudyError: There is no study of that name.
+        SettingError: The database is not there.
+    """
     return _read(home, open_study(open_to_read(home), name))
 
 
 def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
-    """All studies, or those of a data set; those not made by Apertune are passed over.
+    """Reads all studies, or those of a data set; studies that Apertune did not make are passed over.
 
-    Raises SettingError for a database that is not there; of one data set, for which a search may be about to make it,
-    there are then no studies.
+    Args:
+        home: Where the studies are.
+        dataset: The data set's name. With it, a database that is not there holds no studies, since a search may be
+            about to create it.
+
+    Raises:
+        SettingError: The database is not there, and no data set was named.
     """
     storage = open_to_read(home, may_be_missing=dataset is not None)
     results = []
@@ -121,7 +137,7 @@ def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
 
 
 def run_ids_by_number(study: Study, records: Sequence[TrialRecord], progress: Progress) -> dict[int, str]:
-    """MLflow's runs of a study's trials, as far as the sender knows them."""
+    """Returns the MLflow runs of a study's trials by number, as far as the sender knows them."""
     identity = study.identity
     numbers = {trial_key(identity, record.number): record.number for record in records}
     return {numbers[key]: run_id for key, run_id in progress.run_ids.items() if key in numbers}

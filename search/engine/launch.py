@@ -50,7 +50,7 @@ class SearchResult:
     objective: str
     """Name of the first objective."""
 
-    direction: str
+    direction: Direction
     target: int
     """Trials that the search was to bring the study to."""
 
@@ -69,7 +69,7 @@ class SearchResult:
     unsent: int
     """Bytes of the outbox that MLflow does not have yet."""
 
-    objectives: tuple[tuple[str, str], ...]
+    objectives: tuple[tuple[str, Direction], ...]
     """Name and direction of each objective, the first one first."""
 
     ended: str = ""
@@ -82,7 +82,7 @@ class SearchResult:
     def best(self) -> TrialRecord | None:
         """The best complete trial, if there is one."""
         complete = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
-        return Direction(self.direction).best(complete, lambda trial: trial.value or 0.0)
+        return self.direction.best(complete, lambda trial: trial.value or 0.0)
 
 
 def run(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from ...datasets.base import ImageDataset, TrainingView
 from ...errors import StudyError
 from ...spaces.search_space.parameters import SearchSpace, Value, Values
-from ..evaluation.direction import Direction
 from ..evaluation.metrics import resolve_objective
 from ..executors import devices
 from ..executors.base import Executor
@@ -195,7 +194,7 @@ def _compared(run_id: str, run: RunFacts, result: TrialResult, values: list[floa
     elif task.rounds and result.value is not None:
         again["objective"] = result.value
     elif values:
-        direction = Direction(resolve_objective(task.objective, task.view.task).direction)
+        direction = resolve_objective(task.objective, task.view.task).direction
         again["objective"] = min(values, key=direction.loss)
     there, here = run.tags.get(PACKAGES_TAG, "").split(", "), installed_packages()
     packages = tuple(f"{then} there, {now} here" for then, now in zip(there, here, strict=False) if then != now)

@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..evaluation.direction import Direction
 from ..executors.base import Executor
 from ..messages import EpochEnded, RoundEnded, StopRequest, TrialResult, TrialTask
 from ..studies.study import Asked, Study
@@ -47,7 +46,7 @@ class Supervisor:
         self._plan = plan
         self._display = display
         self._user_wants = stop_wanted
-        self._direction = Direction(study.definition.direction)
+        self._direction = study.definition.direction
         self._ends = Ends(plan, study.definition.objective, self._direction)
         self._told_of_models = False
         self._loop = TrialLoop(executor, self, TimeLimits(plan.hang_seconds, plan.trial_seconds), self._stop_wanted)

@@ -1,6 +1,6 @@
 """Everything that judges results: metrics, baselines, thresholds, tests of significance and plots.
 
-Labels and probabilities have one form for each task, everywhere in this package:
+Labels and probabilities have one form per task, everywhere in this package:
 
     task        labels                     probabilities
     binary      int32 (n,), 0 or 1         float32 (n, 1), of the positive class 1

@@ -1,4 +1,4 @@
-"""Scores of a model whose answers are accepted only above a minimum probability."""
+"""The gain and the price of accepting only answers above a minimum probability."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ MINIMA: Floats = np.linspace(0, 1, 101)
 class AcceptanceScores:
     """Precision, recall and F1 at each minimum probability of `MINIMA`.
 
-    Each is float64, (101,) for all classes together or (classes, 101) for each class.
+    Each is float64: (101,) for all classes together, (classes, 101) for the classes one by one.
     """
 
     precision: Floats
-    """NaN where nothing is accepted."""
+    """Share of accepted answers that are right; NaN where none is accepted."""
     recall: Floats
+    """Share of what is there to find that is accepted and right."""
 
     @property
     def f1(self) -> Floats:
@@ -35,27 +36,27 @@ class AcceptanceScores:
 
 @dataclass(frozen=True, eq=False)
 class Certainty:
-    """The certainty of each row's best answer, and whether the answer is right; each field is (n,)."""
+    """The certainty of each row's best answer, with its correctness; (n,) each."""
 
     best: Floats
     """The highest probability."""
     gap: Floats
-    """The highest probability minus the second highest."""
+    """Its distance to the second highest."""
     spread: Floats
-    """Standard deviation of the probabilities over the classes."""
+    """The standard deviation of the probabilities over the classes."""
     right: NDArray[np.bool_]
-    """True where the row carries the most probable class, also in multilabel tasks."""
+    """True where the answer is right; for multilabel, where the row carries the most probable class."""
 
 
 def class_probabilities(probabilities: Probabilities) -> Probabilities:
-    """Returns one column per class: the single column of a binary task becomes two."""
+    """Returns one column per class: the one column of a binary task becomes two."""
     if probabilities.shape[1] > 1:
         return probabilities
     return np.concatenate([1 - probabilities, probabilities], axis=1)
 
 
 def acceptance_scores(labels: Labels, probabilities: Probabilities) -> tuple[AcceptanceScores, AcceptanceScores]:
-    """Returns the scores over `MINIMA`, first of all answers together, then of each class.
+    """Returns scores over `MINIMA`, of all answers together and of each class.
 
     A row answers its most probable class (binary, multiclass) or every class (multilabel); an answer counts once
     its probability reaches the minimum.
@@ -84,7 +85,7 @@ def certainty(labels: Labels, probabilities: Probabilities) -> Certainty:
 
 
 def accuracy_by_refusal(answers: Certainty) -> tuple[Floats, Floats]:
-    """Returns the share of rows refused, least certain first, and the accuracy of the rest; float64 (n,) each."""
+    """Returns shares of rows refused, the least certain first, and the accuracy of the rest; float64 (n,) each."""
     order = np.argsort(-answers.best, kind="stable")
     kept = np.arange(1, len(order) + 1)
     accuracy = np.cumsum(answers.right[order]) / kept

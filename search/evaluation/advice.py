@@ -1,4 +1,4 @@
-"""What to try next, read from where a study's best trials lie in its space."""
+"""Advice on what to try next, from the place of a study's best trials in its space."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ FEWEST_OTHERS = 3
 
 
 def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mapping[str, float]) -> list[str]:
-    """One sentence for each parameter whose range should change; empty with fewer than 10 complete trials.
+    """Returns a sentence for each parameter whose range should change; none with fewer than 10 complete trials.
 
-    best_first: the values of the complete trials by parameter name, best trial first. importances: by key.
+    Args:
+        space: The space that was searched.
+        best_first: Each complete trial's values by parameter name, the best trial first.
+        importances: Shares of the importance by parameter key.
     """
     if len(best_first) < FEWEST_TRIALS:
         return []
@@ -37,7 +40,7 @@ def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mappin
 
 
 def position(parameter: Parameter, value: float) -> float:
-    """Where a value lies on its parameter's scale, 0 (low) to 1 (high); 0.5 when there is but one value."""
+    """Returns the place of a value on its parameter's scale, 0 (low) to 1 (high); 0.5 if the scale is one value."""
     assert parameter.low is not None
     assert parameter.high is not None
     low, high = parameter.low, parameter.high
@@ -67,7 +70,8 @@ def _one_choice(parameter: Parameter, values: Sequence[object], tried: Sequence[
     if len(set(values)) > 1 or others < FEWEST_OTHERS:
         return None
     return (
-        f"{parameter.key}: all of the {len(values)} best trials have {values[0]}, {others} others were tried; "
+        f"{parameter.key}: all of the {len(values)} best trials have {values[0]}, although {others} trials tried "
+        "another value; "
         f"fix it with --fix {parameter.name}={values[0]}."
     )
 

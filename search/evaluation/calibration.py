@@ -36,7 +36,7 @@ def fit_temperature(task: Task, labels: Labels, probabilities: Probabilities) ->
 def apply_temperature(task: Task, probabilities: Probabilities, temperature: float) -> Probabilities:
     """Divides the logits of probabilities by the temperature, and returns probabilities in the same form, float32.
 
-    Logits are recovered from the probabilities (softmax forgets their common offset), so any model will do.
+    Logits are recovered from the probabilities, up to the offset that softmax drops, so any model will do.
     """
     from scipy.special import expit, softmax
 

@@ -1,4 +1,4 @@
-"""Chosen trials side by side, with tests of whether their differences are real."""
+"""Comparison of chosen trials: the parameters that differ, and tests that tell real differences from chance."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Two trials, by number, on the same validation rows."""
+    """Two trials on the same validation rows."""
 
     first: int
+    """Number of the first trial."""
     second: int
+    """Number of the second trial."""
     test: Literal["McNemar", "paired bootstrap"]
+    """The test that gave the p-value."""
     difference: float
-    """The second trial's objective minus the first one's."""
+    """The second trial's objective minus the first's."""
     low: float
-    """Lower end of the difference's 95 % paired bootstrap interval."""
+    """The lower end of the difference's 95 % paired bootstrap interval."""
     high: float
-    """Upper end of the same interval."""
+    """The upper end of that interval."""
     p_value: float
-    """P-value of `test`, on its own."""
+    """The p-value of the test."""
     adjusted: float
-    """The same p-value, adjusted by Holm's method for all pairs compared at once."""
+    """The p-value adjusted by Holm's method for all pairs compared at once."""
 
     @property
     def real(self) -> bool:
-        """Says whether a difference this large would be rare between equal models; False when it is undefined."""
+        """Returns whether so large a difference would be rare between equals; False if that is undefined."""
         return self.adjusted < SIGNIFICANT
 
 
@@ -44,13 +47,15 @@ class ParameterRow:
     """One parameter over the trials compared."""
 
     name: str
+    """The parameter's name."""
     values: tuple[object, ...]
-    """One value per trial; None where a trial does not have the parameter."""
+    """The value in each trial; None where a trial does not have it."""
     differs: bool
+    """True if any value is not the first trial's."""
 
 
 def parameter_rows(configurations: Sequence[Mapping[str, object]]) -> list[ParameterRow]:
-    """Returns one row per parameter, parameters that differ first."""
+    """Returns one row per parameter, those that differ first."""
     names = dict.fromkeys(name for configuration in configurations for name in configuration)
     rows = []
     for name in names:
@@ -68,21 +73,20 @@ def compare_pairs(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> list[PairComparison]:
-    """Compares every pair of trials.
+    """Compares every pair of trials by McNemar's test on their answers; for multilabel, by the paired bootstrap.
 
-    The test is McNemar's on the trials' answers, or for multilabel tasks the paired bootstrap of the objective. The
-    interval is always that of the objective.
+    The difference and its interval are the objective's in either case.
 
     Args:
-        task: decides on the test.
-        objective: name of the metric that is compared.
-        labels: of the validation rows.
-        probabilities: by trial number, for the same rows in the same order.
-        seed: decides which rows are drawn.
-        resamples: number of bootstrap draws.
+        task: The data set's task.
+        objective: Name of the metric.
+        labels: Labels of the rows.
+        probabilities: Probabilities of the same rows in the same order, by trial number.
+        seed: Seed of the bootstrap.
+        resamples: Number of resamples of the bootstrap.
 
     Raises:
-        UnknownNameError: the task has no metric of that name.
+        UnknownNameError: The task has no such metric.
     """
     metric = resolve_objective(objective, task)
     numbers = list(probabilities)

@@ -1,3 +1,38 @@
-"""What a network costs, by name; `network_cost` says what each means. All of them the smaller the better."""
+"""The table of what a network costs: limits are set on these, and they serve as objectives beside a metric."""
 
-COST_NAMES = ("parameters", "size_mb", "flops", "latency_ms")
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .direction import Direction
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One number that says what a network takes to store or to answer."""
+
+    name: str
+    """Its name in settings, tables and MLflow."""
+    description: str
+    """One sentence on what it measures, and in which unit."""
+    direction: Direction = Direction.MINIMIZE
+    """Less is better."""
+
+
+COSTS: dict[str, Cost] = {
+    cost.name: cost
+    for cost in (
+        Cost("parameters", "Numbers that the network holds."),
+        Cost("size_mb", "Bytes that these numbers take, in units of 10^6."),
+        Cost(
+            "flops",
+            "Floating-point operations of one image's answer: two for each multiplication with its addition, "
+            "elementwise work left out, as model papers count them.",
+        ),
+        Cost(
+            "latency_ms",
+            "Milliseconds of one image's answer on this device: batch of 1, median, the call from Python included.",
+        ),
+    )
+}
+COST_NAMES = tuple(COSTS)

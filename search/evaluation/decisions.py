@@ -1,4 +1,4 @@
-"""From probabilities to answers, and scores that count right and wrong ones.
+"""The answers that probabilities give, and scores that count right and wrong ones.
 
 Precision, recall and F1 are 0 where they are undefined (nothing predicted, nothing to find), as in scikit-learn
 with `zero_division=0`. Averages over classes leave out a multiclass class that is neither true nor predicted in
@@ -22,9 +22,12 @@ Average = Literal["micro", "macro", "weighted"]
 
 
 def answers(labels: Labels, probabilities: Probabilities, thresholds: Thresholds = 0.5) -> Labels:
-    """What the probabilities answer, in the form of `labels`.
+    """Returns the answers that the probabilities give, in the form of `labels`.
 
-    thresholds: least probability to say yes, one or one a class; multiclass does not use it.
+    Args:
+        labels: The true labels, which tell the task by their form.
+        probabilities: Probabilities of the same rows.
+        thresholds: The least probability to say yes, one for all classes or one per class; unused for multiclass.
     """
     if labels.ndim == 2:
         return np.asarray(probabilities >= thresholds, dtype=np.uint8)
@@ -35,14 +38,14 @@ def answers(labels: Labels, probabilities: Probabilities, thresholds: Thresholds
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Right and wrong answers of each class: int64 (classes,) each; two classes for a binary task.
-
-    hits: rows that carry the class and were given it. predicted: rows given it. actual: rows that carry it.
-    """
+    """Right and wrong answers of each class: int64 (classes,) each; two classes for a binary task."""
 
     hits: NDArray[np.int64]
+    """Rows that carry the class and were given it."""
     predicted: NDArray[np.int64]
+    """Rows that were given the class."""
     actual: NDArray[np.int64]
+    """Rows that carry the class."""
 
     @property
     def precision(self) -> Floats:
@@ -57,11 +60,11 @@ class Counts:
         return _ratio(2 * self.hits, self.predicted + self.actual)
 
     def total(self) -> Counts:
-        """All classes pooled into one, for micro averages."""
+        """Returns all classes pooled into one, for micro averages."""
         return Counts(*(np.atleast_1d(column.sum()) for column in (self.hits, self.predicted, self.actual)))
 
     def seen(self) -> Counts:
-        """Without the classes that are neither true nor predicted in any row."""
+        """Returns the counts without the classes that are neither true nor predicted in any row."""
         keep = (self.predicted + self.actual) > 0
         return Counts(self.hits[keep], self.predicted[keep], self.actual[keep])
 
@@ -77,7 +80,7 @@ def count(labels: Labels, probabilities: Probabilities, thresholds: Thresholds =
 
 
 def confusion_matrix(labels: Labels, given: Labels, classes: int) -> NDArray[np.int64]:
-    """Rows are true classes, columns predicted ones: int64 (classes, classes)."""
+    """Returns the matrix of true classes (rows) and predicted ones (columns): int64 (classes, classes)."""
     return np.bincount(labels.astype(np.int64) * classes + given, minlength=classes**2).reshape(classes, classes)
 
 
@@ -94,7 +97,7 @@ def hamming_loss(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def top3_accuracy(labels: Labels, probabilities: Probabilities) -> float:
-    """Share of rows whose class is among the three most probable; of equals the first come first."""
+    """Share of rows whose class is among the three most probable; of equals, the first classes count."""
     own = probabilities[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(probabilities.shape[1]) < labels[:, None]
     ahead = (probabilities > own) | ((probabilities == own) & earlier)
@@ -136,8 +139,13 @@ def averaged(
 ) -> float:
     """Precision, recall or F1 averaged over classes.
 
-    average: "micro" pools all answers, "macro" is the plain mean, "weighted" weighs each class by the rows that
-    carry it (0 when none does).
+    Args:
+        score: The score to average.
+        average: "micro" pools all answers, "macro" is the plain mean, and "weighted" weighs each class by the rows
+            that carry it (0 if none does).
+        labels: The true labels.
+        probabilities: Probabilities of the same rows.
+        thresholds: As in `answers`.
     """
     counts = count(labels, probabilities, thresholds)
     if average == "micro":

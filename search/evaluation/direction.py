@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Direction(str, Enum):
-    """Equal to its name as Optuna and JSON write it, `maximize` or `minimize`."""
+    """Equal to the text that Optuna and JSON hold, `maximize` or `minimize`, and printed as that text."""
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
@@ -26,9 +26,9 @@ class Direction(str, Enum):
         return value > other if self is Direction.MAXIMIZE else value < other
 
     def loss(self, value: float) -> float:
-        """Returns the value turned so that less is better."""
+        """Returns the value, its sign turned where needed so that less is better."""
         return -value if self is Direction.MAXIMIZE else value
 
     def best(self, candidates: Iterable[T], value: Callable[[T], float]) -> T | None:
-        """Returns the first of the best candidates, or None if there are none."""
+        """Returns the first of the best candidates, or None if there are none; no value may be NaN."""
         return min(candidates, key=lambda candidate: self.loss(value(candidate)), default=None)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -25,11 +24,12 @@ from .decisions import (
     positive_recall,
     top3_accuracy,
 )
+from .direction import Direction
 from .probabilities import brier_score, expected_calibration_error, log_loss
 from .ranking import average_precision, mean_average_precision, mean_average_precision_voc11, roc_auc
 from .thresholds import tuned_f1
 
-Direction = Literal["maximize", "minimize"]
+MAXIMIZE, MINIMIZE = Direction.MAXIMIZE, Direction.MINIMIZE
 ALL: frozenset[Task] = frozenset({"binary", "multiclass", "multilabel"})
 BINARY: frozenset[Task] = frozenset({"binary"})
 MULTICLASS: frozenset[Task] = frozenset({"multiclass"})
@@ -38,198 +38,254 @@ MULTILABEL: frozenset[Task] = frozenset({"multilabel"})
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that says how good answers are.
-
-    function: (labels, probabilities), in the forms this package's docstring gives, both finite and not empty,
-    to a float. per_epoch: among the few that are recorded after every epoch.
-    """
+    """One number that says how good answers are, with all that the rest of the package knows about it."""
 
     name: str
+    """Its name in settings, tables and MLflow."""
     direction: Direction
+    """The direction in which answers get better."""
+    best: float
+    """The value that perfect answers reach and nothing beats."""
     tasks: frozenset[Task]
+    """The tasks that have this metric."""
     function: Callable[[Labels, Probabilities], float]
-    per_epoch: bool
+    """Takes labels and probabilities in the forms of this package's docstring, finite and at least one row."""
     description: str
+    """One sentence on what it measures."""
+    per_epoch: bool = False
+    """Recorded after every epoch as well as at the end; for the few that show how a training goes."""
+    counts_right_answers: bool = False
+    """A share of right answers, so McNemar's test says whether two models differ in it."""
+    tuned_on_its_images: bool = False
+    """Tunes thresholds on the very images it scores, so it flatters; left out of test scores unless asked for."""
 
     def score(self, labels: Labels, probabilities: Probabilities) -> float:
-        """The metric's value; NaN without rows, or with a probability that is NaN or infinite."""
+        """Returns the metric's value; NaN without rows, or if a probability is NaN or infinite."""
         if len(labels) == 0 or not np.isfinite(probabilities).all():
             return math.nan
         return self.function(labels, probabilities)
 
     def better(self, value: float, than: float) -> bool:
-        """Whether `value` beats `than`; NaN beats nothing and is beaten by any number."""
+        """Returns whether `value` beats `than`; NaN beats nothing and is beaten by any number."""
         if math.isnan(value) or math.isnan(than):
             return math.isnan(than) and not math.isnan(value)
-        return value > than if self.direction == "maximize" else value < than
+        return self.direction.better(value, than)
 
 
 _TABLE = (
-    Metric("accuracy", "maximize", BINARY | MULTICLASS, accuracy, True, "Share of right answers."),
+    Metric(
+        "accuracy",
+        MAXIMIZE,
+        1,
+        BINARY | MULTICLASS,
+        accuracy,
+        "Share of right answers.",
+        per_epoch=True,
+        counts_right_answers=True,
+    ),
     Metric(
         "balanced_accuracy",
-        "maximize",
+        MAXIMIZE,
+        1,
         BINARY | MULTICLASS,
         balanced_accuracy,
-        True,
         "Mean recall of the classes that occur.",
+        per_epoch=True,
     ),
-    Metric("roc_auc", "maximize", BINARY, roc_auc, True, "Chance that a positive image outranks a negative one."),
-    Metric("average_precision", "maximize", BINARY, average_precision, True, "Area under the precision-recall curve."),
-    Metric("f1", "maximize", BINARY, positive_f1, True, "Harmonic mean of precision and recall at 0.5."),
     Metric(
-        "precision",
-        "maximize",
-        BINARY,
-        positive_precision,
-        False,
-        "Share of answers 'positive' that are right, at 0.5.",
+        "roc_auc", MAXIMIZE, 1, BINARY, roc_auc, "Chance that a positive image outranks a negative one.", per_epoch=True
     ),
-    Metric("recall", "maximize", BINARY, positive_recall, False, "Share of positive images that are found, at 0.5."),
-    Metric("mcc", "maximize", BINARY, matthews_correlation, False, "Matthews correlation coefficient, -1 to 1."),
-    Metric("brier_score", "minimize", BINARY, brier_score, False, "Mean squared error of the probability."),
+    Metric(
+        "average_precision",
+        MAXIMIZE,
+        1,
+        BINARY,
+        average_precision,
+        "Area under the precision-recall curve.",
+        per_epoch=True,
+    ),
+    Metric("f1", MAXIMIZE, 1, BINARY, positive_f1, "Harmonic mean of precision and recall at 0.5.", per_epoch=True),
+    Metric("precision", MAXIMIZE, 1, BINARY, positive_precision, "Share of answers 'positive' that are right, at 0.5."),
+    Metric("recall", MAXIMIZE, 1, BINARY, positive_recall, "Share of positive images that are found, at 0.5."),
+    Metric("mcc", MAXIMIZE, 1, BINARY, matthews_correlation, "Matthews correlation coefficient, -1 to 1."),
+    Metric("brier_score", MINIMIZE, 0, BINARY, brier_score, "Mean squared error of the probability."),
     Metric(
         "top3_accuracy",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTICLASS,
         top3_accuracy,
-        True,
         "Share of images with their class among the three likeliest.",
+        per_epoch=True,
     ),
     Metric(
         "macro_f1",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTICLASS | MULTILABEL,
         partial(averaged, "f1", "macro"),
-        True,
         "Mean of the classes' F1.",
+        per_epoch=True,
     ),
     Metric(
         "weighted_f1",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTICLASS | MULTILABEL,
         partial(averaged, "f1", "weighted"),
-        False,
         "Mean of the classes' F1, weighted by images.",
     ),
     Metric(
-        "micro_f1", "maximize", MULTILABEL, partial(averaged, "f1", "micro"), True, "F1 of all answers pooled, at 0.5."
+        "micro_f1",
+        MAXIMIZE,
+        1,
+        MULTILABEL,
+        partial(averaged, "f1", "micro"),
+        "F1 of all answers pooled, at 0.5.",
+        per_epoch=True,
     ),
     Metric(
         "micro_precision",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(averaged, "precision", "micro"),
-        False,
         "Precision of all answers pooled, at 0.5.",
     ),
     Metric(
         "macro_precision",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(averaged, "precision", "macro"),
-        False,
         "Mean of the classes' precision, at 0.5.",
     ),
     Metric(
         "weighted_precision",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(averaged, "precision", "weighted"),
-        False,
         "Mean of the classes' precision, weighted by images.",
     ),
     Metric(
         "micro_recall",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(averaged, "recall", "micro"),
-        False,
         "Recall of all answers pooled, at 0.5.",
     ),
     Metric(
         "macro_recall",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(averaged, "recall", "macro"),
-        False,
         "Mean of the classes' recall, at 0.5.",
     ),
     Metric(
         "weighted_recall",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(averaged, "recall", "weighted"),
-        False,
         "Mean of the classes' recall, weighted by images.",
     ),
     Metric(
         "micro_f1_tuned",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(tuned_f1, "micro"),
-        False,
         "Like micro_f1, at thresholds tuned on the same images.",
+        tuned_on_its_images=True,
     ),
     Metric(
         "macro_f1_tuned",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(tuned_f1, "macro"),
-        False,
         "Like macro_f1, at thresholds tuned on the same images.",
+        tuned_on_its_images=True,
     ),
     Metric(
         "weighted_f1_tuned",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         partial(tuned_f1, "weighted"),
-        False,
         "Like weighted_f1, at thresholds tuned on the same images.",
+        tuned_on_its_images=True,
     ),
     Metric(
-        "map", "maximize", MULTILABEL, mean_average_precision, True, "Mean of the classes' average precision (area)."
+        "map",
+        MAXIMIZE,
+        1,
+        MULTILABEL,
+        mean_average_precision,
+        "Mean of the classes' average precision (area).",
+        per_epoch=True,
     ),
     Metric(
         "map_voc11",
-        "maximize",
+        MAXIMIZE,
+        1,
         MULTILABEL,
         mean_average_precision_voc11,
-        False,
         "Mean of the classes' 11-point average precision (VOC 2007).",
     ),
-    Metric("hamming_loss", "minimize", MULTILABEL, hamming_loss, True, "Share of wrong yes-or-no answers, at 0.5."),
     Metric(
-        "exact_match", "maximize", MULTILABEL, exact_match, False, "Share of images with every class right, at 0.5."
+        "hamming_loss",
+        MINIMIZE,
+        0,
+        MULTILABEL,
+        hamming_loss,
+        "Share of wrong yes-or-no answers, at 0.5.",
+        per_epoch=True,
     ),
-    Metric("log_loss", "minimize", ALL, log_loss, True, "Mean negative log likelihood, in nats."),
+    Metric(
+        "exact_match",
+        MAXIMIZE,
+        1,
+        MULTILABEL,
+        exact_match,
+        "Share of images with every class right, at 0.5.",
+        counts_right_answers=True,
+    ),
+    Metric("log_loss", MINIMIZE, 0, ALL, log_loss, "Mean negative log likelihood, in nats.", per_epoch=True),
     Metric(
         "expected_calibration_error",
-        "minimize",
+        MINIMIZE,
+        0,
         ALL,
         expected_calibration_error,
-        False,
-        "Mean gap between probability and how often it comes true.",
+        "Mean gap between the stated probability and the share that comes true.",
     ),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _TABLE}
 
 
 def for_task(task: Task, *, per_epoch: bool = False) -> list[Metric]:
-    """The metrics that a task has, or only the few that are recorded after every epoch."""
+    """Returns the metrics that a task has, or only those that are recorded after every epoch."""
     return [metric for metric in METRICS.values() if task in metric.tasks and (metric.per_epoch or not per_epoch)]
 
 
 def evaluate(task: Task, labels: Labels, probabilities: Probabilities, *, per_epoch: bool = False) -> dict[str, float]:
-    """Every metric of the task (or the few recorded after every epoch) by name; NaN where one is undefined."""
+    """Returns every metric of the task, or those recorded after every epoch, by name; NaN where one is undefined."""
     return {metric.name: metric.score(labels, probabilities) for metric in for_task(task, per_epoch=per_epoch)}
 
 
 def default_objective(task: Task, dataset_objective: str | None = None) -> str:
-    """What a search aims at unless told otherwise.
+    """Returns the objective of a search that is given none.
 
-    dataset_objective: the one the data set's own literature uses, when its adapter names one.
-    Raises UnknownNameError when that one is no metric of the task.
+    Args:
+        task: The data set's task.
+        dataset_objective: The metric that the data set's own literature uses, if its adapter names one.
+
+    Raises:
+        UnknownNameError: The data set's objective is not a metric of the task.
     """
     if dataset_objective is not None:
         return resolve_objective(dataset_objective, task).name
@@ -237,7 +293,11 @@ def default_objective(task: Task, dataset_objective: str | None = None) -> str:
 
 
 def resolve_objective(name: str, task: Task) -> Metric:
-    """The metric called `name`. Raises UnknownNameError, listing the task's metrics, when it has none of that name."""
+    """Returns the metric of that name.
+
+    Raises:
+        UnknownNameError: The task has no metric of that name; the message lists those it has.
+    """
     metric = METRICS.get(name)
     if metric is None or task not in metric.tasks:
         raise UnknownNameError(f"{task} objective", name, (known.name for known in for_task(task)))

@@ -1,4 +1,4 @@
-"""HTML pages that work without a network: style, pictures and plotly inside one file."""
+"""HTML pages that work without a network, with style, pictures and plotly.js inside one file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values: Any) -> str:
-    """Fills a template of this package; every text is escaped, and a value that is missing raises."""
+    """Fills a template of this package; all text is escaped, and a missing value raises jinja2.UndefinedError."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -32,9 +32,9 @@ def render(template: str, **values: Any) -> str:
 
 @functools.cache
 def plotly_script() -> str:
-    """What draws the figures of `plot_html`, to be put once at the end of a page's body.
+    """Returns the script that draws the figures of `plot_html`; it belongs once at the end of a page's body.
 
-    plotly.js in it is compressed, 2 MB instead of 5; the browser unpacks it (`DecompressionStream`, of 2023).
+    It holds plotly.js compressed, 2 MB instead of 5, which browsers since 2023 unpack (`DecompressionStream`).
     """
     from plotly.offline import get_plotlyjs
 
@@ -43,19 +43,22 @@ def plotly_script() -> str:
 
 
 def plot_html(figure: plotly.graph_objects.Figure) -> str:
-    """A plotly figure as an element of a page that ends with `plotly_script`; plotly escapes what ends a script."""
+    """Returns a plotly figure as an element of a page that ends with `plotly_script`.
+
+    No text in the figure can end the script element, since plotly's JSON escapes `<` and `>`.
+    """
     height = int(figure.layout.height or 450)
     data = figure.to_json(engine="json")
     return f'<div class="plot" style="height: {height}px"><script type="application/json">{data}</script></div>'
 
 
 def picture_source(file: Path) -> str:
-    """A PNG file as the source of an `img` element."""
+    """Returns a PNG file as the source of an `img` element."""
     return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
 
 
 def write_page(target: Path, page: str) -> Path:
-    """Replaces the file in one step, so that a reader never meets half a page."""
+    """Replaces the file in one step, so that no reader sees half a page."""
     with replacing(target) as file:
         file.write(page.encode())
     return target

@@ -1,4 +1,4 @@
-"""Scores of the probabilities themselves: how far from the truth, how well calibrated."""
+"""Scores of the probabilities themselves: their distance from the truth, and their calibration."""
 
 from __future__ import annotations
 
@@ -32,15 +32,14 @@ def brier_score(labels: Labels, probabilities: Probabilities) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Probabilities in bins of equal width against how often they came true.
-
-    rows: int64 (bins,). confidence: mean probability of each bin, frequency: share that came true, float64
-    (bins,), NaN in an empty bin.
-    """
+    """Probabilities in bins of equal width against the share that came true."""
 
     rows: NDArray[np.int64]
+    """Rows in each bin, int64 (bins,)."""
     confidence: Floats
+    """Mean probability of each bin, float64 (bins,); NaN in an empty bin."""
     frequency: Floats
+    """Share of each bin that came true, float64 (bins,); NaN in an empty bin."""
 
     @property
     def expected_error(self) -> float:

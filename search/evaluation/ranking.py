@@ -1,4 +1,4 @@
-"""Scores of how well probabilities rank rows, without a threshold; equal probabilities count as one step."""
+"""Scores of the ranking that probabilities give, without a threshold; equal probabilities count as one step."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def mean_average_precision_voc11(labels: Labels, probabilities: Probabilities) -
 def area_under_roc(positive: NDArray[np.integer], scores: Probabilities) -> float:
     """Chance that a positive row outranks a negative one, ties counting half (Mann-Whitney U); NaN if one is missing.
 
-    positive: 0 or 1, (n,). scores: (n,).
+    Args:
+        positive: 1 for positive rows, 0 for others, (n,).
+        scores: A score per row, (n,); higher for rows that look more positive.
     """
     positives = int(np.count_nonzero(positive))
     negatives = len(positive) - positives
@@ -71,8 +73,8 @@ def eleven_point_precision(positive: NDArray[np.integer], scores: Probabilities)
 
 
 def ranked_steps(positive: NDArray[np.integer], scores: Probabilities) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positive rows and all rows at or above each distinct score, from the highest score down."""
-    # Equal scores form one step, so their order is of no account, and the unstable sort is several times faster.
+    """Counts positive rows and all rows at or above each distinct score, from the highest score down."""
+    # Equal scores form one step, so their order does not matter, and the unstable sort is several times faster.
     order = np.argsort(-scores)
     ranked = scores[order]
     ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)

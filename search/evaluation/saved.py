@@ -1,4 +1,4 @@
-"""A trial's evaluation as its worker leaves it: numbers in a file, for plots, an ensemble or a gate made elsewhere."""
+"""A trial's evaluation in a file, as its worker leaves it for the processes that draw plots, ensemble or promote."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...datasets.base import TrainingView
+from .decisions import Probabilities
 
 FILE = "evaluation.npz"
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a trial's plots are drawn from.
-
-    probabilities: of the validation rows, float32 (rows, outputs). history: each epoch's metrics.
-    reference: published scores by metric.
-    """
+    """All that a trial's plots are drawn from."""
 
     view: TrainingView
-    probabilities: NDArray[np.float32]
+    """The data set as the trial saw it."""
+    probabilities: Probabilities
+    """Probabilities of the validation rows, float32 (rows, outputs)."""
     history: list[dict[str, float]]
+    """Metrics per epoch."""
     objective: str
+    """The metric that the trial was trained for."""
     reference: Mapping[str, float] = field(default_factory=dict)
+    """Published scores by metric."""
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
+    """Writes an evaluation into a folder, which is created if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     view = evaluation.view
     facts = {
@@ -59,7 +61,13 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> None:
 
 
 def load_evaluation(folder: Path) -> Evaluation:
-    """Raises OSError, ValueError or KeyError for a file that is missing or damaged."""
+    """Reads the evaluation in a folder.
+
+    Raises:
+        OSError: The file is missing or damaged.
+        ValueError: The file is damaged.
+        KeyError: The file is damaged.
+    """
     with np.load(folder / FILE) as saved:
         words = json.loads(saved["words"].item())
         facts = words.pop("view")

@@ -1,4 +1,4 @@
-"""Tests of whether a difference between models is real, and intervals for how far off a score may be."""
+"""Tests that tell a real difference from chance, and intervals of scores, given the images they were measured on."""
 
 from __future__ import annotations
 
@@ -19,31 +19,37 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A score and the range in which it would lie on other images of the same kind."""
+    """A score, with the interval where it would lie on other images of the same kind."""
 
     value: float
+    """The score on all rows."""
     low: float
-    """NaN, as `high` is, when the metric is undefined on all resamples."""
+    """The interval's lower end."""
     high: float
+    """The interval's upper end."""
     confidence: float
-    """Share of such ranges that hold the true score, 0 to 1."""
+    """The confidence of the interval, such as 0.95."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The scores of two models, and the interval and significance of the difference between them.
+    """The difference between two models' scores, its interval, and the chance of one so large between equals.
 
-    low, high and p_value are NaN when the metric is undefined on all resamples.
+    Interval and p-value are NaN if the metric is undefined on all resamples.
     """
 
     first: float
+    """The first model's score."""
     second: float
+    """The second model's score."""
     low: float
+    """The lower end of the interval of `second` minus `first`."""
     high: float
+    """Its upper end."""
     p_value: float
-    """Chance of a difference this large if both models were equally good."""
+    """The chance of so large a difference if both were equal, two-sided."""
     confidence: float
-    """Share of such intervals that hold the true difference, 0 to 1."""
+    """The confidence of the interval, such as 0.95."""
 
     @property
     def value(self) -> float:
@@ -53,12 +59,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class McNemar:
-    """The rows that only one of two models answers right, counted, and what the counts say."""
+    """The rows that only one of two models answers right, and the chance of so uneven a split between equals."""
 
     only_first_right: int
+    """Rows that only the first model answers right."""
     only_second_right: int
+    """Rows that only the second model answers right."""
     p_value: float
-    """Chance of counts this uneven if both models were equally good."""
+    """The chance of so uneven a split if both were equal, two-sided."""
 
 
 def mcnemar(labels: Labels, first: Probabilities, second: Probabilities) -> McNemar:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from .direction import Direction
 from .pages import plot_html, plotly_script, render, write_page
 
 if TYPE_CHECKING:
@@ -27,9 +28,15 @@ StudyFigures = list[tuple[str, "plotly.graph_objects.Figure"]]
 
 
 def write_study_plots(study: optuna.Study, folder: Path, objectives: Sequence[str] = ("objective",)) -> list[Path]:
-    """Writes `study_plots.html` into the folder and returns it; what too few trials allow is left out, and said.
+    """Writes `study_plots.html` into a folder; plots that need more trials are left out, and the page says so.
 
-    objectives: the metrics' names, in the study's order.
+    Args:
+        study: The study, with all its trials.
+        folder: Where the page is written; created if missing.
+        objectives: Names of the metrics, in the study's order.
+
+    Returns:
+        The files written.
     """
     trials = study.get_trials(deepcopy=False)
     counts = {state.name.lower(): sum(trial.state == state for trial in trials) for state in TrialState}
@@ -46,10 +53,10 @@ def write_study_plots(study: optuna.Study, folder: Path, objectives: Sequence[st
 
 
 def study_figures(study: optuna.Study, objectives: Sequence[str] = ("objective",)) -> StudyFigures:
-    """Each plot that the study has trials enough for, with its title.
+    """Returns every plot that the study has enough trials for, with its title.
 
-    History, importance, slice, parallel coordinate, contour, empirical distribution, intermediate values, timeline,
-    and the Pareto front when there are two or three objectives.
+    They are history, importance, slice, parallel coordinate, contour, empirical distribution, intermediate values,
+    timeline, and the Pareto front if there are two or three objectives.
     """
     from optuna import visualization
 
@@ -73,22 +80,24 @@ def study_figures(study: optuna.Study, objectives: Sequence[str] = ("objective",
 
 
 def importances(study: optuna.Study, objective: int = 0) -> dict[str, float]:
-    """How much each parameter matters, most first, summing to 1; empty when there are too few trials to tell.
+    """Returns each parameter's share of the importance, the largest first; empty with too few trials to tell.
 
-    objective: which one, in a study of several.
+    Args:
+        study: The study, of one objective or several.
+        objective: The place of the objective in the study's order.
     """
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     params = _varied(complete)
     if len(complete) < 3 or not params:
         return {}
-    sign = -1.0 if study.directions[objective] == optuna.study.StudyDirection.MAXIMIZE else 1.0
+    direction = Direction(study.directions[objective].name.lower())
     with warnings.catch_warnings():
-        # Said whenever a target is given: the sign sees to it.
+        # Optuna warns whenever a target is given; this target is a loss, so low values are the ones to achieve.
         warnings.filterwarnings("ignore", message=".*achieve low `target` values")
-        # Said of each conditional parameter that few trials have; its importance then is rough, not wrong.
+        # Optuna warns of each conditional parameter that few trials have; its importance is then rough, not wrong.
         warnings.filterwarnings("ignore", message="Some regimes for parameter")
         return optuna.importance.get_param_importances(
-            study, params=params, target=lambda trial: sign * trial.values[objective]
+            study, params=params, target=lambda trial: direction.loss(trial.values[objective])
         )
 
 
@@ -108,7 +117,7 @@ def _of_objective(
     if not weights:
         return
     ranked = sorted(weights, key=lambda parameter: -weights[parameter])
-    # A trial without one of the parameters is left out of the parallel plot: only those that all have, then.
+    # The parallel plot leaves out a trial that lacks one of its parameters, so it gets those that all trials have.
     shared = [parameter for parameter in ranked if all(parameter in trial.params for trial in complete)]
     yield "Importance", _importance_bars(weights)
     yield "Slice", visualization.plot_slice(study, params=ranked[:MOST_SLICES], target=target, target_name=name)
@@ -133,7 +142,7 @@ def _importance_bars(weights: dict[str, float]) -> plotly.graph_objects.Figure:
 
 
 def _varied(complete: Sequence[FrozenTrial]) -> list[str]:
-    """Parameters that have at least two values among the trials."""
+    """Returns the parameters that have at least two values among the trials."""
     values: dict[str, set[object]] = {}
     for trial in complete:
         for name, value in trial.params.items():

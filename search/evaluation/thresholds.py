@@ -1,4 +1,4 @@
-"""The least probability to say yes: tuned a class at a time."""
+"""The least probability to say yes, tuned for each class on its own."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .decisions import Average, Floats, Probabilities, averaged
 
 
 def best_thresholds(labels: NDArray[np.uint8], probabilities: Probabilities) -> Floats:
-    """For each class the threshold of highest F1: float64 (classes,); 0.5 for a class that no row carries.
+    """Returns each class's threshold of highest F1: float64 (classes,); 0.5 for a class that no row carries.
 
-    A threshold lies halfway between the lowest probability it accepts and the next one below, so that it is not
-    bound to one image; of equal scores the highest threshold wins.
+    A threshold lies halfway between the lowest probability that it accepts and the next one below, so that it does
+    not hang on one image. If several thresholds reach the same F1, the highest one is taken.
     """
     pairs = zip(labels.T, probabilities.T, strict=True)
     return np.array([_best_threshold(*pair) for pair in pairs], dtype=np.float64)
 
 
 def tuned_f1(average: Average, labels: Labels, probabilities: Probabilities) -> float:
-    """F1 at thresholds tuned on these very rows: what tuning can reach at best, so an optimistic number."""
+    """F1 at thresholds tuned on these very rows: an optimistic number, the best that tuning can reach."""
     tuned = best_thresholds(labels.astype(np.uint8), probabilities)
     return averaged("f1", average, labels, probabilities, tuned)
 

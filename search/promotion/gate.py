@@ -13,9 +13,6 @@ from ..evaluation.decisions import Probabilities
 from ..evaluation.metrics import METRICS, Metric
 from ..evaluation.significance import RESAMPLES, mcnemar, paired_bootstrap
 
-# Metrics that count right answers, which McNemar's test is made for.
-COUNTING = frozenset({"accuracy", "exact_match"})
-
 
 @dataclass(frozen=True)
 class Contest:
@@ -69,8 +66,7 @@ def contest(
 ) -> Contest:
     """Compares by McNemar's test if the metric counts right answers, else by the paired bootstrap."""
     gap = paired_bootstrap(metric, labels, opponent, challenger, seed=seed, resamples=resamples)
-    counting = metric.name in COUNTING
-    p_value = mcnemar(labels, opponent, challenger).p_value if counting else gap.p_value
+    p_value = mcnemar(labels, opponent, challenger).p_value if metric.counts_right_answers else gap.p_value
     return Contest(
         opponent=name,
         metric=metric.name,
@@ -79,7 +75,7 @@ def contest(
         difference=gap.value,
         low=gap.low,
         high=gap.high,
-        test="McNemar" if counting else "paired bootstrap",
+        test="McNemar" if metric.counts_right_answers else "paired bootstrap",
         p_value=p_value,
         better=bool(metric.better(gap.second, gap.first) and p_value < SIGNIFICANT),
     )

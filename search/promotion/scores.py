@@ -10,14 +10,12 @@ import numpy as np
 
 from ...datasets.base import Labels
 from ..evaluation.decisions import Probabilities, averaged
+from ..evaluation.direction import Direction
 from ..evaluation.metrics import MULTILABEL, Metric, for_task
 from ..evaluation.significance import bootstrap_interval
 from ..models.contract import ModelContract
 from .job import Job
 from .opponents import Opponent
-
-# Thresholds tuned on the very images they are scored on: on test such a score would flatter.
-_TUNED = "_tuned"
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def all_scores(job: Job, contract: ModelContract, answers: Answers) -> tuple[Sco
     """Returns all metrics of the task; for several labels also F1 at the thresholds that were tuned on validation."""
     known = job.view.labels("validation")
     wanted = {job.metric.name, *job.settings.minimums}
-    metrics = [m for m in for_task(job.dataset.task) if not m.name.endswith(_TUNED) or m.name in wanted]
+    metrics = [m for m in for_task(job.dataset.task) if not m.tuned_on_its_images or m.name in wanted]
     return tuple(_score(metric, known, answers) for metric in (*metrics, *_at_thresholds(contract)))
 
 
@@ -92,4 +90,4 @@ def _at_thresholds(contract: ModelContract) -> Iterator[Metric]:
     thresholds = np.asarray(contract.thresholds)
     for average in ("micro", "macro"):
         function = partial(averaged, "f1", average, thresholds=thresholds)
-        yield Metric(f"{average}_f1_at_thresholds", "maximize", MULTILABEL, function, False, "F1 of the answers.")
+        yield Metric(f"{average}_f1_at_thresholds", Direction.MAXIMIZE, 1, MULTILABEL, function, "F1 of the answers.")

@@ -12,7 +12,6 @@ import numpy as np
 
 from ...errors import ApertuneError, StudyError
 from ..evaluation.decisions import Probabilities
-from ..evaluation.direction import Direction
 from ..executors.base import Executor
 from ..messages import TrialResult, TrialTask
 from .ensemble import choose_ensemble
@@ -55,7 +54,7 @@ def select(job: Job, executor: Executor) -> Selection:
         ApertuneError: None of the trials could be trained again.
     """
     confirmations = _confirmed(job, executor)
-    direction = Direction(job.metric.direction)
+    direction = job.metric.direction
     winner = choose(confirmations, direction)
     single = best_network(winner.networks, direction)
     origin = f"its training with seed {single.seed}" if single.seed is not None else "as the search trained it"

@@ -1,1 +1,1 @@
-"""What a person reads of a study: its report, and its trials side by side."""
+"""Pages about a study: its report, and chosen trials side by side."""

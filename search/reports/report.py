@@ -1,4 +1,4 @@
-"""The report of a study: one page, for a person who was not there, that works without a network."""
+"""The report of a study: one page, written for a reader who was not there, that works without a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...spaces.search_space.parameters import SearchSpace, Value
+from ...text import counted
 from ..evaluation.advice import advice
+from ..evaluation.comparison import parameter_rows
+from ..evaluation.direction import Direction
 from ..evaluation.metrics import METRICS
 from ..evaluation.pages import picture_source, plot_html, plotly_script, render, write_page
 from ..results import complete_best_first
@@ -27,32 +30,40 @@ LEVEL_COLORS = {"class frequencies alone": "#d73027", "published": "#1a9850"}
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that a report is made of; every part but the first three may be missing.
-
-    dataset_facts: lines to show, such as images by split. baseline: scores of class frequencies alone, and
-    reference: published scores, by metric; reference_source: where those were published. importances: by parameter
-    key. plots: titles and plotly figures of the study. histories: the epochs of the best trials, by trial number.
-    pictures: titles and PNG files of the best trial. gpu_hours, energy_kwh: of all trials, when measured.
-    """
+    """All that a report is made of; the parts that have a default may be missing."""
 
     name: str
+    """The study's name."""
     definition: StudyDefinition
+    """What the study is about."""
     trials: Sequence[TrialRecord]
+    """All trials of the study."""
     created: str
+    """The time of writing, as the reader sees it."""
     dataset_facts: Mapping[str, str] = field(default_factory=dict)
+    """Facts to show about the data set, such as the images of each split, by their names."""
     baseline: Mapping[str, float] = field(default_factory=dict)
+    """Scores of answering with class frequencies alone, by metric."""
     reference: Mapping[str, float] = field(default_factory=dict)
+    """Published scores by metric."""
     reference_source: str = ""
+    """The publication of those scores."""
     importances: Mapping[str, float] = field(default_factory=dict)
+    """Share of the importance by parameter key."""
     plots: Sequence[tuple[str, plotly.graph_objects.Figure]] = ()
+    """Titles and plotly figures of the study."""
     histories: Mapping[int, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    """Metrics per epoch of the best trials, by trial number."""
     pictures: Sequence[tuple[str, Path]] = ()
+    """Titles and PNG files of the best trial."""
     gpu_hours: float | None = None
+    """GPU hours of all trials; None if they were not measured."""
     energy_kwh: float | None = None
+    """Energy of all trials; None if it was not measured."""
 
 
 def write_report(data: ReportData, target: Path) -> Path:
-    """Writes the page (2 MB and its pictures) and returns its path."""
+    """Writes the page, which takes 2 MB and the size of its pictures, and returns its path."""
     complete = complete_best_first(data.trials, data.definition.direction)
     best = complete[0] if complete else None
     plots = list(data.plots)
@@ -70,6 +81,9 @@ def write_report(data: ReportData, target: Path) -> Path:
         configuration=_configuration(best.params) if best else [],
         scores=_scores(data, best) if best else [],
         space=_space_rows(data),
+        size=f"{counted(best.epochs, 'epoch')}, the best one {best.best_epoch}; {counted(best.parameters, 'parameter')}"
+        if best
+        else "",
         table=_trial_table(complete, [name for name, _ in data.definition.more_objectives]),
         advice=_advice(data, complete),
         costs=_costs(data),
@@ -86,7 +100,13 @@ def learning_curves_figure(
     objective: str,
     levels: Mapping[str, float | None] | None = None,
 ) -> plotly.graph_objects.Figure:
-    """The objective on validation over the epochs, one curve a trial. levels: scores to compare with, by name."""
+    """Draws the objective on validation over the epochs, one curve per trial.
+
+    Args:
+        histories: Metrics per epoch, by trial number.
+        objective: Name of the metric to draw.
+        levels: Scores to compare with, by name, drawn as dashed lines; None for one that is not known.
+    """
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -109,11 +129,11 @@ def learning_curves_figure(
 def _cards(data: ReportData, best: TrialRecord | None) -> list[tuple[str, str]]:
     objective = data.definition.objective
     name = objective.replace("_", " ")
-    cards = [(f"best validation {name}", _number(best.value) if best else "none yet")]
+    cards = [(f"best validation {name}", shown_value(best.value) if best else "none yet")]
     if objective in data.baseline:
-        cards.append((f"{name} of class frequencies alone", _number(data.baseline[objective])))
+        cards.append((f"{name} of class frequencies alone", shown_value(data.baseline[objective])))
     if objective in data.reference:
-        cards.append((f"published {name}", _number(data.reference[objective])))
+        cards.append((f"published {name}", shown_value(data.reference[objective])))
     hours = sum(trial.seconds for trial in data.trials) / 3600
     return [*cards, ("trials", str(len(data.trials))), ("time of training", _duration(hours))]
 
@@ -124,25 +144,25 @@ def _states(trials: Sequence[TrialRecord]) -> dict[str, int]:
 
 
 def _configuration(params: Mapping[str, Value]) -> list[tuple[str, str]]:
-    return [(name, _number(value)) for name, value in params.items()]
+    return [(name, shown_value(value)) for name, value in params.items()]
 
 
 def _scores(data: ReportData, best: TrialRecord) -> list[tuple[str, str, str, str, str]]:
-    """Metric, best trial, class frequencies alone, published reference, which way is better; the objective first."""
+    """Returns rows of metric, best trial, class frequencies, published score and better side; the objective first."""
     metrics = {name: value for name, value in best.metrics.items() if name in METRICS}
     if best.value is not None:
         metrics = {data.definition.objective: best.value} | metrics
         metrics[data.definition.objective] = best.value
     rows = []
     for name, value in metrics.items():
-        better = "higher" if METRICS[name].direction == "maximize" else "lower"
-        baseline, reference = _number(data.baseline.get(name)), _number(data.reference.get(name))
-        rows.append((name, _number(value), baseline, reference, better))
+        better = "higher" if METRICS[name].direction is Direction.MAXIMIZE else "lower"
+        baseline, reference = shown_value(data.baseline.get(name)), shown_value(data.reference.get(name))
+        rows.append((name, shown_value(value), baseline, reference, better))
     return rows
 
 
 def _space_rows(data: ReportData) -> list[tuple[str, str, str]]:
-    """Parameter, range, importance."""
+    """Returns rows of parameter, range and importance."""
     rows = []
     for parameter in SearchSpace.from_json(data.definition.search_space).parameters:
         if parameter.kind in ("int", "float"):
@@ -157,18 +177,17 @@ def _space_rows(data: ReportData) -> list[tuple[str, str, str]]:
 
 
 def _trial_table(complete: Sequence[TrialRecord], others: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """The best trials, with the parameters that differ among them. others: further objectives."""
+    """Returns the columns and rows of the best trials, with further objectives and the parameters that differ."""
     shown = complete[:MOST_TRIALS]
-    names = list(dict.fromkeys(name for trial in shown for name in trial.params))
-    differing = [name for name in names if len({trial.params.get(name) for trial in shown}) > 1]
+    differing = [row.name for row in parameter_rows([trial.params for trial in shown]) if row.differs]
     rows = [
         [
             str(trial.number),
-            _number(trial.value),
-            *(_number(trial.value_of(name)) for name in others),
+            shown_value(trial.value),
+            *(shown_value(trial.value_of(name)) for name in others),
             str(trial.epochs),
             f"{trial.seconds:,.0f}",
-            *(_number(trial.params.get(name)) for name in differing),
+            *(shown_value(trial.params.get(name)) for name in differing),
         ]
         for trial in shown
     ]
@@ -198,7 +217,8 @@ def _duration(hours: float) -> str:
     return f"{hours:.2f} h" if hours >= 0.1 else f"{hours * 60:.1f} min"
 
 
-def _number(value: Value | None) -> str:
+def shown_value(value: object) -> str:
+    """Returns a parameter's value or a score as a page shows it; empty for None and NaN."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Gathers a study's report from what its search left: the study itself, and the files of its best trial's run."""
+"""The sources of a report: the study itself, and the files that its best trial left in MLflow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..tracking.outbox import unsent
 from ..tracking.records import DatasetLogged
 from .report import MOST_CURVES, ReportData
 
-# Files of a trial's run that a report shows, by title, most telling first.
+# Files of the best trial's run that a report shows, by title, the most telling first.
 PICTURES = {
     "Confusion matrix of the best trial": "confusion_matrix.png",
     "Scores of each class": "class_scores.png",
@@ -36,12 +36,20 @@ PICTURES = {
 SCORES = "scores.csv"
 FILES = (SCORES, *PICTURES.values())
 SPLITS = ("train", "validation", "test")
+NOT_IN_MLFLOW = "has no MLflow run yet; send what is waiting with: apertune sync"
 
 
 def collect_report(home: Home, name: str, *, files: Path, created: str) -> ReportData:
-    """files: a folder with those of `FILES` that the best trial left; what it lacks, the report lacks.
+    """Gathers all parts of a study's report.
 
-    created: when the report is written, as it is to be read. Raises StudyError when there is no such study.
+    Args:
+        home: Where the study and its results are.
+        name: The study's name.
+        files: A folder with the files of `FILES` that the best trial left; the report lacks what this folder lacks.
+        created: The time of writing, as the reader sees it.
+
+    Raises:
+        StudyError: There is no study of that name.
     """
     study = open_study(open_storage(home.storage), name)
     records = list(read_study(home, name).trials)
@@ -65,7 +73,7 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
 
 
 def dataset_facts(home: Home, study: Study) -> dict[str, str]:
-    """What its searches told of the data set, as far as they ran here: counts by split, shape, classes."""
+    """Returns what the searches that ran here noted of the data set: images per split, shape, classes."""
     facts = {"source": study.definition.data} if study.definition.data else {}
     for record, _ in unsent(home.study_folder(study.name) / "outbox.jsonl", 0):
         if isinstance(record, DatasetLogged):
@@ -76,20 +84,20 @@ def dataset_facts(home: Home, study: Study) -> dict[str, str]:
 
 
 def _total(parts: Sequence[float | None], unit: float) -> float | None:
-    """The sum of those that were measured, in the unit; None when none was."""
+    """Returns the sum of the parts that were measured, in the unit; None if none was."""
     measured = [part for part in parts if part is not None]
     return sum(measured) / unit if measured else None
 
 
 def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:
-    """Copies those of `FILES` that MLflow has of the best trial into the folder; returns a line for each it lacks."""
+    """Copies the best trial's files in `FILES` from MLflow to the folder; returns one line for each that is missing."""
     result = read_study(home, name)
     complete = result.complete()
     if not complete:
         return []
     run_id = result.run_ids.get(complete[0].number)
     if run_id is None:
-        return [f"trial {complete[0].number} has no MLflow run yet (apertune sync sends what is kept)"]
+        return [f"trial {complete[0].number} {NOT_IN_MLFLOW}"]
     missing = []
     for file in FILES:
         try:
@@ -100,12 +108,12 @@ def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:
 
 
 def written_now() -> str:
-    """This moment, as a report's reader is to see it."""
+    """Returns the present time, as the reader of a report sees it."""
     return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
 
 
 def read_scores(file: Path) -> dict[str, dict[str, float]]:
-    """The columns of a trial's `scores.csv`, each by metric and without empty cells; empty ones if there is no file."""
+    """Returns the columns of `scores.csv` by metric, without empty cells; all of them empty if there is no file."""
     columns: dict[str, dict[str, float]] = {"value": {}, "class_frequencies_alone": {}, "published_reference": {}}
     if not file.is_file():
         return columns
@@ -118,7 +126,7 @@ def read_scores(file: Path) -> dict[str, dict[str, float]]:
 
 
 def histories(study: Study, trials: Sequence[TrialRecord]) -> dict[int, Sequence[Mapping[str, float]]]:
-    """The objective of each epoch of the trials, as they reported it; NaN for an epoch they did not report."""
+    """Returns the objective per epoch of each trial, by trial number; NaN for an epoch that was not reported."""
     frozen = {trial.number: trial for trial in study.optuna.get_trials(deepcopy=False)}
     key = f"val_{study.definition.objective}"
     reported: dict[int, Sequence[Mapping[str, float]]] = {}

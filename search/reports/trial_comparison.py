@@ -1,4 +1,4 @@
-"""Chosen trials of a study side by side, with the predictions that tell whether their differences are real."""
+"""Chosen trials of a study side by side, and tests of their predictions that tell whether differences are real."""
 
 from __future__ import annotations
 
@@ -21,32 +21,48 @@ from ..studies.opening import open_study
 from ..studies.storage.storage import open_storage
 from ..studies.trial_records import TrialRecord
 from ..tracking.mlflow_store import fetch_run_file
-from .report import learning_curves_figure
-from .sources import histories
+from .report import learning_curves_figure, shown_value
+from .sources import NOT_IN_MLFLOW, histories
 
 PREDICTIONS = "predictions.npz"
-# Enough for a 95 % interval of two digits, in seconds also for the slow metrics.
+# Enough for two digits of a 95 % interval, and done within seconds even for the slow metrics.
 RESAMPLES = 300
 SEED = 0
 
 
 @dataclass(frozen=True)
 class TrialComparison:
-    """trials: as chosen; run_ids: of their MLflow runs. parameters: those that differ first. pairs: every two trials
-    whose predictions are there; missing: why others are not, a line each. histories: epochs by trial number."""
+    """Chosen trials of a study, with all that their comparison shows."""
 
     study: str
+    """The study's name."""
     definition: StudyDefinition
+    """What the study is about."""
     trials: Sequence[TrialRecord]
+    """The trials in the order chosen."""
     run_ids: Mapping[int, str]
+    """MLflow runs of the study's trials, by trial number."""
     parameters: Sequence[ParameterRow]
+    """The trials' parameters, those that differ first."""
     pairs: Sequence[PairComparison]
+    """Every pair of trials whose predictions are there."""
     missing: Sequence[str] = ()
+    """One line for each trial without predictions to compare, with the reason."""
     histories: Mapping[int, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    """Metrics per epoch, by trial number."""
 
 
 def compare_trials(home: Home, result: StudyResult, numbers: Sequence[int]) -> TrialComparison:
-    """Raises StudyError when the study lacks one of the trials."""
+    """Compares trials of a study by their parameters and their predictions on validation.
+
+    Args:
+        home: Where the study and its results are.
+        result: The study.
+        numbers: Numbers of the trials.
+
+    Raises:
+        StudyError: The study lacks one of the trials.
+    """
     by_number = {trial.number: trial for trial in result.trials}
     if unknown := [str(number) for number in numbers if number not in by_number]:
         have = f"it has 0 to {max(by_number)}" if by_number else "it has none yet"
@@ -73,7 +89,9 @@ def compare_trials(home: Home, result: StudyResult, numbers: Sequence[int]) -> T
 def write_comparison(comparison: TrialComparison, target: Path) -> Path:
     """Writes the comparison as one page that works without a network, and returns its path."""
     figure = learning_curves_figure(comparison.histories, comparison.definition.objective)
-    page = render("comparison.html", data=comparison, plot=plot_html(figure), script=plotly_script())
+    page = render(
+        "comparison.html", data=comparison, shown_value=shown_value, plot=plot_html(figure), script=plotly_script()
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     return write_page(target, page)
 
@@ -81,7 +99,7 @@ def write_comparison(comparison: TrialComparison, target: Path) -> Path:
 def _predictions(
     home: Home, result: StudyResult, numbers: Sequence[int]
 ) -> tuple[Labels | None, dict[int, Probabilities], list[str]]:
-    """The validation labels, probabilities by trial, and a line for each trial that has none to compare."""
+    """Returns the validation labels, probabilities by trial, and a line for each trial without any to compare."""
     labels: Labels | None = None
     probabilities: dict[int, Probabilities] = {}
     missing = []
@@ -100,7 +118,7 @@ def _predictions(
 
 def _fetch_predictions(home: Home, run_id: str | None) -> tuple[Labels, Probabilities]:
     if run_id is None:
-        raise StudyError("it has no MLflow run yet (apertune sync sends what is kept)")
+        raise StudyError(f"it {NOT_IN_MLFLOW}")
     with tempfile.TemporaryDirectory() as folder:
         file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, Path(folder))
         try:

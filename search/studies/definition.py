@@ -1,57 +1,64 @@
-"""What a study is about, fixed when it is made."""
+"""The definition of a study, fixed when it is made, and the latest search in it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ...datasets.base import Task
 from ...spaces.search_space.parameters import SearchSpace
 from ...spaces.search_space.wording import describe_difference
-
-Direction = Literal["maximize", "minimize"]
+from ..evaluation.direction import Direction
 
 
 @dataclass(frozen=True)
 class StudyDefinition:
-    """Two searches may share a study only when these agree.
-
-    space: name; search_space: its JSON, with the user's narrowing; data: what to say of the data's origin.
-    objective, direction: the first, which prunes and ranks. more_objectives: the others, name and direction.
-    recipe, space_options: what a foreign space is composed with, and the space's own options.
-    limits: what a network may cost at most. folds: None for the data set's own validation split; repeats: trainings
-    of a configuration on each.
-    """
+    """The subject of a study; searches share the study if they agree in all that `differences` compares."""
 
     dataset: str
+    """Name of the data set."""
     data: str
+    """Description of where the data came from, to be shown; not compared, since the fingerprint tells data apart."""
     task: Task
+    """The data set's task."""
     fingerprint: str
+    """The data set's fingerprint."""
     space: str
+    """Name of the space."""
     search_space: str
+    """The space's parameters as JSON, narrowed as the user asked."""
     objective: str
+    """The first objective, by which trials are pruned and ranked."""
     direction: Direction
+    """Its direction."""
     epochs: int
+    """Maximum epochs per training."""
     more_objectives: tuple[tuple[str, Direction], ...] = ()
+    """Names and directions of the other objectives."""
     limits: Mapping[str, float] = field(default_factory=dict)
+    """The most that a network may cost, by names of costs."""
     folds: int | None = None
+    """Number of folds of the data; None for the data set's own validation split."""
     repeats: int = 1
+    """Trainings of each configuration on each fold, or on the one validation split."""
     recipe: str | None = None
+    """The recipe that a foreign space is composed with."""
     space_options: Mapping[str, str] = field(default_factory=dict)
+    """The space's own options."""
 
     @property
     def objectives(self) -> tuple[tuple[str, Direction], ...]:
-        """All of them, name and direction, the first one first."""
+        """Names and directions of all objectives, the first one first."""
         return ((self.objective, self.direction), *self.more_objectives)
 
     @property
     def rounds(self) -> int:
-        """Trainings a trial takes."""
+        """Number of trainings per trial."""
         return (self.folds or 1) * self.repeats
 
     def differences(self, other: StudyDefinition) -> list[str]:
-        """What `other` asks that this study was not made for, a line each; empty when they agree."""
+        """Returns one line for each point in which `other` differs from what this study was made for."""
         lines = [
             f"{name}: {mine} there, {theirs} here"
             for name, mine, theirs in zip(_COMPARED, self._compared(), other._compared(), strict=True)
@@ -76,13 +83,14 @@ class StudyDefinition:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """Returns all fields, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> StudyDefinition:
-        """What `to_dict` gave, after a journey through JSON."""
-        more = tuple((name, direction) for name, direction in given.get("more_objectives", ()))
-        return cls(**{**given, "more_objectives": more})
+        """Returns the definition that `to_dict` was called on; `given` may have been through JSON."""
+        more = tuple((name, Direction(direction)) for name, direction in given.get("more_objectives", ()))
+        return cls(**{**given, "direction": Direction(given["direction"]), "more_objectives": more})
 
 
 _COMPARED = (
@@ -101,14 +109,15 @@ _COMPARED = (
 
 @dataclass(frozen=True)
 class Launch:
-    """The latest search in a study: it is to bring it to `target` trials, and asked for `trials` of them.
-
-    total_epochs: what it asked for; epochs: how many the study's trials may have taken when it ends. ended: it came to
-    its end, and was neither stopped nor killed before.
-    """
+    """The latest search in a study."""
 
     trials: int
+    """The number of trials that it asked for."""
     target: int
+    """The number of trials that the study has at its end."""
     total_epochs: int | None = None
+    """The number of epochs that it asked for; None without a limit."""
     epochs: int | None = None
+    """The number of epochs that all trials of the study may have taken at its end; None without a limit."""
     ended: bool = False
+    """True once it came to its end, neither stopped nor killed before."""

@@ -1,4 +1,4 @@
-"""What a study searches for: one metric of the answers first, and with it, if wanted, what the network costs."""
+"""The objectives of a study: a metric of the answers first, then further metrics or costs of the network."""
 
 from __future__ import annotations
 
@@ -7,25 +7,31 @@ from dataclasses import dataclass
 
 from ...datasets.base import Task
 from ...errors import SettingError, UnknownNameError
-from ..evaluation.costs import COST_NAMES
-from ..evaluation.metrics import Direction, for_task
+from ..evaluation.costs import COSTS
+from ..evaluation.direction import Direction
+from ..evaluation.metrics import METRICS, for_task
 
 
 @dataclass(frozen=True)
 class Objective:
+    """A metric or a cost that a study searches by."""
+
     name: str
+    """The metric's or cost's name."""
     direction: Direction
+    """The direction in which it gets better."""
 
 
 def resolve_objectives(names: Sequence[str], task: Task) -> tuple[Objective, ...]:
-    """The objectives by name, in order.
+    """Returns the objectives of these names, in order.
 
-    Raises UnknownNameError for a name that is neither a metric of the task nor a cost, SettingError when the first
-    is a cost or one comes twice.
+    Raises:
+        UnknownNameError: A name is neither a metric of the task nor a cost.
+        SettingError: The first one is a cost, or one comes twice.
     """
     if len(set(names)) < len(names):
         raise SettingError(f"each --objective may be given once, but got {', '.join(names)}")
-    if names[0] in COST_NAMES:
+    if names[0] in COSTS:
         raise SettingError(
             f"the first --objective must be a metric of the answers, by which trials are pruned, but got '{names[0]}'"
         )
@@ -33,20 +39,23 @@ def resolve_objectives(names: Sequence[str], task: Task) -> tuple[Objective, ...
 
 
 def check_target_value(value: float | None, objective: Objective) -> None:
-    """Raises SettingError for a value that the objective, a metric of the answers, never reaches."""
-    if value is None:
-        return
-    # A metric to maximize is at most 1, one to minimize a loss or an error.
-    if objective.direction == "maximize" and value > 1:
-        raise SettingError(f"--target-value must be at most 1, the best {objective.name} there is, but got {value:g}")
-    if objective.direction == "minimize" and value < 0:
-        raise SettingError(f"--target-value must be at least 0, the best {objective.name} there is, but got {value:g}")
+    """Refuses a value that the objective, a metric of the answers, can never reach.
+
+    Raises:
+        SettingError: The value is better than the best there is.
+    """
+    best = METRICS[objective.name].best
+    if value is not None and objective.direction.better(value, best):
+        bound = "most" if objective.direction is Direction.MAXIMIZE else "least"
+        raise SettingError(
+            f"--target-value must be at {bound} {best:g}, the best {objective.name} there is, but got {value:g}"
+        )
 
 
 def _resolve(name: str, task: Task) -> Objective:
-    if name in COST_NAMES:
-        return Objective(name, "minimize")
+    if name in COSTS:
+        return Objective(name, COSTS[name].direction)
     known = {metric.name: metric for metric in for_task(task)}
     if name not in known:
-        raise UnknownNameError(f"{task} objective", name, (*known, *COST_NAMES))
+        raise UnknownNameError(f"{task} objective", name, (*known, *COSTS))
     return Objective(name, known[name].direction)

@@ -6,6 +6,7 @@ import uuid
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ...errors import StudyError
@@ -38,9 +39,9 @@ def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -
     Raises:
         StudyError: If such a study was begun with other objectives.
     """
-    directions = [direction for _, direction in definition.objectives]
+    directions = [StudyDirection[direction.name] for _, direction in definition.objectives]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
-    if [direction.name.lower() for direction in study.directions] != directions:
+    if study.directions != directions:
         raise StudyError(f"study '{name}' was begun with other objectives; name another with --study")
     made = Study(study, definition, storage)
     if not study.trials:

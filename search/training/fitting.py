@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ...datasets.base import TrainingView
 from ...files.disk_space import with_space
 from ...spaces.base import Candidate
-from ..evaluation.direction import Direction
 from ..evaluation.metrics import Metric, evaluate, resolve_objective
 from ..evaluation.saved import Evaluation, save_evaluation
 from ..executors import devices
@@ -138,7 +137,7 @@ class Fitting:
 
     def improved(self, value: float) -> bool:
         best = self.state.best_value
-        return best is None or Direction(self.objective.direction).better(value, best)
+        return best is None or self.objective.direction.better(value, best)
 
     @property
     def _epochs(self) -> int:

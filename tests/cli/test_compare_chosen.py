@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from apertune.cli.compare import compare
 from apertune.errors import SettingError, StudyError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import TrialResult
 from apertune.search.sending.sender import Sender
 from apertune.search.settings import make_home
@@ -32,7 +33,7 @@ SPACE = SearchSpace(
 def definition(dataset):
     return StudyDefinition(
         dataset=dataset, data="made up", task="binary", fingerprint="ab" * 32, space="convnet",
-        search_space=SPACE.to_json(), objective="accuracy", direction="maximize", epochs=2,
+        search_space=SPACE.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=2,
     )  # fmt: skip
 
 
@@ -73,8 +74,8 @@ def test_chosen_trials_are_tested_on_their_predictions(studied):
     (pair,) = document["pairs"]
     assert (pair["first"], pair["second"], pair["test"], pair["real"]) == (0, 1, "McNemar", True)
     assert pair["low"] > 0
-    assert document["missing"] == ["trial 2: it has no MLflow run yet (apertune sync sends what is kept)"]
-    assert "No test with trial 2" in done.stderr
+    assert document["missing"] == ["trial 2: it has no MLflow run yet; send what is waiting with: apertune sync"]
+    assert "Not tested: trial 2" in done.stderr
     text = Path("page.html").read_text("utf-8")
     assert "McNemar" in text
     assert 'src="http' not in text
@@ -85,7 +86,7 @@ def test_the_table_shows_the_pairs(studied):
     """Without --json the same is printed as tables, differing parameters first."""
     done = CliRunner().invoke(compare, ["pets", "--trials", "1,0"])
     assert done.exit_code == 0, done.output
-    assert done.stdout.index("What differs") < done.stdout.index("What is the same")
+    assert done.stdout.index("Parameters that differ") < done.stdout.index("Parameters that are the same")
     assert "McNemar" in done.stdout
     assert " real" in done.stdout
 

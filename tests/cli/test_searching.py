@@ -25,12 +25,13 @@ from apertune.datasets import load
 from apertune.errors import StudyError
 from apertune.search.engine import launch, reference
 from apertune.search.engine.launch import SearchResult
+from apertune.search.evaluation.direction import Direction
 from apertune.search.results import read_studies
 from apertune.search.settings import SearchSettings, make_home
 
 SHORT = ("--trials", "3", "--epochs", "2", "--pruner", "none", "--objective", "accuracy")
 LONG = ("--trials", "6", "--epochs", "40", "--pruner", "none", "--objective", "accuracy")
-AIM = (("accuracy", "maximize"),)
+AIM = (("accuracy", Direction.MAXIMIZE),)
 CHECKPOINT = Path("mlflow/studies/s1/trials/00000/checkpoint.npz")
 
 
@@ -202,7 +203,9 @@ def test_a_stopped_reference_is_the_end(
 ) -> None:
     """When the reference's training is stopped, the search does not begin; it ends as the reference did."""
     settings = SearchSettings(epochs=1)
-    stopped = SearchResult("faces-reference", "faces", "accuracy", "maximize", 1, 0, True, (), {}, 0, AIM, "", number)
+    stopped = SearchResult(
+        "faces-reference", "faces", "accuracy", Direction.MAXIMIZE, 1, 0, True, (), {}, 0, AIM, "", number
+    )
     monkeypatch.setattr(launch, "run", lambda *given, **more: pytest.fail("the search began"))
     monkeypatch.setattr(reference, "train_reference", lambda *given, **more: stopped)
     faces = replace(load("digits"), name="faces", adapter="fer2013")

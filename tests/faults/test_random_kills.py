@@ -12,6 +12,7 @@ import pytest
 from optuna.storages import RDBStorage
 from pretend_study import CONDITIONAL, EPOCHS, SPACE, Bench, Slots
 
+from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import EpochEnded, TrialEvent, TrialLost, TrialResult
 from apertune.search.strategies.pruners import make_pruner
 from apertune.search.strategies.samplers import make_sampler
@@ -91,7 +92,7 @@ def test_searches_killed_at_any_write_bring_what_was_asked(
             monkeypatch.setattr(owner, name, countdown.around(getattr(owner, name)))
     space, target = chance.choice([(CONDITIONAL, 5), (CONDITIONAL, 20), (SPACE, 12)])
     sampler = chance.choice(["random", "tpe", "grid"] if space is CONDITIONAL else ["random", "tpe"])
-    more = chance.choice([(), (("seconds", "minimize"),)]) if sampler != "grid" else ()
+    more = chance.choice([(), (("seconds", Direction.MINIMIZE),)]) if sampler != "grid" else ()
     for deaths in range(DEATHS + 1):
         countdown.left = None
         bench = Bench(tmp_path, space=space, more_objectives=more)

@@ -14,6 +14,7 @@ from apertune.datasets.base import TrainingView
 from apertune.search.engine.planning import Plan
 from apertune.search.engine.state import NoDisplay, State
 from apertune.search.engine.supervisor import Supervisor
+from apertune.search.evaluation.direction import Direction
 from apertune.search.executors.base import Executor
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import (
@@ -61,7 +62,7 @@ def definition(**changes: object) -> StudyDefinition:
         "space": "pretended",
         "search_space": SPACE.to_json(),
         "objective": "accuracy",
-        "direction": "maximize",
+        "direction": Direction.MAXIMIZE,
         "epochs": EPOCHS,
     }
     return StudyDefinition(**{**facts, **changes})  # type: ignore[arg-type]  # names are given by the tests

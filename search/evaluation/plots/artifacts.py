@@ -1,4 +1,4 @@
-"""Everything that is kept of one evaluation beside its numbers: plots, tables, predictions."""
+"""The files that an evaluation leaves beside its numbers: plots, tables, predictions."""
 
 from __future__ import annotations
 
@@ -38,11 +38,21 @@ def write_trial_artifacts(
 ) -> list[Path]:
     """Writes plots (PNG), tables (CSV) and predictions (NPZ) into `folder`; returns the files.
 
-    labels, probabilities: of the rows evaluated, in the forms of this package's docstring. images: their pixels,
-    uint8 (n, height, width, channels). history: one mapping an epoch. objective: marked in the learning curves.
-    origins: where each row came from. class_counts, train_size: of the training images, for the baseline; without
-    them the rows evaluated serve. reference: published values by metric. Only learning curves and predictions are
-    written without rows, or with a probability that is NaN or infinite.
+    Only learning curves and predictions are written if there are no rows, or if a probability is NaN or infinite.
+
+    Args:
+        folder: The folder to write to; created if missing.
+        task: The data set's task.
+        classes: Names of the classes.
+        labels: Labels of the rows evaluated, in the form of this package's docstring.
+        probabilities: Probabilities of the same rows.
+        images: Pixels of the same rows, uint8 (n, height, width, channels).
+        history: Metrics per epoch.
+        objective: The metric whose best epoch the learning curves mark.
+        origins: The place that each row came from.
+        class_counts: Training images per class, for the baseline; without them the rows evaluated serve.
+        train_size: Number of training images, for the baseline.
+        reference: Published scores by metric.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = [_write_predictions(folder / "predictions.npz", labels, probabilities, origins)]
@@ -75,7 +85,7 @@ def _plots(
     images: Images,
     mistakes: Sequence[examples.Mistake],
 ) -> dict[str, Callable[[], Figure | Image.Image]]:
-    """Each plot of the task: its file's name and what draws it."""
+    """Returns the task's plots: the name of each file, and the function that draws it."""
     sample = examples.sample(task, classes, labels, probabilities)
     worst = examples.mistake_examples(mistakes)
     drawn: dict[str, Callable[[], Figure | Image.Image]] = {

@@ -1,4 +1,4 @@
-"""What all plots share: figures without global state, colours, names that fit, files."""
+"""Parts that all plots share: figures without global state, colours, names that fit, files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WRONG = "#d73027"
 TRAINING = "#7f8c9b"
 VALIDATION = "#2166ac"
 NAME_LENGTH = 22
-# Half of what matplotlib would choose: ticks are most of the time that a plot takes.
+# Half of what matplotlib would choose, since drawing ticks takes most of a plot's time.
 TICK_SPACES = 4
 QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
@@ -27,8 +27,7 @@ QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 class Margins:
     """Room for names and titles around the axes, in inches.
 
-    Given rather than found by a layout engine: those measure every text before they draw it, which doubles the
-    time of a plot.
+    They are fixed, since a layout engine measures every text before it draws, which doubles the time of a plot.
     """
 
     left: float = 0.6
@@ -38,7 +37,7 @@ class Margins:
 
 
 def new_figure(width: float, height: float, margins: Margins | None = None) -> tuple[Figure, Axes]:
-    """A figure of one set of axes, `width` by `height` inches without its margins; it has no pyplot state."""
+    """Returns a figure of one set of axes, `width` by `height` inches without its margins."""
     figure, axes = panels(1, width=width, height=height, margins=margins)
     return figure, axes[0]
 
@@ -46,7 +45,7 @@ def new_figure(width: float, height: float, margins: Margins | None = None) -> t
 def panels(
     count: int, *, width: float = 3.5, height: float = 2.7, columns: int = 3, margins: Margins | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels, at most `columns` side by side, each `width` by `height` inches within margins."""
+    """Returns a figure of `count` panels, at most `columns` side by side, each `width` by `height` inches."""
     from matplotlib.figure import Figure
 
     margins = margins or Margins()
@@ -65,12 +64,12 @@ def panels(
 
 
 def room_for(names: Sequence[str], size: float = 8) -> float:
-    """Inches that the longest of the names takes, written at `size` points."""
+    """Returns the inches that the longest of the names takes, written at `size` points."""
     return 0.15 + max(map(len, names), default=0) * size * 0.0088
 
 
 def set_title(axes: Axes, title: str) -> None:
-    """At a given height, which spares the search for a free one."""
+    """Sets the title at a fixed height, which spares matplotlib the search for a free one."""
     axes.set_title(title, fontsize=10, y=1.0)
 
 
@@ -84,18 +83,18 @@ def name_axes(axes: Axes, title: str, across: str, up: str) -> None:
 
 
 def unit_square(axes: Axes) -> None:
-    """Both axes from 0 to 1, with room for a line that runs along the edge."""
+    """Sets both axes from 0 to 1, with room for a line that runs along the edge."""
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xticks=QUARTERS, yticks=QUARTERS)
 
 
 def shortened(name: str, length: int = NAME_LENGTH) -> str:
-    """A class name on one line, cut to `length` characters."""
+    """Returns a class name on one line, cut to `length` characters."""
     flat = " ".join(name.split())
     return flat if len(flat) <= length else flat[: length - 1] + "…"
 
 
 def shown(name: str, length: int = NAME_LENGTH) -> str:
-    """A shortened class name that matplotlib does not take for a formula."""
+    """Returns a shortened class name that matplotlib does not take for a formula."""
     return shortened(name, length).replace("$", r"\$")
 
 
@@ -109,7 +108,7 @@ def save(picture: Figure | Image.Image, target: Path) -> Path:
         picture.save(target)
         return target
     with warnings.catch_warnings():
-        # Class names may be in a script that the plotting font lacks; boxes in a plot are no reason to fail.
+        # Class names may use a script that the plotting font lacks; boxes in a plot are no reason to fail.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         picture.savefig(target, pil_kwargs={"compress_level": 3})
     return target

@@ -1,4 +1,4 @@
-"""Which classes are taken for which: tables of counts as pictures."""
+"""Confusion matrices: pictures of the classes that are taken for one another."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ BLOCKS_ACROSS = 5
 
 
 def confusion_figure(task: Task, classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
-    """The confusion matrix of a task: named rates (binary), a heat map (multiclass), one a class (multilabel)."""
+    """Draws a confusion matrix: named rates (binary), a heat map (multiclass), one matrix per class (multilabel)."""
     if task == "multilabel":
-        return _one_matrix_a_class(classes, labels, probabilities)
+        return _matrix_per_class(classes, labels, probabilities)
     matrix = confusion_matrix(labels, answers(labels, probabilities), len(classes))
     return _binary(classes, matrix) if task == "binary" else _heat_map(classes, matrix)
 
@@ -69,7 +69,7 @@ def _heat_map(classes: Sequence[str], matrix: NDArray[np.int64]) -> Figure:
 
 
 def _upright(classes: Sequence[str]) -> bool:
-    """Whether names below the columns must stand upright to fit."""
+    """Returns whether the names below the columns must stand upright to fit."""
     return len(classes) > 2 and (len(classes) > ALL_CELLS_WRITTEN or max(map(len, classes)) > 8)
 
 
@@ -86,8 +86,8 @@ def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
     axes.set_ylabel("true", fontsize=9)
 
 
-def _one_matrix_a_class(classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
-    """All matrices in one picture, since one set of axes a class would take seconds to draw."""
+def _matrix_per_class(classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
+    """Draws all matrices in one picture, since one set of axes per class would take seconds to draw."""
     counts = count(labels, probabilities)
     across = min(BLOCKS_ACROSS, len(classes))
     down = -(-len(classes) // across)
@@ -104,10 +104,10 @@ def _one_matrix_a_class(classes: Sequence[str], labels: Labels, probabilities: P
             axes.text(column + x, row + y, text, ha="center", va="center", fontsize=7, color=_ink(shares[y, x]))
     axes.imshow(board, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_axis_off()
-    set_title(axes, "One confusion matrix a class, at 0.5: images, share of the row")
+    set_title(axes, "One confusion matrix per class, at 0.5: images, share of the row")
     return figure
 
 
 def _ink(share: float) -> str:
-    """White on dark cells, black on light ones."""
+    """Returns white for dark cells, black for light ones."""
     return "white" if share > 0.55 else "black"

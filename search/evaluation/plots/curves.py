@@ -34,7 +34,7 @@ HISTOGRAM_BINS = 40
 
 
 def roc_and_precision_recall(labels: Labels, probabilities: Probabilities) -> Figure:
-    """Both curves of a binary task; the point is what a threshold of 0.5 gives, the dashes what guessing gives."""
+    """Draws both curves of a binary task, with a point at the threshold of 0.5 and dashes for guessing."""
     scores = probabilities[:, 0]
     hits, taken = ranked_steps(labels, scores)
     carrying = int(np.count_nonzero(labels))
@@ -59,7 +59,7 @@ def roc_and_precision_recall(labels: Labels, probabilities: Probabilities) -> Fi
 
 
 def probability_histogram(classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
-    """How the positive class's probability is spread over the images of either class (binary)."""
+    """Draws the spread of the positive class's probability over the images of either class (binary)."""
     figure, axes = new_figure(5.2, 3.2)
     edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
     for number, color in ((0, TRAINING), (1, VALIDATION)):
@@ -72,7 +72,7 @@ def probability_histogram(classes: Sequence[str], labels: Labels, probabilities:
 
 
 def reliability_diagram(labels: Labels, probabilities: Probabilities) -> Figure:
-    """Stated probability against how often it came true, over the number of rows in each bin."""
+    """Draws the stated probability against the share that came true, above the number of rows in each bin."""
     bins = reliability(labels, probabilities)
     figure, (upper, lower) = panels(2, columns=1, width=4.2, height=2.6)
     edges = np.linspace(0, 1, len(bins.rows) + 1)
@@ -91,7 +91,7 @@ def reliability_diagram(labels: Labels, probabilities: Probabilities) -> Figure:
 
 
 def class_scores(classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
-    """Every class as a bar, best on top: average precision (multilabel), else F1; marks are precision, recall."""
+    """Draws each class as a bar of average precision (multilabel) or F1, the best on top, with precision and recall."""
     counts = count(labels, probabilities)
     if labels.ndim == 2:
         columns = zip(labels.T, probabilities.T, strict=True)

@@ -1,4 +1,4 @@
-"""Pictures with what was said about them."""
+"""Grids of images with the answers given to them."""
 
 from __future__ import annotations
 
@@ -29,25 +29,32 @@ GREY_BACKGROUND = 236
 
 @dataclass(frozen=True)
 class Example:
-    """One picture of a grid: its row, two lines of text, and whether the answer is right; None where none is given."""
+    """One picture of a grid."""
 
     row: int
+    """Its row among the images."""
     text: str
+    """Two lines to write under it."""
     right: bool | None
+    """True if the answer is right, None if there is no answer."""
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """One wrong answer: the row, what is true, what was said, with what probability."""
+    """One wrong answer."""
 
     row: int
+    """The image's row."""
     true: str
+    """The true class."""
     predicted: str
+    """The class that was answered."""
     probability: float
+    """The probability that the wrong answer was given."""
 
 
 def sample(task: Task, classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> list[Example]:
-    """Rows drawn evenly, whatever was said about them."""
+    """Returns rows drawn at random, right answers and wrong ones alike."""
     rows = np.random.default_rng(0).permutation(len(labels))[: ACROSS * DOWN]
     given = answers(labels, probabilities)
     examples = []
@@ -65,9 +72,9 @@ def sample(task: Task, classes: Sequence[str], labels: Labels, probabilities: Pr
 def confident_mistakes(
     task: Task, classes: Sequence[str], labels: Labels, probabilities: Probabilities, most: int
 ) -> list[Mistake]:
-    """The wrong answers that were given with the highest probability, surest first.
+    """Returns the wrong answers that were given with the highest probability, the most confident first.
 
-    A multilabel row can be wrong once a class: "dog" where there is none, "no dog" where there is one.
+    A multilabel row can be wrong once per class: "dog" where there is none, "no dog" where there is one.
     """
     if task == "multilabel":
         return _confident_wrong_cells(classes, labels, probabilities, most)
@@ -100,7 +107,7 @@ def mistake_examples(mistakes: Sequence[Mistake]) -> list[Example]:
 
 
 def grid(title: str, examples: Sequence[Example], images: Images) -> Image.Image:
-    """The pictures side by side, framed green or red, two lines of text under each."""
+    """Draws the pictures side by side, framed green or red, with two lines of text under each."""
     from matplotlib.font_manager import findfont
     from PIL import Image, ImageDraw, ImageFont
 
@@ -122,7 +129,7 @@ def grid(title: str, examples: Sequence[Example], images: Images) -> Image.Image
 
 
 def _fitted(line: str, font: ImageFont.FreeTypeFont) -> str:
-    """The line, cut to the width of its picture."""
+    """Returns the line, cut to the width of its picture."""
     if font.getlength(line) <= TILE + FRAME:
         return line
     while line and font.getlength(line + "…") > TILE + FRAME:
@@ -131,7 +138,7 @@ def _fitted(line: str, font: ImageFont.FreeTypeFont) -> str:
 
 
 def _tile(pixels: NDArray[np.uint8]) -> Image.Image:
-    """The picture, whole and undistorted, on a grey square."""
+    """Returns the picture, whole and undistorted, on a grey square."""
     from PIL import Image
 
     side = TILE - 2 * FRAME
@@ -146,7 +153,7 @@ def _tile(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def _names(classes: Sequence[str], row: Any) -> str:
-    """The classes of a multi-hot row, as many as fit."""
+    """Returns the classes of a multi-hot row, as many as fit."""
     names = [shortened(classes[number], 14) for number in np.flatnonzero(row).tolist()]
     more = f" +{len(names) - MOST_NAMES}" if len(names) > MOST_NAMES else ""
     return (", ".join(names[:MOST_NAMES]) or "none") + more

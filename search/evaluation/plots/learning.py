@@ -24,10 +24,13 @@ def learning_curves(
     baseline: Mapping[str, float] | None = None,
     reference: Mapping[str, float] | None = None,
 ) -> Figure:
-    """One panel for each quantity, the loss first, then the objective.
+    """Draws one panel for each quantity, the loss first, then the objective.
 
-    history: one mapping an epoch; `val_x` is the validation side of `x`. objective: marks its best epoch.
-    baseline, reference: scores of class frequencies alone and published ones, by metric; level lines in its panel.
+    Args:
+        history: Metrics per epoch; `val_x` is `x` on validation.
+        objective: The metric whose best epoch is marked.
+        baseline: Scores of answering with class frequencies alone, by metric, drawn as level lines.
+        reference: Published scores by metric, drawn as level lines.
     """
     names = _quantities(history, objective)
     figure, axes = panels(len(names))
@@ -57,7 +60,7 @@ def _series(history: Sequence[Mapping[str, float]], name: str) -> list[float]:
 
 def _draw(axes: Axes, history: Sequence[Mapping[str, float]], name: str) -> None:
     epochs = np.arange(1, len(history) + 1)
-    # One epoch is a point, which a line alone would not show.
+    # A line alone would not show a single epoch.
     marker = "o" if len(history) < 15 else None
     for key, label, color in ((name, "training", TRAINING), (PREFIX + name, "validation", VALIDATION)):
         if any(key in epoch for epoch in history):
@@ -69,7 +72,7 @@ def _draw(axes: Axes, history: Sequence[Mapping[str, float]], name: str) -> None
 
 
 def _level(axes: Axes, scores: Mapping[str, float] | None, name: str, label: str, color: str) -> None:
-    # On validation the loss is the log loss.
+    # The loss panel takes the level of the log loss.
     value = (scores or {}).get("log_loss" if name == "loss" else name, np.nan)
     if np.isfinite(value):
         axes.axhline(value, label=label, color=color, linewidth=0.9, linestyle="--")
@@ -79,5 +82,4 @@ def _best_epoch(history: Sequence[Mapping[str, float]], objective: str | None) -
     values = np.array(_series(history, f"{PREFIX}{objective}"), dtype=np.float64)
     if objective not in METRICS or not np.isfinite(values).any():
         return None
-    best = np.nanargmax(values) if METRICS[objective].direction == "maximize" else np.nanargmin(values)
-    return int(best) + 1
+    return int(np.nanargmin([METRICS[objective].direction.loss(value) for value in values])) + 1

@@ -1,4 +1,4 @@
-"""Where to set the minimum probability: what accepting only sure answers gains and costs."""
+"""Plots that help to choose a minimum probability: the gain and the price of accepting only sure answers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MOST_POINTS = 4000
 
 
 def acceptance_figure(classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
-    """Precision, recall and F1 over the minimum probability: overall, then each of the three class by class.
+    """Draws precision, recall and F1 over the minimum probability: overall, then each of the three class by class.
 
-    Few classes are curves; more than curves can be told apart are rows of a heat map.
+    Up to 12 classes are drawn as curves; more could not be told apart, so they are rows of a heat map.
     """
     overall, by_class = acceptance_scores(labels, probabilities)
     many = len(classes) > NAMED_CLASSES
@@ -62,7 +62,7 @@ def _curves(axes: Axes, names: Sequence[str], scores: Floats) -> None:
 
 
 def _rows(axes: Axes, names: Sequence[str], scores: Floats) -> None:
-    """One row a class, its score by colour; grey where nothing is accepted."""
+    """Draws one row per class, its score by colour; grey where nothing is accepted."""
     from matplotlib import colormaps
 
     shades = colormaps["Blues"].with_extremes(bad="#d9d9d9")
@@ -72,9 +72,9 @@ def _rows(axes: Axes, names: Sequence[str], scores: Floats) -> None:
 
 
 def certainty_figure(labels: Labels, probabilities: Probabilities) -> Figure:
-    """Best probability against the gap to the second and against the spread; accuracy against the share refused.
+    """Draws the best probability against gap and spread, and the accuracy against the share refused.
 
-    With two classes gap and spread follow from the best probability, so its histogram stands in their place.
+    With two classes, gap and spread follow from the best probability, so its histogram takes their place.
     """
     answers = certainty(labels, probabilities)
     binary = probabilities.shape[1] == 1
@@ -103,7 +103,7 @@ def _histogram(axes: Axes, answers: Certainty) -> None:
 
 def _scatter(axes: Axes, answers: Certainty, across: Floats, short: str, name: str) -> None:
     rows = np.random.default_rng(0).permutation(len(answers.best))[:MOST_POINTS]
-    # Both answers in one collection, in random order: drawn one over the other, the last would hide the first.
+    # Right and wrong answers are drawn in one collection in random order: drawn in turn, the last would hide others.
     colors = np.where(answers.right[rows], RIGHT, WRONG)
     axes.scatter(across[rows], answers.best[rows], s=7, c=colors, alpha=0.5, linewidths=0)
     for color, label in ((RIGHT, "right"), (WRONG, "wrong")):

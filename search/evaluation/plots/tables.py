@@ -24,7 +24,7 @@ MOST_PAIRS = 30
 
 
 def write_table(target: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Path:
-    """Writes a CSV file; numbers to six digits, NaN as an empty cell."""
+    """Writes a CSV file with numbers to six digits; NaN becomes an empty cell."""
     with target.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -35,7 +35,7 @@ def write_table(target: Path, columns: Sequence[str], rows: Iterable[Sequence[Ce
 def score_rows(
     scores: Mapping[str, float], baseline: Mapping[str, float], reference: Mapping[str, float]
 ) -> list[list[Cell]]:
-    """Metric, this trial's value, what class frequencies alone score, the published reference, better direction."""
+    """Returns rows of metric, value, score of class frequencies alone, published score and direction."""
     return [
         [name, value, baseline.get(name, math.nan), reference.get(name, math.nan), METRICS[name].direction]
         for name, value in scores.items()
@@ -45,7 +45,7 @@ def score_rows(
 def class_rows(
     task: Task, classes: Sequence[str], labels: Labels, probabilities: Probabilities
 ) -> tuple[list[str], list[list[Cell]]]:
-    """Columns and one row a class: images, precision, recall, F1, average precision; tuned ones for multilabel."""
+    """Returns the columns and one row per class; for multilabel with scores at tuned thresholds, too."""
     columns = ["class", "images", "predicted", "precision", "recall", "f1", "average_precision"]
     counts = count(labels, probabilities)
     scores = class_probabilities(probabilities) if task != "multilabel" else probabilities
@@ -61,7 +61,7 @@ def class_rows(
 
 
 def average_rows(labels: Labels, probabilities: Probabilities) -> list[list[Cell]]:
-    """Multilabel: score, average, at 0.5, and at thresholds tuned per class on these same rows."""
+    """Returns rows of score, average, value at 0.5 and at thresholds tuned per class on these rows (multilabel)."""
     tuned = best_thresholds(labels.astype(np.uint8), probabilities)
     return [
         [
@@ -76,7 +76,7 @@ def average_rows(labels: Labels, probabilities: Probabilities) -> list[list[Cell
 
 
 def confused_rows(classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> list[list[Cell]]:
-    """The pairs of classes most often mistaken: true, predicted, images, share of the true class."""
+    """Returns the pairs of classes most often mistaken: true, predicted, images, share of the true class."""
     matrix = confusion_matrix(labels, answers(labels, probabilities), len(classes))
     totals = matrix.sum(axis=1)
     np.fill_diagonal(matrix, 0)
@@ -90,7 +90,7 @@ def confused_rows(classes: Sequence[str], labels: Labels, probabilities: Probabi
 
 
 def mistake_rows(mistakes: Sequence[Mistake], origins: Sequence[str] | None) -> list[list[Cell]]:
-    """Row of the split, where it came from, true, predicted, probability of the wrong answer."""
+    """Returns rows of place in the split, origin, true class, predicted class and probability of the wrong answer."""
     return [
         [m.row, origins[m.row] if origins is not None else "", m.true, m.predicted, m.probability] for m in mistakes
     ]

@@ -1,4 +1,4 @@
-"""`apertune compare`: a data set's trials side by side."""
+"""`apertune compare`: the trials of a data set in one table, or chosen ones side by side."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import SettingError, StudyError
+from ..text import counted
 from .output import json_option, print_json
 from .storage_option import storage_option
-from .trial_tables import print_trials, trial_count, trials_document
+from .trial_tables import print_trials, trials_document
 
 if TYPE_CHECKING:
     from ..search.results import StudyResult
@@ -21,19 +22,28 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("dataset")
-@click.option("--study", help="Only this study. [default: all of the data set with the latest one's objective]")
-@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Rows of the table.")
-@click.option("--trials", metavar="N,N,…", help="Only these, and whether their differences are real.")
-@click.option("--to", "page", type=click.Path(dir_okay=False, path_type=Path), help="With --trials: also as HTML.")
+@click.option(
+    "--study", help="Show only this study. [default: all studies that agree with the latest one in data and objectives]"
+)
+@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Maximum rows of the table.")
+@click.option(
+    "--trials", metavar="N,N,…", help="Compare these trials of one study, and test whether their differences are real."
+)
+@click.option(
+    "--to",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the comparison of --trials to this HTML file, too.",
+)
 @storage_option
 @json_option
 def compare(
     dataset: str, study: str | None, top: int, trials: str | None, page: Path | None, storage: str | None, as_json: bool
 ) -> None:
-    """A data set's trials, best first, with the parameters that differ and their MLflow runs.
+    """Compare the trials of a data set, best first, with the parameters that differ and their MLflow runs.
 
-    With --trials 3,7,12 those trials side by side: differing parameters first, then McNemar's test (the paired
-    bootstrap for several labels) of each pair on the validation images.
+    With --trials 3,7,12 show those trials side by side: the parameters that differ first, then a test of each pair
+    on the validation images (McNemar's test; the paired bootstrap for data with several labels per image).
     """
     from ..search.results import read_studies
     from ..search.settings import make_home
@@ -47,18 +57,24 @@ def compare(
         compare_chosen(home, chosen, trials, page=page, as_json=as_json)
         return
     if page is not None:
-        raise SettingError("--to writes a page of chosen trials; name them with --trials 3,7,12")
+        raise SettingError(
+            "--to writes a page about chosen trials, but got no --trials; name some, such as --trials 3,7,12"
+        )
     document = _latest_document(dataset, chosen)
     if as_json:
         print_json(document)
     else:
-        count = trial_count(len(document["trials"]))
+        count = counted(len(document["trials"]), "trial")
         print_trials(document, title=f"{dataset}: {count} by {document['objective']}", most=top)
         _print_left_out(document, chosen)
 
 
 def _chosen(studies: list[StudyResult], dataset: str, name: str | None) -> list[StudyResult]:
-    """The data set's studies, or the one of that name. Raises StudyError, with a list of what there is, for none."""
+    """Returns the data set's studies, or the one of that name.
+
+    Raises:
+        StudyError: There is none; the message lists what there is.
+    """
     of_dataset = [result for result in studies if result.definition.dataset == dataset]
     if not of_dataset:
         known = sorted({result.definition.dataset for result in studies})
@@ -76,7 +92,7 @@ def _chosen(studies: list[StudyResult], dataset: str, name: str | None) -> list[
 
 
 def _latest_document(dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
-    """The trials of the latest study, and of all others that had the same objective on the same data."""
+    """Returns the trials of the latest study and of all others with the same objectives on the same data."""
     from ..search.results import is_reference
 
     latest = max(chosen, key=lambda result: (result.owner is not None, not is_reference(result), result.updated))
@@ -106,4 +122,6 @@ def _print_left_out(document: Mapping[str, Any], chosen: list[StudyResult]) -> N
     shown = {trial["study"] for trial in document["trials"]} | {document.get("reference", {}).get("study")}
     left_out = [result.name for result in chosen if result.name not in shown and result.trials]
     if left_out:
-        click.echo(f"On other data or with another objective: {', '.join(left_out)} (--study shows one)")
+        click.echo(
+            f"Not shown, on other data or with other objectives: {', '.join(left_out)} (show one with --study NAME)"
+        )

@@ -1,4 +1,4 @@
-"""`apertune compare --trials`: chosen trials side by side, and whether their differences are real."""
+"""`apertune compare --trials`: chosen trials side by side, and tests of their differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from ..errors import SettingError
 from .output import print_json, print_table
-from .trial_tables import short, trial_document
+from .trial_tables import short, shown_objective, shown_seconds, trial_document
 
 if TYPE_CHECKING:
     from ..search.evaluation.comparison import PairComparison
@@ -21,22 +21,30 @@ if TYPE_CHECKING:
 
 
 def compare_chosen(home: Home, studies: Sequence[StudyResult], words: str, *, page: Path | None, as_json: bool) -> None:
-    """studies: of the data set, of which there must be one. words: trial numbers with commas between.
+    """Prints chosen trials of a study side by side, and writes them as a page if asked to.
 
-    Raises SettingError for words that are no two different numbers or several studies, StudyError for a trial
-    that is not there.
+    Args:
+        home: Where the studies and their results are.
+        studies: The studies to choose from, of which there must be only one.
+        words: Numbers of trials, separated by commas.
+        page: The HTML file to write; None for no page.
+        as_json: Print a JSON document instead of tables.
+
+    Raises:
+        SettingError: The words are not two or more different numbers, or there are several studies.
+        StudyError: The study has no trial of one of the numbers.
     """
     numbers = _numbers(words)
     if len(studies) > 1:
         names = ", ".join(sorted(result.name for result in studies))
-        raise SettingError(f"--trials are of one study; name it with --study: {names}")
+        raise SettingError(f"--trials must be of one study, but there are several; name it with --study: {names}")
     from ..search.reports.trial_comparison import compare_trials, write_comparison
 
     comparison = compare_trials(home, studies[0], numbers)
     if page is not None:
         write_comparison(comparison, page)
     for line in comparison.missing:
-        click.echo(f"No test with {line}", err=True)
+        click.echo(f"Not tested: {line}", err=True)
     if as_json:
         print_json(_document(comparison, page))
         return
@@ -74,21 +82,23 @@ def _print_comparison(comparison: TrialComparison) -> None:
     trials, objective = comparison.trials, comparison.definition.objective
     labels = [f"trial {trial.number}" for trial in trials]
     facts: list[list[object]] = [
-        [objective, *("" if trial.value is None else f"{trial.value:.4f}" for trial in trials)],
+        [objective, *(shown_objective(trial.value) for trial in trials)],
         ["state", *(trial.state for trial in trials)],
         ["epochs", *(trial.epochs for trial in trials)],
         ["network's parameters", *(f"{trial.parameters:,}" for trial in trials)],
-        ["time", *(f"{trial.seconds:.0f} s" for trial in trials)],
+        ["time", *(shown_seconds(trial.seconds) for trial in trials)],
     ]
     print_table(["", *labels], facts, title=f"Study {comparison.study}")
-    for differs, title in ((True, "What differs"), (False, "What is the same")):
+    for differs, title in ((True, "Parameters that differ"), (False, "Parameters that are the same")):
         rows = [[row.name, *map(short, row.values)] for row in comparison.parameters if row.differs is differs]
         if rows:
             print_table(["parameter", *labels], rows, title=title)
     if comparison.pairs:
         columns = ["pair", f"{objective}, second minus first", "95 % interval", "test", "p", "adjusted p", "difference"]
-        print_table(columns, [_pair_row(pair) for pair in comparison.pairs], title="Whether the differences are real")
-        click.echo("Adjusted by Holm's method for all pairs; real: adjusted p below 0.05.")
+        print_table(columns, [_pair_row(pair) for pair in comparison.pairs], title="Differences")
+        click.echo(
+            "Each p is adjusted for all pairs by Holm's method; a difference is real if its adjusted p is below 0.05."
+        )
 
 
 def _pair_row(pair: PairComparison) -> list[object]:

@@ -1,4 +1,4 @@
-"""`apertune report`: a study as one page."""
+"""`apertune report`: a study on one page."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .storage_option import storage_option
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write. [default: STUDY-report.html in this folder]",
+    help="Write the report to this file. [default: STUDY-report.html in this folder]",
 )
 @storage_option
 @json_option
 def report(study: str, output: Path | None, storage: str | None, as_json: bool) -> None:
-    """Write a study's report: one HTML page that needs no network."""
+    """Write the report of a study: one HTML page that works without a network."""
     from ..search.reports.report import write_report
     from ..search.reports.sources import collect_report, fetch_best_files, written_now
     from ..search.settings import make_home
@@ -33,7 +33,7 @@ def report(study: str, output: Path | None, storage: str | None, as_json: bool) 
         missing = fetch_best_files(home, study, Path(folder))
         page = write_report(collect_report(home, study, files=Path(folder), created=written_now()), target)
     if missing:
-        click.echo(f"Without these parts of the best trial: {'; '.join(missing)}", err=True)
+        click.echo(f"The report lacks parts of the best trial: {'; '.join(missing)}", err=True)
     if as_json:
         print_json({"study": study, "report": str(page.resolve()), "missing": missing})
     else:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import ApertuneError
+from ..text import counted
 from .closed_terminal import LastingDisplay, unread
 from .output import print_json
-from .trial_tables import compare_document, print_trials, trial_count
+from .trial_tables import compare_document, print_trials
 
 if TYPE_CHECKING:
     from ..datasets.base import ImageDataset
@@ -61,7 +62,7 @@ def show_end(result: SearchResult, dataset: str, *, as_json: bool) -> None:
 def _show(result: SearchResult, dataset: str, *, as_json: bool) -> None:
     document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
     if not as_json:
-        title = f"Study {result.study}: {trial_count(result.finished)}, best first"
+        title = f"Study {result.study}: {counted(result.finished, 'trial')}, best first"
         print_trials(document, title=title, most=ROWS)
         _show_next_steps(result, dataset)
         return
@@ -84,7 +85,7 @@ def _show_next_steps(result: SearchResult, dataset: str) -> None:
 
 def _outcome(result: SearchResult) -> str:
     """How the search ended, in one line."""
-    count = trial_count(result.target)
+    count = counted(result.target, "trial")
     line = f"Done: {count}."
     if result.stopped:
         line = f"Stopped at {result.finished} of {count}; the same command goes on with it."

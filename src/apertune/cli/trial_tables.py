@@ -1,4 +1,4 @@
-"""Trials as commands show them: tables for a person, documents for JSON."""
+"""Trials as commands show them: tables for a reader, documents for JSON."""
 
 from __future__ import annotations
 
@@ -11,30 +11,35 @@ import click
 from .output import print_table
 
 if TYPE_CHECKING:
+    from ..search.evaluation.direction import Direction
     from ..search.studies.trial_records import TrialRecord
 
 LONGEST_VALUE = 14
 COMPARED_SIDE_BY_SIDE = 6
 
 
-def trial_count(count: int) -> str:
-    """So many trials, in words."""
-    return "1 trial" if count == 1 else f"{count} trials"
-
-
 def compare_document(
     dataset: str,
-    objectives: Sequence[tuple[str, str]],
+    objectives: Sequence[tuple[str, Direction]],
     trials: Iterable[TrialRecord],
     run_ids: Mapping[int, str],
 ) -> dict[str, Any]:
-    """One study's trials as `compare --json` shows them."""
+    """Returns one study's trials as `compare --json` shows them."""
     return trials_document(dataset, objectives, [(None, trial, run_ids.get(trial.number)) for trial in trials])
 
 
 def trials_document(
-    dataset: str, objectives: Sequence[tuple[str, str]], trials: Sequence[tuple[str | None, TrialRecord, str | None]]
+    dataset: str,
+    objectives: Sequence[tuple[str, Direction]],
+    trials: Sequence[tuple[str | None, TrialRecord, str | None]],
 ) -> dict[str, Any]:
+    """Returns the trials of one or several studies as `compare --json` shows them, best first.
+
+    Args:
+        dataset: Name of the data set.
+        objectives: Names and directions of the studies' objectives.
+        trials: Each trial with its study's name, unless there is but one study, and its MLflow run.
+    """
     from ..search.results import rank
 
     objective, direction = objectives[0]
@@ -50,12 +55,12 @@ def trials_document(
 
 
 def _mark_front(
-    entries: list[dict[str, Any]], trials: Sequence[TrialRecord], objectives: Sequence[tuple[str, str]]
+    entries: list[dict[str, Any]], trials: Sequence[TrialRecord], objectives: Sequence[tuple[str, Direction]]
 ) -> None:
-    """Adds each trial's values of all objectives, and whether no other trial beats it."""
+    """Adds to each trial the values of all objectives, and whether it is on the Pareto front."""
     from ..search.results import pareto_front
 
-    # Trials of several studies may have one number.
+    # Trials of several studies may have the same number, so here they are told apart by their places.
     front = pareto_front([replace(trial, number=place) for place, trial in enumerate(trials)], objectives)
     for place, (entry, trial) in enumerate(zip(entries, trials, strict=True)):
         others = {name: trial.value_of(name) for name, _ in objectives[1:]}
@@ -63,7 +68,7 @@ def _mark_front(
 
 
 def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
-    """One trial as JSON shows it."""
+    """Returns one trial as JSON shows it."""
     return {
         "number": trial.number,
         "state": trial.state,
@@ -79,7 +84,7 @@ def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
 
 
 def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
-    """The tables of `compare`: trials best first, then the parameters in which the first of them differ."""
+    """Prints the tables of `compare`: trials, best first, then the parameters in which the best of them differ."""
     trials = document["trials"][:most]
     names = [objective["name"] for objective in document.get("objectives", ())][1:]
     front = ["front"] if names else []
@@ -94,17 +99,16 @@ def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
 
 
 def _cells(trial: Mapping[str, Any], more_objectives: Sequence[str]) -> list[object]:
-    """A row but for its label. front: a star on trials that no other one beats in every objective."""
-    value = "" if trial["value"] is None else f"{trial['value']:.4f}"
+    """Returns a row without its label; with several objectives, a star marks the trials on the Pareto front."""
     others = [_number(trial.get("values", {}).get(name)) for name in more_objectives]
     front = ["*" if trial.get("pareto") else ""] if more_objectives else []
     return [
         trial["state"],
-        value,
+        shown_objective(trial["value"]),
         *others,
         *front,
         trial["epochs"],
-        f"{trial['seconds']:.0f} s",
+        shown_seconds(trial["seconds"]),
         trial["run_id"],
         trial["reason"],
     ]
@@ -115,11 +119,13 @@ def _number(value: float | None) -> str:
 
 
 def _print_differing(trials: list[dict[str, Any]]) -> None:
-    differing = _differing([trial["params"] for trial in trials])
+    from ..search.evaluation.comparison import parameter_rows
+
+    differing = [row for row in parameter_rows([trial["params"] for trial in trials]) if row.differs]
     if differing:
-        rows = [[name, *(short(trial["params"].get(name)) for trial in trials)] for name in differing]
         labels = [f"trial {_label(trial, trials)}" for trial in trials]
-        print_table(["parameter", *labels], rows, title="What differs between the first of them")
+        rows = [[row.name, *map(short, row.values)] for row in differing]
+        print_table(["parameter", *labels], rows, title="Parameters that differ among the first of them")
 
 
 def _label(trial: Mapping[str, Any], among: list[dict[str, Any]]) -> str:
@@ -127,13 +133,18 @@ def _label(trial: Mapping[str, Any], among: list[dict[str, Any]]) -> str:
     return f"{trial['study']} {trial['number']}" if several else str(trial["number"])
 
 
-def _differing(params: list[dict[str, Any]]) -> list[str]:
-    names = list(dict.fromkeys(name for values in params for name in values))
-    return [name for name in names if len({str(values.get(name)) for values in params}) > 1]
+def shown_objective(value: float | None) -> str:
+    """Returns an objective's value as tables show it; empty if a trial has none."""
+    return "" if value is None else f"{value:.4f}"
+
+
+def shown_seconds(seconds: float) -> str:
+    """Returns the time of a trial as tables show it."""
+    return f"{seconds:.0f} s"
 
 
 def short(value: Any) -> str:
-    """A parameter's value, cut to what a table's cell holds; empty where a trial does not have it."""
+    """Returns a parameter's value, cut to the width of a table's cell; empty where a trial does not have it."""
     if value is None:
         return ""
     text = f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -11,6 +11,7 @@ from pretend_study import Bench
 
 from apertune.datasets import from_arrays
 from apertune.search.engine.planning import Plan, make_plan, prepare
+from apertune.search.evaluation.direction import Direction
 from apertune.search.settings import SearchSettings, make_home
 from apertune.search.studies.study import Asked
 
@@ -76,8 +77,12 @@ def test_a_setting_reaches_the_task(
         ({}, {}, False),
         ({"limits": {"parameters": 9.0}}, {"parameters": 9.0}, False),
         ({"limits": {"latency_ms": 5.0}}, {"latency_ms": 5.0}, True),
-        ({"more_objectives": (("latency_ms", "minimize"), ("map", "maximize"))}, {"latency_ms": math.inf}, True),
-        ({"more_objectives": (("flops", "minimize"),), "limits": {"flops": 2.0}}, {"flops": 2.0}, False),
+        (
+            {"more_objectives": (("latency_ms", Direction.MINIMIZE), ("map", Direction.MAXIMIZE))},
+            {"latency_ms": math.inf},
+            True,
+        ),
+        ({"more_objectives": (("flops", Direction.MINIMIZE),), "limits": {"flops": 2.0}}, {"flops": 2.0}, False),
     ],
 )
 def test_latency_is_measured_where_it_matters(

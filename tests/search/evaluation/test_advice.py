@@ -36,7 +36,8 @@ def test_a_choice_that_always_wins_should_be_fixed():
     best_first = configurations([1e-2] * 20, ["adam"] * 10 + ["sgd"] * 10)
     (line,) = advice(SPACE, best_first, {})
     assert (
-        line == "optimizer: all of the 5 best trials have adam, 10 others were tried; fix it with --fix optimizer=adam."
+        line == "optimizer: all of the 5 best trials have adam, although 10 trials tried another value; "
+        "fix it with --fix optimizer=adam."
     )
     assert advice(SPACE, configurations([1e-2] * 20, ["adam"] * 20), {}) == []
 

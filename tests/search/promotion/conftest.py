@@ -13,6 +13,7 @@ import pytest
 from apertune import spaces
 from apertune.datasets import load
 from apertune.datasets.base import ImageDataset
+from apertune.search.evaluation.direction import Direction
 from apertune.search.evaluation.saved import load_evaluation
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import SpaceReference, TrialResult, TrialTask
@@ -81,7 +82,15 @@ def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> N
     """Leaves what a search of one trial leaves: the study, and its runs in MLflow."""
     home, data = studies.home, studies.dataset
     definition = StudyDefinition(
-        data.name, data.source, data.task, data.fingerprint, "convnet", space.to_json(), "macro_f1", "maximize", epochs
+        data.name,
+        data.source,
+        data.task,
+        data.fingerprint,
+        "convnet",
+        space.to_json(),
+        "macro_f1",
+        Direction.MAXIMIZE,
+        epochs,
     )
     study = create_study(open_storage(home.storage), name, definition)
     logged = DatasetLogged("", data.name, data.fingerprint, data.source, {})

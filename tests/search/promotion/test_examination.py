@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from apertune.errors import ApertuneError, StudyError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.promotion import PromotionSettings, examination
 from apertune.search.promotion.source import complete_trials
 from apertune.search.results import StudyResult
@@ -28,11 +29,11 @@ def study(direction: str, *values: float) -> StudyResult:
 @pytest.mark.parametrize(
     ("direction", "values", "chosen"),
     [
-        ("maximize", (0.5, math.inf, 0.9, math.nan), [2, 0]),
-        ("minimize", (0.5, -math.inf, 0.3, math.nan), [2, 0]),
-        ("maximize", (0.0, -1.0), [0, 1]),
-        ("maximize", (0.5, math.nan, 0.9), [2, 0]),
-        ("minimize", (0.5, math.nan, 0.3), [2, 0]),
+        (Direction.MAXIMIZE, (0.5, math.inf, 0.9, math.nan), [2, 0]),
+        (Direction.MINIMIZE, (0.5, -math.inf, 0.3, math.nan), [2, 0]),
+        (Direction.MAXIMIZE, (0.0, -1.0), [0, 1]),
+        (Direction.MAXIMIZE, (0.5, math.nan, 0.9), [2, 0]),
+        (Direction.MINIMIZE, (0.5, math.nan, 0.3), [2, 0]),
     ],
 )
 def test_a_value_that_is_not_finite_is_passed_over(
@@ -45,7 +46,7 @@ def test_a_value_that_is_not_finite_is_passed_over(
 def test_without_a_finite_value_there_is_nothing_to_promote() -> None:
     """A study of nothing but such trials is as good as one without complete ones."""
     with pytest.raises(StudyError, match="study 's' has no complete trial yet; go on with apertune search"):
-        complete_trials(study("maximize", math.nan, math.inf))
+        complete_trials(study(Direction.MAXIMIZE, math.nan, math.inf))
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from apertune.datasets import load
 from apertune.errors import ApertuneError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.evaluation.metrics import METRICS
 from apertune.search.promotion import PromotionSettings, rollback
 from apertune.search.promotion.examination import Examination
@@ -48,7 +49,7 @@ class Writer:
         self.client = MlflowClient(self.home.tracking_uri, registry_uri=self.home.tracking_uri)
         data = load("digits")
         definition = StudyDefinition(
-            "digits", "", data.task, data.fingerprint, "convnet", "{}", "accuracy", "maximize", 1
+            "digits", "", data.task, data.fingerprint, "convnet", "{}", "accuracy", Direction.MAXIMIZE, 1
         )
         trial = TrialRecord(0, "complete", 0.9, {})
         study = StudyResult("digits-convnet", definition, (trial,), {}, None, 1, 0.0, "")

@@ -6,6 +6,7 @@ import optuna
 import pytest
 from PIL import Image
 
+from apertune.search.evaluation.direction import Direction
 from apertune.search.evaluation.study_plots import importances, study_figures
 from apertune.search.reports.report import ReportData, write_report
 from apertune.search.studies.definition import StudyDefinition
@@ -18,7 +19,7 @@ SPACE = SearchSpace((
 ))  # fmt: skip
 DEFINITION = StudyDefinition(
     dataset="faces", data="", task="multiclass", fingerprint="0123456789abcdef" * 4, space="convnet",
-    search_space=SPACE.to_json(), objective="accuracy", direction="maximize", epochs=20,
+    search_space=SPACE.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=20,
 )  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def test_a_study_without_a_complete_trial_has_a_report(tmp_path):
 
 def test_the_least_loss_is_best_when_minimizing(trials, tmp_path):
     """With an objective to be made small the trial of the lowest value is the best."""
-    definition = StudyDefinition(**{**vars(DEFINITION), "objective": "log_loss", "direction": "minimize"})
+    definition = StudyDefinition(**{**vars(DEFINITION), "objective": "log_loss", "direction": Direction.MINIMIZE})
     html = write_report(ReportData("s", definition, trials, "now"), tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Best configuration: trial 0" in html
 

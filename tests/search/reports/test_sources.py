@@ -6,6 +6,7 @@ from PIL import Image
 
 from apertune.cli.report import report
 from apertune.errors import StudyError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import TrialResult
 from apertune.search.reports.report import write_report
 from apertune.search.reports.sources import collect_report, read_scores
@@ -30,7 +31,7 @@ def home(tmp_path, monkeypatch):
     home.root.mkdir()
     definition = StudyDefinition(
         dataset="digits", data="inside scikit-learn", task="multiclass", fingerprint="ab" * 32, space="convnet",
-        search_space=SPACE.to_json(), objective="accuracy", direction="maximize", epochs=3,
+        search_space=SPACE.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=3,
     )  # fmt: skip
     study = create_study(open_storage(home.storage), "digits-convnet", definition)
     for value in (0.5, 0.75, 0.625):

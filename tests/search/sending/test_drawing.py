@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from apertune.datasets import from_arrays
+from apertune.search.evaluation.direction import Direction
 from apertune.search.evaluation.saved import Evaluation, load_evaluation, save_evaluation
 from apertune.search.messages import TrialResult
 from apertune.search.sending.drawing import draw_evaluation, is_drawn
@@ -106,7 +107,7 @@ def home(empty_store):
     shutil.copy(empty_store, home.root / "mlflow.db")
     definition = StudyDefinition(
         dataset="pets", data="made up", task="binary", fingerprint="ab" * 32, space="convnet",
-        search_space=SPACE.to_json(), objective="accuracy", direction="maximize", epochs=2,
+        search_space=SPACE.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=2,
     )  # fmt: skip
     study = create_study(open_storage(home.storage), "pets", definition)
     for value in (0.5, 0.75, 0.625):

@@ -10,6 +10,7 @@ from pretend_study import EPOCHS, SPACE, Bench, train
 
 from apertune.errors import SettingError, UnknownNameError
 from apertune.search.engine.warm_start import best_of, warm_start
+from apertune.search.evaluation.direction import Direction
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import (
     Emit,
@@ -30,15 +31,15 @@ from apertune.search.studies.objectives import Objective, check_target_value, re
 from apertune.search.studies.trial_records import TrialRecord
 from apertune.spaces.search_space.parameters import SearchSpace
 
-TWO = (("latency_ms", "minimize"),)
+TWO = (("latency_ms", Direction.MINIMIZE),)
 
 
 def test_costs_are_minimised_beside_a_metric() -> None:
     """The first objective is a metric; those after it may be metrics or costs, each in its own direction."""
     assert resolve_objectives(["accuracy", "log_loss", "flops"], "multiclass") == (
-        Objective("accuracy", "maximize"),
-        Objective("log_loss", "minimize"),
-        Objective("flops", "minimize"),
+        Objective("accuracy", Direction.MAXIMIZE),
+        Objective("log_loss", Direction.MINIMIZE),
+        Objective("flops", Direction.MINIMIZE),
     )
 
 
@@ -76,7 +77,7 @@ def test_the_front_holds_what_no_other_beats() -> None:
 
     trials = [trial(0, 0.9, 5.0), trial(1, 0.8, 2.0), trial(2, 0.8, 3.0), trial(3, 0.99, 9.0, "pruned")]
     trials += [trial(4, 0.9, 5.0)]
-    assert pareto_front(trials, (("accuracy", "maximize"), *TWO)) == {0, 1, 4}
+    assert pareto_front(trials, (("accuracy", Direction.MAXIMIZE), *TWO)) == {0, 1, 4}
 
 
 def test_trials_of_several_objectives_are_pruned_by_the_first(tmp_path: Path) -> None:

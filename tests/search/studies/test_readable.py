@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import optuna
 
+from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import TrialResult
 from apertune.search.studies.definition import StudyDefinition
 from apertune.search.studies.opening import create_study
@@ -22,7 +23,7 @@ def test_plots_show_the_values_that_were_trained_with(tmp_path):
     """A grid on a log scale and a reverse_log share are their values again; numbers, states and values stay."""
     definition = StudyDefinition(
         dataset="pets", data="", task="binary", fingerprint="ab" * 32, space="convnet",
-        search_space=SPACE.to_json(), objective="accuracy", direction="maximize", epochs=2,
+        search_space=SPACE.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=2,
     )  # fmt: skip
     study = create_study(open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), "pets", definition)
     study.optuna.sampler = optuna.samplers.RandomSampler(seed=0)

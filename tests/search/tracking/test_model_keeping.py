@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from apertune.errors import SettingError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import TrialResult
 from apertune.search.settings import SearchSettings, most_models
 from apertune.search.studies.trial_records import TrialRecord
@@ -17,7 +18,7 @@ def result(number, value, outcome="complete"):
 
 def test_the_best_models_are_kept():
     """Of a search that keeps two models, at every moment just the two best complete trials so far have one."""
-    keeper, kept = ModelKeeper(2, "maximize"), set()
+    keeper, kept = ModelKeeper(2, Direction.MAXIMIZE), set()
     values = [0.5, 0.25, 0.75, 0.625, 0.125, 0.875]
     for number, value in enumerate(values):
         stays, fallen = keeper.ended(result(number, value))
@@ -28,7 +29,7 @@ def test_the_best_models_are_kept():
 
 def test_the_least_is_best_when_minimizing():
     """With an objective to minimize the smaller value pushes the larger one out."""
-    keeper = ModelKeeper(1, "minimize")
+    keeper = ModelKeeper(1, Direction.MINIMIZE)
     assert keeper.ended(result(0, 2.0)) == (True, [])
     assert keeper.ended(result(1, 1.0)) == (True, [0])
     assert keeper.ended(result(2, 1.5)) == (False, [])
@@ -41,15 +42,15 @@ def test_a_continued_study_counts_its_earlier_trials():
         TrialRecord(1, "pruned", 0.9, {}),
         TrialRecord(2, "complete", 0.7, {}),
     ]
-    keeper = ModelKeeper(2, "maximize", before)
+    keeper = ModelKeeper(2, Direction.MAXIMIZE, before)
     assert keeper.ended(result(3, 0.4)) == (False, [])
     assert keeper.ended(result(4, 0.6)) == (True, [0])
 
 
 def test_only_complete_trials_are_among_the_best():
     """A pruned trial's model is kept when all are, and not among the best."""
-    assert ModelKeeper(None, "maximize").ended(result(0, 0.9, "pruned")) == (True, [])
-    assert ModelKeeper(2, "maximize").ended(result(0, 0.9, "pruned")) == (False, [])
+    assert ModelKeeper(None, Direction.MAXIMIZE).ended(result(0, 0.9, "pruned")) == (True, [])
+    assert ModelKeeper(2, Direction.MAXIMIZE).ended(result(0, 0.9, "pruned")) == (False, [])
 
 
 def test_the_rule_is_one_of_three():
@@ -66,5 +67,5 @@ def test_the_room_is_told_and_warned_of(tmp_path):
     assert little.startswith("Room for 20 models of 1,000,000 parameters, as the first trial's: about 80.0 MB; ")
     free = shutil.disk_usage(tmp_path).free
     much = room_needed(free, 1, tmp_path)
-    assert much.startswith("Room for one model of")
+    assert much.startswith("Room for 1 model of")
     assert much.endswith(" GB are free; keep fewer with --keep-models best:3.")

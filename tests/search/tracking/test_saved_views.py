@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from apertune.search.evaluation.direction import Direction
 from apertune.search.studies.definition import StudyDefinition
 from apertune.search.tracking.mlflow_tracker import MlflowTracker
 from apertune.search.tracking.records import from_line, to_line
@@ -30,7 +31,7 @@ SPACE = SearchSpace((
 ))  # fmt: skip
 DEFINITION = StudyDefinition(
     dataset="pets", data="", task="binary", fingerprint="ab" * 32, space="convnet", search_space=SPACE.to_json(),
-    objective="log_loss", direction="minimize", epochs=2, more_objectives=(("flops", "minimize"),),
+    objective="log_loss", direction=Direction.MINIMIZE, epochs=2, more_objectives=(("flops", Direction.MINIMIZE),),
 )  # fmt: skip
 
 

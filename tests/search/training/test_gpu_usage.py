@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fake_driver import FakeDriver
 
+from apertune.search.evaluation.direction import Direction
 from apertune.search.executors import devices
 from apertune.search.messages import EpochEnded, TrialEvent, TrialResult
 from apertune.search.studies.definition import StudyDefinition
@@ -84,7 +85,7 @@ def test_what_a_trial_costs_reaches_study_and_tracker(tmp_path: Path) -> None:
     """System metrics stand beside the epoch's own at the tracker; GPU time and energy stay in the study."""
     definition = StudyDefinition(
         dataset="pets", data="made up", task="binary", fingerprint="ab" * 32, space="convnet",
-        search_space=SPACE.to_json(), objective="accuracy", direction="maximize", epochs=2,
+        search_space=SPACE.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=2,
     )  # fmt: skip
     study = create_study(open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), "pets", definition)
     number = study.ask().number
