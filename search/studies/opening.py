@@ -6,6 +6,7 @@ import uuid
 
 import optuna
 from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ...errors import StudyError
@@ -36,9 +37,9 @@ def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -
     The definition comes last: a study without it is one whose maker was killed, and is completed. Raises StudyError
     when that one was to have other objectives.
     """
-    directions = [direction for _, direction in definition.objectives]
+    directions = [StudyDirection[direction.name] for _, direction in definition.objectives]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
-    if [direction.name.lower() for direction in study.directions] != directions:
+    if study.directions != directions:
         raise StudyError(f"study '{name}' was begun with other objectives; name another with --study")
     made = Study(study, definition, storage)
     if not study.trials:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import optuna
 from optuna.pruners import BasePruner
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..evaluation.direction import Direction
@@ -20,7 +21,10 @@ class MirroredPruning:
 
     def __init__(self, pruner: BasePruner, name: str, direction: Direction, earlier: list[FrozenTrial]) -> None:
         self._mirror = optuna.create_study(
-            study_name=name, direction=direction, pruner=pruner, sampler=optuna.samplers.RandomSampler(seed=0)
+            study_name=name,
+            direction=StudyDirection[direction.name],
+            pruner=pruner,
+            sampler=optuna.samplers.RandomSampler(seed=0),
         )
         self._running: dict[int, Trial] = {}
         for frozen in earlier:

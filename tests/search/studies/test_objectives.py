@@ -120,7 +120,7 @@ def test_samplers_of_several_objectives_learn_from_pruned_trials(tmp_path: Path,
 
 
 def test_a_trial_without_one_of_the_objectives_does_not_complete(tmp_path: Path) -> None:
-    """Where a further objective is missing the trial is pruned with its reason."""
+    """A trial that lacks a further objective is pruned, with the reason."""
     bench = Bench(tmp_path, more_objectives=TWO)
     bench.run(train, 1)
     assert bench.states() == ["pruned"]
