@@ -28,7 +28,7 @@ class StudyResult:
     name: str
     """The study's name."""
     definition: StudyDefinition
-    """What the study is about."""
+    """The study's definition."""
     trials: tuple[TrialRecord, ...]
     """All trials by number; in a study without an owner none is running: those that had begun are interrupted."""
     run_ids: dict[int, str]
@@ -38,7 +38,7 @@ class StudyResult:
     target: int
     """The number of trials that its latest search is to bring it to."""
     updated: float
-    """When its latest trial began, in Unix seconds; 0 without a trial."""
+    """The time its latest trial began, in Unix seconds; 0 without a trial."""
     problem: str
     """The reason why results do not reach the tracking server; empty if they do."""
 

@@ -35,7 +35,7 @@ class ReportData:
     name: str
     """The study's name."""
     definition: StudyDefinition
-    """What the study is about."""
+    """The study's definition."""
     trials: Sequence[TrialRecord]
     """All trials of the study."""
     created: str

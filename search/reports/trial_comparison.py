@@ -37,7 +37,7 @@ class TrialComparison:
     study: str
     """The study's name."""
     definition: StudyDefinition
-    """What the study is about."""
+    """The study's definition."""
     trials: Sequence[TrialRecord]
     """The trials in the order chosen."""
     run_ids: Mapping[int, str]

@@ -41,7 +41,7 @@ def test_refused_answers_count_as_not_found(random):
 
 
 def test_precision_of_nothing_is_undefined():
-    """Where no answer reaches the minimum precision is NaN and F1 is 0."""
+    """Precision is NaN and F1 is 0 where no answer reaches the minimum."""
     overall, _ = acceptance_scores(np.array([0, 1], np.int32), np.array([[0.3], [0.6]], np.float32))
     assert np.isnan(overall.precision[-1])
     assert overall.f1[-1] == 0

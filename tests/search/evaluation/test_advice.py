@@ -21,7 +21,7 @@ def configurations(rates, optimizers):
 
 
 def test_a_range_whose_edge_is_best_should_widen():
-    """When the best trials crowd one end of a range on its own scale, the advice is to widen it that way."""
+    """A range is to be widened if the best trials crowd one end of it, on its own scale."""
     best_first = configurations(np.geomspace(9.9e-2, 1e-2, 20), ["adam", "sgd"] * 10)
     assert advice(SPACE, best_first, {}) == [
         "learning_rate: the best trials lie at the upper end of 0.0001 to 0.1 (the best has 0.099); "
@@ -32,7 +32,7 @@ def test_a_range_whose_edge_is_best_should_widen():
 
 
 def test_a_choice_that_always_wins_should_be_fixed():
-    """When all of the best trials share a choice that others had too, the advice is to fix it."""
+    """A choice is to be fixed if all of the best trials share it and other choices were tried."""
     best_first = configurations([1e-2] * 20, ["adam"] * 10 + ["sgd"] * 10)
     (line,) = advice(SPACE, best_first, {})
     assert (
