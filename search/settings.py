@@ -19,8 +19,61 @@ ROUND_PRUNERS = ("none", "wilcoxon")
 LARGEST_SEED = 2**31 - 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlaceSettings:
+    """Where trials run: by which workers, on which devices, of this machine or of a cluster.
+
+    Raises:
+        SettingError: a value has another type than declared, is out of its range, or would have no effect.
+    """
+
+    workers: int | None = None
+    """Worker processes beside each other; None starts one per GPU, or without GPUs one per processor."""
+    gpus: tuple[int, ...] | None = None
+    """Numbers of the GPUs to use; None uses all there are, an empty tuple none."""
+    per_gpu: int = 1
+    """Workers that share a GPU."""
+    cluster: str | None = None
+    """The Ray cluster to run on, `auto` or `ray://HOST:PORT`; None runs on this machine."""
+    hang_minutes: float = 30.0
+    """A trial that reports nothing for this long is killed and tried once more."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        self._check_ranges()
+        self._check_places()
+
+    def _check_ranges(self) -> None:
+        for setting in fields(self):
+            name, value = setting.name, getattr(self, setting.name)
+            if value is None:
+                continue
+            if name in _LEAST and value < _LEAST[name]:
+                raise SettingError(f"--{flag_of(setting)} must be at least {_LEAST[name]}, but got {value}")
+            if name in _POSITIVE and value <= 0:
+                raise SettingError(f"--{flag_of(setting)} must be more than 0, but got {value}")
+
+    def _check_places(self) -> None:
+        """Refuses settings that would have no effect on where trials run."""
+        if self.gpus and len(set(self.gpus)) < len(self.gpus):
+            raise SettingError(
+                f"--gpus names each GPU once, but got {','.join(map(str, self.gpus))}; --per-gpu shares one"
+            )
+        if self.gpus and self.workers is not None:
+            raise SettingError("--workers counts workers on processors; with --gpus say --per-gpu instead")
+        if self.per_gpu > 1 and (self.workers is not None or self.gpus == ()):
+            without = "--workers" if self.workers is not None else "--gpus none"
+            raise SettingError(f"--per-gpu shares GPUs, but with {without} trials run on processors; leave one out")
+        if self.cluster is None:
+            return
+        if not re.fullmatch(r"auto|ray://[^/\s@]+:\d+", self.cluster):
+            raise SettingError(f"--cluster must be auto or ray://HOST:PORT, but got '{self.cluster}'")
+        if self.gpus:
+            raise SettingError("--gpus numbers GPUs of this machine; with --cluster say all or none: Ray chooses them")
+
+
 @dataclass(frozen=True)
-class SearchSettings:
+class SearchSettings(PlaceSettings):
     """One launch of a study.
 
     space: a name of `apertune spaces list`, or `package.module:Name`. recipe: composed with a foreign space.
@@ -53,10 +106,6 @@ class SearchSettings:
     hours: float | None = None
     epochs: int = 20
     patience: int | None = 5
-    workers: int | None = None
-    gpus: tuple[int, ...] | None = None
-    per_gpu: int = 1
-    cluster: str | None = None
     study: str | None = None
     seed: int | None = 0
     sampler: str = "tpe"
@@ -74,13 +123,13 @@ class SearchSettings:
     max_latency_ms: float | None = None
     storage: str | None = None
     trial_hours: float | None = None
-    hang_minutes: float = 30.0
     mixed_precision: bool = False
     keep_models: str = "all"
 
     def __post_init__(self) -> None:
-        check_types(self)
-        self._check_ranges()
+        super().__post_init__()
+        if self.seed is not None and not 0 <= self.seed <= LARGEST_SEED:
+            raise SettingError(f"--seed must be from 0 to {LARGEST_SEED}, but got {self.seed}")
         if self.sampler not in SAMPLER_NAMES:
             raise UnknownNameError("sampler", self.sampler, SAMPLER_NAMES)
         if self.pruning not in PRUNER_NAMES:
@@ -96,41 +145,10 @@ class SearchSettings:
             raise SettingError(
                 f"--study must be letters, digits, '.', '_' and '-' (at most 100), but got '{self.study}'"
             )
-        self._check_places()
         most_models(self.keep_models)
         both = set(self.fix) & set(self.narrow)
         if both:
             raise SettingError(f"--fix and --narrow both name {', '.join(sorted(both))}; give one of them")
-
-    def _check_ranges(self) -> None:
-        for setting in fields(self):
-            name, value = setting.name, getattr(self, setting.name)
-            if value is None:
-                continue
-            if name in _LEAST and value < _LEAST[name]:
-                raise SettingError(f"--{flag_of(setting)} must be at least {_LEAST[name]}, but got {value}")
-            if name in _POSITIVE and value <= 0:
-                raise SettingError(f"--{flag_of(setting)} must be more than 0, but got {value}")
-        if self.seed is not None and not 0 <= self.seed <= LARGEST_SEED:
-            raise SettingError(f"--seed must be from 0 to {LARGEST_SEED}, but got {self.seed}")
-
-    def _check_places(self) -> None:
-        """Refuses what would have no effect on where trials run."""
-        if self.gpus and len(set(self.gpus)) < len(self.gpus):
-            raise SettingError(
-                f"--gpus names each GPU once, but got {','.join(map(str, self.gpus))}; --per-gpu shares one"
-            )
-        if self.gpus and self.workers is not None:
-            raise SettingError("--workers counts workers on processors; with --gpus say --per-gpu instead")
-        if self.per_gpu > 1 and (self.workers is not None or self.gpus == ()):
-            without = "--workers" if self.workers is not None else "--gpus none"
-            raise SettingError(f"--per-gpu shares GPUs, but with {without} trials run on processors; leave one out")
-        if self.cluster is None:
-            return
-        if not re.fullmatch(r"auto|ray://[^/\s@]+:\d+", self.cluster):
-            raise SettingError(f"--cluster must be auto or ray://HOST:PORT, but got '{self.cluster}'")
-        if self.gpus:
-            raise SettingError("--gpus numbers GPUs of this machine; with --cluster say all or none: Ray chooses them")
 
     @property
     def objectives(self) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def run(
     display = display or NoDisplay()
     ready = prepare(dataset, settings, home)
     began = time.monotonic()
-    executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8])
+    executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8], at_most=settings.trials)
     with contextlib.ExitStack() as stack:
         stack.callback(executor.close)
         executor.start()

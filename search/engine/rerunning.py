@@ -7,7 +7,7 @@ import math
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...datasets.base import ImageDataset, TrainingView
@@ -16,10 +16,10 @@ from ...spaces.search_space.parameters import SearchSpace, Value, Values
 from ..evaluation.metrics import resolve_objective
 from ..executors import devices
 from ..executors.base import Executor
-from ..executors.choosing import local_environments
+from ..executors.choosing import check_places, local_environments, make_executor
 from ..executors.local.executor import LocalExecutor
 from ..messages import DiscoveryTask, EpochEnded, StopRequest, TrialLost, TrialResult, TrialTask
-from ..settings import Home, SearchSettings
+from ..settings import Home, PlaceSettings
 from ..tracking.mlflow_store import RunFacts, read_run
 from ..tracking.provenance import installed_packages, recorded_patience, recorded_space
 from ..tracking.records import PARENT_TAG
@@ -55,12 +55,24 @@ def rerun(
     home: Home,
     say: Callable[[str], None] = lambda line: None,
     executor: Executor | None = None,
+    places: PlaceSettings | None = None,
 ) -> Rerun:
     """Trains the trial of an MLflow run again: same data, values, seed and budget. Nothing is logged.
 
     A pruned trial is stopped after the same epoch. On CPUs the numbers come out the same when packages and the number
     of workers, which decides on threads, are the same; on GPUs nearly so.
-    Raises StudyError when the run is no trial, is not known, or was made with other data.
+
+    Args:
+        dataset: the data that the trial was trained on.
+        run_id: the trial's run in MLflow.
+        home: where studies and results are.
+        say: takes a line per epoch for a person.
+        executor: trains the trial, and is closed at the end; made from `places` unless given.
+        places: where the trial is trained; a GPU of this machine where there is one, else as many threads as a worker
+            of the search had, unless given.
+
+    Raises:
+        StudyError: the run is no trial, is not known, or was made with other data.
     """
     run = read_run(run_id, home.tracking_uri)
     if run.tags.get("kind") != "trial":
@@ -71,7 +83,7 @@ def rerun(
             f"{dataset.fingerprint[:12]} here); give the data flags of its command: {run.tags.get('command', '')}"
         )
     search = read_run(run.tags[PARENT_TAG], home.tracking_uri).params
-    executor = executor or LocalExecutor(_one_worker(search), home.root / "logs" / uuid.uuid4().hex[:8])
+    executor = executor or _one_worker(places or PlaceSettings(), search, home.root / "logs" / uuid.uuid4().hex[:8])
     folder = home.root / "reruns" / run_id
     try:
         executor.start()
@@ -83,10 +95,15 @@ def rerun(
     return _compared(run_id, run, result, values, task)
 
 
-def _one_worker(search: Mapping[str, str]) -> list[dict[str, str]]:
-    """A GPU where there is one, else as many threads as a worker of the search had."""
-    workers = int(search["workers"]) if "workers" in search and not devices.gpus() else None
-    return local_environments(SearchSettings(workers=workers))[:1]
+def _one_worker(places: PlaceSettings, search: Mapping[str, str], logs: Path) -> Executor:
+    """Makes an executor of one worker; on processors with as many threads as one of so many workers has."""
+    if places.cluster is not None:
+        return make_executor(places, logs)
+    if places == PlaceSettings(hang_minutes=places.hang_minutes) and not devices.gpus():
+        places = replace(places, workers=int(search["workers"]) if "workers" in search else None)
+    else:
+        check_places(places)
+    return LocalExecutor(local_environments(places)[:1], logs)
 
 
 def _task(run: RunFacts, search: Mapping[str, str], view: TrainingView, executor: Executor, folder: Path) -> TrialTask:

@@ -99,11 +99,6 @@ def _visible(uuids: list[str]) -> list[int]:
     return sorted(visible)
 
 
-def default_workers() -> int:
-    """One worker a GPU; without GPUs as many as `default_cpu_workers`."""
-    return len(gpus()) or default_cpu_workers()
-
-
 def default_cpu_workers() -> int:
     """One worker a processor, as far as memory allows."""
     _, free_mb = memory_mb()

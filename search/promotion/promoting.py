@@ -13,11 +13,9 @@ from pathlib import Path
 from ...datasets.base import ImageDataset
 from ...errors import DatasetError
 from ..evaluation.metrics import Metric, resolve_objective
-from ..executors import devices
 from ..executors.base import Executor
-from ..executors.environments import worker_environments
-from ..executors.local.executor import LocalExecutor
-from ..settings import Home, make_home
+from ..executors.choosing import make_executor
+from ..settings import Home, PlaceSettings, make_home
 from .assembly import assemble
 from .card import model_card, published_line
 from .examination import Examination, examine
@@ -56,12 +54,21 @@ def promote(
     home: Home | None = None,
     say: Callable[[str], None] = lambda line: None,
     executor: Executor | None = None,
+    places: PlaceSettings | None = None,
 ) -> Promotion:
     """Confirms a study's best trials, tests the winner and registers it.
 
-    home: where the study is; the folder `mlflow` in the working directory unless given. say: takes lines for a
-    person. executor: where the trials are trained again; worker processes on this machine unless given. It is
-    closed at the end. Raises UserError for wrong settings, data or studies, ApertuneError when the work fails.
+    Args:
+        dataset: the data that the study was made with.
+        settings: how much is confirmed, and what the winner must reach.
+        home: where the study is; the folder `mlflow` in the working directory unless given.
+        say: takes lines for a person.
+        executor: trains the trials again, and is closed at the end; made from `places` unless given.
+        places: where the trials are trained again; worker processes on this machine unless given.
+
+    Raises:
+        UserError: the settings, the data or the study are wrong.
+        ApertuneError: the work failed.
     """
     settings, home = settings or PromotionSettings(), home or make_home(os.environ)
     study = find_study(home, dataset, settings.study)
@@ -76,7 +83,7 @@ def promote(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apertune-promotion-")))
         job = Job(dataset, dataset.training_view(), study, metric, settings, home, say, scratch)
         reference = trained_reference(job)
-        executor = executor or _local_executor(home)
+        executor = executor or make_executor(places or PlaceSettings(), home.root / "logs" / uuid.uuid4().hex[:8])
         with ExitStack() as training:
             training.callback(executor.close)
             selection = select(job, executor)
@@ -100,9 +107,3 @@ def _promoted(job: Job, selection: Selection, reference: Reference | None) -> Pr
         examination=examination,
         registered=registered,
     )
-
-
-def _local_executor(home: Home) -> Executor:
-    cards = [card.index for card in devices.gpus()]
-    environments = worker_environments(devices.default_workers(), cards)
-    return LocalExecutor(environments, home.root / "logs" / uuid.uuid4().hex[:8])

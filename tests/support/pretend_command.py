@@ -11,11 +11,11 @@ from apertune.search.engine import launch
 from apertune.search.executors.base import Executor
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local.executor import LocalExecutor
-from apertune.search.settings import SearchSettings
+from apertune.search.settings import PlaceSettings
 
 
-def make_pretending(settings: SearchSettings, logs: Path) -> Executor:
-    return LocalExecutor(worker_environments(settings.workers or 1), logs, command=PRETEND_WORKER)
+def make_pretending(places: PlaceSettings, logs: Path, *, at_most: int | None = None) -> Executor:
+    return LocalExecutor(worker_environments(places.workers or 1), logs, command=PRETEND_WORKER)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from apertune.search.executors.choosing import check_places, local_environments,
 from apertune.search.executors.devices import Gpu
 from apertune.search.executors.environments import gpu_environment, worker_environments
 from apertune.search.messages import TrialResult
-from apertune.search.settings import SearchSettings
+from apertune.search.settings import PlaceSettings
 from apertune.search.training.gpu_usage import watched_gpu
 
 
@@ -113,23 +113,23 @@ def give_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 def test_workers_are_pinned_to_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each GPU gets its workers, by the driver's numbers, and each worker takes memory only as it needs it."""
     give_gpus(monkeypatch, 3)
-    made = local_environments(SearchSettings(gpus=(0, 2), per_gpu=2))
+    made = local_environments(PlaceSettings(gpus=(0, 2), per_gpu=2))
     assert [variables["CUDA_VISIBLE_DEVICES"] for variables in made] == ["0", "2", "0", "2"]
     assert {variables["CUDA_DEVICE_ORDER"] for variables in made} == {"PCI_BUS_ID"}
     assert {variables["TF_FORCE_GPU_ALLOW_GROWTH"] for variables in made} == {"true"}
     assert {variables[devices.SHARERS_VARIABLE] for variables in made} == {"2"}
-    assert len(local_environments(SearchSettings())) == 3
+    assert len(local_environments(PlaceSettings())) == 3
 
 
 def test_no_gpus_means_workers_on_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """With `--gpus none` or `--workers` no worker sees a GPU, and threads are divided among them."""
     give_gpus(monkeypatch, 3)
     monkeypatch.setattr(devices, "processors", lambda: 8)
-    for settings in (SearchSettings(gpus=(), workers=4), SearchSettings(workers=4)):
+    for settings in (PlaceSettings(gpus=(), workers=4), PlaceSettings(workers=4)):
         made = local_environments(settings)
         assert [variables["CUDA_VISIBLE_DEVICES"] for variables in made] == [""] * 4
         assert {variables["OMP_NUM_THREADS"] for variables in made} == {"2"}
-    assert len(local_environments(SearchSettings(gpus=()))) == devices.default_cpu_workers()
+    assert len(local_environments(PlaceSettings(gpus=()))) == devices.default_cpu_workers()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_gpus_that_are_not_there_are_refused(
     """A GPU that is not there is refused by its number instead of training on processors in silence."""
     give_gpus(monkeypatch, count)
     with pytest.raises(SettingError, match=message):
-        local_environments(SearchSettings(**settings))  # type: ignore[arg-type]  # names are given by the test
+        local_environments(PlaceSettings(**settings))  # type: ignore[arg-type]  # names are given by the test
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_gpus_that_are_not_there_are_refused(
 def test_settings_without_effect_are_refused(settings: dict[str, object], message: str) -> None:
     """What would not change where trials run is refused at the door."""
     with pytest.raises(SettingError, match=message):
-        SearchSettings(**settings)  # type: ignore[arg-type]  # names are given by the test
+        PlaceSettings(**settings)  # type: ignore[arg-type]  # names are given by the test
 
 
 def test_a_shared_device_holds_only_a_share_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,8 +202,8 @@ def test_no_worker_is_started_that_no_trial_is_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(devices, "processors", lambda: 8)
     monkeypatch.setattr(devices, "default_cpu_workers", lambda: 8)
     for workers in (4, None):
-        assert make_executor(SearchSettings(workers=workers, trials=2), tmp_path).slots == 2
-        made = local_environments(SearchSettings(workers=workers), at_most=2)
+        assert make_executor(PlaceSettings(workers=workers), tmp_path, at_most=2).slots == 2
+        made = local_environments(PlaceSettings(workers=workers), at_most=2)
         assert [variables["OMP_NUM_THREADS"] for variables in made] == ["4", "4"]
 
 
@@ -211,16 +211,16 @@ def test_workers_far_beyond_the_processors_are_refused(monkeypatch: pytest.Monke
     """Four workers a processor are made, one more is not, but on a cluster."""
     give_gpus(monkeypatch, 0)
     monkeypatch.setattr(devices, "processors", lambda: 2)
-    assert make_executor(SearchSettings(workers=8), tmp_path).slots == 8
+    assert make_executor(PlaceSettings(workers=8), tmp_path).slots == 8
     with pytest.raises(SettingError, match=r"--workers must be at most 8 \(4 a processor, and .* has 2\), but got 9"):
-        make_executor(SearchSettings(workers=9), tmp_path)
-    check_places(SearchSettings(workers=1000, cluster="auto"))
+        make_executor(PlaceSettings(workers=9), tmp_path)
+    check_places(PlaceSettings(workers=1000, cluster="auto"))
 
 
 def test_a_cluster_without_ray_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without Ray the error says what installs it."""
     monkeypatch.setitem(sys.modules, "ray", None)
-    executor = make_executor(SearchSettings(cluster="auto"), tmp_path)
+    executor = make_executor(PlaceSettings(cluster="auto"), tmp_path)
     with pytest.raises(SettingError, match=r"--cluster needs an optional package: pip install 'apertune\[ray\]'"):
         executor.start()
 
