@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import uuid
@@ -21,7 +20,7 @@ from ..executors.local.executor import LocalExecutor
 from ..messages import DiscoveryTask, EpochEnded, StopRequest, TrialLost, TrialResult, TrialTask
 from ..settings import Home, PlaceSettings
 from ..tracking.mlflow_store import RunFacts, read_run
-from ..tracking.provenance import installed_packages, recorded_patience, recorded_space
+from ..tracking.provenance import installed_packages, recorded_settings, recorded_space
 from ..tracking.records import PARENT_TAG
 from .planning import round_views
 
@@ -107,9 +106,8 @@ def _one_worker(places: PlaceSettings, search: Mapping[str, str], logs: Path) ->
 
 
 def _task(run: RunFacts, search: Mapping[str, str], view: TrainingView, executor: Executor, folder: Path) -> TrialTask:
-    reference = recorded_space(run.tags["space"], search)
+    reference, settings = recorded_space(run.tags["space"], search), recorded_settings(search)
     space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, reference)))
-    folds, repeats = json.loads(search.get("folds", "null")), int(search.get("repeats", "1"))
     return TrialTask(
         number=0,
         view=view,
@@ -118,12 +116,12 @@ def _task(run: RunFacts, search: Mapping[str, str], view: TrainingView, executor
         values=recorded_values(space, run.params),
         seed=int(run.tags["seed"]),
         epochs=int(run.tags["max_epochs"]),
-        patience=recorded_patience(search),
+        patience=settings.patience,
         objective=run.tags["objective"].split(", ")[0],
         folder=folder,
-        mixed_precision=search.get("mixed_precision") == "true",
+        mixed_precision=settings.mixed_precision,
         keep_model=False,
-        rounds=round_views(view, folds, repeats),
+        rounds=round_views(view, settings.folds, settings.repeats),
     )
 
 

@@ -20,7 +20,7 @@ from ..results import StudyResult, is_reference, read_studies
 from ..settings import Home
 from ..studies.trial_records import TrialRecord
 from ..tracking.mlflow_store import fetch_model, fetch_run_file, has_model, read_run
-from ..tracking.provenance import recorded_patience, recorded_space
+from ..tracking.provenance import recorded_settings, recorded_space
 from ..tracking.records import PARENT_TAG
 from .job import Job
 
@@ -94,13 +94,14 @@ def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSou
         raise StudyError(f"trial {trial.number} of '{study.name}' is not in MLflow yet; send it with: apertune sync")
     search_run_id = read_run(run_id, home.tracking_uri).tags.get(PARENT_TAG, "")
     params: Mapping[str, str] = read_run(search_run_id, home.tracking_uri).params if search_run_id else {}
+    settings = recorded_settings(params)
     return TrialSource(
         trial=trial,
         run_id=run_id,
         search_run_id=search_run_id,
         space=recorded_space(study.definition.space, params),
-        patience=recorded_patience(params),
-        mixed_precision=params.get("mixed_precision") == "true",
+        patience=settings.patience,
+        mixed_precision=settings.mixed_precision,
         keeps_model=_keeps_model(params.get("keep_models", "all"), run_id, home),
     )
 

@@ -9,11 +9,13 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import NoneType
+from typing import Any
 
 from ...datasets.base import ImageDataset
+from ...settings_fields import declarations
 from ...text import hidden_credentials
 from ..messages import SpaceReference
 from ..settings import SearchSettings
@@ -59,19 +61,34 @@ def installed_packages() -> list[str]:
 
 
 def described(settings: SearchSettings, study: str, workers: int) -> dict[str, str]:
-    """The settings as a run's params; the storage, which may hold a password, is not among them."""
-    given = {name: value for name, value in asdict(replace(settings, storage=None)).items() if value is not None}
-    words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    """Returns the settings as a run's params, without those that may hold a password."""
+    values = {name: getattr(settings, name) for name, one in declarations(SearchSettings).items() if one.recorded}
+    words = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+        if value is not None
+    }
     return {**words, "study": study, "workers": str(workers)}
 
 
+def recorded_settings(params: Mapping[str, str]) -> SearchSettings:
+    """Returns the settings that a trial is trained again with, from its search's params, which `described` wrote.
+
+    Settings that a trial is not trained again with have their defaults, and so have all without any params.
+    """
+    values: dict[str, Any] = {}
+    for name, one in declarations(SearchSettings).items():
+        if not one.rerun or not params:
+            continue
+        if name in params:
+            values[name] = params[name] if str in one.alternatives else json.loads(params[name])
+        elif NoneType in one.alternatives:
+            # `described` leaves None out.
+            values[name] = None
+    return SearchSettings(**values)
+
+
 def recorded_space(space: str, params: Mapping[str, str]) -> SpaceReference:
-    """How a search found its space, from its run's params, which `described` wrote."""
-    return SpaceReference(space, params.get("recipe"), json.loads(params.get("space_options", "{}")))
-
-
-def recorded_patience(params: Mapping[str, str]) -> int | None:
-    """A search without patience records none; that of a search without any params is the default."""
-    if not params:
-        return SearchSettings().patience
-    return int(params["patience"]) if "patience" in params else None
+    """Returns how a search found its space, from its run's params."""
+    settings = recorded_settings(params)
+    return SpaceReference(space, settings.recipe, dict(settings.space_options))
