@@ -49,7 +49,7 @@ class Declaration:
     shown_default: str | None = None
     """The default in words, where the value does not say it."""
     metavar: str | None = None
-    """What stands for the value in the help."""
+    """The text that stands for the value in the help."""
     choices: tuple[str, ...] | None = None
     """The only texts allowed."""
     least: float | None = None
@@ -86,6 +86,11 @@ class Declaration:
     def is_table(self) -> bool:
         """True for a setting of names and values."""
         return any(map(_is_table, self.alternatives))
+
+    @property
+    def placeholder(self) -> str | None:
+        """The text that stands for the value in help and docs."""
+        return self.metavar or ("NAME=VALUE" if self.is_table else None)
 
     @property
     def is_repeated(self) -> bool:

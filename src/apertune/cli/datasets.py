@@ -20,13 +20,13 @@ _FILES_SHOWN = 3
 
 @click.group()
 def datasets() -> None:
-    """What there is to learn from."""
+    """List, describe, audit and fetch data sets."""
 
 
 @datasets.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """The data sets that can be named."""
+    """List the data sets that have a name."""
     from ..datasets.adapters.registry import all_adapters
 
     entries = all_adapters()
@@ -56,10 +56,10 @@ def list_(as_json: bool) -> None:
 @datasets.command()
 @click.argument("name")
 @dataset_options
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Where to write a page with plots.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the page with plots to this file.")
 @json_option
 def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
-    """Counts by class and split, sizes, imbalance; with plots in one HTML page.
+    """Count images by class and split, show sizes and imbalance, and write plots to one HTML page.
 
     The page is NAME.html unless --html says otherwise; with --json it is written only when asked for.
     """
@@ -82,18 +82,18 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
 @datasets.command()
 @click.argument("name")
 @dataset_options_without("labels")
-@click.option("--labels", is_flag=True, help="Also look for wrong labels with a quick model.")
+@click.option("--labels", is_flag=True, help="Look for wrong labels, too, with a quick model.")
 @json_option
 @click.pass_context
 def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **flags: Any) -> None:
-    """Unreadable, constant and repeated images, leaks between splits, contradicting labels, small classes.
+    """Find unreadable, constant and repeated images, leaks between splits, contradicting labels and small classes.
 
-    Exits with 0 when nothing is found and with 1 when something is, so that it can gate a pipeline. FER+ labels
-    are given here as --option labels=FILE.
+    The exit status is 0 when nothing is found and 1 when something is, so that the command can gate a pipeline. Give
+    FER+ labels here as --option labels=FILE.
 
-    Near duplicates are recompressed, resized, brighter or darker copies; crops, turned and mirrored ones are not
-    found. What --labels finds is a list to look through: among drawings about half of the wrong labels are on it,
-    among photographs a fifth, and a third of the list is wrong.
+    Near duplicates are recompressed, resized, brighter or darker copies; cropped, turned and mirrored copies are not
+    found. The labels that --labels finds are a list to look through: it holds about half of the wrong labels among
+    drawings, a fifth of those among photographs, and a third of its labels are right after all.
     """
     from ..datasets.audit.auditing import audit as audit_dataset
     from ..datasets.audit.auditing import counts
@@ -109,10 +109,17 @@ def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **f
 
 @datasets.command()
 @click.argument("name")
-@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path("data"), show_default=True)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Save it in this folder.",
+)
 @json_option
 def fetch(name: str, folder: Path, as_json: bool) -> None:
-    """Get a data set from where it officially lives; an interrupted download is continued."""
+    """Fetch a data set from its official source; an interrupted download is continued."""
     from ..datasets.adapters.fetching import fetch as fetch_dataset
 
     with progress_bar() as progress:
@@ -125,12 +132,12 @@ def fetch(name: str, folder: Path, as_json: bool) -> None:
 
 @datasets.command()
 @click.argument("name", required=False)
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @json_option
 def clean(name: str | None, dry_run: bool, as_json: bool) -> None:
-    """Remove decoded images and unpacked archives from the cache; of one data set when NAME is given.
+    """Remove decoded images and unpacked archives from the cache, those of one data set when NAME is given.
 
-    Nothing is lost that cannot be decoded again.
+    Everything removed can be decoded again.
     """
     from ..datasets.cache import entries as cache
 

@@ -38,7 +38,7 @@ def setting_option(declared: Declaration) -> Callable[[_Command], _Command]:
         f"--{declared.flag}",
         type=_click_type(declared),
         multiple=declared.is_repeated,
-        metavar=declared.metavar or ("NAME=VALUE" if declared.is_table else None),
+        metavar=declared.placeholder,
         help=shown,
     )
 
