@@ -31,7 +31,7 @@ def _options(called: str, given: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """How a data set is opened.
+    """The way a data set is opened.
 
     Raises:
         SettingError: a value has another type than declared or is out of its bounds.

@@ -38,7 +38,7 @@ def _gpus(called: str, given: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceSettings:
-    """Where trials run: by which workers, on which devices, of this machine or of a cluster.
+    """The places where trials run: by which workers, on which devices, of this machine or of a cluster.
 
     Raises:
         SettingError: a value has another type than declared, is out of its bounds, or would have no effect.
