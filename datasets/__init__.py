@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from .adapters.base import Adapter
-from .adapters.registry import ADAPTERS, AdapterEntry
-from .base import BadItem, DataSpec, ImageDataset, Index, TrainingView
-from .loading import from_arrays, load
-from .settings import LoadSettings
+from typing import TYPE_CHECKING, Any
+
+from ..lazy_exports import exported
+
+if TYPE_CHECKING:
+    from .adapters.base import Adapter
+    from .adapters.registry import ADAPTERS, AdapterEntry
+    from .base import BadItem, DataSpec, ImageDataset, Index, TrainingView
+    from .loading import from_arrays, load
+    from .settings import LoadSettings
 
 __all__ = [
     "ADAPTERS",
@@ -21,3 +26,22 @@ __all__ = [
     "from_arrays",
     "load",
 ]
+
+# The settings alone make the help of a command; the rest imports NumPy.
+_MODULES = {
+    "ADAPTERS": "adapters.registry",
+    "Adapter": "adapters.base",
+    "AdapterEntry": "adapters.registry",
+    "BadItem": "base",
+    "DataSpec": "base",
+    "ImageDataset": "base",
+    "Index": "base",
+    "LoadSettings": "settings",
+    "TrainingView": "base",
+    "from_arrays": "loading",
+    "load": "loading",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return exported(__name__, _MODULES, name)

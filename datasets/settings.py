@@ -1,58 +1,83 @@
-"""The settings that a data set is opened with."""
+"""Settings of opening a data set, each declared once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from ..errors import SettingError
-from ..setting_types import check_types
-from .base import Resize
+from ..settings_fields import assignments, check, setting
+
+_SHARES = "three shares that sum to 1, such as 0.7/0.15/0.15"
+
+
+def _shares(called: str, value: Any) -> tuple[float, ...]:
+    try:
+        shares = tuple(float(part) for part in (value.split("/") if isinstance(value, str) else value))
+    except (TypeError, ValueError):
+        shares = ()
+    if len(shares) != 3:
+        raise SettingError(f"{called} must be {_SHARES}, but got {value!r}")
+    return shares
+
+
+def _options(called: str, given: Any) -> dict[str, Any]:
+    """Reads options of an adapter, which knows yes and no where TOML has true and false."""
+    truths = {True: "yes", False: "no"}
+    pairs = assignments(called, given).items()
+    return {name: truths[value] if isinstance(value, bool) else value for name, value in pairs}
 
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """The settings that a data set is opened with.
+    """The way a data set is opened.
 
     Raises:
-        SettingError: A value is of another type than declared, or out of its range.
+        SettingError: a value has another type than declared or is out of its bounds.
     """
 
-    image_size: int | None = None
-    """Side of the square images in pixels; None for the adapter's default."""
-    channels: Literal[1, 3] | None = None
-    """1 for grey, 3 for RGB; None for the adapter's default."""
-    resize: Resize = "stretch"
-    """The way images of other shapes are fitted into the square."""
-    split: tuple[float, float, float] = (0.7, 0.15, 0.15)
-    """Shares of train, validation and test, used where the format states no split of its own."""
-    seed: int = field(default=0, metadata={"flag": "data-seed"})
-    """Random seed for the splits that are drawn and for `limit`."""
-    limit: int | None = None
-    """Number of training images to keep, each class with its share; None for all."""
-    skip_bad: bool = False
-    """Leave out files and rows that cannot be used, instead of refusing the data set."""
-    drop_leaks: bool = False
-    """Leave out training images that also occur in validation or test, and validation images that occur in test."""
-    options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "option"})
-    """The adapter's own options, by flag name."""
+    image_size: int | None = setting(
+        None,
+        "Resize images to squares of this many pixels.",
+        metavar="PIXELS",
+        least=1,
+        most=4096,
+        shown_default="the data set's own size",
+    )
+    channels: Literal[1, 3] | None = setting(
+        None,
+        "Read images in grey (1) or in colour (3).",
+        metavar="1|3",
+        shown_default="as the data set has them",
+    )
+    # `Resize` of `base`, written out here: that module imports NumPy, which would slow the command's help down.
+    resize: Literal["stretch", "crop", "pad"] = setting("stretch", "Fit images of other shapes in this way.")
+    split: tuple[float, float, float] = setting(
+        (0.7, 0.15, 0.15),
+        "Draw these shares of training, validation and test images where the format has no split of its own.",
+        metavar="SHARES",
+        shown_default="0.7/0.15/0.15",
+        reader=_shares,
+    )
+    seed: int = setting(
+        0, "Use this random seed for the splits that are drawn.", flag="data-seed", least=0, most=2**32 - 1
+    )
+    limit: int | None = setting(
+        None, "Take only this many training images, stratified, for quick runs.", metavar="N", least=1
+    )
+    skip_bad: bool = setting(False, "Leave out files and rows that cannot be read instead of refusing the data.")
+    drop_leaks: bool = setting(False, "Leave out training images that occur in validation or test.")
+    """Validation images that occur in test are left out, too."""
+    options: Mapping[str, str] = setting({}, "Set an option of the data set's own.", flag="option", reader=_options)
+    """Options of the adapter, by the name that their flags have."""
 
     def __post_init__(self) -> None:
-        check_types(self)
-        if self.image_size is not None and not 1 <= self.image_size <= 4096:
-            raise SettingError(f"--image-size must be from 1 to 4096 pixels, but got {self.image_size}")
-        if self.limit is not None and self.limit < 1:
-            raise SettingError(f"--limit must be at least 1 image, but got {self.limit}")
-        if not 0 <= self.seed < 2**32:
-            raise SettingError(f"--data-seed must be from 0 to {2**32 - 1}, but got {self.seed}")
-        _check_shares(self.split)
-
-
-def _check_shares(split: tuple[float, float, float]) -> None:
-    shown = "/".join(f"{share:g}" for share in split)
-    if min(split) < 0 or split[0] <= 0 or abs(sum(split) - 1) > 1e-6:
-        raise SettingError(f"--split must be three shares that sum to 1, such as 0.7/0.15/0.15, but got {shown}")
+        check(self)
+        train, validation, test = self.split
+        if min(self.split) < 0 or train <= 0 or abs(train + validation + test - 1) > 1e-6:
+            shown = "/".join(f"{share:g}" for share in self.split)
+            raise SettingError(f"--split must be {_SHARES}, but got {shown}")
 
 
 DEFAULT_SETTINGS = LoadSettings()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from ..lazy_exports import exported
 
 if TYPE_CHECKING:
     from .engine.launch import SearchResult, run
-    from .promotion import PromotionSettings, promote, rollback
-    from .settings import Home, SearchSettings, make_home
+    from .promotion.promoting import promote
+    from .promotion.registration import rollback
+    from .promotion.settings import PromotionSettings
+    from .settings import Home, PlaceSettings, SearchSettings, make_home
     from .studies.trial_records import TrialRecord
 
 __all__ = [
     "Home",
+    "PlaceSettings",
     "PromotionSettings",
     "SearchResult",
     "SearchSettings",
@@ -26,18 +30,17 @@ __all__ = [
 # Looked up on first use, so that a worker does not import Optuna and the command starts quickly.
 _MODULES = {
     "Home": "settings",
-    "PromotionSettings": "promotion",
+    "PlaceSettings": "settings",
+    "PromotionSettings": "promotion.settings",
     "SearchResult": "engine.launch",
     "SearchSettings": "settings",
     "TrialRecord": "studies.trial_records",
     "make_home": "settings",
-    "promote": "promotion",
-    "rollback": "promotion",
+    "promote": "promotion.promoting",
+    "rollback": "promotion.registration",
     "run": "engine.launch",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    return exported(__name__, _MODULES, name)

@@ -1,14 +1,15 @@
-"""What a search is asked to do, checked once, here."""
+"""Settings of a search, each declared once, and the folder where a search keeps its results."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..errors import SettingError, UnknownNameError
-from ..setting_types import check_types, flag_of
+from ..errors import SettingError
+from ..settings_fields import Declaration, check, declarations, setting
 from .evaluation.costs import COST_NAMES
 from .strategies.pruners import EPOCH_PRUNERS, PRUNER_NAMES, ROUND_PRUNERS
 from .strategies.samplers import SAMPLER_NAMES
@@ -17,39 +18,60 @@ from .strategies.samplers import SAMPLER_NAMES
 LARGEST_SEED = 2**31 - 1
 
 
+def _gpus(called: str, given: Any) -> Any:
+    if given in ("all", None):
+        return None
+    if given == "none":
+        return ()
+    if isinstance(given, list | tuple):
+        return given
+    if not isinstance(given, str):
+        # A lone number may count GPUs or name one.
+        raise SettingError(f"{called} must be all, none or a list of GPUs such as [0, 1], but got {given!r}")
+    try:
+        return tuple(int(part) for part in given.split(","))
+    except ValueError:
+        raise SettingError(f"{called} must be all, none or numbers such as 0,1, but got {given!r}") from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlaceSettings:
-    """Where trials run: by which workers, on which devices, of this machine or of a cluster.
+    """The places where trials run: by which workers, on which devices, of this machine or of a cluster.
 
     Raises:
-        SettingError: a value has another type than declared, is out of its range, or would have no effect.
+        SettingError: a value has another type than declared, is out of its bounds, or would have no effect.
     """
 
-    workers: int | None = None
-    """Worker processes beside each other; None starts one per GPU, or without GPUs one per processor."""
-    gpus: tuple[int, ...] | None = None
-    """Numbers of the GPUs to use; None uses all there are, an empty tuple none."""
-    per_gpu: int = 1
-    """Workers that share a GPU."""
-    cluster: str | None = None
-    """The Ray cluster to run on, `auto` or `ray://HOST:PORT`; None runs on this machine."""
-    hang_minutes: float = 30.0
-    """A trial that reports nothing for this long is killed and tried once more."""
+    workers: int | None = setting(
+        None,
+        "Start this many worker processes on processors, at most 4 per processor.",
+        least=1,
+        shown_default="one per GPU; without GPUs one per processor, at most 8 (per node of a cluster) and one per "
+        "1.5 GB of free memory",
+    )
+    gpus: tuple[int, ...] | None = setting(
+        None,
+        "Use these GPUs: all, none, or numbers such as 0,1.",
+        metavar="all|none|NUMBERS",
+        shown_default="all",
+        reader=_gpus,
+    )
+    """None uses all GPUs there are, an empty tuple none."""
+    per_gpu: int = setting(1, "Start this many workers on each GPU.", least=1)
+    cluster: str | None = setting(
+        None, "Run trials on a Ray cluster (see docs/cluster.md).", metavar="auto|ray://HOST:PORT"
+    )
+    """None runs trials on this machine."""
+    hang_minutes: float = setting(
+        30.0,
+        "Kill a trial that reports no epoch for this long; it is tried once more, then failed. Give more than the "
+        "longest epoch takes.",
+        positive=True,
+    )
 
     def __post_init__(self) -> None:
-        check_types(self)
-        self._check_ranges()
+        check(self)
         self._check_places()
-
-    def _check_ranges(self) -> None:
-        for setting in fields(self):
-            name, value = setting.name, getattr(self, setting.name)
-            if value is None:
-                continue
-            if name in _LEAST and value < _LEAST[name]:
-                raise SettingError(f"--{flag_of(setting)} must be at least {_LEAST[name]}, but got {value}")
-            if name in _POSITIVE and value <= 0:
-                raise SettingError(f"--{flag_of(setting)} must be more than 0, but got {value}")
 
     def _check_places(self) -> None:
         """Refuses settings that would have no effect on where trials run."""
@@ -74,64 +96,132 @@ class PlaceSettings:
 class SearchSettings(PlaceSettings):
     """One launch of a study.
 
-    space: a name of `apertune spaces list`, or `package.module:Name`. recipe: composed with a foreign space.
-    fix, narrow: parameters held to one value, or to a part of their range, as the user wrote them.
-    objective: a metric of the answers; after it, if several are given, other metrics or costs of the network.
-    trials: how many this search brings, an interrupted search's remainder included. hours: at most so long.
-    total_epochs: at most so many, over all its trials. target_value: enough, once a trial's objective reaches it.
-    epochs: of a trial at most. patience: epochs without improvement after which a trial ends; None never.
-    workers: processes beside each other; None: one a GPU, else one a processor. gpus: their numbers, or None for
-    all there are. per_gpu: workers on each. cluster: the Ray cluster to run on, auto or ray://HOST:PORT; None: this
-    machine. study: its name; None: chosen from data set and space.
-    seed: of sampling and training, 0 to `LARGEST_SEED`; None draws a fresh one. trial_hours: at most so long for one
-    trial. hang_minutes: a trial that says nothing for so long is killed, and tried once more. keep_models: whose models
-    MLflow keeps: all, none, or best:K. sampler_options, pruner_options: see `strategies`. pruner: hyperband unless
-    given, wilcoxon with folds or repeats. folds: cross-validation with so many parts, None for the data set's own
-    validation split. repeats: trainings of each configuration (on each fold). from_study: whose best configurations are
-    tried first.
-    max_parameters, max_size_mb, max_flops, max_latency_ms: a network over one of these is not trained.
-
-    Raises SettingError for a value of another type than declared, out of its range, or without effect.
+    Raises:
+        SettingError: a value has another type than declared, is out of its bounds, or would have no effect.
     """
 
-    space: str = "convnet"
-    recipe: str | None = None
-    space_options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "space-option"})
-    fix: Mapping[str, str] = field(default_factory=dict)
-    narrow: Mapping[str, str] = field(default_factory=dict)
-    objective: str | tuple[str, ...] | None = None
-    trials: int = 20
-    hours: float | None = None
-    epochs: int = 20
-    patience: int | None = 5
-    study: str | None = None
-    seed: int | None = 0
-    sampler: str = "tpe"
-    pruner: str | None = None
-    sampler_options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "sampler-option"})
-    pruner_options: Mapping[str, str] = field(default_factory=dict, metadata={"flag": "pruner-option"})
-    folds: int | None = None
-    repeats: int = 1
-    total_epochs: int | None = None
-    target_value: float | None = None
-    from_study: str | None = None
-    max_parameters: float | None = None
-    max_size_mb: float | None = None
-    max_flops: float | None = None
-    max_latency_ms: float | None = None
-    storage: str | None = None
-    trial_hours: float | None = None
-    mixed_precision: bool = False
-    keep_models: str = "all"
+    space: str = setting(
+        "convnet",
+        "Search this space: a name that apertune spaces list shows, or package.module:Name of a KerasTuner HyperModel.",
+        reference="own",
+    )
+    recipe: str | None = setting(
+        None,
+        "Train a space of your own by this recipe, whose parameters are searched, too: standard.",
+        rerun=True,
+        reference="default",
+    )
+    space_options: Mapping[str, str] = setting(
+        {},
+        "Set an option of the space, such as weights=none.",
+        flag="space-option",
+        rerun=True,
+        reference="own",
+    )
+    fix: Mapping[str, str] = setting({}, "Hold a hyperparameter to one value.", reference="default")
+    narrow: Mapping[str, str] = setting(
+        {},
+        "Narrow a hyperparameter's range: NAME=LOW..HIGH or NAME=a,b,c.",
+        metavar="NAME=RANGE",
+        reference="default",
+    )
+    objective: str | tuple[str, ...] | None = setting(
+        None,
+        "Search by this metric; repeat the flag for several objectives, which may be costs such as latency_ms.",
+        shown_default="roc_auc for two classes, macro_f1 for more, map for several labels, or the data set's own",
+    )
+    """The first objective is a metric of the answers; the others may be costs of the network."""
+    trials: int = setting(20, "Try this many configurations.", least=1, reference="own")
+    """The trials that an interrupted search still had to do are among them."""
+    hours: float | None = setting(
+        None,
+        "Stop this many hours after the start; running trials go on with the next search.",
+        positive=True,
+    )
+    total_epochs: int | None = setting(
+        None, "End after this many epochs of all trials together.", least=1, reference="default"
+    )
+    target_value: float | None = setting(
+        None, "End when the objective of a complete trial reaches this value.", reference="default"
+    )
+    epochs: int = setting(20, "Train each configuration for at most this many epochs.", least=1, reference="own")
+    patience: int | None = setting(
+        5, "End a trial after this many epochs without improvement.", least=1, rerun=True, reference="own"
+    )
+    """None trains every trial to its last epoch."""
+    trial_hours: float | None = setting(
+        None,
+        "Prune a trial that takes longer than this; the time starts anew when it is tried again.",
+        positive=True,
+    )
+    study: str | None = setting(
+        None,
+        "Start or continue this study.",
+        shown_default="DATASET-SPACE; where that was made with other settings, DATASET-SPACE-2 and so on",
+        reference="own",
+    )
+    seed: int | None = setting(
+        0, f"Use this random seed for sampling and training, from 0 to {LARGEST_SEED}.", least=0, most=LARGEST_SEED
+    )
+    """None draws a fresh seed."""
+    sampler: str = setting("tpe", "Draw values with this sampler.", choices=SAMPLER_NAMES)
+    pruner: str | None = setting(
+        None,
+        "End weak trials with this pruner.",
+        choices=PRUNER_NAMES,
+        shown_default="hyperband; with --folds or --repeats wilcoxon",
+        reference="own",
+    )
+    sampler_options: Mapping[str, str] = setting(
+        {}, "Set an option of the sampler (see docs/searching.md).", flag="sampler-option", reference="default"
+    )
+    pruner_options: Mapping[str, str] = setting(
+        {}, "Set an option of the pruner (see docs/searching.md).", flag="pruner-option", reference="default"
+    )
+    folds: int | None = setting(
+        None, "Score each configuration by cross-validation with this many folds.", least=2, rerun=True
+    )
+    """None scores on the data set's own validation split."""
+    repeats: int = setting(
+        1, "Train each configuration this many times with different seeds (on each fold).", least=1, rerun=True
+    )
+    from_study: str | None = setting(
+        None,
+        "Try the five best configurations of this other study first; in a new study, after the space's defaults.",
+        reference="default",
+    )
+    max_parameters: float | None = setting(
+        None, "Train no network that has more parameters than this.", positive=True, reference="default"
+    )
+    max_size_mb: float | None = setting(
+        None, "Train no network whose weights take more megabytes than this.", positive=True, reference="default"
+    )
+    max_flops: float | None = setting(
+        None, "Train no network that takes more operations per image than this.", positive=True, reference="default"
+    )
+    max_latency_ms: float | None = setting(
+        None,
+        "Train no network that takes more milliseconds per image than this, as measured on this machine.",
+        positive=True,
+        reference="default",
+    )
+    storage: str | None = setting(
+        None,
+        "Use the studies at this Optuna storage URL.",
+        shown_default="APERTUNE_STORAGE, without it mlflow/studies.db",
+        recorded=False,
+    )
+    """The URL may hold a password, so it is not recorded."""
+    mixed_precision: bool = setting(False, "Compute in bfloat16; weights stay float32.", rerun=True)
+    keep_models: str = setting(
+        "all",
+        "Keep these models in MLflow: all, those of the K best trials, or none.",
+        metavar="all|best:K|none",
+        rerun=True,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.seed is not None and not 0 <= self.seed <= LARGEST_SEED:
-            raise SettingError(f"--seed must be from 0 to {LARGEST_SEED}, but got {self.seed}")
-        if self.sampler not in SAMPLER_NAMES:
-            raise UnknownNameError("sampler", self.sampler, SAMPLER_NAMES)
-        if self.pruning not in PRUNER_NAMES:
-            raise UnknownNameError("pruner", self.pruning, PRUNER_NAMES)
         if self.in_rounds and self.pruning not in ROUND_PRUNERS:
             raise SettingError(
                 f"with --folds or --repeats trials are pruned by their rounds, not by epochs: --pruner must be "
@@ -150,47 +240,51 @@ class SearchSettings(PlaceSettings):
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """The objectives that were asked for; none for the data set's own."""
+        """The objectives that were asked for; empty for the data set's own."""
         given = self.objective
         return (given,) if isinstance(given, str) else tuple(given or ())
 
     @property
     def rounds(self) -> int:
-        """Trainings a trial takes."""
+        """The number of trainings per trial."""
         return (self.folds or 1) * self.repeats
 
     @property
     def in_rounds(self) -> bool:
-        """Whether a trial is several trainings."""
+        """True where a trial is several trainings."""
         return self.rounds > 1
 
     @property
     def pruning(self) -> str:
-        """The pruner by name."""
+        """The pruner's name."""
         return self.pruner or ("wilcoxon" if self.in_rounds else "hyperband")
 
     @property
     def limits(self) -> dict[str, float]:
-        """What a network may cost at most, by the cost's name."""
+        """The most that a network may cost, by the name of the cost."""
         bounds = {name: getattr(self, f"max_{name}") for name in COST_NAMES}
         return {name: float(bound) for name, bound in bounds.items() if bound is not None}
 
 
-_LEAST = {
-    "trials": 1,
-    "epochs": 1,
-    "per_gpu": 1,
-    "patience": 1,
-    "workers": 1,
-    "folds": 2,
-    "repeats": 1,
-    "total_epochs": 1,
-}
-_POSITIVE = ("hours", "trial_hours", "hang_minutes", *(f"max_{name}" for name in COST_NAMES))
+def search_declarations() -> list[Declaration]:
+    """Returns the settings of a search in the order of its help: where trials run comes before the study."""
+    places = declarations(PlaceSettings)
+    own = [declared for name, declared in declarations(SearchSettings).items() if name not in places]
+    before = [declared.name for declared in own].index("study")
+    return [*own[:before], *places.values(), *own[before:]]
+
+
+def reference_defaults() -> dict[str, Any]:
+    """Returns the settings that training a published reference sets back to their defaults."""
+    return {name: one.default for name, one in declarations(SearchSettings).items() if one.reference == "default"}
 
 
 def most_models(rule: str) -> int | None:
-    """How many models a rule keeps at most: `all` None, `none` 0, `best:K` K. Raises SettingError for another word."""
+    """Returns the most models that a rule keeps: None for `all`, 0 for `none`, K for `best:K`.
+
+    Raises:
+        SettingError: the rule is none of these.
+    """
     if rule == "all":
         return None
     if rule == "none":
@@ -202,14 +296,14 @@ def most_models(rule: str) -> int | None:
 
 @dataclass(frozen=True)
 class Home:
-    """Where a search leaves what it leaves. root: the folder `mlflow` in the working directory unless told otherwise.
-
-    tracking_uri: what `MLFLOW_TRACKING_URI` says, else the SQLite store under the root.
-    """
+    """The folder and the databases that keep the results of searches."""
 
     root: Path
+    """The folder `mlflow` in the working directory unless told otherwise."""
     tracking_uri: str
+    """The MLflow server or store: `MLFLOW_TRACKING_URI`, else the SQLite store under the root."""
     storage: str
+    """The Optuna storage URL of the studies."""
 
     @property
     def studies_file(self) -> Path | None:
@@ -218,23 +312,30 @@ class Home:
 
     @property
     def artifacts(self) -> Path | None:
-        """Where experiments of the local store keep their files; None when a server decides."""
+        """The folder for the files of the local store's experiments; None when a server decides."""
         return self.root / "artifacts" if self.tracking_uri == _local_store(self.root) else None
 
     def study_folder(self, name: str) -> Path:
+        """The folder of a study's own files."""
         return self.root / "studies" / name
 
     def stop_file(self, name: str) -> Path:
-        """The file that asks the search of a study to stop, once it is there."""
+        """The file whose existence asks the search of a study to stop."""
         return self.study_folder(name) / "stop"
 
     def records_file(self, name: str) -> Path:
-        """A study's ended trials, for `RecordFile`."""
+        """The file of a study's ended trials, for `RecordFile`."""
         return self.study_folder(name) / "trials.jsonl"
 
 
 def make_home(environment: Mapping[str, str], *, root: Path | None = None, storage: str | None = None) -> Home:
-    """environment: the process's. root: defaults to `mlflow` in the working directory."""
+    """Makes a home from the environment.
+
+    Args:
+        environment: the environment variables of the process.
+        root: the folder; `mlflow` in the working directory unless given.
+        storage: the Optuna storage URL; the variable `APERTUNE_STORAGE`, or a file under the root, unless given.
+    """
     folder = (root or Path("mlflow")).resolve()
     return Home(
         root=folder,

@@ -32,6 +32,7 @@ def test_public_names_are_these() -> None:
     assert sorted(apertune.__all__) == ["ApertuneError", "UserError"]
     assert sorted(apertune.search.__all__) == [
         "Home",
+        "PlaceSettings",
         "PromotionSettings",
         "SearchResult",
         "SearchSettings",

@@ -8,7 +8,7 @@ from ...datasets.base import ImageDataset
 from ...errors import SettingError
 from ...spaces.registry import SPACES, reference_network
 from ..results import read_studies
-from ..settings import Home, SearchSettings
+from ..settings import Home, SearchSettings, reference_defaults
 from .launch import SearchResult, run
 from .state import Display
 
@@ -31,25 +31,14 @@ def reference_settings(dataset: ImageDataset, settings: SearchSettings) -> Searc
     assert publication is not None
     return replace(
         settings,
+        # The reference is trained to its end, however long that takes and however large it is.
+        **reference_defaults(),
         space=name,
-        recipe=None,
         space_options={option: text for option, text in settings.space_options.items() if option in known},
-        fix={},
-        narrow={},
         trials=1,
         epochs=publication.epochs,
         patience=publication.patience,
         pruner="none",
-        pruner_options={},
-        sampler_options={},
-        # It is trained to its end, however long that takes.
-        total_epochs=None,
-        target_value=None,
-        from_study=None,
-        max_parameters=None,
-        max_size_mb=None,
-        max_flops=None,
-        max_latency_ms=None,
         # A study has one set of objectives, and here nobody can name another.
         study="-".join((dataset.name, "reference", *settings.objectives)).replace(" ", "_"),
     )

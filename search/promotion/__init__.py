@@ -6,8 +6,27 @@ decide whether the alias `champion` moves. Moving the alias is the last step: a 
 champion as it was.
 """
 
-from .promoting import Promotion, promote
-from .registration import rollback
-from .settings import PromotionSettings
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...lazy_exports import exported
+
+if TYPE_CHECKING:
+    from .promoting import Promotion, promote
+    from .registration import rollback
+    from .settings import PromotionSettings
 
 __all__ = ["Promotion", "PromotionSettings", "promote", "rollback"]
+
+# The settings alone make the help of `apertune promote`; the rest imports NumPy.
+_MODULES = {
+    "Promotion": "promoting",
+    "PromotionSettings": "settings",
+    "promote": "promoting",
+    "rollback": "registration",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return exported(__name__, _MODULES, name)

@@ -1,44 +1,61 @@
-"""What a promotion is asked to do, checked once, here."""
+"""Settings of a promotion, each declared once."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from ...errors import SettingError
+from ...settings_fields import check, setting
+
+
+def _bounds(called: str, given: Any) -> Any:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        return given
+    bounds = {}
+    for word in given:
+        name, _, value = word.partition("=")
+        try:
+            bounds[name] = float(value)
+        except ValueError:
+            raise SettingError(f"{called} must be METRIC=NUMBER such as accuracy=0.6, but got '{word}'") from None
+    return bounds
 
 
 @dataclass(frozen=True)
 class PromotionSettings:
-    """study: its name; None for the one of this data with the most trials. top: trials that are confirmed.
+    """One promotion of a study's best trial.
 
-    seeds: trainings of each of them; 1 takes the best trial as it is. refit: train the winner again on training and
-    validation images together. ensemble: average up to so many networks, if that is really better; None for one
-    network. minimum_probability: below it the model answers "unknown". minimums: test scores without which the
-    champion stays, by metric; for a metric that is to be small, the most it may be. force: make the model champion
-    whatever the gate says.
+    Raises:
+        SettingError: a value has another type than declared, is out of its bounds, or would have no effect.
     """
 
-    study: str | None = None
-    top: int = 3
-    seeds: int = 3
-    refit: bool = False
-    ensemble: int | None = None
-    minimum_probability: float = 0.0
-    minimums: Mapping[str, float] = field(default_factory=dict)
-    force: bool = False
+    study: str | None = setting(
+        None, "Promote from this study.", shown_default="the study of this data with the most trials"
+    )
+    top: int = setting(3, "Confirm this many of the best trials.", least=1)
+    seeds: int = setting(3, "Train each of these trials again with this many fresh seeds; 1 trains none.", least=1)
+    """1 takes the best trial as it is."""
+    refit: bool = setting(False, "Train the winner again on training and validation images together.")
+    ensemble: int | None = setting(
+        None, "Average up to K networks, if that is really better than one.", metavar="K", least=2
+    )
+    minimum_probability: float = setting(
+        0.0, 'Let the model answer "unknown" below this probability.', metavar="P", least=0, most=1
+    )
+    minimums: Mapping[str, float] = setting(
+        {},
+        "Make it the champion only with this test score or a better one; repeat the flag for several metrics.",
+        flag="min",
+        metavar="METRIC=VALUE",
+        reader=_bounds,
+    )
+    """By metric; for a metric that should be small, the largest value allowed."""
+    force: bool = setting(False, "Make it the champion whatever the test says.")
 
     def __post_init__(self) -> None:
-        for name, least in (("top", 1), ("seeds", 1), ("ensemble", 2)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise SettingError(f"--{name} must be at least {least}, but got {value}")
-        if not 0 <= self.minimum_probability <= 1:
-            raise SettingError(f"--minimum-probability must be from 0 to 1, but got {self.minimum_probability}")
-        for metric, bound in self.minimums.items():
-            if not math.isfinite(bound):
-                raise SettingError(f"--min {metric} must be a finite number, but got {bound}")
+        check(self)
         if self.refit and self.ensemble is not None:
             raise SettingError(
                 "--refit leaves no validation images to choose an ensemble by; give --refit or --ensemble, not both"

@@ -9,12 +9,13 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from ...datasets.base import ImageDataset
+from ...settings_fields import declarations
 from ...text import hidden_credentials
 from ..settings import SearchSettings
 from .records import COMMAND_TAG, FINGERPRINT_TAG, PACKAGES_TAG, DatasetLogged
@@ -59,14 +60,14 @@ def installed_packages() -> list[str]:
 
 
 def described(settings: SearchSettings, study: str, workers: int) -> dict[str, str]:
-    """Returns the settings as a run's params, without the storage, which may hold a password."""
-    given = {name: value for name, value in asdict(replace(settings, storage=None)).items() if value is not None}
-    words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    """Returns the settings as a run's params, without those that may hold a password."""
+    values = {name: getattr(settings, name) for name, one in declarations(SearchSettings).items() if one.recorded}
+    words = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+        if value is not None
+    }
     return {**words, "study": study, "workers": str(workers)}
-
-
-# The settings that a training is repeated with.
-REPEATED = ("recipe", "space_options", "patience", "mixed_precision", "keep_models", "folds", "repeats")
 
 
 def recorded_settings(space: str, epochs: int, params: Mapping[str, str]) -> SearchSettings:
@@ -77,12 +78,13 @@ def recorded_settings(space: str, epochs: int, params: Mapping[str, str]) -> Sea
         epochs: Maximum epochs per trial.
         params: The params of the search's run, which `described` wrote; empty for a run without any.
     """
-    given: dict[str, Any] = {}
-    for field in fields(SearchSettings) if params else ():
-        if field.name in REPEATED and field.name in params:
-            is_text = isinstance(field.default, str) or field.name == "recipe"
-            given[field.name] = params[field.name] if is_text else json.loads(params[field.name])
-    if params:
-        # A search without patience records none.
-        given.setdefault("patience", None)
-    return SearchSettings(space=space, epochs=epochs, **given)
+    values: dict[str, Any] = {}
+    for name, one in declarations(SearchSettings).items():
+        if not one.rerun or not params:
+            continue
+        if name in params:
+            values[name] = params[name] if str in one.alternatives else json.loads(params[name])
+        elif NoneType in one.alternatives:
+            # `described` leaves None out.
+            values[name] = None
+    return SearchSettings(space=space, epochs=epochs, **values)

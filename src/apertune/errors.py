@@ -1,7 +1,7 @@
 """Every error that Apertune raises on purpose.
 
     ApertuneError            the work failed (exit status 1)
-    └── UserError            the user's words or data are at fault (exit status 2)
+    └── UserError            the settings or the data are wrong (exit status 2)
         ├── SettingError     a flag, a configuration file or an argument
         │   ├── UnknownNameError   a name that is not in its table
         │   └── MissingExtraError  an optional package is not installed
@@ -26,7 +26,7 @@ class ApertuneError(Exception):
 
 
 class UserError(ApertuneError):
-    """The user's words or data are at fault."""
+    """The settings or the data are wrong."""
 
     exit_status = 2
 

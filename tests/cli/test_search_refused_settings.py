@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,15 @@ from programs import REPOSITORY
 from apertune.cli import cli
 from apertune.cli.configuration import read_configuration
 from apertune.cli.dataset_options import load_settings
-from apertune.cli.search import read_setting, search, search_settings
+from apertune.cli.search import file_settings, search, search_settings
 from apertune.datasets import LoadSettings
 from apertune.errors import SettingError, UserError
 from apertune.search.executors import devices
 from apertune.search.settings import LARGEST_SEED, SearchSettings
-from apertune.setting_types import flag_of
+from apertune.settings_fields import declarations
+
+# They say where settings come from and how results are printed, and are not settings themselves.
+OF_THE_COMMAND = {"dataset", "config", "as_json"}
 
 
 @pytest.fixture(autouse=True)
@@ -147,15 +149,15 @@ def test_every_setting_has_a_flag() -> None:
     """Each field of the search's and the data set's settings is reached by a flag, so by a line of a file."""
     flags = {str(parameter.name).replace("_", "-") for parameter in search.params}
     for settings in (SearchSettings, LoadSettings):
-        assert {flag_of(field) for field in fields(settings)} <= flags
+        assert {one.flag for one in declarations(settings).values()} <= flags
+    assert set(file_settings()) == {str(parameter.name) for parameter in search.params} - OF_THE_COMMAND
 
 
 def test_the_example_of_the_documentation_is_taken() -> None:
     """The file that docs/searching.md shows says what its text says."""
     page = (REPOSITORY / "docs/searching.md").read_text()
     Path("search.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
-    flags = {str(parameter.name) for parameter in search.params}
-    settings, rest = search_settings(read_configuration(Path("search.toml"), flags, read_setting))
+    settings, rest = search_settings(read_configuration(Path("search.toml"), file_settings()))
     assert (settings.trials, settings.objectives, settings.workers) == (50, ("accuracy", "latency_ms"), 2)
     assert settings.sampler_options == {"n_startup_trials": "20"}
     assert settings.narrow == {"filters": "16,32", "blocks": "2..4"}

@@ -16,7 +16,9 @@ from apertune.search.settings import PlaceSettings
 PRETEND_WORKER = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))
 
 
-def make_pretending(places: PlaceSettings, logs: Path, *, at_most: int | None = None) -> Executor:
+def make_pretending(
+    places: PlaceSettings, logs: Path, *, at_most: int | None = None, only: int | None = None
+) -> Executor:
     return LocalExecutor(worker_environments(places.workers or 1), logs, command=PRETEND_WORKER)
 
 

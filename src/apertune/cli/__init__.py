@@ -16,29 +16,31 @@ from ..errors import ApertuneError
 
 # name: (module of this package, attribute, one line for `apertune --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "datasets": ("datasets", "datasets", "What there is to learn from: list, describe, audit, fetch."),
-    "spaces": ("spaces", "spaces", "What may vary: list, show."),
+    "datasets": ("datasets", "datasets", "List, describe, audit and fetch data sets."),
+    "spaces": ("spaces", "spaces", "List and show search spaces."),
     "search": ("search", "search", "Search a data set's hyperparameters."),
     "studies": ("studies", "studies", "List the studies in this folder."),
-    "status": ("studies", "status", "What a study is doing now."),
+    "status": ("studies", "status", "Show the state of a study."),
     "stop": ("studies", "stop", "End a running search cleanly."),
-    "compare": ("compare", "compare", "A data set's trials side by side, best first."),
-    "rerun": ("rerun", "rerun", "Train a trial again from what MLflow recorded, and compare."),
-    "report": ("report", "report", "A study as one page that works offline."),
-    "promote": ("promote", "promote", "The best trial becomes the champion, if it is really better."),
-    "rollback": ("promote", "rollback", "Make the champion before it champion again."),
-    "export": ("export", "export", "A model's files for other runtimes, each proven equal."),
-    "predict": ("predict", "predict", "Names for images, folders and videos."),
-    "label": ("label", "label", "Grow a data set: a video's frames, sorted by a model."),
-    "sync": ("studies", "sync", "Send to MLflow what could not be sent before."),
-    "ui": ("ui", "ui", "Open the MLflow UI, on loopback."),
+    "compare": ("compare", "compare", "Compare a data set's trials, best first."),
+    "rerun": ("rerun", "rerun", "Train a trial again from its record in MLflow, and compare."),
+    "report": ("report", "report", "Write a study as one page that works offline."),
+    "promote": ("promote", "promote", "Make the best trial the champion, if it is really better."),
+    "rollback": ("promote", "rollback", "Make the previous champion the champion again."),
+    "export": ("export", "export", "Write a model's files for other runtimes, each proven equal."),
+    "predict": ("predict", "predict", "Name what images, folders and videos show."),
+    "label": ("label", "label", "Grow a data set by a video's frames, sorted by a model."),
+    "sync": ("studies", "sync", "Send MLflow the results that it could not take before."),
+    "ui": ("ui", "ui", "Open the MLflow UI on this machine."),
 }
 
-# A folder of somebody else's, a disk that is only read, or a file in the folder's place.
+# Somebody else's folder, a read-only disk, or a file in the folder's place.
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 class LazyGroup(click.Group):
+    """The commands, whose modules are imported when they are asked for."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -60,7 +62,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Search hyperparameters for image classifiers.
 
-    Trials are drawn by Optuna from KerasTuner spaces, run beside each other, and kept in MLflow.
+    Optuna draws trials from KerasTuner spaces; they run beside each other, and MLflow keeps their results.
     Start with: apertune search digits
     """
 
@@ -68,8 +70,9 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line, and exits.
 
-    Status 0: done. 1: the work failed. 2: the user's words or data are at fault. 128 + the number of a signal: it ended
-    a search before its target, or whatever else ran (130 Ctrl-C, 143 SIGTERM, 129 a closed terminal).
+    The exit status is 0 when the work is done, 1 when it failed, and 2 when the settings or the data are wrong. It is
+    128 + the number of the signal that ended a search before its target, or another command: 130 for Ctrl-C, 143 for
+    SIGTERM, 129 for a closed terminal.
     """
     _hide_credentials()
     try:
@@ -93,14 +96,14 @@ def main() -> None:
 
 
 def _signal_of(error: BaseException) -> int:
-    """The signal that a search was interrupted by as it waited; where nothing says which, it was Ctrl-C."""
+    """Returns the number of the signal that interrupted a command; Ctrl-C's where nothing says which it was."""
     # click turns what a command raised into Abort.
     given = (error.__cause__ or error).args
     return given[0] if given and isinstance(given[0], int) else signal.SIGINT
 
 
 def _unwritable_home(error: OSError) -> str:
-    """What to say of a home folder in which nothing may be written; empty for every other error."""
+    """Returns the message for a home folder that cannot be written; empty for every other error."""
     if error.errno not in NOT_WRITABLE or not isinstance(error.filename, str):
         return ""
     from ..search.settings import make_home
@@ -112,7 +115,7 @@ def _unwritable_home(error: OSError) -> str:
 
 
 def _hide_credentials() -> None:
-    """Stars the credentials of URLs given as flags, where other users of the machine see them in the process list."""
+    """Stars the credentials of URLs among the flags in the process list, which other users of the machine can read."""
     if not any("://" in word for word in sys.argv):
         return
     import shlex

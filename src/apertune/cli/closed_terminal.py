@@ -1,4 +1,4 @@
-"""What becomes of a command's words once its terminal is closed: nobody reads them, and nothing may fail for it."""
+"""Lets a command go on once its terminal is closed, where nobody reads its output any more."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .progress import SearchDisplay
 
 @contextlib.contextmanager
 def unread() -> Iterator[None]:
-    """Lets words to a closed terminal go nowhere, these and all later ones. Raises every other OSError."""
+    """Discards output to a closed terminal, now and from then on. Raises every other OSError."""
     try:
         yield
     except OSError as error:
         gone = [stream for stream in (1, 2) if _is_closed(stream)]
         if error.errno != errno.EIO or not gone:
             raise
-        # What Python still holds for the terminal would fail again at its end, and give the command another status.
+        # Output that Python still holds would fail again when it ends, and give the command another exit status.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in gone:
             os.dup2(nowhere, stream)
@@ -31,7 +31,7 @@ def unread() -> Iterator[None]:
 
 
 def _is_closed(stream: int) -> bool:
-    """Whether it was a terminal that is gone; what never was one, such as a file, is not."""
+    """Returns whether a stream was a terminal that is gone; a file, for example, never was one."""
     try:
         termios.tcgetattr(stream)
     except termios.error as error:

@@ -1,4 +1,4 @@
-"""The flags of every command that takes a data set, and the loading of one with a progress bar."""
+"""The options of every command that takes a data set, and loading one by them with a progress bar."""
 
 from __future__ import annotations
 
@@ -7,106 +7,85 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..datasets.settings import LoadSettings
 from ..errors import SettingError
-from ..setting_types import checked, declared_types, flag_of
-from .configuration import assignments
+from ..settings_fields import Declaration, declarations, setting
+from .setting_options import by_parameter, given_flags, read_settings, setting_option, setting_options
 
 if TYPE_CHECKING:
-    from ..datasets import ImageDataset, LoadSettings
-    from ..datasets.base import Progress
+    from ..datasets.base import ImageDataset, Progress
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-# Options of single adapters that have a flag of their own, besides `--option NAME=VALUE`.
-_SHORTHANDS: dict[str, Callable[[_Command], _Command]] = {
-    "positive": click.option(
-        "--positive", metavar="CLASS", help="Use this class as the positive one (folders, table)."
-    ),
-    "labels": click.option("--labels", metavar="FILE", help="Use the FER+ labels in fer2013new.csv (fer2013)."),
-    "min-images": click.option(
-        "--min-images", type=int, help="Leave out characters with fewer training images (simpsons). [default: 100]"
-    ),
-    "classes": click.option("--classes", metavar="A,B,C", help="Keep only these classes (folders, simpsons)."),
-    "all-images": click.option(
-        "--all-images", is_flag=True, default=None, help="Take every annotated image and draw new splits (voc2012)."
-    ),
-}
-_OPTIONS = (
-    click.option("--data", metavar="PATH", help="Read the data set from this folder, file or archive."),
-    click.option("--image-size", type=int, metavar="PIXELS", help="Resize images to squares of this side."),
-    click.option("--channels", type=int, metavar="1|3", help="Load images as grey (1) or colour (3)."),
-    click.option(
-        "--resize",
-        type=click.Choice(["stretch", "crop", "pad"]),
-        help="Fit images of other shapes this way. [default: stretch]",
-    ),
-    click.option(
-        "--split",
-        metavar="SHARES",
-        help="Set the shares of train, validation and test in generated splits. [default: 0.7/0.15/0.15]",
-    ),
-    click.option("--data-seed", type=int, help="Set the random seed for generated splits. [default: 0]"),
-    click.option(
-        "--limit", type=int, metavar="N", help="Train on N images, each class with its share, for quick runs."
-    ),
-    click.option(
-        "--skip-bad",
-        is_flag=True,
-        default=None,
-        help="Leave out images that cannot be used, instead of refusing the data set.",
-    ),
-    click.option(
-        "--drop-leaks",
-        is_flag=True,
-        default=None,
-        help="Leave out training images that also occur in validation or test.",
-    ),
-    click.option("--option", multiple=True, metavar="NAME=VALUE", help="Set an option of the data set's own."),
-)
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a data set, and the name of its results."""
+
+    data: str | None = setting(None, "Read the data from this folder, file, or archive of either.", metavar="PATH")
+    name: str | None = setting(None, "Keep results under this name.", metavar="NAME", shown_default="that of DATASET")
+    """The experiment, the study and the registered model are called after it."""
 
 
-# For commands that keep results: the experiment, the study and the registered model get this name.
-name_option = click.option("--name", metavar="NAME", help="Keep results under this name. [default: that of DATASET]")
+@dataclass(frozen=True)
+class AdapterOptions:
+    """Options of single adapters that have a flag of their own, beside `--option NAME=VALUE`."""
+
+    positive: str | int | None = setting(None, "Count this class as positive (folders).", metavar="CLASS")
+    labels: str | None = setting(None, "Take the FER+ labels of this file, fer2013new.csv (fer2013).", metavar="FILE")
+    min_images: int | None = setting(
+        None, "Leave out characters with fewer images than this (simpsons).", shown_default="100"
+    )
+    classes: str | tuple[str, ...] | None = setting(
+        None, "Keep only these classes (folders, simpsons).", metavar="A,B,C"
+    )
+    all_images: bool = setting(False, "Take every annotated image, and draw the splits (voc2012).")
+
+
+_SOURCE = declarations(Source)
+_ADAPTERS = declarations(AdapterOptions)
+name_option = setting_option(_SOURCE["name"])
 
 
 def dataset_options(command: _Command) -> _Command:
-    """Adds the flags to a command; each is None (or empty) when not given."""
+    """Adds the options; each is None (or empty) when not given."""
     return dataset_options_without()(command)
 
 
 def dataset_options_without(*names: str) -> Callable[[_Command], _Command]:
-    """Adds the flags to a command, except for some shorthands, which are then given only by `--option`."""
-    kept = [option for name, option in _SHORTHANDS.items() if name not in names]
+    """Adds the options, but for those of adapters that are named, which then go by `--option` alone."""
+    return setting_options(dataset_declarations(*names))
 
-    def add(command: _Command) -> _Command:
-        for option in reversed((*_OPTIONS, *kept)):
-            command = option(command)
-        return command
 
-    return add
+def dataset_declarations(*left_out: str) -> list[Declaration]:
+    """Returns the settings of a data set in the order of the help, without those of adapters that are named."""
+    kept = [one for name, one in _ADAPTERS.items() if name not in left_out]
+    return [_SOURCE["data"], *declarations(LoadSettings).values(), *kept]
 
 
 def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
-    """Loads a data set, with a progress bar and the data set's notes on standard error.
+    """Loads a data set by the values of the flags, or of a TOML file, and prints its notes.
+
+    Shows a progress bar on standard error while it decodes.
 
     Args:
-        dataset: The name of the adapter.
-        given: Values of the flags, or of a TOML file, by flag name.
+        dataset: its name.
+        given: the values by the flag's name as a Python name.
 
     Raises:
-        UserError: A setting is wrong, or the data cannot be used.
+        UserError: the settings or the data are wrong.
     """
     from ..datasets import load
 
-    settings = load_settings(given)
-    name = _checked_name(given.get("name"))
+    settings, source = load_settings(given), Source(**read_settings(Source, given_flags(given)))
+    name = _checked_name(source.name)
     with progress_bar() as progress:
-        loaded = load(dataset, given.get("data"), settings, progress=progress)
+        loaded = load(dataset, source.data, settings, progress=progress)
     if name is not None:
         loaded = replace(loaded, name=name)
     for note in loaded.notes:
@@ -115,62 +94,27 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
 
 
 def _checked_name(name: str | None) -> str | None:
-    """Checks a name that an experiment, a study and a registered model will get."""
+    """Checks a name, which becomes part of an experiment's, a study's and a registered model's."""
     if name is not None and not re.fullmatch(r"\w[\w-]{0,60}", name):
         raise SettingError(f"--name must be letters, digits, '_' and '-' (at most 61), but got '{name}'")
     return name
 
 
 def load_settings(given: Mapping[str, Any]) -> LoadSettings:
-    """Makes the settings from values of the flags, or of a TOML file, by flag name.
+    """Makes the settings of a data set from the values of flags, or of a TOML file.
 
     Raises:
-        SettingError: A name is not known, or a value is wrong.
+        SettingError: a name is unknown, or a value is wrong.
     """
-    from ..datasets import LoadSettings
-
-    values: dict[str, Any] = {}
-    options: dict[str, str] = {}
-    for name, value in given.items():
-        if name in _OUTSIDE or value in (None, ()):
-            continue
-        flag = name.replace("_", "-")
-        read = read_dataset_setting(name, f"--{flag}", value)
-        if name == "option":
-            options = {**read, **options}
-        elif flag in _SHORTHANDS:
-            options |= _as_option(flag, read)
-        else:
-            values[_fields()[name]] = read
-    return LoadSettings(options=options, **values)
-
-
-def read_dataset_setting(name: str, called: str, value: Any) -> Any:
-    """Reads a setting of the data set from the text of a flag or the value in a file.
-
-    Args:
-        name: The name of the flag, with `_` for `-`.
-        called: The name that the user knows it by, for messages.
-        value: The text or value.
-
-    Returns:
-        The value, in the type that the setting is declared with.
-
-    Raises:
-        SettingError: The name is not known, or the value is of another type.
-    """
-    from ..datasets import LoadSettings
-
-    if name in _DECLARED:
-        declared = _DECLARED[name]
-    elif name in _fields():
-        declared = declared_types(LoadSettings)[_fields()[name]]
-    else:
-        known = ", ".join(flag.replace("_", "-") for flag in (*_fields(), *_DECLARED))
-        raise SettingError(f"unknown setting '{called}'; known for data sets: {known}")
-    if name in _READERS:
-        value = _READERS[name](called, value)
-    return checked(called, declared, value)
+    given, known = given_flags(given), by_parameter(LoadSettings, Source, AdapterOptions)
+    for name in given:
+        if name not in known:
+            flags = ", ".join(one.flag for one in known.values())
+            raise SettingError(f"unknown setting '--{name.replace('_', '-')}'; known for data sets: {flags}")
+    values = read_settings(LoadSettings, given)
+    for name, value in read_settings(AdapterOptions, given).items():
+        values["options"] = {**values.get("options", {}), **_as_option(_ADAPTERS[name].flag, value)}
+    return LoadSettings(**values)
 
 
 @contextmanager
@@ -196,7 +140,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 class _PlainProgress:
-    """Progress for a log file: one line every few seconds, and none for quick work."""
+    """Progress for a log file: one line every few seconds, none for work that is quick."""
 
     seconds_between = 5.0
 
@@ -222,49 +166,7 @@ def _rate(stage: str, done: int, seconds: float) -> str:
 
 
 def _as_option(flag: str, value: Any) -> dict[str, str]:
-    """The adapter's option that a shorthand stands for; none for a flag that is off."""
+    """Returns a flag's value as the adapter's option; none for a flag that is off."""
     if value is False:
         return {}
     return {flag: "yes" if value is True else ",".join(value) if isinstance(value, tuple) else str(value)}
-
-
-def _options(called: str, given: Any) -> dict[str, Any]:
-    """Reads options; adapters know yes and no, where TOML has true and false."""
-    truths = {True: "yes", False: "no"}
-    pairs = assignments(called, given).items()
-    return {name: truths[value] if isinstance(value, bool) else value for name, value in pairs}
-
-
-def _shares(called: str, value: Any) -> tuple[float, ...]:
-    try:
-        shares = tuple(float(part) for part in (value.split("/") if isinstance(value, str) else value))
-    except (TypeError, ValueError):
-        shares = ()
-    if len(shares) != 3:
-        wanted = "three shares that sum to 1, such as 0.7/0.15/0.15"
-        raise SettingError(f"{called} must be {wanted}, but got {value!r}")
-    return shares
-
-
-def _fields() -> dict[str, str]:
-    """The fields of `LoadSettings` by the name of the flag, with `_` for `-`."""
-    from ..datasets import LoadSettings
-
-    return {flag_of(field).replace("-", "_"): field.name for field in fields(LoadSettings) if field.name != "options"}
-
-
-# Flags that are not fields of LoadSettings, with the types that a file may give for them.
-_DECLARED: dict[str, Any] = {
-    "data": str,
-    "name": str,
-    "option": Mapping[str, str],
-    "positive": str | int,
-    "labels": str,
-    "min_images": int,
-    "classes": str | tuple[str, ...],
-    "all_images": bool,
-}
-_OUTSIDE = ("data", "name")
-
-# Readers of flags whose text, or value in a file, may have another type than the declared one.
-_READERS: dict[str, Callable[[str, Any], Any]] = {"option": _options, "split": _shares}

@@ -83,7 +83,7 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
 @datasets.command()
 @click.argument("name")
 @dataset_options_without("labels")
-@click.option("--labels", is_flag=True, help="Also look for wrong labels with a quick model.")
+@click.option("--labels", is_flag=True, help="Look for wrong labels, too, with a quick model.")
 @json_option
 @click.pass_context
 def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **flags: Any) -> None:

@@ -1,4 +1,4 @@
-"""How commands print: tables for a person, one JSON document with `--json`."""
+"""Prints the results of commands: tables for a person, one JSON document with `--json`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def print_json(document: Any) -> None:
-    """Prints one JSON document on standard output; numbers that JSON lacks (NaN, infinities) become null."""
+    """Prints one JSON document on standard output; NaN and infinities, which JSON lacks, become null."""
     click.echo(json.dumps(_finite(document), indent=2, ensure_ascii=False))
 
 

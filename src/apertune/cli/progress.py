@@ -1,4 +1,4 @@
-"""Shows a running search: one live display in a terminal, plain lines elsewhere. All of it on standard error."""
+"""Shows a running search on standard error: one live display in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from rich.text import Text
 
 from ..search.engine.state import Running, State
 from ..search.messages import TrialResult
+from ..text import counted
 
-REFRESHES_A_SECOND = 4
+REFRESHES_PER_SECOND = 4
 
 
 class SearchDisplay:
-    """A context that shows a search. epochs: of a trial at most."""
+    """A context that shows a search, in which a trial trains for at most `epochs` epochs."""
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
@@ -32,7 +33,7 @@ class SearchDisplay:
 
     def __enter__(self) -> SearchDisplay:
         if sys.stderr.isatty():
-            self._live = Live(console=self._console, refresh_per_second=REFRESHES_A_SECOND, transient=True)
+            self._live = Live(console=self._console, refresh_per_second=REFRESHES_PER_SECOND, transient=True)
             self._live.start()
         return self
 
@@ -43,15 +44,18 @@ class SearchDisplay:
             self._live.stop()
 
     def say(self, line: str) -> None:
+        """Prints a line above the display."""
         self._console.print(line, soft_wrap=True, markup=False)
 
     def update(self, state: State) -> None:
+        """Shows where the search stands."""
         if self._at_first is None:
             self._at_first = state.finished, state.epochs
         if self._live is not None:
             self._live.update(Group(self._bar(state), self._trials(state)))
 
     def trial_ended(self, result: TrialResult, state: State) -> None:
+        """Prints a line on a trial that ended."""
         if result.outcome == "interrupted":
             self.say(f"Trial {result.number} put back after epoch {result.epochs}; it goes on with the next search.")
             return
@@ -66,7 +70,7 @@ class SearchDisplay:
 
     def _bar(self, state: State) -> Table:
         row = Table.grid(padding=(0, 2))
-        words = f"{state.finished} of {state.target} trials{self._best(state)}"
+        words = f"{state.finished} of {counted(state.target, 'trial')}{self._best(state)}"
         left = f"about {self._time_left(state)} left" if self._time_left(state) else ""
         stopping = "stopping" if state.stopping else left
         row.add_row(ProgressBar(state.target, state.finished, width=30), Text(words), Text(stopping))
@@ -94,7 +98,7 @@ class SearchDisplay:
         return f"; best {state.best.value:.4f} (trial {state.best.number})"
 
     def _time_left(self, state: State) -> str:
-        """By the pace of this search so far, or until its time is up; empty when neither says anything."""
+        """Returns the time left by the pace so far, or until the deadline; empty when neither is known."""
         trials, epochs = self._at_first or (0, 0)
         now = time.monotonic()
         seconds = state.deadline - now

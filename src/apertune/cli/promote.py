@@ -1,17 +1,19 @@
-"""`apertune promote` and `rollback`: the best trial becomes the champion, if it is really better; and back."""
+"""`apertune promote` and `rollback`: make the best trial the champion, if it is really better, and go back."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SettingError
+from ..search.promotion.settings import PromotionSettings
+from ..search.settings import PlaceSettings
+from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
+from .setting_options import by_parameter, given_flags, read_settings, setting_options
 from .storage_option import storage_option
 
 if TYPE_CHECKING:
@@ -22,35 +24,28 @@ if TYPE_CHECKING:
 @click.argument("dataset")
 @dataset_options
 @name_option
-@click.option("--study", help="The study to promote from. [default: the one of this data with the most trials]")
-@click.option("--top", type=int, default=3, show_default=True, help="Best trials to confirm.")
-@click.option("--seeds", type=int, default=3, show_default=True, help="Fresh trainings of each; 1 trains none.")
-@click.option("--refit", is_flag=True, help="Train the winner on training and validation images together.")
-@click.option("--ensemble", type=int, metavar="K", help="Average up to K networks, if that is really better.")
-@click.option(
-    "--minimum-probability", type=float, default=0.0, metavar="P", help='Below it the model answers "unknown".'
-)
-@click.option("--min", "minimums", multiple=True, metavar="METRIC=VALUE", help="Champion only with this test score.")
-@click.option("--force", is_flag=True, help="Make it the champion whatever the test says.")
+@setting_options([*declarations(PromotionSettings).values(), *declarations(PlaceSettings).values()])
 @storage_option
 @json_option
-def promote(dataset: str, storage: str | None, minimums: tuple[str, ...], as_json: bool, **flags: Any) -> None:
-    """Confirm, test, register: the best trial becomes DATASET@champion, if it is really better.
+def promote(dataset: str, storage: str | None, as_json: bool, **flags: Any) -> None:
+    """Confirm, test and register the best trial, and make it DATASET@champion if it is really better.
 
     The best trials are trained again with fresh seeds, and the winner is chosen on validation. Then the test set
     is opened, and the model registered; it becomes the champion only when it really beats the present one.
-    Give the same data set flags as to `apertune search`.
+    Give the same data set flags as to apertune search.
     """
-    from ..search.promotion import PromotionSettings
+    from ..search.executors.choosing import check_places
     from ..search.promotion import promote as run_promotion
     from ..search.settings import make_home
 
-    own = ("study", "top", "seeds", "refit", "ensemble", "minimum_probability", "force")
-    settings = {name: flags.pop(name) for name in own}
-    chosen = PromotionSettings(**settings, minimums=_bounds(minimums))
-    loaded = load_from(dataset, flags)
+    given = given_flags(flags)
+    settings = PromotionSettings(**read_settings(PromotionSettings, given))
+    places = PlaceSettings(**read_settings(PlaceSettings, given))
+    check_places(places)
+    own = by_parameter(PromotionSettings, PlaceSettings)
+    loaded = load_from(dataset, {name: value for name, value in given.items() if name not in own})
     home = make_home(os.environ, storage=storage)
-    promotion = run_promotion(loaded, chosen, home=home, say=lambda line: click.echo(line, err=True))
+    promotion = run_promotion(loaded, settings, home=home, say=lambda line: click.echo(line, err=True), places=places)
     if as_json:
         print_json(_document(promotion))
     else:
@@ -61,7 +56,7 @@ def promote(dataset: str, storage: str | None, minimums: tuple[str, ...], as_jso
 @click.argument("dataset")
 @json_option
 def rollback(dataset: str, as_json: bool) -> None:
-    """Make the version before the champion again."""
+    """Make the version before the champion the champion again."""
     from ..search.promotion import rollback as move_back
     from ..search.settings import make_home
 
@@ -70,17 +65,6 @@ def rollback(dataset: str, as_json: bool) -> None:
         print_json(asdict(moved))
     else:
         click.echo(f"The champion of {moved.model} is version {moved.after} again; it was version {moved.before}.")
-
-
-def _bounds(words: Sequence[str]) -> dict[str, float]:
-    bounds = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        try:
-            bounds[name] = float(value)
-        except ValueError:
-            raise SettingError(f"--min must be METRIC=NUMBER such as accuracy=0.6, but got '{word}'") from None
-    return bounds
 
 
 def _document(promotion: Promotion) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`apertune rerun`: repeats a trial from what MLflow recorded of it."""
+"""`apertune rerun`: repeats a trial from its record in MLflow."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 import click
 
 from ..errors import ApertuneError
+from ..search.settings import PlaceSettings
+from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
+from .setting_options import by_parameter, given_flags, read_settings, setting_options
 
 
 @click.command()
@@ -18,23 +21,29 @@ from .output import json_option, print_json, print_table
 @click.argument("dataset")
 @dataset_options
 @name_option
+@setting_options(declarations(PlaceSettings).values())
 @click.option("--tolerance", type=float, help="Fail when a number differs by more than this.")
 @json_option
 def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **flags: Any) -> None:
-    """Train the trial of an MLflow run again and compare its numbers with those recorded.
+    """Train the trial of an MLflow run again, and compare its numbers with those recorded.
 
-    RUN_ID is the run's in MLflow (apertune compare shows it), DATASET and its flags are the search's. Same data,
-    values, seed and budget; nothing is logged.
+    RUN_ID is the trial's run in MLflow (apertune compare shows it); DATASET and its flags are those of the search.
+    Data, values, seed and budget are the same; nothing is logged. Unless told otherwise, the trial is trained on a
+    GPU, or without GPUs by one worker with as many threads as those of the search.
     """
     from ..search.engine.rerunning import rerun as train_again
+    from ..search.executors.choosing import check_places
     from ..search.settings import make_home
     from ..search.tracking.mlflow_store import read_run
 
-    home = make_home(os.environ)
-    # Before any data is read, which may take minutes.
+    home, given = make_home(os.environ), given_flags(flags)
+    places = PlaceSettings(**read_settings(PlaceSettings, given))
+    check_places(places)
+    # Before any data are read, which may take minutes.
     read_run(run_id, home.tracking_uri)
-    loaded = load_from(dataset, flags)
-    done = train_again(loaded, run_id, home=home, say=lambda line: click.echo(line, err=True))
+    own = by_parameter(PlaceSettings)
+    loaded = load_from(dataset, {name: value for name, value in given.items() if name not in own})
+    done = train_again(loaded, run_id, home=home, say=lambda line: click.echo(line, err=True), places=places)
     difference = done.largest_difference
     if as_json:
         print_json(

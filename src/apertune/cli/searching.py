@@ -1,4 +1,4 @@
-"""Runs a search for `apertune search`, and says how it ended: in words, and by the exit status."""
+"""Runs a search for `apertune search`, and tells how it ended: in words, and by the exit status."""
 
 from __future__ import annotations
 
@@ -19,15 +19,22 @@ if TYPE_CHECKING:
     from ..search.engine.launch import SearchResult
     from ..search.settings import Home, SearchSettings
 
-# What a shell gives a command that a signal ended: 130 after Ctrl-C.
+# A shell adds this to the number of the signal that ended a command: 130 after Ctrl-C.
 SIGNALLED = 128
 ROWS = 10
 
 
 def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, reference: bool) -> SearchResult:
-    """Searches, with the progress on standard error. reference: train the published network first.
+    """Searches, with the progress on standard error.
 
-    A reference that was stopped is the result: the search has not begun then.
+    Args:
+        dataset: the data.
+        settings: the search.
+        home: the folder for its results.
+        reference: train the published network first.
+
+    Returns:
+        How the search ended, or the reference's training, where that was stopped before the search began.
     """
     from ..search.engine.launch import run
     from ..search.engine.planning import prepare
@@ -45,9 +52,15 @@ def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, re
 
 
 def show_end(result: SearchResult, dataset: str, *, as_json: bool) -> None:
-    """Prints what was found and what to do with it. dataset: as the command names it.
+    """Prints the results of a search and the next steps; exits with 128 + the signal that ended the search, if any.
 
-    Exits with 128 + the signal that ended the search. Raises ApertuneError when trials ended and none completed.
+    Args:
+        result: the search.
+        dataset: the data set as the command names it.
+        as_json: print one JSON document and nothing else.
+
+    Raises:
+        ApertuneError: trials ended and none completed.
     """
     with unread():
         _show(result, dataset, as_json=as_json)
@@ -84,7 +97,7 @@ def _show_next_steps(result: SearchResult, dataset: str) -> None:
 
 
 def _outcome(result: SearchResult) -> str:
-    """How the search ended, in one line."""
+    """Returns one line on how the search ended."""
     count = counted(result.target, "trial")
     line = f"Done: {count}."
     if result.stopped:
@@ -97,7 +110,7 @@ def _outcome(result: SearchResult) -> str:
 
 
 def _without_complete_trial(result: SearchResult) -> str:
-    """What became of the trials where some have ended and none is complete; else nothing."""
+    """Returns the outcomes of the trials where some ended and none is complete; empty otherwise."""
     ended = [trial for trial in result.trials if trial.has_ended]
     if not ended or any(trial.state == "complete" for trial in ended):
         return ""

@@ -12,9 +12,9 @@ import click
 from .. import spaces as space_library
 from ..datasets.base import DataSpec
 from ..quiet import nothing_on_standard_error
+from ..settings_fields import assignments
 from ..spaces.registry import SPACES
 from ..spaces.search_space import wording
-from .configuration import assignments
 from .output import json_option, print_json, print_table
 
 COLUMNS = ("name", "kind", "range", "condition", "default")

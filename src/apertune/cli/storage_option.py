@@ -1,9 +1,9 @@
-"""Where the studies are, as every command that reads or makes them asks for it."""
+"""The option of every command that reads or makes studies: where they are."""
 
 from __future__ import annotations
 
-import click
+from ..search.settings import SearchSettings
+from ..settings_fields import declarations
+from .setting_options import setting_option
 
-storage_option = click.option(
-    "--storage", help="Optuna storage URL of the studies. [default: APERTUNE_STORAGE, without it mlflow/studies.db]"
-)
+storage_option = setting_option(declarations(SearchSettings)["storage"])

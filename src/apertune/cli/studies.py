@@ -1,4 +1,4 @@
-"""`apertune studies`, `status`, `stop`, `sync`: what searches there are, and a hand on the running ones."""
+"""`apertune studies`, `status`, `stop`, `sync`: lists searches, stops running ones, and sends their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..search.results import StudyResult
     from ..search.settings import Home
 
-# How long `stop` waits without a word.
+# `stop` waits this long before it says that it waits.
 QUIET_S = 2.0
 
 
@@ -58,7 +58,7 @@ def studies(storage: str | None, as_json: bool) -> None:
 @storage_option
 @json_option
 def status(study: str, storage: str | None, as_json: bool) -> None:
-    """What a study is doing now."""
+    """Show the state of a study and its running trials."""
     from ..search.results import read_study
 
     result = read_study(_home(storage), study)
@@ -111,7 +111,7 @@ def stop(study: str, storage: str | None) -> None:
 @storage_option
 @json_option
 def sync(storage: str | None, as_json: bool) -> None:
-    """Send to MLflow what could not be sent before, such as after a crash or while the server was down."""
+    """Send MLflow the results that it could not take before, as after a crash or while the server was down."""
     from ..search.sending.sender_process import SenderProcess
     from ..search.studies.storage.ownership import read_owner
     from ..search.tracking.outbox import unsent_bytes
@@ -126,7 +126,8 @@ def sync(storage: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"studies": outcome, "unsent_bytes": left})
     else:
-        click.echo(f"Sent what was left of {len(outcome)} studies." if outcome else "Nothing was left to send.")
+        studies_sent = f"{len(outcome)} {'study' if len(outcome) == 1 else 'studies'}"
+        click.echo(f"Sent what was left of {studies_sent}." if outcome else "Nothing was left to send.")
     if left:
         raise ApertuneError(f"{left} bytes could not be sent")
 
@@ -138,7 +139,7 @@ def _home(storage: str | None) -> Home:
 
 
 def _place(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
-    """Where a trial that has not ended stands, as one line."""
+    """Returns one line on where a trial stands that has not ended."""
     value = "" if trial["value"] is None else f", {study['objective']} {trial['value']:.4f}"
     if trial in study["running"]:
         return f"Running: trial {trial['number']}, epoch {trial['epoch']} of {study['epochs']}{value}"
@@ -147,7 +148,7 @@ def _place(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
 
 
 def _progress(study: Mapping[str, Any]) -> str:
-    """Finished trials of those wanted, and what is not counted, as a cell of a table."""
+    """Returns the count of finished trials and of those that are not counted, for a cell of a table."""
     interrupted, over_limit = len(study["interrupted"]), study["over_limit"]
     told = [f"{study['finished']}/{study['target']}"]
     told += [f"{interrupted} interrupted"] if interrupted else []
@@ -156,7 +157,7 @@ def _progress(study: Mapping[str, Any]) -> str:
 
 
 def _described(result: StudyResult) -> dict[str, Any]:
-    """A study as JSON shows it. states: counts of all trials but those over a limit, which are not counted."""
+    """Returns a study as JSON shows it; `states` counts all trials but those over a limit."""
     states = collections.Counter(trial.state for trial in result.trials if not trial.over_limit)
     best = next((trial for trial in result.best_first() if trial.state == "complete"), None)
     return {

@@ -8,6 +8,7 @@ from apertune import datasets
 from apertune.errors import SettingError
 from apertune.search import SearchSettings
 from apertune.search.engine.reference import reference_settings
+from apertune.settings_fields import declarations
 from apertune.spaces.registry import published_scores, reference_network
 
 
@@ -57,3 +58,43 @@ def test_a_data_set_without_a_reference_says_so() -> None:
     """Where nothing was published, the message lists the data sets that have a reference."""
     with pytest.raises(SettingError, match=r"'digits' has none; these have: .*fer2013"):
         reference_settings(datasets.load("digits"), SearchSettings())
+
+
+def test_every_setting_says_what_a_reference_makes_of_it() -> None:
+    """Settings declared as kept are the search's, those declared as reset have their defaults."""
+    faces = replace(datasets.load("digits"), name="faces", adapter="fer2013")
+    search = SearchSettings(
+        recipe="standard",
+        fix={"blocks": "1"},
+        narrow={"filters": "16,32"},
+        objective="accuracy",
+        hours=1.0,
+        total_epochs=100,
+        target_value=0.9,
+        trial_hours=1.0,
+        workers=2,
+        hang_minutes=5.0,
+        seed=3,
+        sampler="random",
+        sampler_options={"a": "1"},
+        pruner_options={"a": "1"},
+        folds=3,
+        repeats=2,
+        from_study="other",
+        max_parameters=1.0,
+        max_size_mb=1.0,
+        max_flops=1.0,
+        max_latency_ms=1.0,
+        storage="sqlite:///x.db",
+        mixed_precision=True,
+        keep_models="none",
+    )
+    reference = reference_settings(faces, search)
+    # They exclude each other with settings above.
+    left_out = {"gpus", "per_gpu", "cluster"}
+    for name, one in declarations(SearchSettings).items():
+        if one.reference == "own" or name in left_out:
+            continue
+        assert getattr(search, name) != one.default, f"{name} is not among the settings above"
+        expected = one.default if one.reference == "default" else getattr(search, name)
+        assert getattr(reference, name) == expected, name

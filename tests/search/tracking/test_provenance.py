@@ -6,7 +6,8 @@ import pytest
 
 from apertune import datasets
 from apertune.search import SearchSettings
-from apertune.search.tracking.provenance import about, described, logged_dataset
+from apertune.search.tracking.provenance import about, described, logged_dataset, recorded_settings
+from apertune.settings_fields import declarations
 
 
 def test_a_password_in_the_command_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +30,22 @@ def test_settings_are_told_without_the_storage() -> None:
     assert told["fix"] == '{"blocks": "1"}'
     assert told["study"] == "a-study"
     assert "storage" not in told
+
+
+@pytest.mark.parametrize("patience", [None, 3])
+def test_settings_for_a_rerun_are_read_back(patience: int | None) -> None:
+    """Each setting that a rerun needs comes back from the params as it was, None included; all others are defaults."""
+    settings = SearchSettings(
+        space_options={"a": "1"}, recipe="standard", patience=patience, folds=3, repeats=2, mixed_precision=True, seed=9
+    )
+    again = recorded_settings(described(settings, "a-study", 2))
+    for name, one in declarations(SearchSettings).items():
+        assert getattr(again, name) == (getattr(settings, name) if one.rerun else one.default), name
+
+
+def test_a_search_without_params_had_the_defaults() -> None:
+    """Of a search that MLflow knows nothing about, the default patience is taken."""
+    assert recorded_settings({}) == SearchSettings()
 
 
 def test_the_data_are_told_with_their_fingerprint() -> None:
