@@ -9,9 +9,10 @@ import sys
 import typing
 from pathlib import Path
 
+from ..search.settings import search_declarations
 from ..settings_fields import Declaration, declarations
 from .dataset_options import Source, dataset_declarations
-from .search import Launch, search_declarations
+from .search import Launch
 
 BEGIN, END = "<!-- flags: made by python -m apertune.cli.flag_table -->", "<!-- end of flags -->"
 
