@@ -1,12 +1,12 @@
 """Measures decoding, opening and auditing of data sets against plain Pillow and pandas.
 
-    python benchmarks/datasets.py                            photographs made on the spot, and FER2013-like rows
+    python benchmarks/datasets.py                            generated photographs, and generated rows like FER2013's
     python benchmarks/datasets.py --fer2013 fer2013.csv      the real table
-    python benchmarks/datasets.py --photos FOLDER            photographs of your own, one folder a class
+    python benchmarks/datasets.py --photos FOLDER            photographs of your own, one folder per class
 
-Takes some minutes. Prints one line a measurement: what, Apertune, the other, how many times faster. Each pair is
-measured in turns; times are the least of the rounds, since other work on the machine only ever slows them, and the
-ratio is the median of the rounds' ratios.
+Takes some minutes. Prints one line per measurement: its name, Apertune's time, the other's time, and the speed-up. The
+two are measured in turn. Times are the minimum of the rounds, since other work on the machine only ever slows them
+down; the speed-up is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from PIL import Image
 
 ROUNDS = 5
 PHOTOS = 400
-# Each photograph is decoded so often: a set of the size of PASCAL's.
+# Decodings of each photograph, which make a data set of the size of PASCAL's.
 REPEATS = 10
 FACES = 28_709
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def measure_decoding(photos: Path, folder: Path) -> None:
-    """From files to 128x128 RGB, against a loop over Pillow: decoding alone, and all that a first load does."""
+    """Compares decoding of files to 128x128 RGB with a loop over Pillow: decoding alone, then a whole first load."""
     from apertune.datasets import load
     from apertune.datasets.cache.decoding import PixelFormat
     from apertune.datasets.cache.parallel_decoding import decode_files
@@ -76,7 +76,7 @@ def measure_decoding(photos: Path, folder: Path) -> None:
 
 
 def measure_opening(faces: Path) -> None:
-    """FER2013: the first load against reading and parsing with pandas, the second against reading and splitting."""
+    """Compares the first load of FER2013 with reading and parsing by pandas, the second with reading and splitting."""
     import pandas as pd
     from sklearn.model_selection import train_test_split
 
@@ -102,7 +102,7 @@ def measure_opening(faces: Path) -> None:
 
 
 def measure_audit(faces: Path) -> None:
-    """Seconds for the whole audit of FER2013, without and with the search for wrong labels."""
+    """Measures the whole audit of FER2013, without and with the search for wrong labels."""
     from apertune.datasets import LoadSettings, load
     from apertune.datasets.audit.auditing import audit
 
@@ -119,7 +119,7 @@ def measure_audit(faces: Path) -> None:
 def rounds_of(
     ours: Callable[[], object], other: Callable[[], object], rounds: int = ROUNDS
 ) -> list[tuple[float, float]]:
-    """Seconds of each, measured in turns."""
+    """Returns the seconds of both, measured in turn."""
     return [(seconds_of(ours), seconds_of(other)) for _ in range(rounds)]
 
 
@@ -137,7 +137,7 @@ def report(what: str, rounds: list[tuple[float, float]]) -> None:
 
 
 def make_photos(folder: Path) -> Path:
-    """JPEG files of 500x375 pixels with structure at all scales, as PASCAL's photographs are."""
+    """Writes JPEG files of 500x375 pixels with structure at all scales, as PASCAL's photographs have."""
     random = np.random.default_rng(0)
     for number in range(PHOTOS):
         layers = [Image.fromarray(random.integers(0, 256, (375 // s, 500 // s, 3), np.uint8)) for s in (4, 32)]
@@ -149,7 +149,7 @@ def make_photos(folder: Path) -> Path:
 
 
 def make_faces(path: Path) -> Path:
-    """Rows like FER2013's."""
+    """Writes rows like FER2013's."""
     random = np.random.default_rng(0)
     with path.open("w") as file:
         file.write("emotion,pixels,Usage\n")

@@ -1,11 +1,12 @@
-"""Measures what the audit finds: of labels changed on purpose, and of copies of pictures made on purpose.
+"""Measures how many of the labels changed on purpose, and of the copies made on purpose, the audit finds.
 
     python benchmarks/findings.py simpsons=simpsons_dataset fer2013=fer2013.csv folders=photographs
 
-Takes minutes. For each set: of 5 % of the labels, changed at random, the share found (recall) and the share of
-what is found that was changed (precision; a set's own wrong labels count against it). Then, for each kind of
-change to a picture, the share of changed copies that count as the same picture as their originals, and the pairs of
-originals that count as one, of which some are. With --pictures FOLDER, a sheet of those pairs to judge by eye.
+Takes minutes. For each data set, 5 % of the labels are changed at random. Recall is the share of these that is found,
+precision the share of findings that had been changed (the set's own wrong labels count against it). Then, for each
+kind of change to a picture, prints the share of changed copies that count as the same picture as their originals, and
+the pairs of originals that count as the same; some of them are. --pictures FOLDER draws a sheet of these pairs to
+judge by eye.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) 
     from apertune.datasets.splits.duplicates import find_duplicates
 
     chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:IMAGES])
-    # One of each exact picture, so that what is found is near and not the same.
+    # One of each exact picture, so that only near duplicates are found.
     originals = np.unique(images[chosen], axis=0)
     alone = find_duplicates(originals).near
     pairs = [(int(first), row) for row, first in enumerate(alone) if first != row]
@@ -83,7 +84,7 @@ def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) 
 
 
 def changed_picture(picture: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
-    """The change on a picture four times as large, as photographs are before they are resized."""
+    """Returns the picture changed at four times its size, since photographs are changed before they are resized."""
     height, width, channels = picture.shape
     image = Image.fromarray(picture if channels == 3 else picture[:, :, 0])
     large = change(image.resize((width * 4, height * 4), Image.Resampling.BICUBIC))
@@ -100,7 +101,7 @@ def recompressed(quality: int) -> Change:
 
 
 def cropped(share: float) -> Change:
-    """The share of each side is cut off all around."""
+    """Returns a change that cuts this share of the width or height off every edge."""
     return lambda image: image.crop(
         (
             round(image.width * share),
@@ -131,7 +132,7 @@ CHANGES: dict[str, Change] = {
 
 
 def draw_pairs(images: NDArray[np.uint8], pairs: list[tuple[int, int]], target: Path) -> None:
-    """A sheet of pairs, spread over all that were found, eight a row."""
+    """Draws a sheet of pairs, spread over all that were found, eight per row."""
     shown = [pairs[index] for index in np.linspace(0, len(pairs) - 1, min(PAIRS_SHOWN, len(pairs))).astype(int)]
     height, width = images.shape[1:3]
     sheet = Image.new("RGB", (8 * (2 * width + 8), -(-len(shown) // 8) * (height + 8)), "white")

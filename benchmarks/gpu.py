@@ -1,13 +1,17 @@
-"""What a GPU makes of it: throughput, several trials on one GPU, and a whole search. Runs in one go, offline.
+"""Measures a GPU: throughput, several trials on one GPU, and a whole search. Runs in one go, offline.
 
     KERAS_BACKEND=jax python benchmarks/gpu.py [--data fer2013.csv] [--trials 100] [--parts throughput,sharing,search]
-    KERAS_BACKEND=jax python benchmarks/gpu.py --check        on processors, tiny: only whether it runs
+    KERAS_BACKEND=jax python benchmarks/gpu.py --check        a tiny run on processors, to see that it works
 
-Needs no network, and no TensorFlow with JAX. throughput: images a second of FER2013's size for the published network
-and three of the space, in float32 and bfloat16, by way of feeding, against the network's own limit (see
-`benchmarks/throughput.py`). sharing: the same trials by 1, 2, 4 and 8 workers on one GPU. search: so many trials with
-Hyperband, the time and the best validation accuracy. Without --data images are drawn at random, and no accuracy means
-anything. Every part runs in a process of its own; a part that fails is told, and the next one starts.
+Needs neither a network connection nor, with JAX, TensorFlow. The parts:
+
+throughput  images of FER2013's size per second, for the published network and three of the search space, in float32 and
+            bfloat16, for each way to feed them, against the network's own limit (see `benchmarks/throughput.py`)
+sharing     the same trials by 1, 2, 4 and 8 workers on one GPU
+search      a search of --trials trials with Hyperband: its time and the best validation accuracy
+
+Without --data the images are random, and accuracies mean nothing. Each part runs in a process of its own. If one fails,
+its error is printed and the next part starts.
 """
 
 from __future__ import annotations
@@ -36,10 +40,10 @@ SHARED_TRIALS = 8
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="fer2013.csv")
+    parser.add_argument("--data", help="Read FER2013 from this fer2013.csv; without it, images are random.")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--per-gpu", type=int, default=4, help="workers on the GPU in the search")
+    parser.add_argument("--per-gpu", type=int, default=4, help="Run this many workers on the GPU in the search.")
     parser.add_argument("--sharing", default="1,2,4,8")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--parts", default="throughput,sharing,search")
@@ -66,7 +70,7 @@ def main() -> None:
 
 
 def _told(part: str, detail: str) -> bool:
-    """Runs one part in a process of its own and prints what it found; False if it failed."""
+    """Runs one part in a process of its own and prints its result; returns whether it succeeded."""
     command = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:], "--child", f"{part}:{detail}"]
     began = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -118,12 +122,12 @@ def _faces(arguments: argparse.Namespace) -> Any:
 
 
 def _places(arguments: argparse.Namespace, together: int) -> dict[str, Any]:
-    """Workers on the GPU, or on processors where it is only checked whether this runs."""
+    """Returns the settings for workers on the GPU or, with --check, on processors."""
     return {"workers": together} if arguments.check else {"per_gpu": together}
 
 
 def sharing(arguments: argparse.Namespace, detail: str) -> dict[str, Any]:
-    """The same trials by so many workers: seconds from the first epoch that ends to the last trial's end."""
+    """Runs the same trials in the number of workers that `detail` gives, and returns their times."""
     settings = {
         "trials": 2 if arguments.check else SHARED_TRIALS,
         "epochs": 2 if arguments.check else 8,

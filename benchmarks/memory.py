@@ -1,9 +1,9 @@
-"""Whether memory grows with the number of trials: a search of small trials, watched from outside.
+"""Measures the growth of memory with the number of trials: a search of small trials, watched from outside.
 
     uv run python benchmarks/memory.py [--trials 50] [--workers 2]
 
-Searches scikit-learn's digits with a tiny network, one epoch a trial, and notes the resident memory of the
-supervisor and of its workers whenever a trial ends. Prints it after 5 trials, at its highest and at the end.
+Runs a search on scikit-learn's digits with a tiny network and one epoch per trial. Whenever a trial ends, notes the
+resident memory of the supervisor and of its largest worker. Prints it after 5 trials, at its highest and at the end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128
 
 
 class Watch(NoDisplay):
-    """Notes resident memory in MiB at every trial's end."""
+    """Notes resident memory in MiB at the end of every trial."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Watch(NoDisplay):
         this, largest = psutil.Process(), 0.0
         self.supervisor.append(this.memory_info().rss / 2**20)
         for child in this.children():
-            # A worker that is being replaced may end while it is looked at.
+            # A worker that is being replaced may end at this moment.
             with contextlib.suppress(psutil.Error):
                 if "apertune.search.training.worker" in child.cmdline():
                     largest = max(largest, child.memory_info().rss / 2**20)

@@ -1,9 +1,10 @@
-"""How long MLflow's UI takes to show a study of many trials: runs table, compare page, a run's curves.
+"""Measures how fast MLflow's UI shows a study of many trials: runs table, compare page, a run's curves.
 
     uv run python benchmarks/mlflow_ui.py [--trials 200] [--epochs 50] [--rounds 3]
 
-Tells a new local store of the trials through the outbox and the sender, as a search does, and opens it in the system's
-Chromium, headless, each time with an empty cache. Times are from the address being entered to all of it being drawn.
+Sends the trials to a new local store through the outbox and the sender, as a search does. Then opens the store in the
+system's Chromium, headless, each time with an empty cache. Times run from entering the address to the page being drawn
+in full.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def main() -> None:
         began = time.monotonic()
         _tell(arguments.trials, arguments.epochs)
         print(
-            f"told MLflow of {arguments.trials} trials of {arguments.epochs} epochs: {time.monotonic() - began:.1f} s"
+            f"sent {arguments.trials} trials of {arguments.epochs} epochs to MLflow: {time.monotonic() - began:.1f} s"
         )
         with _server() as url, sync_playwright() as playwright:
             chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

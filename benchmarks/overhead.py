@@ -1,10 +1,10 @@
-"""What a search costs over a bare Keras loop: the same configurations, trained by both, alternating, one worker each.
+"""Measures what a search costs over a bare Keras loop: both train the same configurations, in turn, one worker each.
 
     uv run python benchmarks/overhead.py [--data fer2013.csv] [--trials 3] [--rounds 3] [--epochs 4] [--limit 2000]
 
-The bare loop builds, compiles and fits the same candidates on arrays in memory and logs nothing; the search logs
-everything. Both are timed from the first trial's start to the last one's end, so worker start-up is not in it.
-Without --data it runs on scikit-learn's digits, enlarged to 32x32 so that training takes a while.
+The bare loop builds, compiles and fits the candidates on arrays in memory and logs nothing; the search logs everything.
+Both are timed from the first trial's start to the last one's end, which leaves out the start of workers. Without --data
+the images are scikit-learn's digits, enlarged to 32x32 so that training takes a while.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIXED = {"filters": "16", "convolutions": "1", "augmentation": "none", "convolut
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="fer2013.csv; digits without it")
+    parser.add_argument("--data", help="Read FER2013 from this fer2013.csv; without it, use digits.")
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=4)
@@ -42,8 +42,8 @@ def main() -> None:
             print(f"round {round_number + 1} {kind}: {measured[kind][-1]['seconds']:.1f} s", flush=True)
     medians = {kind: statistics.median(entry["seconds"] for entry in entries) for kind, entries in measured.items()}
     ratios = [s["seconds"] / b["seconds"] for s, b in zip(measured["search"], measured["bare"], strict=True)]
-    print(f"bare loop, median:  {medians['bare']:.1f} s ({medians['bare'] / arguments.trials:.1f} s a trial)")
-    print(f"search, median:     {medians['search']:.1f} s ({medians['search'] / arguments.trials:.1f} s a trial)")
+    print(f"bare loop, median:  {medians['bare']:.1f} s ({medians['bare'] / arguments.trials:.1f} s per trial)")
+    print(f"search, median:     {medians['search']:.1f} s ({medians['search'] / arguments.trials:.1f} s per trial)")
     print(f"search / bare loop: median of the rounds' ratios {statistics.median(ratios):.2f}")
 
 
@@ -68,7 +68,7 @@ def _dataset(arguments: argparse.Namespace):
 
 
 def _configurations(space, count: int) -> list[dict]:
-    """The same ones for both: drawn by the search's sampler, without a study."""
+    """Returns the configurations for both, drawn by the search's sampler without a study."""
     import optuna
 
     from apertune.search.studies.sampling import suggest
@@ -123,7 +123,7 @@ def _search(arguments: argparse.Namespace) -> dict[str, float]:
             if state.finished == state.target and not self.ended:
                 self.ended = time.monotonic()
 
-    # A random sampler with the bare loop's seed; the defaults, else the first trial, are not enqueued.
+    # A random sampler with the bare loop's seed; the defaults, usually the first trial, are not enqueued.
     planning.make_sampler = lambda name, seed, options: optuna.samplers.RandomSampler(seed=1)
     optuna.study.Study.enqueue_trial = lambda *_, **__: None  # type: ignore[method-assign]
     clock = Clock()

@@ -1,11 +1,11 @@
-"""One search by one program, for `benchmarks/peers.py`, which starts it in a process of its own and watches it.
+"""Runs one search by one contender, in a process that `benchmarks/peers.py` starts and watches.
 
     python benchmarks/peer_searches.py CONTENDER --events FILE [the settings of peers.py]
 
-Every contender gets the same arrays, the same `convnet` space and the same epochs. At equal work all train the same
-list of configurations, to the end; with pruning each draws and stops in its own way. KerasTuner and the bare loop
-feed arrays to Keras's `fit`, the fastest way they have, and use every processor in one process; Ray Tune has one
-processor a trial; Apertune has its defaults. Each trial's end is written to the events file, with its best score.
+Every contender gets the same arrays, the same `convnet` space and the same epochs. Without --pruning all train the same
+list of configurations to the end; with it each draws and stops in its own way. KerasTuner and the bare loop feed arrays
+to Keras's `fit`, the fastest way they have, and use every processor in one process; Ray Tune gives each trial one
+processor; Apertune has its defaults. The events file gets a line at the end of each trial, with its best score.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 SPACE = "convnet"
-# What two processor cores train in seconds; the same for everyone.
+# Small enough to train in seconds on two processor cores; the same for every contender.
 FIXED = {
     "filters": "16",
     "convolutions": "1",
@@ -37,20 +37,22 @@ REDUCTION = 3
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of the settings that both files know."""
+    """Returns a parser of the settings that both files share."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--dataset", default="digits", help="any of `apertune datasets list`")
-    words.add_argument("--data", help="where it lies; digits need none")
+    words.add_argument("--dataset", default="digits", help="Name a data set of `apertune datasets list`.")
+    words.add_argument("--data", help="Read the data set from here; digits need no path.")
     words.add_argument("--limit", type=int)
     words.add_argument("--image-size", type=int)
     words.add_argument("--trials", type=int, default=6)
     words.add_argument("--epochs", type=int, default=5)
-    words.add_argument("--pruning", action="store_true", help="each prunes in its own way, instead of equal work")
+    words.add_argument(
+        "--pruning", action="store_true", help="Let each contender prune in its own way instead of doing equal work."
+    )
     return words
 
 
 class Events:
-    """Appends a line for each trial that ended: when, and its best validation score so far."""
+    """Appends a line for each trial that ended: the time and its best validation score."""
 
     def __init__(self, file: str) -> None:
         self._file = Path(file)
@@ -68,7 +70,7 @@ def load(arguments: argparse.Namespace) -> Any:
 
 
 class Work:
-    """What every peer trains: arrays, and the list of configurations."""
+    """The work of every contender: arrays, and the list of configurations."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         import optuna
@@ -86,7 +88,7 @@ class Work:
         self.listed = [suggest(study.ask(), self.searched) for _ in range(arguments.trials)]
 
     def model(self, values: dict[str, Any]) -> tuple[Any, int]:
-        """A compiled model and its batch size."""
+        """Returns a compiled model and its batch size."""
         from apertune import spaces
 
         candidate = self.space.candidate(spaces.hyperparameters(self.searched, values), epochs=self.epochs, seed=0)
@@ -108,7 +110,7 @@ class Work:
 
 
 def apertune(workers: int | None, arguments: argparse.Namespace, note: Events) -> None:
-    """workers: None for the default, one a processor; one has all processors' threads."""
+    """Runs Apertune. `workers`: None for one per processor; 1 for one that uses the threads of all processors."""
     import optuna
 
     from apertune import search
@@ -120,7 +122,7 @@ def apertune(workers: int | None, arguments: argparse.Namespace, note: Events) -
             note(result.value)
 
     if not arguments.pruning:
-        # The peers' list: the same sampler and seed, and the defaults not first.
+        # The same list as the peers': same sampler and seed, without the defaults first.
         planning.make_sampler = lambda *_: optuna.samplers.RandomSampler(seed=1)
         optuna.study.Study.enqueue_trial = lambda *_, **__: None  # type: ignore[method-assign]
     settings = search.SearchSettings(
@@ -137,7 +139,7 @@ def apertune(workers: int | None, arguments: argparse.Namespace, note: Events) -
 
 
 def bare(arguments: argparse.Namespace, note: Events) -> None:
-    """What one writes by hand: an Optuna loop, with the callbacks that keep the best weights and prune."""
+    """Runs a hand-written Optuna loop with callbacks that keep the best weights and prune."""
     import keras
     import optuna
 
@@ -171,7 +173,7 @@ def _prune(trial: Any, epoch: int, logs: dict[str, float]) -> None:
 
 
 def kerastuner(kind: str, arguments: argparse.Namespace, note: Events) -> None:
-    """kind: listed (equal work), RandomSearch or Hyperband. The list is a grid of one axis for KerasTuner."""
+    """Runs KerasTuner of one kind: RandomSearch, Hyperband, or listed (equal work), a grid with one axis."""
     import keras_tuner
 
     work = Work(arguments)
@@ -217,7 +219,7 @@ def _fixed() -> Any:
 
 
 def ray_tune(arguments: argparse.Namespace, note: Events) -> None:
-    """Ray Tune with OptunaSearch, and with ASHA where there is pruning."""
+    """Runs Ray Tune with OptunaSearch, and with ASHA if --pruning is given."""
     import optuna
     import ray
     from ray import tune
@@ -254,7 +256,7 @@ def ray_tune(arguments: argparse.Namespace, note: Events) -> None:
 
 
 def _draw(searched: Any, trial: Any) -> None:
-    """Of this file, since Ray keeps it in its record of the search."""
+    """Draws values; at module level because Ray pickles it in its record of the search."""
     from apertune.search.studies.sampling import suggest
 
     suggest(trial, searched)

@@ -1,13 +1,13 @@
-"""The same search by Apertune, KerasTuner, Ray Tune and a bare Optuna loop: time, memory, best score.
+"""Compares the same search by Apertune, KerasTuner, Ray Tune and a bare Optuna loop: time, memory, best score.
 
     uv run python benchmarks/peers.py [--trials 6] [--epochs 5] [--rounds 1]
     uv run python benchmarks/peers.py --dataset fer2013 --data fer2013.csv --limit 2000
     uv run python benchmarks/peers.py --pruning --epochs 9 --trials 20
 
-Each contender runs in fresh processes, one after the other, in turn and from the other end in every second round.
-Without --pruning all train the same configurations for the same epochs. Time is the whole command's, imports
-included, and from the first trial's end to the last one's, which has neither. Memory is of all the contender's
-processes, shared pages counted once (Linux). `benchmarks/peer_searches.py` holds the contenders.
+The contenders run one after another in fresh processes, in reverse order in every second round. Without --pruning all
+train the same configurations for the same epochs. Two times are measured: that of the whole command, imports included,
+and that from the first trial's end to the last one's, which leaves imports and start-up out. Memory is that of all
+processes of a contender, with shared pages counted once (Linux). The contenders are in `benchmarks/peer_searches.py`.
 """
 
 from __future__ import annotations
@@ -39,15 +39,20 @@ WARM_TRIALS = 3
 
 @dataclass
 class Run:
-    """seconds: of the whole command. ends: seconds at which trials ended, with scores. memory: (seconds, MiB)."""
+    """One run of a contender, measured from outside."""
 
     seconds: float
+    """Duration of the whole command."""
+
     ends: list[tuple[float, float | None]]
+    """Second at which each trial ended, and its score."""
+
     memory: list[tuple[float, float]]
+    """Seconds, and MiB at that time."""
 
     @property
     def steady(self) -> float:
-        """Seconds a trial, from the first one's end to the last one's."""
+        """Seconds per trial, from the first one's end to the last one's."""
         times = [moment for moment, _ in self.ends]
         return (times[-1] - times[0]) / (len(times) - 1)
 
@@ -57,7 +62,7 @@ class Run:
 
     @property
     def growth(self) -> float | None:
-        """MiB a trial: the slope of the highest memory between two trials' ends; None for fewer than five of them."""
+        """MiB per trial: the slope of the peaks between ends of trials; None if fewer than five are known."""
         times = [moment for moment, _ in self.ends][WARM_TRIALS - 1 :]
         highest = [
             max((size for at, size in self.memory if a < at <= b), default=0.0) for a, b in itertools.pairwise(times)
@@ -71,11 +76,11 @@ class Run:
 
     @property
     def mean(self) -> float:
-        """Of all trials' best scores: at equal work it should be everyone's."""
+        """Mean of all trials' best scores, which should be equal for all contenders at equal work."""
         return statistics.fmean(score for _, score in self.ends if score is not None)
 
     def reached(self, score: float) -> float | None:
-        """Seconds until a trial with at least that score had ended; None if none did."""
+        """Returns the seconds until a trial with at least that score ended, or None if none did."""
         return next((moment for moment, value in self.ends if value is not None and value >= score), None)
 
 
@@ -83,13 +88,13 @@ def main() -> None:
     words: argparse.ArgumentParser = runpy.run_path(str(SEARCHES))["parser"]()
     words.description = __doc__
     words.add_argument("--rounds", type=int, default=1)
-    words.add_argument("--only", help="contenders, with commas between them")
+    words.add_argument("--only", help="Run only these contenders, separated by commas.")
     arguments = words.parse_args()
     shared = _shared_words(arguments)
     names = arguments.only.split(",") if arguments.only else list(PRUNING if arguments.pruning else EQUAL)
     if "ray" in names and not all(map(importlib.util.find_spec, ("ray", "fsspec"))):
         names.remove("ray")
-        print('ray: left out, since it is not installed: uv pip install "ray[tune]"', flush=True)
+        print('ray is left out because it is not installed: uv pip install "ray[tune]"', flush=True)
     runs: dict[str, list[Run]] = {name: [] for name in names}
     for number in range(arguments.rounds):
         for name in names if number % 2 == 0 else names[::-1]:
@@ -134,7 +139,7 @@ def _watched(name: str, words: list[str]) -> Run:
 
 
 def _tree_mebibytes(root: int) -> float:
-    """Of a process and all it started, each shared page divided by those that share it."""
+    """Returns the memory of a process and all its descendants, each shared page divided among those that share it."""
     total = 0
     try:
         processes = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
@@ -156,9 +161,9 @@ def _line(name: str, runs: list[Run]) -> str:
     growth = [run.growth for run in runs if run.growth is not None]
     return (
         f"{name:22} {middle([run.seconds for run in runs]):6.1f} s in all  "
-        f"{middle([run.steady for run in runs]):6.2f} s a trial after the first  {len(runs[0].ends)} trials  "
+        f"{middle([run.steady for run in runs]):6.2f} s per trial after the first  {len(runs[0].ends)} trials  "
         f"peak {middle([run.peak for run in runs]):5.0f} MiB  "
-        f"growth {f'{middle(growth):+.1f} MiB a trial' if growth else 'not measured'}  "
+        f"growth {f'{middle(growth):+.1f} MiB per trial' if growth else 'not measured'}  "
         f"best {middle([run.best for run in runs]):.4f}  mean {middle([run.mean for run in runs]):.4f}"
     )
 

@@ -1,10 +1,10 @@
-"""How long a trial stands still when its worker is killed: with a spare worker that is ready, and without one.
+"""Measures how long a trial stands still when its worker is killed, with and without a spare worker.
 
     uv run python benchmarks/replacement.py [--kills 5]
 
-One real worker trains a small network on digits. It is killed in the middle of its training, alternating with and
-without a spare, and told is the time to the moment when the trial trains again; then what a spare takes of memory
-(resident, shared pages included) and, at its start, of processor time.
+One real worker trains a small network on digits and is killed during its training, alternately with and without a
+spare. Prints the time until the trial trains again, and what a spare costs: memory (resident, shared pages included),
+and processor time at its start.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.messages import DiscoveryTask, SpaceReference, TrialLost, TrialStarted, TrialTask
 from apertune.spaces.search_space.parameters import SearchSpace
 
-# More than the imports take, and less than the training.
+# Longer than the imports, shorter than the training.
 SETTLED_S = 12.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=5, help="with a spare, and as many without")
+    parser.add_argument(
+        "--kills", type=int, default=5, help="Kill this many workers with a spare, and as many without."
+    )
     kills = parser.parse_args().kills
     memory = devices.memory_mb
     waits: dict[bool, list[float]] = {True: [], False: []}
@@ -44,7 +46,7 @@ def main() -> None:
 
 
 def stands_still() -> float:
-    """Seconds from a kill of the worker to the moment when its trial trains again."""
+    """Returns the seconds from a kill of the worker to the moment when its trial trains again."""
     with tempfile.TemporaryDirectory() as folder:
         executor = LocalExecutor(worker_environments(1), Path(folder) / "logs")
         try:

@@ -1,11 +1,11 @@
-"""How far one supervisor and one SQLite file carry: a study of many trials, and many workers at once.
+"""Limits of one supervisor and one SQLite file: a study of many trials, and many workers at once.
 
     uv run python benchmarks/scale.py [--trials 10000] [--workers 64] [--seconds 60]
 
-First a study is filled with finished trials of 40 parameters and 20 epochs, and it is measured how long the next
-configuration takes to ask for, with each sampler, and how long `apertune status` and `compare` take to answer. Then
-workers that only sleep and report an epoch a second are given to a supervisor, with everything it does but sending
-to MLflow; its share of a processor is measured, and every trial and epoch counted.
+Part one fills a study with finished trials of 40 parameters and 20 epochs. It measures how long each sampler takes to
+propose the next configuration, and how long `apertune status`, `compare` and `studies` take to answer. Part two runs a
+supervisor, without sending to MLflow, on workers that only sleep and report one epoch per second each. It measures the
+supervisor's share of a processor, and counts every trial and epoch.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ from apertune.search.studies.study import Asked, Study
 from apertune.search.tracking.journal import Journal
 from apertune.search.tracking.outbox import Outbox
 from apertune.search.tracking.records import DatasetLogged
+from apertune.search.trial_folder import TrialFolder
 from apertune.spaces.search_space.parameters import Condition, Parameter, SearchSpace
 
 EPOCHS = 20
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--samplers", default="tpe,random,qmc,nsga2", help="which to ask")
+    parser.add_argument("--samplers", default="tpe,random,qmc,nsga2", help="Ask these samplers, separated by commas.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         many_trials(Path(folder) / "many", arguments.trials, arguments.samplers.split(","))
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def space() -> SearchSpace:
-    """40 parameters, half of them under a condition, as in the spaces that ship."""
+    """Returns 40 parameters, half of them conditional, as in the built-in spaces."""
     optimizers = ("adam", "sgd", "rmsprop", "adamw")
     plain = [Parameter("optimizer", "choice", "adam", values=optimizers)]
     plain += [Parameter(f"choice_{n}", "choice", "a", values=("a", "b", "c")) for n in range(9)]
@@ -135,7 +136,7 @@ def many_trials(root: Path, trials: int, samplers: list[str]) -> None:
 
 
 def fill(study: Study, trials: int, file: Path) -> None:
-    """Writes finished trials as a search would have left them."""
+    """Writes finished trials as a search would leave them."""
     draws = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     searched = study.search_space
     random_numbers = random.Random(0)
@@ -163,7 +164,7 @@ def fill(study: Study, trials: int, file: Path) -> None:
 
 
 class SleepingWorkers:
-    """An executor whose trials take an epoch a second and always end; it remembers what it was given."""
+    """An executor whose trials take one second per epoch and always end; it remembers the trials it was given."""
 
     def __init__(self, slots: int, epochs: int) -> None:
         self.slots = slots
@@ -235,7 +236,9 @@ def many_workers(root: Path, workers: int, seconds: float) -> None:
             asked.number, view, reference, study.search_space, asked.values, 0, epochs, None, "accuracy", folder
         )
 
-    plan = Plan(trials, task, lambda number: root / str(number), DatasetLogged("", "scale", "ab" * 32, "", {}))
+    plan = Plan(
+        trials, task, lambda number: TrialFolder(root / str(number)), DatasetLogged("", "scale", "ab" * 32, "", {})
+    )
     began, before = time.monotonic(), _processor_seconds()
     with Outbox(root / "outbox.jsonl") as outbox:
         Supervisor(study, executor, Journal(outbox, study, "launch", {}), plan, NoDisplay()).run()

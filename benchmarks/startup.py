@@ -1,11 +1,11 @@
-"""How long the quick commands take, and what importing costs.
+"""Measures how long the quick commands take, and what imports cost.
 
     uv run python benchmarks/startup.py [--trials 200] [--rounds 5]
 
-Times `apertune --help`, `apertune --version`, `import apertune`, and `status`, `studies` and `compare` on a study of
-that many finished trials, each in a fresh process, in turn; the median, and the fastest, which a busy machine
-disturbs least. Then the memory of this process after it has imported what a supervisor imports, and whether
-TensorFlow is among that.
+Times `python -c pass`, `import apertune`, `apertune --help`, and `status` and `compare` on a study of --trials finished
+trials, in turn, each in a fresh process. Prints the median, and the fastest, which a busy machine disturbs least. Then
+prints the memory of this process after it has imported what a supervisor imports, and which of the heavy libraries are
+among that.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def measure(commands: dict[str, list[str]], rounds: int, folder: str) -> dict[str, list[float]]:
-    """Seconds of each command in each round."""
+    """Returns the seconds of each command in each round."""
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, words in commands.items():

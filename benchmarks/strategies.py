@@ -1,10 +1,10 @@
-"""Which sampler, which pruner, and what a warm start gains: real searches of scikit-learn's digits, several seeds each.
+"""Compares samplers, pruners and a warm start in real searches on scikit-learn's digits, with several seeds each.
 
     uv run python benchmarks/strategies.py [--what samplers,pruners,warm] [--trials 24] [--seeds 3] [--workers 2]
 
-Every search is of the space `convnet` with small networks, on 300 training images, so that it is seconds a trial and
-far from perfect. Reported: the best validation accuracy after a third, two thirds and all of the trials, mean and
-standard deviation over the seeds, and the epochs that were trained. Scores do not depend on how busy the machine is.
+Every search is of the space `convnet`, with small networks and 300 images, so that a trial takes seconds and scores are
+far from perfect. Prints the best validation accuracy after a third, two thirds and all of the trials, as mean and
+standard deviation over the seeds, and the number of epochs trained. Scores do not depend on how busy the machine is.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def report(title: str, arguments: argparse.Namespace, settings: Mapping[str, Any
 
 
 def searched(settings: Mapping[str, Any], seed: int, warm: bool) -> tuple[list[float], int]:
-    """The best value after a third, two thirds and all trials, and the epochs trained."""
+    """Returns the best value after a third, two thirds and all of the trials, and the number of epochs trained."""
     with tempfile.TemporaryDirectory() as folder:
         home = make_home({}, root=Path(folder) / "mlflow")
         common = {"epochs": EPOCHS, "objective": "accuracy", "fix": FIXED, "narrow": NARROW, "keep_models": "none"}

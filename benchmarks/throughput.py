@@ -1,15 +1,20 @@
-"""Images a second of training, by how pixels reach the network, against the network's own limit.
+"""Measures images trained per second for each way to feed pixels to a network, against the network's own limit.
 
     uv run python benchmarks/throughput.py [--size 48] [--images 2048] [--rounds 3] [--json]
     KERAS_BACKEND=jax uv run python benchmarks/throughput.py
 
-limit: the network's training step on one batch that lies on the device. table: Apertune's, `TrainingModel` fed with
-row numbers, and with several steps an execution. stream: Apertune's for data larger than the device. arrays: Keras
-`fit` on uint8 arrays. dataset: `tf.data`, shuffled and prefetched. pydataset: a `PyDataset` that indexes arrays. All
-are warm, trained for an epoch in turn, the order turned round every other round. Told are the median; the median
-of the rounds' shares of the limit, which other load on the machine disturbs less; and how long the first epoch took,
-compilation included. With augmentation, the limit's step augments its batch, too, and the others augment in the
-model.
+The ways:
+
+limit      the network's training step on one batch that stays on the device
+table      Apertune's `TrainingModel` fed with row numbers, with one step and with several steps per execution
+stream     Apertune's way for data larger than the device
+arrays     Keras `fit` on uint8 arrays
+dataset    `tf.data`, shuffled and prefetched
+pydataset  a `PyDataset` that indexes arrays
+
+All are warm and train for one epoch in turn, in reverse order every other round. Prints the median speed; the median of
+the rounds' shares of the limit, which other load on the machine disturbs less; and the time of the first epoch,
+compilation included. With augmentation, the limit's step augments its batch too, and the others augment in the model.
 """
 
 from __future__ import annotations
@@ -41,7 +46,7 @@ Epoch = Callable[[], object]
 
 
 class Constant(keras.Model):  # type: ignore[misc]  # Keras ships no types
-    """A candidate trained on one batch it holds on the device; called with numbers that it ignores."""
+    """A candidate that trains on one batch held on the device, and ignores the numbers it is called with."""
 
     def __init__(self, candidate: Candidate, images: Any, targets: Any) -> None:
         super().__init__()
@@ -62,7 +67,7 @@ class Constant(keras.Model):  # type: ignore[misc]  # Keras ships no types
 
 
 class Augmented(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """What a user writes: shuffled batches of arrays."""
+    """Shuffled batches of arrays, as a user would write them."""
 
     def __init__(self, images: Any, targets: Any, batch_size: int) -> None:
         super().__init__()
@@ -78,7 +83,7 @@ class Augmented(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
 
 
 class Bench:
-    """One network with and without augmentation, and all ways to feed it."""
+    """One network with and without augmentation, and every way to feed it."""
 
     def __init__(
         self, size: int, images: int, batch_size: int, values: dict[str, Any], *, space: str = "convnet"
@@ -89,7 +94,7 @@ class Bench:
         self.labels = np.eye(CLASSES, dtype=np.float32)[random.integers(0, CLASSES, len(self.images))]
         self.space = spaces.load(space, _spec(size, len(self.images)))
         chosen = {"augmentation": "none", "schedule": "constant", "batch_size": batch_size, **values}
-        # A published network's recipe is what was published; only the batches are of this size.
+        # A published network keeps its published recipe; only the size of its batches is given here.
         self.values = chosen if space == "convnet" else {}
 
     def candidate(self) -> Candidate:
@@ -104,7 +109,7 @@ class Bench:
         ways |= {"stream": self._stream(), "arrays": self._plain("arrays"), "pydataset": self._plain("pydataset")}
         if keras.backend.backend() == "tensorflow":
             ways["dataset"] = self._plain("dataset")
-            # JAX compiles always; TensorFlow's XLA does not know all of the augmentation's operations.
+            # JAX always compiles; TensorFlow's XLA does not know all of the augmentation's operations.
             if self.candidate().augmentation is None:
                 ways["table, XLA"] = self._table(1, jit=True)
         return ways
@@ -132,7 +137,7 @@ class Bench:
         return lambda: model.fit(stream, verbose=0)
 
     def _plain(self, feed: str) -> Epoch:
-        """A user's model: the network behind its augmentation layer, compiled and fitted."""
+        """Returns an epoch of a user's model: the network behind its augmentation layer, compiled and fitted."""
         candidate = self.candidate()
         model = _Plain(candidate)
         model.compile(candidate.optimizer, candidate.loss, metrics=["accuracy"])
@@ -166,7 +171,7 @@ def _spec(size: int, images: int) -> DataSpec:
 
 
 def measure(bench: Bench, rounds: int) -> dict[str, tuple[float, float, float]]:
-    """By way: images a second, the median; the median of the rounds' shares of the limit; the first epoch's seconds."""
+    """Returns per way: median images per second, median share of the limit, and seconds of the first epoch."""
     ways = bench.ways()
     firsts = {}
     for name, epoch in ways.items():

@@ -1,11 +1,11 @@
-"""Where the time between two trials goes, in one warm worker's process: everything but training itself.
+"""Measures where the time between two trials goes in one warm worker process: everything but training itself.
 
     uv run python benchmarks/trial_start.py [--trials 6]
 
-Trains small networks on digits, one epoch each, through `run_trial`, and times its parts. Told are medians of all
-trials but the first two, in milliseconds. `first step` is mostly TensorFlow's tracing of the network's step.
-Then a search with one worker trains as many, and told is the way from a trial's last epoch to the next trial's
-training, through worker, supervisor, study and outbox, without the first step.
+Trains small networks on digits for one epoch each with `run_trial`, times the parts, and prints medians over all trials
+but the first two, in milliseconds. The first step in `fit` is mostly TensorFlow's tracing. Then a search with one
+worker trains as many trials. Prints the time from a trial's last epoch to the next trial's training, through worker,
+supervisor, study and outbox, without the first step.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ WARM_TRIALS = 2
 
 
 class Times:
-    """Milliseconds by part, one number a trial."""
+    """Milliseconds per part, one number per trial."""
 
     def __init__(self) -> None:
         self.all: list[dict[str, float]] = []
 
     def watch(self, owner: Any, attribute: str, part: str) -> None:
-        """Replaces a function by one that also adds what it took to the current trial."""
+        """Replaces a function by one that also adds its duration to the current trial."""
         function: Callable[..., Any] = getattr(owner, attribute)
 
         def timed(*given: Any, **named: Any) -> Any:
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def through_a_search(trials: int) -> dict[str, list[float]]:
-    """When the supervisor heard of each trial's training and of its last epoch."""
+    """Returns the moments at which the supervisor heard of the start and the last epoch of each trial."""
     moments: dict[str, list[float]] = {"started": [], "ended": []}
 
     class Heard(LocalExecutor):

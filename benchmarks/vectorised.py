@@ -1,10 +1,10 @@
-"""Several configurations in one program: trials of one network that differ in numbers only, as one vectorised step.
+"""Measures several configurations in one program: trials of one network that differ only in numbers, vectorised.
 
     KERAS_BACKEND=jax python benchmarks/vectorised.py [--at-once 1,2,4,8,16] [--separate 1,2]
 
-`jax.vmap` trains the same network with other weights, learning rates and weight decays side by side, each with its
-own shuffled batches out of one image table. Told is the throughput of all trials together, images a second, after
-compilation, against one trial at a time in this process, and against so many separate processes beside each other.
+`jax.vmap` trains copies of a network with different learning rates side by side, each with its own shuffled batches
+from one image table. Prints the throughput of all trials together, in images per second after compilation,
+against that of one trial at a time in this process and that of separate processes side by side.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def network(size: int, filters: tuple[int, ...]) -> keras.Model:
 
 
 def make_step(model: keras.Model, images: jax.Array, labels: jax.Array) -> Callable[..., Any]:
-    """One trial's step: (weights, velocities, rate, rows) to the next (weights, velocities, loss)."""
+    """Returns the step of one trial, from (weights, velocities, rate, rows) to (weights, velocities, loss)."""
 
     def loss(weights: Any, rows: jax.Array) -> jax.Array:
         logits, _ = model.stateless_call(weights, [], images[rows], training=True)
@@ -61,7 +61,7 @@ def make_step(model: keras.Model, images: jax.Array, labels: jax.Array) -> Calla
 
 
 def throughput(arguments: argparse.Namespace, name: str, trials: int) -> float:
-    """Images a second over all trials, median of the rounds, one program for all of them."""
+    """Returns images per second over all trials in one program, as the median of the rounds."""
     random = np.random.default_rng(0)
     images = jnp.asarray(random.integers(0, 256, (arguments.images, arguments.size, arguments.size, 1), np.uint8))
     labels = jnp.asarray(random.integers(0, CLASSES, arguments.images))
@@ -89,7 +89,7 @@ def throughput(arguments: argparse.Namespace, name: str, trials: int) -> float:
 
 
 def separate(words: list[str], name: str, processes: int) -> float:
-    """Images a second over so many processes beside each other, a trial each; they measure at the same time."""
+    """Returns images per second over this many processes that train one trial each at the same time."""
     environment = dict(os.environ)
     command = [sys.executable, str(Path(__file__).resolve()), *words, "--child", name]
     started = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(processes)]

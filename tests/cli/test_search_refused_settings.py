@@ -160,7 +160,7 @@ def test_the_example_of_the_documentation_is_taken() -> None:
     settings, rest = search_settings(read_configuration(Path("search.toml"), file_settings()))
     assert (settings.trials, settings.objectives, settings.workers) == (50, ("accuracy", "latency_ms"), 2)
     assert settings.sampler_options == {"n_startup_trials": "20"}
-    assert settings.narrow == {"filters": "16,32", "blocks": "2..4"}
+    assert settings.narrow == {"filters": "16,32", "blocks": "2..3"}
     assert load_settings(rest).split == (0.8, 0.1, 0.1)
 
 
