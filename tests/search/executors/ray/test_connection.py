@@ -80,7 +80,7 @@ def test_the_head_of_this_machines_cluster_is_asked_of_ray(monkeypatch: pytest.M
 
 
 def test_a_lost_connection_is_one_line() -> None:
-    """Ray's error for a lost cluster becomes one line on what happened and how to go on; other errors stay as they are."""
+    """Ray's error for a lost cluster becomes one line that says how to go on; other errors stay as they are."""
     line = r"^the connection to the Ray cluster was lost \(ConnectionError: gone\); the same command goes on with "
     with pytest.raises(ApertuneError, match=f"{line}the study$"), connected():
         raise ConnectionError("a traceback\n\n  gone\n")

@@ -264,7 +264,7 @@ def test_a_stop_that_comes_while_the_data_lands_is_not_lost(begun: Any) -> None:
 
 
 def test_a_trial_killed_while_its_data_lands_does_not_begin(begun: Any) -> None:
-    """A trial killed while its data lands comes back as lost with the reason, never reaches its worker, and has no files."""
+    """A trial killed while its data lands is lost with the reason, never reaches its worker, and leaves no files."""
     actor, lands, begin = begun
     beginning = begin(0)
     actor.kill(0, 7, "the search was stopped")
@@ -397,7 +397,7 @@ def test_an_unfit_node_that_joins_is_left_out(
 
 
 def test_when_no_place_works_each_is_tried_again_soon(ray: PretendedRay, caplog: pytest.LogCaptureFixture) -> None:
-    """A search whose only actors cannot be created for a while pauses between tries, says one line, and then goes on."""
+    """A search whose only actors cannot be created for a while pauses between tries, says one line, and goes on."""
     ray.there = [{"CPU": 1.0}]
     executor = started(ray)
     executor._pool.renew(executor._pool.slots[0])
@@ -476,7 +476,7 @@ def test_the_backends_package_must_be_the_same(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_trial_killed_again_and_again_is_ended(ray: PretendedRay, actor_module: ModuleType, tmp_path: Path) -> None:
-    """Some time after the first kill of a trial, Ray ends its actor and the trial is lost, however often it is repeated."""
+    """Some time after the first kill of a trial, Ray ends its actor and the trial is lost, even if kills repeat."""
     executor = started(ray, workers=1)
     executor.submit(task(tmp_path))
     first = ray.clock.now
