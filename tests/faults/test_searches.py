@@ -190,7 +190,7 @@ def study_exists() -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_one_of_many_searches_owns_the_study(started: list[subprocess.Popen[bytes]]) -> None:
-    """When many searches start at once, one owns the study, the others say so, and one study and experiment exist."""
+    """One of many searches started at once owns the study, the others say so, and one study and experiment exist."""
     many = 16
     # Created by whichever search comes first, like the studies' database.
     Path("mlflow/mlflow.db").unlink()

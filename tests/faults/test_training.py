@@ -107,7 +107,7 @@ def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_cause_stands_on_its_trial(faulty: Path) -> None:
-    """Out of memory is infeasible, NaN and infinity are pruned, an error is failed, and errors get a new process."""
+    """A trial is infeasible when out of memory, pruned for NaN or infinity, and failed by any other error."""
     settings = SearchSettings(
         space="faulty_space:build", trials=5, epochs=3, workers=1, sampler="grid", pruner="none", study="f", seed=0
     )

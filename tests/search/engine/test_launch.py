@@ -65,7 +65,7 @@ def test_a_search_begins_with_the_best_of_another_study() -> None:
 
 
 def proposals(folder: Path, seed: int, ends: dict[int, int]) -> list[float]:
-    """Returns the configurations of a search with three workers whose trials end out of order."""
+    """Returns the configurations of a search with three workers; `ends` has the epochs after which trials end."""
     folder.mkdir()
     bench, home = Bench(folder), make_home({}, root=folder / "mlflow")
     settings = SearchSettings(trials=10, seed=seed, sampler="tpe", pruner="none")
@@ -82,7 +82,7 @@ def test_several_workers_are_given_the_same_first_proposals(tmp_path: Path) -> N
 
 
 def real(root: Path, seed: int, trials: int) -> list[TrialRecord]:
-    """Runs real trials of a small network. Returns their results without those that depend on the clock."""
+    """Runs real trials of a small network. Returns their records without times and memory, which vary."""
     import tiny_space
 
     from apertune.search.training.trial import run_trial

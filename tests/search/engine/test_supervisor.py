@@ -133,7 +133,7 @@ def test_a_weak_trial_that_was_faster_is_complete(tmp_path: Path) -> None:
 
 
 def first_are_best(bench: Bench, outcome: Outcome) -> list[str]:
-    """Runs six good trials and two weak ones with these ends. Returns the study and each reason to stop a trial."""
+    """Runs six good trials, then two weak ones with this outcome. Returns the reasons of all stop requests."""
 
     def weak_later(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         is_weak = task.number >= 6

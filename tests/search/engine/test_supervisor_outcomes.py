@@ -43,7 +43,7 @@ def test_a_trial_over_its_time_is_pruned(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def unlucky(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
-    """Runs trials of which each of the first ends in a different way and the others complete."""
+    """Pretends to train: each of the first five trials ends in a different way, and the others complete."""
     if task.number == 0:
         return TrialResult(0, "infeasible", "ResourceExhaustedError: OOM when allocating")
     if task.number == 1:

@@ -40,18 +40,17 @@ SMALL = ("--fix", "blocks=2", "--fix", "convolutions=1", "--fix", "filters=16")
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of real data: `name` is that of its results, `held_back` a folder of its images.
-
-    quantize: what a network of two epochs can be quantized to; with the sample of VOC2012, of two steps, it learns
-    too little for int8.
-    """
+    """One kind of real data."""
 
     name: str
+    """Name under which results are kept."""
     adapter: str
     data: str
     options: tuple[str, ...]
     held_back: str
+    """A folder of its images."""
     quantize: str = "int8"
+    """Format a network of two epochs can be quantized to; on the small VOC2012 sample it learns too little for int8."""
 
     @property
     def words(self) -> tuple[str, ...]:
