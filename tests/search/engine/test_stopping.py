@@ -28,7 +28,7 @@ def test_wishes_to_stop_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_wait_can_always_be_left(tmp_path: Path) -> None:
-    """The fourth wish to stop, and each later one, interrupts any wait of the supervisor and names the first."""
+    """Each wish beyond a count of three interrupts any wait of the supervisor and names the first signal."""
     with stop_wishes(tmp_path / "stop", lambda line: None) as wanted:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)

@@ -177,7 +177,7 @@ def test_a_shared_device_holds_only_a_share_of_the_images(monkeypatch: pytest.Mo
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to processors")
-@pytest.mark.skipif(devices.processors() < 2, reason="there is but one processor to have less of")
+@pytest.mark.skipif(devices.processors() < 2, reason="this machine has only one processor")
 def test_processors_that_may_not_be_used_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processors outside the affinity, or excluded by joblib's variable, do not count."""
     allowed = os.sched_getaffinity(0)
