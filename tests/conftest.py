@@ -1,4 +1,4 @@
-"""What all tests share: a cache, a working folder and a store of their own."""
+"""Fixtures of all tests: a cache, a working folder and a store of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 pytest_plugins = ["shades_model"]
-# Under `nohup` the commands that tests start would inherit that a closed terminal is ignored.
+# Under `nohup`, the commands that tests start would inherit an ignored SIGHUP.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
@@ -41,7 +41,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def home(empty_store: Path) -> Home:
-    """This folder, with an MLflow store."""
+    """The test's working folder, with an MLflow store."""
     home = make_home({})
     home.root.mkdir()
     shutil.copy(empty_store, home.root / "mlflow.db")

@@ -51,7 +51,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A page of its own; the test fails if a script of ours raises in it."""
+    """A new page; the test fails if one of Apertune's scripts raises in it."""
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
@@ -61,7 +61,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 @pytest.fixture
 def photograph(page: Page, request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keeps a picture of the page for a person to look at, in the folder APERTUNE_SCREENSHOTS if there is one."""
+    """Saves a picture of the page for a person to look at, in the folder APERTUNE_SCREENSHOTS if it is set."""
     folder = os.environ.get("APERTUNE_SCREENSHOTS")
 
     def take(name: str) -> None:

@@ -1,4 +1,4 @@
-"""A search, looked at in MLflow's UI as a person looks at it. All of it is slow: a search, a server and a browser."""
+"""A search seen in MLflow's UI as a person sees it. All tests are slow: they need a search, a server and a browser."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ SEARCH = (
 
 @dataclass(frozen=True)
 class Site:
-    """MLflow's UI after a search. url: of the server; document: what the search printed; search_run: its run."""
+    """MLflow's UI after a search."""
 
     url: str
     experiment: str
     document: dict[str, Any]
+    """The JSON that the search printed."""
     search_run: str
 
     def page(self, route: str) -> str:
@@ -45,7 +46,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Site]:
-    """A search on digits, and `apertune ui` on what it left."""
+    """A search on digits, and `apertune ui` on its results."""
     folder, port = tmp_path_factory.mktemp("site"), free_port()
     (folder / "mlflow").mkdir()
     shutil.copy(empty_store, folder / "mlflow" / "mlflow.db")
@@ -70,12 +71,12 @@ def site(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
 def test_the_runs_table_opens_with_the_best_trial_first(
     site: Site, page: Page, photograph: Callable[[str], None]
 ) -> None:
-    """The study's saved view lists its trials alone, best first, with objective, state and parameters in this order."""
+    """The study's saved view lists only its trials, best first, with objective, state and parameters in this order."""
     page.goto(site.page(f"experiments/{site.experiment}/runs"))
     page.get_by_role("button", name="Views").click()
     page.get_by_text("digits-convnet: trials, best first").click()
     expected = [f"digits-convnet #{trial['number']}" for trial in site.document["trials"]]
-    # Rows stand in the page in any order, and are placed by their height.
+    # The page has the rows in any order and places them by their height.
     page.wait_for_function(
         """expected => {
             const links = [...document.links].filter(link => link.innerText.includes("digits-convnet #"));
@@ -95,7 +96,7 @@ def test_the_runs_table_opens_with_the_best_trial_first(
 
 
 def test_the_compare_page_draws_its_plots(site: Site, page: Page, photograph: Callable[[str], None]) -> None:
-    """Parallel coordinates show numbers as numbers, and the scatter plot has a point a trial."""
+    """Parallel coordinates show numbers as numbers, and the scatter plot has one point per trial."""
     runs = json.dumps([trial["run_id"] for trial in site.document["trials"]])
     page.goto(site.page(f"compare-runs?runs={runs}&experiments={json.dumps([site.experiment])}"))
     page.get_by_text(f"Comparing {TRIALS} Runs from 1 Experiment").wait_for()

@@ -1,4 +1,4 @@
-"""The pages that Apertune writes, opened as a person opens them: a file, and no network."""
+"""The pages that Apertune writes, opened as files and without a network, as a person opens them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apertune.search.evaluation.study_plots import study_figures, write_study_pl
 def test_a_studys_plots_are_drawn_without_network(
     context: BrowserContext, page: Page, photograph: Callable[[str], None], tmp_path: Path
 ) -> None:
-    """Every plot of the page is drawn, at the height it was given, with nothing asked of any network."""
+    """Every plot of the page is drawn at its given height without a request to any network."""
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(lambda t: (t.suggest_float("</script>", 0, 1), t.suggest_categorical("b", ["x", "y"]) == "x"), 5)
     names = ["accuracy", "parameters"]

@@ -20,7 +20,7 @@ from apertune.search.tracking.records import RunStarted
 
 @pytest.mark.parametrize("moved_s", [3600.0, -3600.0])
 def test_a_clock_that_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved_s: float) -> None:
-    """The clock of supervisor and workers moved by an hour: no trial fails or hangs, and the time allowed holds."""
+    """With the clock of supervisor and workers moved by an hour, no trial fails or hangs, and time limits hold."""
     clock, right = tmp_path / "clock", time.time
     clock.write_text("0")
     monkeypatch.setenv("APERTUNE_PRETEND_CLOCK", str(clock))
@@ -29,7 +29,7 @@ def test_a_clock_that_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
     def move() -> None:
         wait_until((tmp_path / "1" / "epochs.txt").exists)
-        # In one step, since a worker may read it meanwhile.
+        # Replaced in one step, since a worker may read it meanwhile.
         (tmp_path / "moved").write_text(str(moved_s))
         (tmp_path / "moved").replace(clock)
 
@@ -56,7 +56,7 @@ def test_a_clock_that_is_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_wrong_clock_is_what_a_worker_sees(tmp_path: Path) -> None:
-    """The injected clock reaches the pretended worker: its epochs' times are an hour off."""
+    """The wrong clock reaches the pretended worker: the times of its epochs are an hour off."""
     clock = tmp_path / "clock"
     clock.write_text("3600")
     bench = Bench(tmp_path, epochs=1)

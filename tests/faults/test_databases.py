@@ -1,4 +1,4 @@
-"""Studies in PostgreSQL and in SQLite while their database is away, taken, or given a secret to keep."""
+"""Studies in PostgreSQL and SQLite whose database is away, locked, or addressed with a password."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from apertune.search.results import read_study
 from apertune.search.settings import Home, make_home
 from apertune.search.studies.storage.ownership import find_owner
 
-# Optuna formats its URLs, so braces in a password are a case of their own.
+# Optuna formats its URLs, so the password has braces.
 PASSWORD = "pw{0}" + secrets.token_hex(12)
 EPOCH_S = 0.3
 DELAY_S = 0.1
@@ -35,7 +35,7 @@ DELAY_S = 0.1
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    # Results are read in this process, whose pooled connections are not closed before they are collected.
+    # This process reads results, and its pooled connections stay open until they are garbage-collected.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -65,7 +65,7 @@ def studies(postgres: PostgresServer) -> str:
 
 @pytest.fixture
 def machines(tmp_path: Path, empty_store: Path) -> list[Path]:
-    """Working folders of two machines that have nothing in common but the database."""
+    """Working folders of two machines that share only the database."""
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         (folder / "mlflow").mkdir(parents=True)
@@ -95,7 +95,7 @@ def home_of(folder: Path, storage: str | None = None) -> Home:
 
 
 def wait_for_epochs(process: subprocess.Popen[str], folder: Path, count: int) -> None:
-    """Until so many epochs of all trials together have been told."""
+    """Waits until all trials together have told that many epochs."""
     outbox = folder / "mlflow/studies/pretended/outbox.jsonl"
     deadline = time.monotonic() + 60
     while not outbox.exists() or outbox.read_text().count('"MetricsLogged"') < count:
@@ -105,7 +105,7 @@ def wait_for_epochs(process: subprocess.Popen[str], folder: Path, count: int) ->
 
 
 class Clock:
-    """Sleeps as an epoch does, beside the search, and so knows how late this machine by itself wakes a sleeper."""
+    """Sleeps beside the search as an epoch does, to measure how late this machine wakes a sleeping process."""
 
     def __init__(self) -> None:
         self.latest = 0.0
@@ -128,7 +128,7 @@ class Clock:
 
 
 def longest_epoch(folder: Path) -> float:
-    """The longest time between two epochs of a trial, by the workers' clocks, in seconds."""
+    """Returns the longest time between two epochs of a trial by the workers' clocks, in seconds."""
     times: dict[str, dict[int, int]] = {}
     for line in (folder / "mlflow/studies/pretended/outbox.jsonl").read_text().splitlines():
         record = json.loads(line)
@@ -153,7 +153,7 @@ def assert_each_completed_once(home: Home, trials: int) -> None:
 def test_a_search_survives_a_restart_of_its_database(
     postgres: PostgresServer, studies: str, machines: list[Path]
 ) -> None:
-    """PostgreSQL is stopped twice for three seconds: no trial fails or is repeated, and no epoch waits for it."""
+    """With PostgreSQL stopped twice for 3 s, no trial fails or is repeated, and no epoch waits."""
     folder = machines[0]
     with Clock() as clock, search(folder, 8, 2, 10, storage=studies) as process:
         for epochs in (6, 30):
@@ -170,7 +170,7 @@ def test_a_search_survives_a_restart_of_its_database(
 
 
 def test_a_search_survives_a_locked_database(machines: list[Path]) -> None:
-    """SQLite is locked for 30 s: no trial fails, and no epoch waits for it."""
+    """With SQLite locked for 30 s, no trial fails, and no epoch waits."""
     folder = machines[0]
     with Clock() as clock, search(folder, 8, 2, 10) as process:
         wait_for_epochs(process, folder, 6)
@@ -187,7 +187,7 @@ def test_a_search_survives_a_locked_database(machines: list[Path]) -> None:
 
 
 def test_a_study_has_one_owner_on_all_machines(studies: str, machines: list[Path]) -> None:
-    """A second machine is told who searches the study; when that one dies, the second takes it over at once."""
+    """A second machine is told who searches the study, and takes it over as soon as the first one dies."""
     first, second = machines
     with search(first, 6, 1, 10, storage=studies) as owner:
         wait_for_epochs(owner, first, 3)
@@ -213,7 +213,7 @@ def test_a_study_has_one_owner_on_all_machines(studies: str, machines: list[Path
 def test_a_study_taken_while_the_database_was_away_is_given_up(
     postgres: PostgresServer, studies: str, machines: list[Path]
 ) -> None:
-    """A search that finds its study taken after a restart stops, says by whom, and leaves its trials to the other."""
+    """A search whose study was taken during an outage stops, says by whom, and leaves its trials to the new owner."""
     import psycopg
 
     with search(machines[0], 4, 1, 40, storage=studies) as process:

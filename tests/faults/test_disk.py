@@ -1,4 +1,4 @@
-"""Rows 13 and 14 of the faults: the disk is full; the power went in the middle of a write."""
+"""Rows 13 and 14 of the faults: the disk is full; the power fails in the middle of a write."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 class FullForAWhile:
-    """Fills the disk once a trial has run an epoch, and makes space after the fault was named, or 8 s later."""
+    """Fills the disk once a trial has run an epoch, and makes space once the fault is named, or after 8 s."""
 
     def __init__(self, disk: SmallDisk, trained: Path, log: pytest.LogCaptureFixture) -> None:
         self._disk = disk
@@ -68,9 +68,9 @@ class FullForAWhile:
 def test_a_full_disk_is_waited_for(
     disk: SmallDisk, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """A full disk under database, outbox or file of ended trials is named within 5 s; then all goes on, each once."""
+    """A full disk under database, outbox or trials' file is named within 5 s; with space each trial completes once."""
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", "0.05")
-    # So many that the file, too, outgrows the page that it has.
+    # Enough trials for the file to outgrow its page, too.
     trials = 24 if where == "trials.jsonl" else 8
     study = tmp_path / "study"
     study.mkdir()
@@ -78,7 +78,7 @@ def test_a_full_disk_is_waited_for(
         (study / where).symlink_to(disk.folder / where)
     bench, executor = Bench(study), local(tmp_path, 2)
     if where == "trials.jsonl":
-        # Its owner replaces the file when it begins.
+        # The study's owner replaces the file when it begins.
         shutil.move(study / where, disk.folder / where)
         (study / where).symlink_to(disk.folder / where)
     fault = FullForAWhile(disk, study / "1" / "epochs.txt", caplog)
@@ -96,7 +96,7 @@ def test_a_full_disk_is_waited_for(
 
 
 def test_a_sender_on_a_full_disk_goes_on(disk: SmallDisk) -> None:
-    """A sender that cannot note how far it came says so, goes on, and after a restart has lost nothing."""
+    """A sender that cannot note its progress says so, goes on, and has lost nothing after a restart."""
     path = disk.folder / "outbox.jsonl"
     records = [RunStarted("k", "e", "n", 1), TagsSet("k", {"state": "complete"}), RunEnded("k", "FINISHED", 2)]
     with Outbox(path) as outbox:
@@ -112,7 +112,7 @@ def test_a_sender_on_a_full_disk_goes_on(disk: SmallDisk) -> None:
 
 
 def test_a_disk_that_stays_full_ends_the_search(disk: SmallDisk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last line names what could not be written, why, and the way out; what was written is whole."""
+    """The last line says what could not be written, why, and what to do; everything written is whole."""
     monkeypatch.setattr(persistence, "STORAGE_PATIENCE_S", 0.1)
     with Outbox(disk.folder / "outbox.jsonl") as outbox:
         outbox.put(TagsSet("k", {"state": "running"}))
@@ -123,7 +123,7 @@ def test_a_disk_that_stays_full_ends_the_search(disk: SmallDisk, monkeypatch: py
 
 
 def test_artifacts_on_a_full_disk_are_sent_later(disk: SmallDisk, tmp_path: Path, empty_store: Path) -> None:
-    """A model that does not fit on the artifacts' disk is named at once, and sent whole once there is space."""
+    """A model that does not fit on the artifacts' disk is named at once, and sent whole when there is space."""
     from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
     from apertune.search.tracking.records import FilesLogged
 
@@ -151,7 +151,7 @@ def test_artifacts_on_a_full_disk_are_sent_later(disk: SmallDisk, tmp_path: Path
 
 
 def test_a_full_disk_under_the_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images that do not fit into the cache end in a line that names it; with space the same call succeeds."""
+    """Images that do not fit into the cache raise an error that names it; with space the same call succeeds."""
     small = SmallDisk(tmp_path / "disk", 1)
     try:
         monkeypatch.setenv("APERTUNE_CACHE", str(small.folder / "cache"))
@@ -168,7 +168,7 @@ def test_a_full_disk_under_the_cache_is_named(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("step", [512, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_a_database_cut_at_every_byte(tmp_path: Path, step: int) -> None:
-    """The write-ahead log cut anywhere behind an acknowledged trial: the study opens, and holds all acknowledged."""
+    """With the write-ahead log cut at any byte, the study opens and holds every trial acknowledged before the cut."""
     bench = Bench(tmp_path)
     log = tmp_path / "studies.db-wal"
     acknowledged: list[tuple[int, int]] = []
@@ -195,7 +195,7 @@ def test_a_database_cut_at_every_byte(tmp_path: Path, step: int) -> None:
 
 
 def complete_trials(path: Path) -> list[float]:
-    """Values of the complete trials, read as SQLite recovers them; the file is whole."""
+    """Returns the values of the complete trials as SQLite recovers them, and asserts that the file is whole."""
     connection = sqlite3.connect(path)
     try:
         assert list(connection.execute("PRAGMA quick_check")) == [("ok",)]
@@ -206,7 +206,7 @@ def complete_trials(path: Path) -> list[float]:
 
 
 def test_records_cut_at_every_byte(tmp_path: Path) -> None:
-    """The file of ended trials cut anywhere in its last line: the database is read instead, and an owner mends it."""
+    """With the trials' file cut in its last line, the database is read instead, and the study's owner repairs it."""
     bench = Bench(tmp_path)
     for _ in range(2):
         asked = bench.study.ask()
@@ -223,7 +223,7 @@ def test_records_cut_at_every_byte(tmp_path: Path) -> None:
 
 
 def test_a_trial_waits_for_space(disk: SmallDisk, tmp_path: Path) -> None:
-    """What a trial leaves is saved once there is space, and told once; another error is raised at once."""
+    """A trial's results are saved when there is space, and told once; any other error is raised at once."""
     told: list[str] = []
     disk.fill()
 

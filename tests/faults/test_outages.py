@@ -1,4 +1,4 @@
-"""Row 16 of the faults, at length: what a tracking server that is away for minutes costs a search that goes on.
+"""Row 16 of the faults at length: the cost of a tracking server that is away for minutes to a running search.
 
 uv run pytest -m slow tests/faults/test_outages.py
 APERTUNE_OUTAGE_SECONDS=900 uv run pytest -m slow --timeout 2000 tests/faults/test_outages.py -k down
@@ -43,14 +43,14 @@ def server(empty_store: Path, tmp_path: Path) -> Iterator[Server]:
 
 
 def ends_of_epochs(outbox: Path) -> list[float]:
-    """When each epoch of the search ended, Unix seconds."""
+    """Returns the times at which the search's epochs ended, in Unix seconds."""
     records = (record for record, _ in unsent(outbox, 0) if isinstance(record, MetricsLogged))
     points = (point for record in records for point in record.points)
     return sorted(time_ms / 1000 for name, _, _, time_ms in points if name == "val_accuracy")
 
 
 def assert_all_told(server: Server, trials: int) -> None:
-    """One finished run a trial, and each epoch's value once."""
+    """Asserts one finished run per trial, with each epoch's value once."""
     client = MlflowClient(f"http://127.0.0.1:{server.port}")
     experiment = client.get_experiment_by_name("pretended").experiment_id
     runs = client.search_runs([experiment], "tags.kind = 'trial'")
@@ -67,8 +67,8 @@ def assert_all_told(server: Server, trials: int) -> None:
 def test_an_outage_slows_no_training(
     server: Server, monkeypatch: pytest.MonkeyPatch, kind: str, outage_s: float
 ) -> None:
-    """Epochs take at most 1 % longer while the server is away, by the median, which other work on the machine moves
-    least, and none waits; afterwards the server has every run and point once."""
+    """While the server is away the median epoch takes at most 1 % longer and none waits; afterwards the server has
+    every run and point once."""
     trials = int((BEFORE_AND_AFTER_S + outage_s) / (EPOCHS * EPOCH_S))
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", str(EPOCH_S))
     with UnreliableProxy(server.port) as proxy:
@@ -107,7 +107,7 @@ def fingerprints(folder: Path) -> dict[str, str]:
 
 
 def test_a_server_killed_in_the_middle_of_an_upload(server: Server, tmp_path: Path) -> None:
-    """A server that dies while it takes files and comes back has each file whole, one model, and a finished run."""
+    """A server that dies during an upload and comes back has each file whole, one model and one finished run."""
     folders = {name: tmp_path / name for name in ("artifacts", "model")}
     for name, folder in folders.items():
         folder.mkdir()

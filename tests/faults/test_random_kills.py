@@ -1,4 +1,4 @@
-"""Supervisors killed at any write, workers at any epoch: whatever is asked for comes, once, and nothing stays open."""
+"""Supervisors killed at any write and workers at any epoch: every trial ends once, and nothing stays open."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class KilledError(BaseException):
 
 
 class Countdown:
-    """Kills just before or just after one of the writes that follow."""
+    """Kills the supervisor just before or just after one of the next writes."""
 
     def __init__(self) -> None:
         self.left: int | None = None
@@ -63,7 +63,7 @@ class Countdown:
 
 
 class UnsteadySlots(Slots):
-    """Some workers are killed, and some configurations need too much memory."""
+    """Slots in which some workers are killed and some configurations need too much memory."""
 
     def __init__(self, slots: int, chance: random.Random) -> None:
         super().__init__(slots)
@@ -85,7 +85,7 @@ class UnsteadySlots(Slots):
 def test_searches_killed_at_any_write_bring_what_was_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Each configuration is tried once, every trial ends, and study, trials' file and outbox agree."""
+    """Each configuration is tried once, every trial ends, and the study, the trials' file and the outbox agree."""
     chance, countdown = random.Random(seed), Countdown()
     for owner, names in WRITES.items():
         for name in names:

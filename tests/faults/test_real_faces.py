@@ -1,4 +1,4 @@
-"""A search on real faces that is shot at: workers every 20 s, the supervisor twice.
+"""A search on real faces with a worker killed every 20 s and the supervisor killed twice.
 
 `APERTUNE_REAL_DATA` names the folder with fer2013. About ten minutes on two cores:
 APERTUNE_REAL_DATA=DIR uv run pytest -m "slow and real_data" tests/faults/test_real_faces.py
@@ -30,13 +30,13 @@ pytestmark = [
     pytest.mark.real_data,
     pytest.mark.timeout(3000),
     pytest.mark.skipif("APERTUNE_REAL_DATA" not in os.environ, reason="APERTUNE_REAL_DATA is not set"),
-    # Results are read in this process, whose pooled connections are not closed before they are collected.
+    # This process reads results, and its pooled connections stay open until they are garbage-collected.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 TRIALS, WORKERS, EPOCHS = 6, 2, 2
 KILL_EVERY_S = 20.0
-# The supervisor is killed when so many trials have ended.
+# Numbers of ended trials at which the supervisor is killed.
 SUPERVISOR_KILLED_AT = (1, 3)
 NETWORK = ("blocks=2", "convolutions=1", "filters=16", "augmentation=none")
 COMMAND = (
@@ -48,7 +48,7 @@ COMMAND = (
 
 
 class Sniper:
-    """Kills a random worker of whichever search runs, every so often, until it is told to stop."""
+    """Kills a random worker of the running search at intervals, until it is told to stop."""
 
     def __init__(self) -> None:
         self.search: subprocess.Popen[str] | None = None
@@ -102,7 +102,7 @@ def start(log: Path) -> subprocess.Popen[str]:
 
 
 def test_a_search_on_real_faces_under_fire(sniper: Sniper, tmp_path: Path) -> None:
-    """With a worker killed every 20 s and the supervisor twice, exactly the trials asked for are there, each once."""
+    """With a worker killed every 20 s and the supervisor killed twice, the search has exactly its trials, each once."""
     log, began = tmp_path / "search.log", time.monotonic()
     for enough in SUPERVISOR_KILLED_AT:
         search = sniper.search = start(log)
@@ -129,7 +129,7 @@ def test_a_search_on_real_faces_under_fire(sniper: Sniper, tmp_path: Path) -> No
 
 
 def assert_in_mlflow_once(result: StudyResult) -> None:
-    """One finished run and one model a trial; the searches that were killed are closed as killed."""
+    """Asserts one finished run and one model per trial, and that killed searches are closed as killed."""
     client = MlflowClient(make_home({}).tracking_uri)
     experiment = client.get_experiment_by_name("fer2013")
     assert experiment is not None

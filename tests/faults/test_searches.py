@@ -24,7 +24,7 @@ from apertune.search.settings import make_home
 
 @pytest.fixture
 def started(empty_store: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Searches that the test has started, on a new store; ended with it."""
+    """A list for the searches that the test starts, on a new store; they are ended with the test."""
     Path("mlflow").mkdir()
     shutil.copy(empty_store, "mlflow/mlflow.db")
     searches: list[subprocess.Popen[bytes]] = []
@@ -52,7 +52,7 @@ def output(search: subprocess.Popen[bytes], timeout_s: float = 120) -> str:
 
 
 def wait_for(search: subprocess.Popen[bytes], beginning: str) -> None:
-    """Reads the search's lines up to one that begins so."""
+    """Reads the search's lines up to the first one with this beginning."""
     assert search.stdout is not None
     seen = []
     for line in search.stdout:
@@ -80,13 +80,13 @@ def epochs_run(number: int) -> list[int]:
 
 
 def from_mlflow(query: str) -> list[str]:
-    """The first column of what the local MLflow store answers."""
+    """Returns the first column of a query to the local MLflow store."""
     with contextlib.closing(sqlite3.connect("mlflow/mlflow.db")) as connection:
         return [str(row[0]) for row in connection.execute(query)]
 
 
 def kill_now_and_then(search: subprocess.Popen[bytes], every_s: float) -> int:
-    """Kills a random worker every so often, until the search has ended. Returns how many."""
+    """Kills a random worker at intervals until the search has ended. Returns the number of kills."""
     chance, killed = random.Random(7), 0
     while search.poll() is None:
         time.sleep(every_s)
@@ -146,12 +146,12 @@ def test_a_killed_supervisor_costs_nothing(started: list[subprocess.Popen[bytes]
     "word", [signal.SIGINT, *(pytest.param(word, marks=pytest.mark.slow) for word in (signal.SIGTERM, signal.SIGHUP))]
 )
 def test_a_stopped_search_ends_soon_and_goes_on(started: list[subprocess.Popen[bytes]], word: signal.Signals) -> None:
-    """Ctrl-C, `kill` and a closed terminal end a search within 10 s, with all its processes and MLflow runs; the next
-    one goes on with the trials put back, from their checkpoints.
+    """Ctrl-C, `kill` and a closed terminal end a search, its processes and its MLflow runs within 10 s; the next
+    search goes on with its trials from their checkpoints.
     """
     search = start(started, 6, 2, 6, epoch_seconds=0.2)
     wait_for(search, "ended 1")
-    # The next two trials, of 1.2 s, are under way then.
+    # By then the next two trials, of 1.2 s, are running.
     time.sleep(0.5)
     children = psutil.Process(search.pid).children(recursive=True)
     began = time.monotonic()
@@ -170,7 +170,7 @@ def test_a_stopped_search_ends_soon_and_goes_on(started: list[subprocess.Popen[b
 
 
 def test_a_long_epoch_does_not_hold_up_ctrl_c(started: list[subprocess.Popen[bytes]]) -> None:
-    """A worker that answers no request for a long time is ended, and the search with it, within 10 s."""
+    """A worker in a long epoch is ended on Ctrl-C, and the search with it, within 10 s."""
     search = start(started, 2, 1, 2, epoch_seconds=60)
     while not workers_of(search) or not study_exists():
         time.sleep(0.1)
@@ -190,9 +190,9 @@ def study_exists() -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_one_of_many_searches_owns_the_study(started: list[subprocess.Popen[bytes]]) -> None:
-    """Of searches started at once, those that find the study taken say so; there is one study, and one experiment."""
+    """One of many searches started at once owns the study, the others say so, and one study and experiment exist."""
     many = 16
-    # Made by whoever comes first, as the studies' database is.
+    # Created by whichever search comes first, like the studies' database.
     Path("mlflow/mlflow.db").unlink()
     searches = [start(started, 4, 1, 2, epoch_seconds=many) for _ in range(many)]
     texts = [output(search, 500) for search in searches]

@@ -37,7 +37,7 @@ SUPERVISOR_STEPS = [
 
 @pytest.mark.parametrize("step", ["checkpoint", *(pytest.param(step, marks=pytest.mark.slow) for step in WORKER_STEPS)])
 def test_a_worker_killed_at_a_step(tmp_path: Path, step: str) -> None:
-    """Every trial's worker is killed once at that step; each completes once and repeats one epoch at most."""
+    """With every trial's worker killed once at a step, each trial completes once and repeats at most one epoch."""
     bench = Bench(tmp_path, epochs=EPOCHS)
     environments = [{**variables, "APERTUNE_PRETEND_KILL": step} for variables in worker_environments(2)]
     executor = LocalExecutor(environments, tmp_path / "logs", command=PRETEND_WORKER)
@@ -55,7 +55,7 @@ def test_a_worker_killed_at_a_step(tmp_path: Path, step: str) -> None:
     "step", ["tell after", "put within", *(pytest.param(step, marks=pytest.mark.slow) for step in SUPERVISOR_STEPS)]
 )
 def test_a_supervisor_killed_at_a_step(tmp_path: Path, step: str) -> None:
-    """The supervisor is killed at that step; started again, it brings exactly the trials asked for, each told once."""
+    """A supervisor killed at a step and started again completes exactly the trials asked for, each told once."""
     variables = {"APERTUNE_PRETEND_SUPERVISOR_KILL": step}
     if step.startswith("put back"):
         variables["APERTUNE_PRETEND_KILL"] = "report"
@@ -70,7 +70,7 @@ def test_a_supervisor_killed_at_a_step(tmp_path: Path, step: str) -> None:
 
 
 def test_a_machine_that_lost_its_power(tmp_path: Path) -> None:
-    """All processes killed at once, and the note of the owner left behind: the next start brings exactly the trials."""
+    """After a power loss that leaves the owner's note behind, the next start completes exactly the trials."""
     search = supervise(tmp_path, TRIALS, 2, EPOCHS, APERTUNE_PRETEND_SECONDS="0.3")
     wait_until((tmp_path / "1" / "epochs.txt").exists)
     processes = [psutil.Process(search.pid), *psutil.Process(search.pid).children(recursive=True)]
@@ -89,7 +89,7 @@ def test_a_machine_that_lost_its_power(tmp_path: Path) -> None:
 
 
 def test_the_note_of_an_owner_that_is_gone(tmp_path: Path) -> None:
-    """A note that survived a restart names a process number that is another's now: nobody owns the study."""
+    """A note left from before a restart owns no study, although its process number now belongs to another process."""
     home = make_home({}, root=tmp_path)
     folder = home.study_folder("s")
     folder.mkdir(parents=True)

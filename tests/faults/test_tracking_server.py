@@ -28,7 +28,7 @@ def server(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_lost_replies_double_nothing(server: Server, tmp_path: Path) -> None:
-    """When the reply to every POST is lost once, there still is one run a trial, one model, and each point once."""
+    """With the reply to every POST lost once, there is still one run per trial, one model, and each point once."""
     outbox_path = tmp_path / "outbox.jsonl"
     with Outbox(outbox_path) as outbox:
         outbox.put(*story(tmp_path, "lost"))
@@ -39,7 +39,7 @@ def test_lost_replies_double_nothing(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_server_that_was_away_misses_nothing(server: Server, tmp_path: Path) -> None:
-    """Records made while the server is down are kept, past a restart of the sender too, and told once."""
+    """Records made while the server is down are kept, even when the sender restarts, and are told once."""
     outbox_path = tmp_path / "outbox.jsonl"
     records = story(tmp_path, "away")
     with Outbox(outbox_path) as outbox, UnreliableProxy(server.port) as proxy:
@@ -60,7 +60,7 @@ def test_a_server_that_was_away_misses_nothing(server: Server, tmp_path: Path) -
 def test_a_server_that_hangs_holds_up_no_order_to_stop(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that answers nothing costs one time limit a try, and what it took meanwhile is not told twice."""
+    """A server that answers nothing costs one time limit per try, and records it accepted are not told twice."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     outbox_path = tmp_path / "outbox.jsonl"
     records = story(tmp_path, "hung")
@@ -78,7 +78,7 @@ def test_a_server_that_hangs_holds_up_no_order_to_stop(
 
 
 def test_an_experiment_that_was_deleted_is_restored(server: Server, tmp_path: Path) -> None:
-    """A search whose experiment was deleted from the server before tells it everything, once."""
+    """A search whose experiment was deleted from the server restores it and tells everything once."""
     client = MlflowClient(f"http://127.0.0.1:{server.port}")
     client.delete_experiment(client.create_experiment("deleted"))
     outbox_path = tmp_path / "outbox.jsonl"
@@ -89,7 +89,7 @@ def test_an_experiment_that_was_deleted_is_restored(server: Server, tmp_path: Pa
 
 
 def test_a_model_is_dropped_with_its_files(server: Server, tmp_path: Path) -> None:
-    """A model that is not kept is gone from the server with its files, also when it was half gone before."""
+    """A model that is not kept is deleted from the server with its files, even if half of it was already gone."""
     records = [record for record in story(tmp_path, "dropped") if getattr(record, "key", "") != "dropped-2"]
     tracker = MlflowTracker(f"http://127.0.0.1:{server.port}")
     for record in records:

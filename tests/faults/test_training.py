@@ -27,7 +27,7 @@ from apertune.search.settings import make_home
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    # Results are read in this process, whose pooled connections are not closed before they are collected.
+    # This process reads results, and its pooled connections stay open until they are garbage-collected.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -85,8 +85,8 @@ def dataset() -> ImageDataset:
 
 
 def runs_by_trial(folder: Path) -> dict[int, tuple[str, str, str]]:
-    """For each trial's run in MLflow its status, its state and its reason."""
-    # MLflow keeps one engine an address, and other tests had a folder of that name.
+    """Returns the status, state and reason of each trial's run in MLflow."""
+    # MLflow keeps one engine per address, and other tests had a folder of that name.
     client = MlflowClient(f"sqlite:///{folder.resolve() / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("faulty")
     assert experiment is not None
@@ -107,7 +107,7 @@ def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_each_cause_stands_on_its_trial(faulty: Path) -> None:
-    """Memory is infeasible, in a process of its own from there; NaN and infinity are pruned; a raise has failed."""
+    """A trial is infeasible when out of memory, pruned for NaN or infinity, and failed by any other error."""
     settings = SearchSettings(
         space="faulty_space:build", trials=5, epochs=3, workers=1, sampler="grid", pruner="none", study="f", seed=0
     )
@@ -135,7 +135,7 @@ def test_each_cause_stands_on_its_trial(faulty: Path) -> None:
 
 
 def check_processes(seen: Path, result: SearchResult) -> None:
-    """After a trial out of memory, and after one that raised, the next trial has a process of its own."""
+    """Asserts that a new process runs the next trial after one that ran out of memory and after one that raised."""
     order = [str(trial.params["fault"]) for trial in result.trials]
     # Discovery walks the space first; each trial builds once.
     processes = [line.split() for line in seen.read_text().splitlines()][-len(order) :]
@@ -147,7 +147,7 @@ def check_processes(seen: Path, result: SearchResult) -> None:
 def test_all_on_one_full_disk(
     faulty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Studies, outbox, checkpoints, models and artifacts on one disk, full for a while: named in 5 s, all complete."""
+    """With everything on one disk that is full for a while, this is named within 5 s and every trial completes."""
     disk = SmallDisk(tmp_path / "disk", 64)
     monkeypatch.chdir(disk.folder)
     display, figures = Lines(), list[float]()

@@ -1,4 +1,4 @@
-"""Row 2 of the faults: the process that tells MLflow is killed in the middle of a run, of a model, of its end."""
+"""Row 2 of the faults: the process that sends to MLflow is killed during a run, a model or the end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from apertune.search.tracking.records import FilesLogged, MetricsLogged, ModelLo
 pytestmark = pytest.mark.slow
 
 STEPS = ["create_run", "log_batch", "log_artifacts", "create_logged_model", "log_model_artifacts", "set_terminated"]
-# Imports MLflow once; each step has a process of its own, killed as soon as the server has done it.
+# Imports MLflow once; each step has its own process, killed as soon as the server has finished the step.
 KILLED_SENDERS = """
 import os, signal, sys
 from pathlib import Path
@@ -49,7 +49,7 @@ for step in steps:
 
 
 def story(step: str) -> None:
-    """What is to be told of one trial, in an experiment called as the step."""
+    """Returns the records of one trial, in an experiment named after the step."""
     for name in ("artifacts", "model"):
         (Path(step) / name).mkdir(parents=True)
         (Path(step) / name / "MLmodel").write_text("flavors: {}\n")
@@ -64,7 +64,7 @@ def story(step: str) -> None:
 
 
 def test_a_sender_killed_at_a_step(empty_store: Path, tmp_path: Path) -> None:
-    """Killed after any call, the next sender goes on: one run, one model, each point once, each file there."""
+    """After a sender killed at any call, the next one completes one run, one model, each point once and each file."""
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     for step in STEPS:
@@ -88,7 +88,7 @@ def test_a_sender_killed_at_a_step(empty_store: Path, tmp_path: Path) -> None:
 
 
 def test_a_sender_that_was_killed_is_replaced_during_the_search(home: Home) -> None:
-    """Without waiting for the search's end, MLflow is told what a killed sender left."""
+    """A killed sender's records reach MLflow before the search ends."""
     story("search")
     outbox = Path("search/outbox.jsonl")
     with SenderProcess(outbox, home, lambda line: None) as sender:
@@ -100,7 +100,7 @@ def test_a_sender_that_was_killed_is_replaced_during_the_search(home: Home) -> N
 
 
 def test_a_sender_that_was_killed_is_replaced_in_the_end(home: Home) -> None:
-    """A search whose sender was killed from outside has told MLflow everything when it ends."""
+    """A search whose sender was killed from outside has told MLflow everything by its end."""
     story("search")
     lines: list[str] = []
     with SenderProcess(Path("search/outbox.jsonl"), home, lines.append) as sender:

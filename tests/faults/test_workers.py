@@ -1,4 +1,4 @@
-"""Rows 1, 4, 8, 10 and 11 of the faults: workers killed, starved, stopped and many."""
+"""Rows 1, 4, 8, 10 and 11 of the faults: workers that are killed, out of memory, stopped, or many."""
 
 from __future__ import annotations
 
@@ -34,9 +34,13 @@ MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
 
 
 class Killer:
-    """A context in which a random worker that has a trial is killed every so often.
+    """A context in which a random worker with a trial is killed at intervals; `killed` lists trials and times.
 
-    patient: only one that has trained an epoch, which takes a worker a while on a busy machine. killed: (trial, time).
+    Args:
+        executor: The executor of the workers.
+        folder: The study's folder.
+        every_s: Seconds between kills.
+        patient: Kill only workers that have trained an epoch, which takes a while on a busy machine.
     """
 
     def __init__(self, executor: LocalExecutor, folder: Path, every_s: float, *, patient: bool) -> None:
@@ -78,7 +82,7 @@ class Killer:
 def under_fire(
     folder: Path, trials: int, workers: int, every_s: float, *, patient: bool = False
 ) -> tuple[float, list[float], int]:
-    """Seconds that a search takes while its workers are killed, delays until each lost trial is put back, and kills."""
+    """Runs a search under kills. Returns its seconds, the delay until each lost trial is put back, and the kills."""
     bench, display = Bench(folder, epochs=4), TimedDisplay()
     bench.display = display  # type: ignore[assignment]  # any display will do
     executor = local(folder, workers)
@@ -91,7 +95,7 @@ def under_fire(
         executor.close()
     delays = []
     for number, killed in killer.killed:
-        # A worker killed as its trial ended leaves none to put back.
+        # A worker killed as its trial ended leaves no trial to put back.
         later = [put_back - killed for put_back in display.put_back.get(number, []) if put_back >= killed]
         delays += later[:1]
     assert sum(map(len, display.put_back.values())) <= len(killer.killed)
@@ -110,7 +114,7 @@ def test_lost_trials_are_put_back_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_three_hundred_trials_under_fire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """300 trials in 8 workers, one killed every 0.4 s: each once, back within 1 s, at most 1.5 times as long.
+    """300 trials in 8 workers, one killed every 0.4 s: each ends once, is back in 1 s, in 1.5 times the time.
 
     Other work on the machine makes one search or the other longer, so the best of three pairs counts.
     """
@@ -132,7 +136,7 @@ def test_three_hundred_trials_under_fire(tmp_path: Path, monkeypatch: pytest.Mon
 
 @contextmanager
 def memory_group(limit_mb: int) -> Iterator[Path]:
-    """A control group (version 1) of that much memory; skips where none may be made."""
+    """A control group (version 1) with a memory limit; skips the test where none can be made."""
     group = MEMORY_GROUPS / f"apertune-test-{os.getpid()}"
     try:
         group.mkdir()
@@ -147,7 +151,7 @@ def memory_group(limit_mb: int) -> Iterator[Path]:
 
 
 def test_a_worker_killed_by_the_kernel_for_memory(tmp_path: Path) -> None:
-    """Under a real limit the greedy trial is tried again once, then infeasible with its reason; the others live."""
+    """Under a real memory limit the greedy trial is retried once, then infeasible with its reason; the others live."""
     with memory_group(400) as group:
         search = supervise(tmp_path, 4, 2, 4, group=group, APERTUNE_PRETEND_GREEDY="1")
         text, _ = search.communicate(timeout=120)
@@ -161,7 +165,7 @@ def test_a_worker_killed_by_the_kernel_for_memory(tmp_path: Path) -> None:
 
 
 def test_a_stopped_worker_that_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker stopped for less than the hang limit completes; one stopped for longer is replaced; each trial once."""
+    """A worker stopped for less than the hang limit goes on, and one stopped for longer is replaced."""
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", "0.1")
     bench, display, executor = Bench(tmp_path), TimedDisplay(), local(tmp_path, 2)
     bench.display = display  # type: ignore[assignment]  # any display will do
@@ -189,7 +193,7 @@ def test_a_stopped_worker_that_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_late_answer_is_no_second_outcome(tmp_path: Path) -> None:
-    """A trial that is told twice keeps its first outcome, and nothing is raised."""
+    """A trial told twice keeps its first outcome, and nothing is raised."""
     bench = Bench(tmp_path)
     asked = bench.study.ask()
     assert asked is not None
@@ -213,7 +217,7 @@ def test_enqueued_configurations_run_once_each(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_sixty_four_workers_for_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """64 workers report an epoch a second each for 60 s: nothing is raised, none is stuck, every epoch is told."""
+    """With 64 workers each reporting one epoch per second for 60 s, nothing is raised and every epoch is told."""
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", "1")
     epochs, workers = 20, 64
     bench, display, executor = Bench(tmp_path, epochs=epochs), TimedDisplay(), local(tmp_path, workers)

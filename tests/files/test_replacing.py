@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_replaced_in_one_step(folder: Path) -> None:
-    """Until the block ends a reader finds the old file, and then the new one alone."""
+    """A reader finds the old file until the block ends, and only the new one afterwards."""
     path = folder / "progress.json"
     path.write_text("old")
     with replacing(path) as file:
@@ -40,7 +40,7 @@ def cut_short(path: Path) -> None:
 
 @pytest.mark.parametrize("old", ["old", None])
 def test_a_block_that_raises_changes_nothing(folder: Path, old: str | None) -> None:
-    """As on a full disk: what was there stays, and half of a file does not."""
+    """An error in the block, such as a full disk, keeps the old file and leaves no half-written one."""
     path = folder / "progress.json"
     if old is not None:
         path.write_text(old)
@@ -50,7 +50,7 @@ def test_a_block_that_raises_changes_nothing(folder: Path, old: str | None) -> N
 
 
 def test_a_durable_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A power loss behind the renaming could else leave an empty file; one that need not be durable costs no wait."""
+    """A durable file is synced to the disk before it is renamed; one that need not be durable costs no wait."""
     path, synced = tmp_path / "result.json", list[tuple[bytes, bool]]()
     sync = os.fsync
 
@@ -69,14 +69,14 @@ def test_a_durable_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, mo
 
 
 def test_no_folder_is_made(folder: Path) -> None:
-    """A folder that somebody removed meanwhile does not come back with one file in it."""
+    """A folder that was removed meanwhile is not created again."""
     with pytest.raises(FileNotFoundError), replacing(folder / "gone" / "result.json"):
         pytest.fail("there is nothing to write to")
     assert not list(folder.iterdir())
 
 
 class FullFile(FileIO):
-    """Takes three bytes at a time, and so many times."""
+    """Accepts three bytes per write, for a limited number of writes."""
 
     writes = 1
 
@@ -88,7 +88,7 @@ class FullFile(FileIO):
 
 
 def test_what_does_not_fit_is_not_begun(tmp_path: Path) -> None:
-    """After a full disk the file is as it was; with room everything is appended, in however many writes it takes."""
+    """A full disk leaves the file as it was; with space everything is appended, in as many writes as it takes."""
     path = tmp_path / "outbox.jsonl"
     path.write_bytes(b"a line\n")
     with FullFile(path, "ab") as file:

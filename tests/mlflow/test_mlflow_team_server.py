@@ -61,14 +61,14 @@ def test_the_containers_use_the_settings() -> None:
 
 
 def server_command() -> list[str]:
-    """The command that the page gives."""
+    """Returns the command that the page gives."""
     (line,) = re.findall(r"^ +(mlflow server .*)$", (FOLDER / "README.md").read_text("utf-8"), re.MULTILINE)
     return shlex.split(line)
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL of its own with the databases mlflow and studies; its address up to the database's name."""
+    """The address, up to the database's name, of a PostgreSQL server with the databases mlflow and studies."""
     with postgres_server(PASSWORD, ["mlflow", "studies"]) as server:
         yield server.address("").rstrip("/")
 
@@ -132,8 +132,8 @@ def wait_until_healthy(address: str, process: subprocess.Popen[bytes], log: Path
 
 @pytest.mark.slow
 def test_a_search_through_the_server(server: tuple[str, bool]) -> None:
-    """A search through the page's server brings its runs, metrics and pages there, and its study to PostgreSQL; other
-    hosts are refused, and strangers too where there are users."""
+    """A search through the server stores its runs, metrics and pages there, and its study in PostgreSQL; foreign
+    hosts are refused, and so are unknown users where there are users."""
     address, users = server
     experiments = f"{address}/api/2.0/mlflow/experiments/search?max_results=1"
     assert status_of(experiments) == (401 if users else 200)

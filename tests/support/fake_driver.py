@@ -13,7 +13,7 @@ class DriverError(Exception):
 
 
 class FakeDriver:
-    """Two GPUs of 1000 MB: this process holds `held` of the second in turn, and another process 700 MB of the first."""
+    """Two GPUs of 1000 MB: this process holds the values of `held` on the second, another 700 MB of the first."""
 
     NVMLError = DriverError
 

@@ -1,7 +1,7 @@
 """Runs an apertune command that is killed at a step: python killed_at.py before|after MODULE:FUNCTION WORDS…
 
-The step is the first call of the function, which may be a method (MODULE:CLASS.METHOD). The kill is SIGKILL, which
-no cleaning up survives.
+The step is the first call of the function, which may be a method (MODULE:CLASS.METHOD). The kill is SIGKILL, so
+no cleanup runs.
 """
 
 from __future__ import annotations

@@ -19,7 +19,11 @@ from typing import Any
 
 @contextmanager
 def serving(model: str, log: Path, environment: Mapping[str, str]) -> Iterator[str]:
-    """The server's address. model: a folder or an address of MLflow's."""
+    """Runs a server and yields its address.
+
+    Args:
+        model: A folder or an MLflow model address.
+    """
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local"]
     with log.open("wb") as output:
@@ -46,7 +50,7 @@ def serving(model: str, log: Path, environment: Mapping[str, str]) -> Iterator[s
 
 
 def ask(server: str, document: object) -> tuple[int, Any]:
-    """The status, and the predictions or the reason why there are none."""
+    """Returns the status, and the predictions or the reason why there are none."""
     request = urllib.request.Request(
         f"{server}/invocations", json.dumps(document).encode(), {"Content-Type": "application/json"}
     )

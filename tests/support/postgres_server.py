@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 class PostgresServer:
-    """A running server on loopback. password: of its one user, mlflow, who may do everything."""
+    """A running server on loopback; `password` is that of its only user, mlflow, who may do everything."""
 
     def __init__(self, folder: Path, binaries: Path, password: str) -> None:
         self.password = password
@@ -72,21 +72,21 @@ class PostgresServer:
         raise AssertionError("PostgreSQL did not answer")
 
     def stop(self) -> None:
-        """Ends the server at once; whoever is connected is thrown out."""
+        """Stops the server at once, and closes every connection."""
         if self._process is not None:
             self._process.send_signal(2)
             self._process.wait(30)
             self._process = None
 
     def dump(self, database: str) -> str:
-        """All that the database holds, as text."""
+        """Returns everything in the database, as text."""
         command = [str(self._binaries / "pg_dump"), "--inserts", self.address(database, "postgresql")]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @contextmanager
 def postgres_server(password: str, databases: Sequence[str]) -> Iterator[PostgresServer]:
-    """Skips the test where PostgreSQL is not installed."""
+    """A new server; skips the test where PostgreSQL is not installed."""
     binaries = _binaries()
     if binaries is None:
         pytest.skip(f"PostgreSQL's initdb and postgres are neither on the path nor under {BINARIES}")

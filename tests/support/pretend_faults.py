@@ -1,4 +1,4 @@
-"""What tests of faults share: searches without MLflow that can be killed, and what must be true after them."""
+"""Shared by the fault tests: searches without MLflow that can be killed, and assertions about what they leave."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run_locally(bench: Bench, trials: int, workers: int, **plan: object) -> Loca
 def supervise(
     folder: Path, trials: int, workers: int, epochs: int, *, group: Path | None = None, **variables: str
 ) -> subprocess.Popen[str]:
-    """A supervisor in a process of its own, which with its workers is in the control group, if one is given."""
+    """Starts a supervisor in its own process. It and its workers join the control group, if one is given."""
     command = [*PRETEND_SUPERVISOR, str(folder), str(trials), str(workers), str(epochs)]
     if group is not None:
         command = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', str(group), *command]
@@ -75,7 +75,7 @@ def supervise(
 
 
 def stored(folder: Path) -> Study:
-    """The study as another process reads it."""
+    """Returns the study as another process reads it."""
     return open_study(open_storage(f"sqlite:///{folder / 'studies.db'}"), "s")
 
 
@@ -85,9 +85,13 @@ def epochs_run(folder: Path, number: int) -> list[int]:
 
 
 def assert_each_once(folder: Path, trials: int, epochs: int, *, repeated: int = 1) -> None:
-    """Every trial is complete once: in the database, in the file of ended trials, and as told to MLflow.
+    """Asserts that every trial is complete exactly once: in the database, in the trials' file and in the outbox.
 
-    repeated: epochs that a trial may have trained twice, one for each time that its worker was killed.
+    Args:
+        folder: The study's folder.
+        trials: Number of trials.
+        epochs: Epochs per trial.
+        repeated: Epochs that a trial may have trained twice, one per time its worker was killed.
     """
     study = stored(folder)
     records = study.records()
@@ -101,7 +105,7 @@ def assert_each_once(folder: Path, trials: int, epochs: int, *, repeated: int = 
 
 
 def assert_told_once(folder: Path, trials: int, epochs: int) -> None:
-    """MLflow is told of one run a trial, ended as finished, with every epoch's point; none is left open."""
+    """Asserts that MLflow is told of one finished run per trial with every epoch's point, and none is left open."""
     outbox = folder / "outbox.jsonl"
     told = [record for record, _ in unsent(outbox, 0)]
     keys = {record.key for record in told if isinstance(record, RunStarted)}
@@ -123,7 +127,11 @@ def assert_told_once(folder: Path, trials: int, epochs: int) -> None:
 
 
 def wait_until(true: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Raises AssertionError when it does not come true in time."""
+    """Waits until the condition is true.
+
+    Raises:
+        AssertionError: It is still false after `timeout_s` seconds.
+    """
     until = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < until, "it did not come true in time"
@@ -131,7 +139,7 @@ def wait_until(true: Callable[[], bool], timeout_s: float = 30.0) -> None:
 
 
 def answer(executor: LocalExecutor) -> TrialResult | TrialLost:
-    """How the next trial to end did."""
+    """Waits for the next trial to end, and returns how it ended."""
     until = time.monotonic() + 30
     while time.monotonic() < until:
         for event in executor.wait(1.0):

@@ -69,7 +69,7 @@ def definition(**changes: object) -> StudyDefinition:
 
 
 def pretended_task(folder: Path, asked: Asked) -> TrialTask:
-    """A trial's task in a data set that nobody reads."""
+    """Returns a trial's task on a data set that nobody reads."""
     rows = np.arange(1)
     view = TrainingView(
         name="pretended",
@@ -97,7 +97,7 @@ def pretended_task(folder: Path, asked: Asked) -> TrialTask:
 
 
 class Bench:
-    """A study in a folder, made or continued, and supervisors for it."""
+    """A study in a folder, created or continued, and supervisors for it."""
 
     def __init__(
         self, folder: Path, pruner: str = "none", space: SearchSpace = SPACE, name: str = "s", **changes: object
@@ -137,7 +137,7 @@ class Bench:
 
 
 def train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
-    """Accuracy is the rate, at every epoch."""
+    """Pretends to train: the accuracy of every epoch is the rate."""
     value = float(task.values["rate"])
     emit(TrialStarted(task.number, 1, 1))
     for epoch in range(1, task.epochs + 1):
@@ -148,7 +148,9 @@ def train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialRe
 class Slots:
     """An executor of several slots: each trial's accuracy is its rate, and each moves on by an epoch in turn.
 
-    ends: after how many epochs a trial is complete, by number; the others after `EPOCHS`.
+    Args:
+        slots: Number of slots.
+        ends: Epochs after which a trial is complete, by its number; `EPOCHS` for the others.
     """
 
     def __init__(self, slots: int, ends: dict[int, int] | None = None) -> None:

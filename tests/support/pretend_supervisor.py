@@ -31,12 +31,12 @@ STEPS: dict[str, tuple[type, str]] = {
     "put": (Outbox, "put"),
     "put back": (Supervisor, "_put_back"),
 }
-# Where in a trial's life most is at stake: the first calls are of the search's beginning.
+# The calls at which a trial has the most to lose: the first ones belong to the start of the search.
 AT_CALL = {"ask": 3, "report": 5, "tell": 2, "note": 2, "put": 8, "put back": 1}
 
 
 def kill_at(step: str, folder: Path) -> None:
-    """Has this process killed at a step, unless one was before."""
+    """Has this process killed at a step, unless an earlier one was."""
     mark = folder / f"killed at {step}"
     if mark.exists():
         return

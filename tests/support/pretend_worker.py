@@ -1,9 +1,9 @@
 """A worker that only pretends to train, as quick to start as Python is: 'rate' is the accuracy of every epoch.
 
 Run by the tests in place of the real one. It writes a checkpoint after each epoch, goes on from it, and sleeps
-`APERTUNE_PRETEND_SECONDS` an epoch. `APERTUNE_PRETEND_KILL` names a step at which it kills itself, once a trial;
+`APERTUNE_PRETEND_SECONDS` per epoch. `APERTUNE_PRETEND_KILL` names a step at which it kills itself, once per trial;
 `APERTUNE_PRETEND_GREEDY` the trial that takes all the memory there is; `APERTUNE_PRETEND_CLOCK` a file with the seconds
-by which its clock is wrong; `APERTUNE_PRETEND_OUTCOMES` how trials end, from the first on, with a space between: an
+by which its clock is wrong; `APERTUNE_PRETEND_OUTCOMES` how trials end, from the first on, separated by spaces: an
 outcome or `over_limit`.
 """
 
@@ -70,7 +70,7 @@ def pretend(
 
 
 def told_outcome(number: int) -> TrialResult | None:
-    """How the trial is to end without any training; None when it is to train."""
+    """Returns the result of a trial that is to end without any training, or None for one that is to train."""
     outcomes = os.environ.get("APERTUNE_PRETEND_OUTCOMES", "").split()
     if number >= len(outcomes) or outcomes[number] == "complete":
         return None
@@ -80,7 +80,7 @@ def told_outcome(number: int) -> TrialResult | None:
 
 
 def die_at(step: str, folder: Path) -> None:
-    """Ends this process as `kill -9` does if it is to die at that step; once in that folder."""
+    """Ends this process as `kill -9` does if it is to die at this step; only once per folder."""
     mark = folder / f"killed at {step}"
     if os.environ.get("APERTUNE_PRETEND_KILL") == step and not mark.exists():
         mark.touch()
@@ -94,7 +94,7 @@ def take_all_memory() -> None:
 
 
 def set_clock(file: Path) -> None:
-    """From here on `time.time` is wrong by the seconds in the file."""
+    """Makes `time.time` wrong by the seconds in the file from now on."""
     right = time.time
     time.time = lambda: right() + float(file.read_text())
 

@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine, for tests that run where there is a loopback interface alone.
+"""A Ray cluster of several nodes on this machine, for tests that have only a loopback interface.
 
 Ray listens on the machine's own address even when told 127.0.0.1, so `test_executor_cluster.py` runs these tests in a
 network namespace.
@@ -21,7 +21,7 @@ STORE_BYTES = 100 * 2**20
 
 
 def skip_reason() -> str:
-    """Why no cluster can be started here; empty when one can."""
+    """Returns the reason why no cluster can be started here, or an empty string when one can."""
     if importlib.util.find_spec("ray") is None:
         return f"Ray is not installed; run: uv run --extra ray pytest -m slow {CLUSTER_TESTS}"
     if set(psutil.net_if_addrs()) != {"lo"}:
@@ -31,7 +31,7 @@ def skip_reason() -> str:
 
 @contextmanager
 def ray_cluster(nodes: int, processors: int = 1, client_port: int | None = None) -> Iterator[Any]:
-    """A head without processors, and so many nodes with some; the environment's Ray address is the cluster's."""
+    """Runs a head without processors and `nodes` nodes with some; `RAY_ADDRESS` is the cluster's meanwhile."""
     from ray.cluster_utils import Cluster
 
     head: dict[str, Any] = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
@@ -50,7 +50,7 @@ def ray_cluster(nodes: int, processors: int = 1, client_port: int | None = None)
 
 @contextmanager
 def environment(cache: str) -> Iterator[None]:
-    """What Ray's processes inherit: a cache that is no test's own, and epochs in whose midst a node can be killed."""
+    """Sets what Ray's processes inherit: a cache that belongs to no test, and epochs long enough to kill a node in."""
     settings = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_BACKEND_LOG_LEVEL": "fatal",

@@ -52,7 +52,7 @@ def shades_model(
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Pictures of several sizes, kinds and colours, and one that is none."""
+    """Pictures of several sizes, kinds and colours, and one file that is not a picture."""
     folder = tmp_path / "pictures"
     (folder / "more pictures").mkdir(parents=True)
     Image.new("RGB", (40, 30), (5, 5, 5)).save(folder / "a dark.jpg")

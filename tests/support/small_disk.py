@@ -12,7 +12,7 @@ import pytest
 
 
 class SmallDisk:
-    """A file system of few megabytes. folder: where it is mounted."""
+    """A file system of a few megabytes, mounted at `folder`."""
 
     def __init__(self, folder: Path, megabytes: int) -> None:
         self.folder = folder
@@ -23,7 +23,7 @@ class SmallDisk:
             pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
 
     def fill(self) -> None:
-        """Leaves not a byte."""
+        """Fills the disk to the last byte."""
         with (self.folder / "ballast").open("ab", buffering=0) as file:
             for size in (2**16, 2**12, 1):
                 with contextlib.suppress(OSError):

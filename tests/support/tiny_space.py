@@ -8,7 +8,7 @@ import keras
 
 from apertune.spaces.search_space.parameters import Parameter, SearchSpace
 
-# What discovery, which takes a second, finds in `build`.
+# The space that discovery would find in `build`, in about a second.
 SPACE = SearchSpace(
     (
         Parameter("rate", "float", 1e-2, low=1e-4, high=1e-1, sampling="log"),
@@ -18,7 +18,7 @@ SPACE = SearchSpace(
 
 
 class FactorOutsideTraining(keras.layers.Layer):
-    """Multiplies what it is given by a factor, but not while the network is trained."""
+    """Multiplies its input by a factor, except in training."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class FactorOutsideTraining(keras.layers.Layer):
 
 
 def build(hp: Any) -> keras.Model:
-    """factor: of the answers outside training; "nan" and "inf" make them useless while the loss stays finite."""
+    """Builds the network; its answers outside training are multiplied by `factor`, which may be "nan" or "inf"."""
     rate = hp.Float("rate", 1e-4, 1e-1, default=1e-2, sampling="log")
     factor = float(hp.Choice("factor", ["1", "nan", "inf"]))
     layers = [keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]

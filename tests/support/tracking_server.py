@@ -1,4 +1,4 @@
-"""A real tracking server for tests, a search's story to tell it, and what it must know afterwards."""
+"""A real tracking server for tests, the records of a small search, and what the server must know afterwards."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """port: on loopback. folder: of its files. process: the one that was started; those that answer are below it."""
+    """A running server on loopback."""
 
     port: int
     folder: Path
+    """Folder of its files."""
     process: subprocess.Popen[bytes]
+    """The process that was started; its children answer requests."""
 
     def tree(self) -> list[psutil.Process]:
         first = psutil.Process(self.process.pid)
@@ -52,7 +54,7 @@ class Server:
 
     @contextmanager
     def hung(self) -> Iterator[None]:
-        """A context in which it takes connections and answers none."""
+        """Makes the server accept connections and answer none, within the context."""
         every = self.tree()
         for process in every:
             process.suspend()
@@ -63,19 +65,19 @@ class Server:
                 process.resume()
 
     def kill(self) -> None:
-        """As by a power cut."""
+        """Kills the server as a power cut would."""
         for process in self.tree():
             process.kill()
         self.process.wait(20)
 
     def restart(self) -> None:
-        """On the same port, store and files, after `kill`."""
+        """Starts the server again after `kill`, with the same port, store and files."""
         self.process = _start(self.port, self.folder)
 
 
 @contextmanager
 def tracking_server(empty_store: Path, folder: Path) -> Iterator[Server]:
-    """A context with a server on a copy of an empty store, its files in the folder."""
+    """Runs a server on a copy of an empty store, with its files in the folder."""
     shutil.copy(empty_store, folder / "mlflow.db")
     port = free_port()
     server = Server(port, folder, _start(port, folder))
@@ -102,7 +104,11 @@ def _start(port: int, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def wait_until_healthy(port: int, process: subprocess.Popen[bytes], timeout_s: float = 90) -> None:
-    """Raises AssertionError when the server ends or does not answer in time."""
+    """Waits until the server answers.
+
+    Raises:
+        AssertionError: The server ended, or did not answer in time.
+    """
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
         assert process.poll() is None, "the tracking server ended"
@@ -115,7 +121,7 @@ def wait_until_healthy(port: int, process: subprocess.Popen[bytes], timeout_s: f
 
 
 def story(folder: Path, experiment: str) -> list[Record]:
-    """What a search of a few trials tells, with files and models."""
+    """Returns the records that a search of a few trials sends, with files and models."""
     records: list[Record] = [RunStarted(f"{experiment}-search", experiment, "search", 1)]
     for number in range(TRIALS):
         key = f"{experiment}-{number}"
@@ -126,7 +132,7 @@ def story(folder: Path, experiment: str) -> list[Record]:
         records.append(RunStarted(key, experiment, key, 1, f"{experiment}-search", {"state": "running"}, {"rate": "1"}))
         records.append(DatasetLogged(key, "pretended", "ab" * 18, "arrays", {"train": "10"}))
         for epoch in range(1, EPOCHS + 1):
-            # In a record each, and not merged, since the other run's tag comes between.
+            # One record each, not merged, since the other run's tag comes between them.
             records.append(MetricsLogged(key, (("loss", 1 / epoch, epoch, 1000 * epoch),)))
             records.append(TagsSet(f"{experiment}-search", {"epoch": f"{number}.{epoch}"}))
         records.append(FilesLogged(key, str(folder / key / "artifacts")))
@@ -136,7 +142,7 @@ def story(folder: Path, experiment: str) -> list[Record]:
 
 
 def assert_told_once(port: int, experiment: str) -> None:
-    """The server has one run a key, each point of each metric once, every file, one model a trial, and no orphan."""
+    """Asserts one run per key, one model per trial, each point of each metric once, every file, and no orphan."""
     client = MlflowClient(f"http://127.0.0.1:{port}")
     found = client.get_experiment_by_name(experiment)
     assert found is not None
@@ -157,7 +163,7 @@ def assert_told_once(port: int, experiment: str) -> None:
 
 
 def send_all(sender: Sender, timeout_s: float = 120) -> int:
-    """Repeats until all is sent, as the sender process does; returns how often it had to try."""
+    """Retries until everything is sent, as the sender process does. Returns the number of tries."""
     until, tries = time.monotonic() + timeout_s, 1
     while not sender.send():
         assert time.monotonic() < until, "not everything was sent in time"

@@ -1,4 +1,4 @@
-"""A small HTTP proxy before a tracking server, that loses replies or is away when a test wants it."""
+"""A small HTTP proxy in front of a tracking server, which loses replies or goes away when a test wants it to."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ NOT_FORWARDED = ("connection", "transfer-encoding", "content-length")
 
 
 class UnreliableProxy:
-    """A context. upstream: the server's port on loopback. url: to be given to clients, the same through all outages.
+    """A context in which the proxy runs; its `url` stays the same through all outages, and `lost` counts lost replies.
 
-    drop_first_replies: whether the first reply to each different POST is lost after the server has acted on it;
-    lost: how many were.
+    Args:
+        upstream: The server's port on loopback.
+        drop_first_replies: Lose the first reply to each different POST after the server has acted on it.
     """
 
     def __init__(self, upstream: int, *, drop_first_replies: bool = False) -> None:
@@ -50,7 +51,7 @@ class UnreliableProxy:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
-        """From here on connections are refused, until `start`."""
+        """Refuses connections until `start`."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -69,7 +70,7 @@ class UnreliableProxy:
 
 class _QuietServer(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing of clients that went away and of a server that answers nothing: both are wanted here."""
+        """Reports no client that went away and no server that does not answer: tests cause both on purpose."""
 
 
 class _Forwarding(BaseHTTPRequestHandler):

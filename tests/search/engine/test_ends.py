@@ -1,4 +1,4 @@
-"""When a search ends before its target: budgets, limits, an exhausted space."""
+"""Searches that end before their target: budgets, limits, an exhausted space."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL = SearchSpace((Parameter("rate", "choice", 0.5, values=(0.1, 0.5, 0.9)),))
 
 
 def test_the_target_value_ends_the_search(tmp_path: Path) -> None:
-    """Once a trial reaches the target value no further one begins, and the next search says so at once."""
+    """Once a trial reaches the target value, no further one begins, and the next search says so at once."""
     bench = Bench(tmp_path)
     state = bench.run(train, 10, target_value=0.5)
     assert (state.finished, state.ended) == (1, "trial 0 reached accuracy 0.5000")
@@ -29,7 +29,7 @@ def test_the_target_value_ends_the_search(tmp_path: Path) -> None:
 
 
 def test_the_budget_of_epochs_holds(tmp_path: Path) -> None:
-    """No trial begins once so many epochs are trained in all."""
+    """No trial begins once the budget of epochs is used up."""
     bench = Bench(tmp_path)
     state = bench.run(train, 10, epochs=2 * EPOCHS)
     assert state.finished == 2
@@ -39,7 +39,7 @@ def test_the_budget_of_epochs_holds(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("budget", [{"epochs": 2 * EPOCHS + 1}, {"target_value": 0.5}])
 def test_budgets_hold_when_no_configuration_is_left(tmp_path: Path, budget: dict[str, float]) -> None:
-    """Trials that run when the space is exhausted end where the budget does."""
+    """Trials still running when the space is exhausted end with the budget."""
     bench = Bench(tmp_path, space=SMALL)
     executor = Slots(4, ends={0: 1})
     state = bench.run_with(executor, 10, **budget)
@@ -48,7 +48,7 @@ def test_budgets_hold_when_no_configuration_is_left(tmp_path: Path, budget: dict
 
 
 def test_a_budget_that_is_spent_is_known_after_a_restart(tmp_path: Path) -> None:
-    """A supervisor killed before it noted the end trains no epoch more; what was running is pruned."""
+    """A search killed before it noted its end trains no further epoch when restarted, and prunes its running trials."""
     bench = Bench(tmp_path)
     bench.run(train, 2)
     left = bench.study.ask()
@@ -60,7 +60,7 @@ def test_a_budget_that_is_spent_is_known_after_a_restart(tmp_path: Path) -> None
 
 
 def test_no_configuration_is_tried_twice(tmp_path: Path) -> None:
-    """A space of three configurations brings three trials, each once, and the search says why it ends."""
+    """A space of three configurations gives three trials, each tried once, and the search says why it ends."""
     bench = Bench(tmp_path, space=SMALL)
     state = bench.run(train, 10)
     assert sorted(float(record.params["rate"]) for record in bench.study.records()) == [0.1, 0.5, 0.9]
@@ -76,7 +76,7 @@ def test_a_repeat_is_known_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_configuration_over_its_limit_costs_no_trial(tmp_path: Path) -> None:
-    """A network that costs too much is infeasible, is not counted, teaches the sampler, and another is drawn."""
+    """A network over its limit is infeasible, is not counted, teaches the sampler, and is replaced by another."""
 
     def large_at_first(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         cost = {"parameters": 200.0 if task.number < 2 else 50.0}
@@ -93,7 +93,7 @@ def test_a_configuration_over_its_limit_costs_no_trial(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_nothing_keeps_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When configuration after configuration breaks a limit, the search ends and says what to change."""
+    """If every configuration breaks a limit, the search ends and says what to change."""
     monkeypatch.setattr("apertune.search.engine.ends.OVER_LIMIT_IN_A_ROW", 4)
 
     def too_large(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:

@@ -1,4 +1,4 @@
-"""Whole searches in this process, of pretended and of real trials; nothing is sent to MLflow."""
+"""Whole searches in this process, with pretended and with real trials; nothing is sent to MLflow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from apertune.search.settings import make_home
 
 
 class NoSender:
-    """In place of the process that sends to MLflow."""
+    """A stand-in for the process that sends to MLflow."""
 
     def __init__(self, *given: object) -> None: ...
 
@@ -43,7 +43,7 @@ def dataset() -> ImageDataset:
 
 
 def pretended(study: str, seed: int, from_study: str | None = None) -> tuple[tuple[TrialRecord, ...], list[str]]:
-    """A search of eight pretended trials in the folder's one home: its trials, and what it said."""
+    """Runs a search of eight pretended trials in the folder. Returns its trials and the lines it said."""
     settings = SearchSettings(trials=8, epochs=2, objective="accuracy", pruner="none", sampler="random", study=study,
         seed=seed, from_study=from_study)  # fmt: skip
     display = NoDisplay()
@@ -52,11 +52,11 @@ def pretended(study: str, seed: int, from_study: str | None = None) -> tuple[tup
 
 
 def test_a_search_begins_with_the_best_of_another_study() -> None:
-    """`--from-study` has the other study's five best configurations tried after the defaults, best first."""
+    """`--from-study` tries the other study's five best configurations after the defaults, best first."""
     found, _ = pretended("first", seed=1)
     begun, lines = pretended("second", seed=2, from_study="first")
     rates = sorted((float(trial.params["rate"]) for trial in found), reverse=True)
-    # The defaults, 0.5, are tried first in every study, and not a second time.
+    # The defaults, 0.5, are tried first in every study, and only once.
     wanted = [0.5, *(rate for rate in rates[:5] if rate != 0.5)]
     assert [float(trial.params["rate"]) for trial in begun][: len(wanted)] == wanted
     assert f"Begins with the {len(wanted) - 1} best configurations of study first not tried here yet." in lines
@@ -65,7 +65,7 @@ def test_a_search_begins_with_the_best_of_another_study() -> None:
 
 
 def proposals(folder: Path, seed: int, ends: dict[int, int]) -> list[float]:
-    """The configurations of a search of three workers, whose trials end in an order of their own."""
+    """Returns the configurations of a search with three workers; `ends` has the epochs after which trials end."""
     folder.mkdir()
     bench, home = Bench(folder), make_home({}, root=folder / "mlflow")
     settings = SearchSettings(trials=10, seed=seed, sampler="tpe", pruner="none")
@@ -75,14 +75,14 @@ def proposals(folder: Path, seed: int, ends: dict[int, int]) -> list[float]:
 
 
 def test_several_workers_are_given_the_same_first_proposals(tmp_path: Path) -> None:
-    """With one seed the first ten configurations are the same in whatever order trials end, with another seed not."""
+    """With one seed the first ten configurations are the same in any order of ends; with another seed they differ."""
     first = proposals(tmp_path / "a", 3, {0: 4, 1: 1, 2: 2})
     assert proposals(tmp_path / "b", 3, {0: 1, 1: 4, 2: 3, 3: 2}) == first
     assert proposals(tmp_path / "c", 4, {0: 4, 1: 1, 2: 2})[1:] != first[1:]
 
 
 def real(root: Path, seed: int, trials: int) -> list[TrialRecord]:
-    """Real trials of a small network, without what depends on the clock."""
+    """Runs real trials of a small network. Returns their records without times and memory, which vary."""
     import tiny_space
 
     from apertune.search.training.trial import run_trial
@@ -97,11 +97,11 @@ def real(root: Path, seed: int, trials: int) -> list[TrialRecord]:
 
 @pytest.mark.slow
 def test_a_search_with_one_worker_can_be_repeated(tmp_path: Path) -> None:
-    """Two real searches with one seed have the same trials with the same scores; another seed gives others."""
+    """Two real searches with one seed have the same trials and scores; another seed gives different ones."""
     first = real(tmp_path / "a", 5, trials=2)
     assert [trial.state for trial in first] == ["complete"] * 2
     assert real(tmp_path / "b", 5, trials=2) == first
-    # Its first trial has the same configuration, and other weights to begin with.
+    # Its first trial has the same configuration but starts from other weights.
     (other,) = real(tmp_path / "c", 6, trials=1)
     assert other.params == first[0].params
     assert other.value != first[0].value

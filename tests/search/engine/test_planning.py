@@ -1,4 +1,4 @@
-"""How many trials a search is to bring, after one that ended, was stopped or was killed."""
+"""The number of trials a search is to run after one that ended, was stopped or was killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def planned(bench: Bench, **settings: object) -> Plan:
 
 
 def test_a_search_that_ended_is_followed_by_a_new_one(tmp_path: Path) -> None:
-    """After its end the same command adds as many trials again."""
+    """After a search has ended, the same command adds the same number of trials again."""
     bench = Bench(tmp_path)
     bench.run(train, planned(bench, trials=3).target)
     bench.study.note_end()
@@ -33,7 +33,7 @@ def test_a_search_that_ended_is_followed_by_a_new_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("done", [1, 3])
 def test_a_search_that_was_cut_short_is_brought_to_its_own_end(tmp_path: Path, done: int) -> None:
-    """Stopped or killed, with its last trial told or not, the same command goes on to the same number of trials."""
+    """After a search was stopped or killed, the same command goes on to the number of trials first asked for."""
     bench = Bench(tmp_path)
     assert planned(bench, trials=3).target == 3
     bench.run(train, done)
@@ -52,7 +52,7 @@ def test_other_wishes_begin_a_new_search(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [None, 0])
 def test_a_trial_keeps_its_seed_over_restarts(tmp_path: Path, seed: int | None) -> None:
-    """Without a seed the study's identity gives one; two studies' trials then differ."""
+    """Without a seed, the study's identity gives one, so that trials of two studies differ."""
 
     def seed_of(bench: Bench) -> int:
         return planned(bench, seed=seed).make_task(Asked(3, {"rate": 0.5})).seed
@@ -66,7 +66,7 @@ def test_a_trial_keeps_its_seed_over_restarts(tmp_path: Path, seed: int | None) 
 
 
 def test_folds_are_the_same_for_every_seed(tmp_path: Path) -> None:
-    """A study gone on with under another seed compares trials on the same folds."""
+    """A study continued with another seed compares its trials on the same folds."""
     bench = Bench(tmp_path, folds=3)
     views = [planned(bench, folds=3, seed=seed).make_task(Asked(0, {"rate": 0.5})).rounds for seed in (0, 1)]
     for ours, theirs in zip(*views, strict=True):
@@ -74,7 +74,7 @@ def test_folds_are_the_same_for_every_seed(tmp_path: Path) -> None:
 
 
 def test_a_budget_of_epochs_is_of_each_search(tmp_path: Path) -> None:
-    """The epochs of a search cut short are kept to when it goes on; a new search has its own."""
+    """A search that goes on keeps its budget of epochs; a new search has its own."""
     bench = Bench(tmp_path)
     assert planned(bench, trials=9, total_epochs=10).epochs == 10
     bench.run(train, 2)

@@ -1,4 +1,4 @@
-"""What the user set is what the supervisor and the workers are given."""
+"""The user's settings reach the supervisor and the workers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEGAN = 100.0
 
 
 def planned(bench: Bench, **settings: object) -> Plan:
-    """The plan of a search that began when `time.monotonic` was `BEGAN`."""
+    """Returns the plan of a search that began when `time.monotonic` was `BEGAN`."""
     images = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1), np.uint8)
     dataset = from_arrays("pretended", images, np.arange(60, dtype=np.int32) % 3, ("a", "b", "c"))
     chosen = SearchSettings(sampler="random", pruner="none", **settings)  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def planned(bench: Bench, **settings: object) -> Plan:
 def test_a_setting_reaches_the_plan(
     tmp_path: Path, setting: str, value: float, of_plan: str, without: float | None, given: float
 ) -> None:
-    """Each budget holds as it was set, in the plan's unit, and is what the settings promise where it was not."""
+    """Each budget is the value that was set, in the plan's unit, or the setting's default."""
     assert getattr(planned(Bench(tmp_path)), of_plan) == without
     (tmp_path / "other").mkdir()
     assert getattr(planned(Bench(tmp_path / "other"), **{setting: value}), of_plan) == given
@@ -61,7 +61,7 @@ def test_a_setting_reaches_the_plan(
 def test_a_setting_reaches_the_task(
     tmp_path: Path, setting: str, value: object, of_task: str, without: object, given: object
 ) -> None:
-    """What a trial is to do is what was set, and what the settings promise where it was not."""
+    """A trial's task has each setting as it was set, or the setting's default."""
 
     def of(plan: Plan) -> object:
         return getattr(plan.make_task(Asked(0, {"rate": 0.5})), of_task)
@@ -88,8 +88,8 @@ def test_a_setting_reaches_the_task(
 def test_latency_is_measured_where_it_matters(
     tmp_path: Path, study: dict[str, object], limits: dict[str, float], measured: bool
 ) -> None:
-    """A trial measures its latency when that is limited or an objective, and keeps to the study's limits; a cost that
-    is an objective has one, too, that any known cost keeps to.
+    """A trial measures its latency when that is limited or an objective, and keeps the study's limits; a cost that is
+    an objective has a limit, too, which any known cost keeps.
     """
     task = planned(Bench(tmp_path, **study)).make_task(Asked(0, {"rate": 0.5}))
     assert task.measure_latency is measured

@@ -13,7 +13,7 @@ from apertune.spaces.registry import published_scores, reference_network
 
 
 def test_a_reference_is_trained_as_published() -> None:
-    """The FER2013 article's network, epochs and patience are used, under whatever name the data goes."""
+    """The FER2013 article's network, epochs and patience are used, whatever the data set is called."""
     faces = replace(datasets.load("digits"), name="faces", adapter="fer2013")
     settings = reference_settings(faces, SearchSettings(trials=50, epochs=3, workers=1, fix={"blocks": "1"}))
     assert (settings.space, settings.epochs, settings.patience) == ("fer2013-cnn", 30, 5)
@@ -21,7 +21,7 @@ def test_a_reference_is_trained_as_published() -> None:
 
 
 def test_a_reference_is_a_study_for_each_objective() -> None:
-    """Trained by one objective and wanted by another, the reference is not refused as a study made otherwise."""
+    """A reference trained by one objective can be trained by another: each objective has its own study."""
     faces = replace(datasets.load("digits"), name="the faces", adapter="fer2013")
     settings = reference_settings(faces, SearchSettings(objective=("accuracy", "latency_ms")))
     assert (settings.study, settings.objectives) == (
@@ -31,7 +31,7 @@ def test_a_reference_is_a_study_for_each_objective() -> None:
 
 
 def test_a_reference_takes_what_concerns_it_alone() -> None:
-    """Options that the reference has are passed on; those of the search's own space, its limits and goals are not."""
+    """A reference takes the options that concern it, but not those of the search's own space, limits and goals."""
     photographs = replace(datasets.load("digits"), adapter="voc2012")
     search = SearchSettings(
         space="pretrained",
@@ -49,13 +49,13 @@ def test_a_reference_takes_what_concerns_it_alone() -> None:
     ("adapter", "task", "space"), [("folders", "binary", "emotion-cnn"), ("folders", "multiclass", None)]
 )
 def test_two_folders_have_the_emotion_article(adapter: str, task: str, space: str | None) -> None:
-    """Two classes as folders, as that article had them, are trained by its network; its scores are never theirs."""
+    """A folder of two classes is trained with the emotion article's network, without the article's scores."""
     assert reference_network(adapter, task) == space
     assert published_scores(adapter) == {}
 
 
 def test_a_data_set_without_a_reference_says_so() -> None:
-    """Where nothing was published, the message lists the data sets that have a reference."""
+    """For a data set without a reference, the error lists the data sets that have one."""
     with pytest.raises(SettingError, match=r"'digits' has none; these have: .*fer2013"):
         reference_settings(datasets.load("digits"), SearchSettings())
 

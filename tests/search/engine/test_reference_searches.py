@@ -1,4 +1,4 @@
-"""The four published references, trained through the command on real images of their own kind.
+"""The four published references, trained through the command on real images of the same kind.
 
 APERTUNE_REAL_DATA names the folder that holds them. Takes some minutes: uv run pytest -m "slow and real_data"
 """
@@ -50,7 +50,7 @@ def test_a_reference_is_trained_and_compared(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`search --reference` trains the article's network to its end, and `compare` shows it beside the trial."""
+    """`search --reference` trains the article's network to the end, and `compare` shows it beside the trial."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("APERTUNE_CACHE", str(tmp_path / "cache"))
     data = ROOT / "VOCdevkit" if path is None else _some_of_each(ROOT / path, tmp_path / "images")

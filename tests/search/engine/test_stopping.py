@@ -12,7 +12,7 @@ from apertune.search.engine.stopping import stop_wishes
 
 
 def test_wishes_to_stop_are_counted(tmp_path: Path) -> None:
-    """Ctrl-C counts one and says what comes of it; a signal to end counts two; three is the most."""
+    """Ctrl-C counts one and says what follows; SIGTERM counts two; three is the maximum."""
     said: list[str] = []
     with stop_wishes(tmp_path / "stop", said.append) as wanted:
         assert wanted() == 0
@@ -28,7 +28,7 @@ def test_wishes_to_stop_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_wait_can_always_be_left(tmp_path: Path) -> None:
-    """A wish beyond the third interrupts whatever the supervisor waits for, as later ones do, and tells the first."""
+    """Each wish beyond a count of three interrupts any wait of the supervisor and names the first signal."""
     with stop_wishes(tmp_path / "stop", lambda line: None) as wanted:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
@@ -40,7 +40,7 @@ def test_a_wait_can_always_be_left(tmp_path: Path) -> None:
 
 
 def test_a_signal_grows_urgent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is not obeyed counts as said again every two seconds, and never more than by force."""
+    """A signal that is not obeyed counts again every two seconds, up to the end by force."""
     with stop_wishes(tmp_path / "stop", lambda line: None) as wanted:
         os.kill(os.getpid(), signal.SIGINT)
         began = time.monotonic()
@@ -52,7 +52,7 @@ def test_a_signal_grows_urgent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_file_is_a_wish_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`apertune stop` leaves a file that counts one, however long its epochs take; none of a search before is left."""
+    """The file of `apertune stop` counts one, however long epochs take; an earlier search's file is removed."""
     (tmp_path / "stop").touch()
     with stop_wishes(tmp_path / "stop", lambda line: None) as wanted:
         assert wanted() == 0
@@ -65,7 +65,7 @@ def test_a_file_is_a_wish_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_closed_terminal_that_is_ignored_stays_so(tmp_path: Path) -> None:
-    """Under `nohup` a search outlives its terminal."""
+    """A search under `nohup` survives the closing of its terminal."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with stop_wishes(tmp_path / "stop", lambda line: None) as wanted:

@@ -40,7 +40,7 @@ from apertune.spaces.search_space.parameters import Parameter, SearchSpace
 
 
 def test_as_many_trials_as_asked_for(tmp_path: Path) -> None:
-    """A search ends with its target of trials, the space's defaults first, and knows the best of them."""
+    """A search ends at its target of trials, tries the space's defaults first, and knows its best trial."""
     bench = Bench(tmp_path)
     state = bench.run(train, 5)
     records = bench.study.records()
@@ -68,7 +68,7 @@ def test_a_killed_worker_costs_no_trial(tmp_path: Path) -> None:
 
 
 def test_a_trial_out_of_memory_twice_is_infeasible(tmp_path: Path) -> None:
-    """A trial that the kernel kills for memory is retried once, then told as infeasible; nothing of it is kept."""
+    """A trial that the kernel kills for memory is retried once, then told as infeasible, and its files are deleted."""
 
     def too_large(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         if task.number == 0:
@@ -86,7 +86,7 @@ def test_a_trial_out_of_memory_twice_is_infeasible(tmp_path: Path) -> None:
 
 
 def test_being_killed_is_no_crash(tmp_path: Path) -> None:
-    """A trial whose worker was killed twice has its one retry left when it crashes."""
+    """A trial whose worker was killed twice still has its one retry when it crashes."""
 
     def unlucky(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         if task.attempt < 3:
@@ -100,7 +100,7 @@ def test_being_killed_is_no_crash(tmp_path: Path) -> None:
 
 
 def test_a_lost_trials_epochs_count_once(tmp_path: Path) -> None:
-    """Epochs that a trial tells again after it was lost are told to MLflow once, and once to the epochs allowed."""
+    """Epochs that a lost trial tells again are sent to MLflow once and counted once against the budget."""
 
     def lost_after_two(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         if task.attempt == 0:
@@ -117,7 +117,7 @@ def test_a_lost_trials_epochs_count_once(tmp_path: Path) -> None:
 
 
 def test_weak_trials_are_pruned(tmp_path: Path) -> None:
-    """A trial that the pruner ends is pruned with the epoch in its reason, and its later epochs are not told."""
+    """A trial ended by the pruner has the epoch in its reason, and its later epochs are not told."""
     bench = Bench(tmp_path, pruner="median")
     stopped = first_are_best(bench, outcome="pruned")
     assert stopped == ["pruned after epoch 1"] * 2
@@ -125,7 +125,7 @@ def test_weak_trials_are_pruned(tmp_path: Path) -> None:
 
 
 def test_a_weak_trial_that_was_faster_is_complete(tmp_path: Path) -> None:
-    """One that had trained its last epoch before it heard that it was to be pruned is complete, with every epoch."""
+    """A trial that ended its last epoch before the request to prune arrived is complete, with every epoch."""
     bench = Bench(tmp_path, pruner="median")
     first_are_best(bench, outcome="complete")
     assert bench.states() == ["complete"] * 8
@@ -133,7 +133,7 @@ def test_a_weak_trial_that_was_faster_is_complete(tmp_path: Path) -> None:
 
 
 def first_are_best(bench: Bench, outcome: Outcome) -> list[str]:
-    """Six good trials and two weak ones, which end so; the reasons for which any was to stop."""
+    """Runs six good trials, then two weak ones with this outcome. Returns the reasons of all stop requests."""
 
     def weak_later(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         is_weak = task.number >= 6
@@ -164,7 +164,7 @@ def test_no_trial_completes_without_a_finite_value(tmp_path: Path, value: float 
 
 
 def test_endless_failure_ends_the_search(tmp_path: Path) -> None:
-    """When every configuration fails, the search ends with the reason instead of going on."""
+    """If every configuration fails, the search ends with the reason instead of going on."""
 
     def broken(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         return TrialResult(task.number, "failed", "ValueError: no such layer")
@@ -174,7 +174,7 @@ def test_endless_failure_ends_the_search(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_trial_goes_on_with_the_next_search(tmp_path: Path) -> None:
-    """A stopped search leaves its running trial unfinished; the next one gives it the same values and finishes it."""
+    """The trial that a stopped search leaves unfinished is finished by the next one with the same values."""
     bench = Bench(tmp_path)
     seen: list[float] = []
 
@@ -193,7 +193,7 @@ def test_an_interrupted_trial_goes_on_with_the_next_search(tmp_path: Path) -> No
 
 
 def test_an_epoch_trained_again_is_told_once(tmp_path: Path) -> None:
-    """Epochs that a killed search told MLflow of, and that its successor has to train again, have one point each."""
+    """Epochs told by a killed search and trained again by the next one have one point each in MLflow."""
     bench = Bench(tmp_path)
 
     def killed(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
@@ -212,7 +212,7 @@ def test_an_epoch_trained_again_is_told_once(tmp_path: Path) -> None:
 
 
 def test_run_states_are_true(tmp_path: Path) -> None:
-    """The outbox tells one run a trial, ended as finished, killed or failed as the trial was."""
+    """The outbox has one run per trial, which ends as finished, killed or failed like the trial."""
     outcomes = ["complete", "pruned", "infeasible", "failed"]
 
     def various(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
@@ -228,7 +228,7 @@ def test_run_states_are_true(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_trial_tells_of_no_files(tmp_path: Path) -> None:
-    """What it left may be replaced, when it goes on, before MLflow is told: no artifact and no model of it is sent."""
+    """No artifact or model of an interrupted trial is sent, since the trial may replace them when it goes on."""
 
     def interrupted(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         (task.folder / "artifacts").mkdir(parents=True)
@@ -242,7 +242,7 @@ def test_an_interrupted_trial_tells_of_no_files(tmp_path: Path) -> None:
 
 
 def test_a_study_says_what_it_was_not_made_for() -> None:
-    """Two definitions that differ in data, objective and space name each difference."""
+    """The error for a study made with other data, objective and space names each difference."""
     narrowed = SearchSpace((Parameter("rate", "float", 0.5, low=0.0, high=0.6, sampling="linear"),))
     other = definition(fingerprint="cd" * 32, objective="macro_f1", search_space=narrowed.to_json())
     lines = definition().differences(other)
@@ -258,7 +258,7 @@ def test_a_study_says_what_it_was_not_made_for() -> None:
 
 
 def test_the_study_survives_reopening(tmp_path: Path) -> None:
-    """What a study is about, and its identity, read back from the storage as they were."""
+    """A study's definition and identity are read back from the storage unchanged."""
     bench = Bench(tmp_path)
     identity = bench.study.identity
     bench.reopen()
@@ -268,7 +268,7 @@ def test_the_study_survives_reopening(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_dies_on_its_way_out_is_not_tried_again(tmp_path: Path) -> None:
-    """A trial that was to be pruned and whose worker died before it could answer is pruned all the same."""
+    """A trial whose worker dies after a request to prune is pruned, not tried again."""
 
     def dies(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         if task.number == 0:
@@ -284,11 +284,11 @@ def test_a_trial_that_dies_on_its_way_out_is_not_tried_again(tmp_path: Path) -> 
 
 
 class KilledError(BaseException):
-    """Ends a supervisor as SIGKILL does: with nothing told."""
+    """Ends a supervisor as SIGKILL does, with nothing told."""
 
 
 def test_a_stopped_search_leaves_no_run_open(tmp_path: Path) -> None:
-    """Trials that a killed search left, and that a stopped one does not come to, end as interrupted in MLflow."""
+    """Trials left by a killed search and not reached by a stopped one end as interrupted in MLflow."""
 
     def killed(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         raise KilledError
@@ -306,7 +306,7 @@ def test_a_stopped_search_leaves_no_run_open(tmp_path: Path) -> None:
 
 
 def test_a_model_displaced_at_a_kill_is_dropped_later(tmp_path: Path) -> None:
-    """Of a search that keeps one model, no second stays when it is killed between the study and MLflow being told."""
+    """A search that keeps one model drops the displaced one even if it was killed before MLflow was told."""
 
     def with_model(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         return TrialResult(task.number, "complete", value=float(task.number), has_model=True)

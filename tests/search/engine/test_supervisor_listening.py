@@ -1,4 +1,4 @@
-"""What the supervisor hears while something else holds it up."""
+"""Messages that arrive while the supervisor is held up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apertune.search.tracking.records import RunStarted
 
 
 def test_a_wish_to_stop_is_heard_among_many_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where asking takes long, a search of many slots is not asked to its end once the user wants it to stop."""
+    """Once the user wants to stop, no more trials are asked for, even when many slots are free and asking is slow."""
     bench, ask, asked = Bench(tmp_path), Study.ask, 0
 
     def counted(study: Study) -> Asked | None:
@@ -30,7 +30,7 @@ def test_a_wish_to_stop_is_heard_among_many_slots(tmp_path: Path, monkeypatch: p
 
 
 def test_workers_are_heard_between_two_proposals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An epoch that ends while other slots are still to be filled is told at once."""
+    """An epoch that ends while other slots are being filled is told at once."""
     bench, ask, heard = Bench(tmp_path), Study.ask, []
 
     def noted(study: Study) -> Asked | None:
@@ -44,7 +44,7 @@ def test_workers_are_heard_between_two_proposals(tmp_path: Path, monkeypatch: py
 
 
 class OneWordAtATime(Slots):
-    """Trials take turns to be heard, as where each word is long in coming."""
+    """Slots whose trials are heard one at a time, as when messages are slow to arrive."""
 
     def wait(self, timeout_s: float) -> list[TrialEvent]:
         if not self._running:
@@ -55,8 +55,8 @@ class OneWordAtATime(Slots):
 
 
 def test_a_held_up_supervisor_takes_no_trial_for_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is counted while it is listened for: what waited for a database longer than the hang limit kills no
-    trial whose words are still to be read.
+    """A supervisor that waited for a database longer than the hang limit kills no trial whose messages are unread,
+    since only silence while it listens counts.
     """
     bench, report, held_up = Bench(tmp_path), Study.report, []
 
@@ -67,14 +67,14 @@ def test_a_held_up_supervisor_takes_no_trial_for_hung(tmp_path: Path, monkeypatc
         return report(study, number, value, step)
 
     monkeypatch.setattr(Study, "report", slow_once)
-    # Which would raise if it was to kill a trial.
+    # `kill` would raise.
     bench.run_with(OneWordAtATime(2), 2, hang_seconds=0.6)
     assert held_up
     assert bench.states() == ["complete"] * 2
 
 
 def test_a_trial_that_was_only_asked_for_ends_with_a_run(tmp_path: Path) -> None:
-    """A trial whose supervisor was killed before it began has a run to end in MLflow when the search ends first."""
+    """A trial that was asked for but never begun gets a run in MLflow, which ends with the search."""
     bench = Bench(tmp_path)
     bench.run(train, 1)
     bench.study.ask()

@@ -1,4 +1,4 @@
-"""What is noted of trials that did not complete: for people, for the sampler and for MLflow."""
+"""Records of trials that did not complete, for people, for the sampler and for MLflow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EPOCH_S = 20.0
 
 
 class Clocked(Slots):
-    """Slots whose trials take 20 s an epoch, by the supervisor's clock."""
+    """Slots whose trials take 20 s per epoch by the supervisor's clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ends: dict[int, int]) -> None:
         super().__init__(1, ends)
@@ -33,7 +33,7 @@ class Clocked(Slots):
 
 
 def test_a_trial_over_its_time_is_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial that takes longer than it may is pruned with that reason, and one that keeps its time is complete."""
+    """A trial over its time limit is pruned with that reason, and one within it is complete."""
     bench = Bench(tmp_path)
     bench.run_with(Clocked(monkeypatch, ends={0: 1, 1: 4, 2: 1}), 3, trial_seconds=36.0)
     records = bench.study.records()
@@ -43,7 +43,7 @@ def test_a_trial_over_its_time_is_pruned(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def unlucky(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
-    """Each of the first trials ends in another way; the others complete."""
+    """Pretends to train: each of the first five trials ends in a different way, and the others complete."""
     if task.number == 0:
         return TrialResult(0, "infeasible", "ResourceExhaustedError: OOM when allocating")
     if task.number == 1:
@@ -58,14 +58,14 @@ def unlucky(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Trial
 
 
 def test_the_sampler_learns_what_takes_too_much_memory(tmp_path: Path) -> None:
-    """A trial out of memory, by its framework or the kernel, is stored as infeasible to Optuna, and no other one is."""
+    """Optuna stores trials out of memory, by framework or kernel, as infeasible, and no others."""
     Bench(tmp_path).run(unlucky, 5)
     stored = open_study(open_storage(f"sqlite:///{tmp_path / 'studies.db'}"), "s").optuna.trials
     assert [trial.constraints for trial in stored] == [{"memory": 1.0}, {"memory": 1.0}, {}, {}, {}, {}]
 
 
 def test_mlflow_is_told_why_a_trial_did_not_complete(tmp_path: Path) -> None:
-    """The run of each trial has its state and its reason as tags; that of a complete one has no reason."""
+    """Each trial's run has its state and reason as tags; a complete one has no reason."""
     bench, tracker = Bench(tmp_path), MemoryTracker()
     bench.run(unlucky, 5)
     assert Sender(tmp_path / "outbox.jsonl", tracker, lambda error: False).send()

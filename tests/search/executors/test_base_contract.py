@@ -1,4 +1,4 @@
-"""What every executor must do. A new one joins `EXECUTORS`."""
+"""The contract of every executor. A new one is added to `EXECUTORS`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ EXECUTORS: dict[str, Callable[[Path], Executor]] = {
     "ray": on_ray,
 }
 ON_RAY = pytest.param("ray", marks=pytest.mark.slow)
-# In these a trial can be stopped and killed while it runs.
+# Executors in which a running trial can be stopped and killed.
 WITH_PROCESSES = ["local", ON_RAY]
 
 
@@ -97,12 +97,12 @@ def events_until_end(executor: Executor, numbers: set[int]) -> dict[int, list[Tr
 
 
 def test_the_space_is_discovered(executor: Executor, tmp_path: Path) -> None:
-    """Discovery answers with the space as JSON."""
+    """Discovery returns the space as JSON."""
     assert SearchSpace.from_json(executor.discover(DiscoveryTask(view(tmp_path), SpaceReference("any")))) == SPACE
 
 
 def test_each_trial_is_answered_once_and_in_order(executor: Executor, tmp_path: Path) -> None:
-    """Seven trials through the slots: each gives its start, every epoch, and one result with its own value."""
+    """Each of seven trials gives its start, every epoch in order, and one result with its own value."""
     waiting, events = list(range(7)), dict[int, list[TrialEvent]]()
     while waiting:
         batch = {waiting.pop(0) for _ in range(min(executor.free_slots(), len(waiting)))}
@@ -139,7 +139,7 @@ def test_a_running_trial_obeys_a_stop_request(executor: Executor, tmp_path: Path
 
 @pytest.mark.parametrize("executor", WITH_PROCESSES, indirect=True)
 def test_a_killed_trial_is_lost_and_the_slot_works_on(executor: Executor, tmp_path: Path) -> None:
-    """Ending a worker gives its trial back as lost with the reason, and its slot takes the next one."""
+    """The trial of a killed worker comes back as lost with the reason, and its slot takes the next trial."""
     begin(executor, tmp_path)
     executor.kill(0, "it said nothing")
     lost = events_until_end(executor, {0})[0][-1]
@@ -151,7 +151,7 @@ def test_a_killed_trial_is_lost_and_the_slot_works_on(executor: Executor, tmp_pa
 
 @pytest.mark.parametrize("executor", WITH_PROCESSES, indirect=True)
 def test_what_every_worker_prints_is_kept(executor: Executor, tmp_path: Path) -> None:
-    """The log files have the words of a worker that was killed, and of the one that took its place, once."""
+    """The logs have the output of a killed worker and of its replacement, once."""
     begin(executor, tmp_path)
     executor.kill(0, "it said nothing")
     events_until_end(executor, {0})
@@ -165,7 +165,7 @@ def test_what_every_worker_prints_is_kept(executor: Executor, tmp_path: Path) ->
 
 
 def test_closing_leaves_no_process(tmp_path: Path) -> None:
-    """After close every worker process has ended."""
+    """Every worker process has ended after close."""
     import psutil
 
     executor = local(tmp_path)
@@ -177,7 +177,7 @@ def test_closing_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_a_configuration_over_its_limit_costs_no_worker(tmp_path: Path) -> None:
-    """After a network that costs too much the same process takes the next trial."""
+    """After a network over its limit the same process takes the next trial."""
     executor = local(tmp_path)
     executor.start()
     processes = []
@@ -192,7 +192,7 @@ def test_a_configuration_over_its_limit_costs_no_worker(tmp_path: Path) -> None:
 
 
 def test_an_old_worker_goes_on_until_another_is_ready(tmp_path: Path) -> None:
-    """No trial waits for a replacement to start: those that come meanwhile are trained by the old worker."""
+    """The old worker trains the trials that come while its replacement starts."""
     start_seconds = 1.5
     script = tmp_path / "slow_worker.py"
     script.write_text(

@@ -1,4 +1,4 @@
-"""What a worker is given of the machine, and what is measured of its GPU; the driver here is a stand-in."""
+"""A worker's share of the machine, and measurements of its GPU through a stand-in for the driver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from apertune.search.training.gpu_usage import watched_gpu
 
 @pytest.mark.parametrize("visible", ["1", "GPU-1"])
 def test_a_trial_is_measured_on_its_own_gpu(monkeypatch: pytest.MonkeyPatch, visible: str) -> None:
-    """The peak is the most that this process held, the utilisation its own GPU's, and both reach the result."""
+    """The result has the peak memory of this process and the utilisation of its own GPU."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     driver = FakeDriver([100, 300, 200])
     with watched_gpu(driver, every_s=0.005) as usage:
@@ -34,7 +34,7 @@ def test_a_trial_is_measured_on_its_own_gpu(monkeypatch: pytest.MonkeyPatch, vis
 
 
 def test_a_shared_gpu_is_not_charged_to_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the driver knows this process by another number, only a GPU of its own is measured as a whole."""
+    """If the driver knows this process by another number, a GPU is measured as a whole only if it is not shared."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     monkeypatch.setenv(devices.SHARERS_VARIABLE, "1")
     with watched_gpu(FakeDriver([250], own_process=99999), every_s=0.005) as alone:
@@ -55,7 +55,7 @@ def test_nothing_is_measured_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_visible_gpus_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`CUDA_VISIBLE_DEVICES` decides, by number or UUID; unset, all are visible."""
+    """`CUDA_VISIBLE_DEVICES` selects GPUs by number or UUID; if it is unset, all are visible."""
     driver, found = FakeDriver([100]), {}
     for visible in ("1", "GPU-0", ""):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -81,7 +81,7 @@ def test_visible_gpus_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_visible_gpus_are_read_as_cuda_reads_them(
     monkeypatch: pytest.MonkeyPatch, visible: str, indices: list[int]
 ) -> None:
-    """Blanks do not count, the beginning of a UUID is enough, and nothing behind -1 is visible."""
+    """Blanks are ignored, the beginning of a UUID is enough, and nothing after -1 is visible."""
     driver = FakeDriver([100])
     monkeypatch.setattr(driver, "nvmlDeviceGetUUID", ["GPU-0b77", "GPU-1f3c-9d01"].__getitem__)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -91,7 +91,7 @@ def test_visible_gpus_are_read_as_cuda_reads_them(
 
 @pytest.mark.parametrize("name", ["MIG-77aa", "2", "GPU-9", "GPU-", "all", "00000000:01:00.0"])
 def test_a_gpu_that_is_not_known_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Part of a GPU, or one that is not there, gets one line instead of workers that train on processors."""
+    """A part of a GPU, or a GPU that does not exist, gives a one-line error instead of training on processors."""
     driver = FakeDriver([100])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"0,{name}")
     with pytest.raises(SettingError) as caught:
@@ -111,7 +111,7 @@ def give_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 
 def test_workers_are_pinned_to_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each GPU gets its workers, by the driver's numbers, and each worker takes memory only as it needs it."""
+    """Each GPU gets its workers by the driver's numbers, and each worker takes memory only as needed."""
     give_gpus(monkeypatch, 3)
     made = local_environments(PlaceSettings(gpus=(0, 2), per_gpu=2))
     assert [variables["CUDA_VISIBLE_DEVICES"] for variables in made] == ["0", "2", "0", "2"]
@@ -122,7 +122,7 @@ def test_workers_are_pinned_to_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_gpus_means_workers_on_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `--gpus none` or `--workers` no worker sees a GPU, and threads are divided among them."""
+    """With `--gpus none` or `--workers` no worker sees a GPU, and the workers divide the threads."""
     give_gpus(monkeypatch, 3)
     monkeypatch.setattr(devices, "processors", lambda: 8)
     for settings in (PlaceSettings(gpus=(), workers=4), PlaceSettings(workers=4)):
@@ -143,7 +143,7 @@ def test_no_gpus_means_workers_on_processors(monkeypatch: pytest.MonkeyPatch) ->
 def test_gpus_that_are_not_there_are_refused(
     monkeypatch: pytest.MonkeyPatch, count: int, settings: dict[str, object], message: str
 ) -> None:
-    """A GPU that is not there is refused by its number instead of training on processors in silence."""
+    """A GPU that does not exist is refused by its number instead of silently training on processors."""
     give_gpus(monkeypatch, count)
     with pytest.raises(SettingError, match=message):
         local_environments(PlaceSettings(**settings))  # type: ignore[arg-type]  # names are given by the test
@@ -161,13 +161,13 @@ def test_gpus_that_are_not_there_are_refused(
     ],
 )
 def test_settings_without_effect_are_refused(settings: dict[str, object], message: str) -> None:
-    """What would not change where trials run is refused at the door."""
+    """Settings that would not change where trials run are refused at once."""
     with pytest.raises(SettingError, match=message):
         PlaceSettings(**settings)  # type: ignore[arg-type]  # names are given by the test
 
 
 def test_a_shared_device_holds_only_a_share_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two workers on a GPU neither takes so much for its images that the other cannot."""
+    """Two workers on a GPU each leave the other enough memory for its images."""
     give_gpus(monkeypatch, 1)
     images = 250 * MB
     for worker_variables, fits in ((gpu_environment("0", 1), True), (gpu_environment("0", 2), False)):
@@ -177,9 +177,9 @@ def test_a_shared_device_holds_only_a_share_of_the_images(monkeypatch: pytest.Mo
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to processors")
-@pytest.mark.skipif(devices.processors() < 2, reason="there is but one processor to have less of")
+@pytest.mark.skipif(devices.processors() < 2, reason="this machine has only one processor")
 def test_processors_that_may_not_be_used_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither those outside the affinity, nor those that joblib's variable leaves out."""
+    """Processors outside the affinity, or excluded by joblib's variable, do not count."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
@@ -192,13 +192,13 @@ def test_processors_that_may_not_be_used_do_not_count(monkeypatch: pytest.Monkey
 
 
 def test_processors_are_divided() -> None:
-    """More workers than processors still get a thread each."""
+    """Each worker gets at least one thread, even with more workers than processors."""
     made = worker_environments(devices.processors() + 1)
     assert {variables["TF_NUM_INTRAOP_THREADS"] for variables in made} == {"1"}
 
 
 def test_no_worker_is_started_that_no_trial_is_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of workers on processors there are as many as trials at most, each with its share of all threads."""
+    """There are at most as many workers on processors as trials, each with its share of all threads."""
     give_gpus(monkeypatch, 0)
     monkeypatch.setattr(devices, "processors", lambda: 8)
     monkeypatch.setattr(devices, "default_cpu_workers", lambda: 8)
@@ -209,7 +209,7 @@ def test_no_worker_is_started_that_no_trial_is_for(monkeypatch: pytest.MonkeyPat
 
 
 def test_workers_far_beyond_the_processors_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Four workers a processor are made, one more is not, but on a cluster."""
+    """Four workers per processor are allowed and one more is refused, except on a cluster."""
     give_gpus(monkeypatch, 0)
     monkeypatch.setattr(devices, "processors", lambda: 2)
     assert make_executor(PlaceSettings(workers=8), tmp_path).slots == 8
@@ -219,7 +219,7 @@ def test_workers_far_beyond_the_processors_are_refused(monkeypatch: pytest.Monke
 
 
 def test_a_cluster_without_ray_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without Ray the error says what installs it."""
+    """Without Ray the error names the command that installs it."""
     monkeypatch.setitem(sys.modules, "ray", None)
     executor = make_executor(PlaceSettings(cluster="auto"), tmp_path)
     with pytest.raises(SettingError, match=r"--cluster needs an optional package; .* uv sync --extra ray "):
@@ -227,7 +227,7 @@ def test_a_cluster_without_ray_names_the_command(monkeypatch: pytest.MonkeyPatch
 
 
 def test_jax_keeps_what_it_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With JAX, workers share a folder of compiled programs in the cache; a folder of the user's own is left alone."""
+    """With JAX, workers share a folder of compiled programs in the cache; a folder that the user set is kept."""
     monkeypatch.setenv("APERTUNE_CACHE", str(tmp_path))
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)

@@ -1,4 +1,4 @@
-"""What a worker may take of the memory where a container allows less than the machine has; the files are made here."""
+"""Memory for workers in a container that allows less than the machine has; the control groups' files are made up."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 from apertune.search.executors import devices
 
 MB = 2**20
-# What the kernel writes in version 1 where nothing is limited.
+# The kernel's value in version 1 for no limit.
 UNLIMITED = 9223372036854771712
 
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of 64 processors, 256,000 MB, and of them 200,000 free; the folder of its control groups."""
+    """The folder of control groups of a machine with 64 processors and 256,000 MB, 200,000 of them free."""
     memory = SimpleNamespace(total=256_000 * MB, available=200_000 * MB)
     monkeypatch.setattr(devices.psutil, "virtual_memory", lambda: memory)
     monkeypatch.setattr(devices, "processors", lambda: 64)
@@ -44,7 +44,7 @@ def first_version(folder: Path, allowed: int, used: int = 0, cached: int = 0) ->
 
 
 def test_a_container_of_4_gb_starts_as_many_workers_as_it_holds(machine: Path) -> None:
-    """Its limit counts, less what is taken and cannot be dropped, and not the large machine it runs on."""
+    """The container's limit counts, less the memory that cannot be freed, not the large machine it runs on."""
     (machine / "own").write_text("0::/\n")
     second_version(machine / "groups", 4000 * MB, used=1500 * MB, cached=600 * MB)
     assert devices.memory_mb() == (4000, 3100)
@@ -54,7 +54,7 @@ def test_a_container_of_4_gb_starts_as_many_workers_as_it_holds(machine: Path) -
 
 
 def test_the_narrowest_of_all_groups_around_counts(machine: Path) -> None:
-    """A pod's limit holds for its containers, whatever theirs, and in each the share that is left."""
+    """The group with the least memory left counts: a pod's limit also holds for its containers."""
     (machine / "own").write_text("0::/pod/container\n")
     second_version(machine / "groups", "max")
     second_version(machine / "groups/pod", 6000 * MB, used=4000 * MB)
@@ -64,7 +64,7 @@ def test_the_narrowest_of_all_groups_around_counts(machine: Path) -> None:
 
 
 def test_groups_of_the_first_version_count(machine: Path) -> None:
-    """There the memory's groups have a tree of their own, of which a container may see the root alone."""
+    """In version 1, limits are read from the tree of memory groups, of which a container may see only the root."""
     (machine / "own").write_text("5:devices:/x\n4:cpu,memory:/docker/1f\n0::/\n")
     first_version(machine / "groups/memory", 3000 * MB, used=1000 * MB, cached=100 * MB)
     assert devices.memory_mb() == (3000, 2100)
@@ -75,7 +75,7 @@ def test_groups_of_the_first_version_count(machine: Path) -> None:
 
 @pytest.mark.parametrize("own", [None, "0::/\n", "4:memory:/\n"])
 def test_without_a_limit_the_machines_memory_counts(machine: Path, own: str | None) -> None:
-    """So does it where the system has no control groups, or hides their files."""
+    """The machine's memory counts without a limit, without control groups, or if their files are hidden."""
     if own is not None:
         (machine / "own").write_text(own)
         second_version(machine / "groups", "max")
@@ -84,7 +84,7 @@ def test_without_a_limit_the_machines_memory_counts(machine: Path, own: str | No
 
 
 def test_a_full_container_still_gets_a_worker(machine: Path) -> None:
-    """More may be taken for a moment than is allowed; one worker is tried all the same."""
+    """One worker is started even if the container's memory is over its limit for a moment."""
     (machine / "own").write_text("0::/\n")
     second_version(machine / "groups", 1000 * MB, used=1001 * MB)
     assert devices.memory_mb() == (1000, 0)

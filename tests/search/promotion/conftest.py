@@ -1,4 +1,4 @@
-"""Two real studies of digits, each of one trial: a weak one and a strong one."""
+"""Two real studies of digits with one trial each: a weak one and a strong one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Studies:
     dataset: ImageDataset
 
     def promote(self, settings: PromotionSettings) -> Promotion:
-        """Trains in this process."""
+        """Promotes a study's winner, training in this process."""
         return promote(self.dataset, settings, home=self.home, executor=InProcessExecutor(run_trial, SearchSpace(())))
 
     @property
@@ -79,7 +79,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Stud
 
 
 def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> None:
-    """Leaves what a search of one trial leaves: the study, and its runs in MLflow."""
+    """Leaves the results of a search of one trial: the study, and its runs in MLflow."""
     home, data = studies.home, studies.dataset
     definition = StudyDefinition(
         data.name,

@@ -1,4 +1,4 @@
-"""Ensembles: which networks are picked, when their average is worth it, and the average as one network."""
+"""Ensembles: the choice of networks, the gain of their average, and the average as one network."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ACCURACY = METRICS["accuracy"]
 
 
 def noisy(noise: float, seed: int) -> np.ndarray:
-    """Probabilities that lean to the right class, the less the more noise there is."""
+    """Returns probabilities that favour the right class, less so with more noise."""
     logits = np.eye(3)[LABELS] + np.random.default_rng(seed).normal(0, noise, (len(LABELS), 3))
     powers = np.exp(logits)
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def test_independent_errors_are_averaged_out() -> None:
-    """Networks that err independently make an average that is really better, of more than one of them."""
+    """Several networks that err independently have an average that is significantly better."""
     candidates = [noisy(1.0, seed) for seed in range(5)]
     choice = choose_ensemble(ACCURACY, LABELS, candidates, candidates[0], 5, seed=0)
     assert choice.better
@@ -39,7 +39,7 @@ def test_independent_errors_are_averaged_out() -> None:
 
 
 def test_copies_are_not_worth_averaging() -> None:
-    """An average of the same answers is no better, and a single pick says so."""
+    """Networks with the same answers gain nothing from averaging, so only one is picked."""
     same = noisy(1.0, 1)
     choice = choose_ensemble(ACCURACY, LABELS, [same, same.copy(), same.copy()], same, 4, seed=0)
     assert not choice.better

@@ -1,4 +1,4 @@
-"""What is not a number is never promoted."""
+"""Models with values or answers that are not finite are never promoted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .conftest import Studies
 
 
 def study(direction: str, *values: float) -> StudyResult:
-    """A study whose trials completed with these values."""
+    """Returns a study whose trials completed with these values."""
     definition = StudyDefinition("d", "nowhere", "multiclass", "ab", "s", SearchSpace(()).to_json(), "x", direction, 1)  # type: ignore[arg-type]  # given by the tests
     trials = tuple(TrialRecord(number, "complete", value, {}) for number, value in enumerate(values))
     return StudyResult("s", definition, trials, {}, None, len(values), 0.0, "")
@@ -39,12 +39,12 @@ def study(direction: str, *values: float) -> StudyResult:
 def test_a_value_that_is_not_finite_is_passed_over(
     direction: str, values: tuple[float, ...], chosen: list[int]
 ) -> None:
-    """Trials whose objective is infinite or no number are not among those to choose from, however good that looks."""
+    """Trials whose objective is infinite or NaN are no candidates, however good the value looks."""
     assert [trial.number for trial in complete_trials(study(direction, *values))] == chosen
 
 
 def test_without_a_finite_value_there_is_nothing_to_promote() -> None:
-    """A study of nothing but such trials is as good as one without complete ones."""
+    """A study with only such trials counts as one without complete trials."""
     with pytest.raises(StudyError, match="study 's' has no complete trial yet; go on with apertune search"):
         complete_trials(study(Direction.MAXIMIZE, math.nan, math.inf))
 

@@ -12,7 +12,7 @@ LABELS = np.random.default_rng(1).integers(0, 4, 400).astype(np.int32)
 
 
 def answers(right: float, seed: int) -> np.ndarray:
-    """Probabilities of a model that answers such a share of `LABELS` rightly."""
+    """Returns probabilities of a model that answers this share of `LABELS` correctly."""
     random = np.random.default_rng(seed)
     wrong = (LABELS + random.integers(1, 4, len(LABELS))) % 4
     answered = np.where(random.random(len(LABELS)) < right, LABELS, wrong)
@@ -38,7 +38,7 @@ def test_the_same_answers_are_no_improvement() -> None:
 
 
 def test_a_lower_loss_is_better() -> None:
-    """For a metric that is to be small, the smaller value wins."""
+    """The smaller value wins for a metric to be minimized."""
     metric = METRICS["log_loss"]
     assert contest(metric, LABELS, answers(0.9, 2), answers(0.6, 3), "the champion", resamples=200).better
     assert not contest(metric, LABELS, answers(0.6, 2), answers(0.9, 3), "the champion", resamples=200).better
@@ -56,8 +56,8 @@ def test_a_minimum_holds_even_the_better_back() -> None:
     assert not judge([won], {"accuracy": float("nan")}, {"accuracy": 0.1}).promoted
 
 
-def test_force_promotes_and_says_despite_what() -> None:
-    """--force promotes what the gate would hold back, and the line keeps the objections."""
+def test_force_promotes_and_names_the_objections() -> None:
+    """--force promotes a model that the gate would hold back, and the line keeps the objections."""
     lost = contest(METRICS["accuracy"], LABELS, answers(0.4, 2), answers(0.7, 3), "the champion", resamples=50)
     verdict = judge([lost], {"accuracy": 0.4}, {"accuracy": 0.6}, force=True)
     assert verdict.promoted

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 def test_the_trained_reference_guards_the_gate(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the reference was trained on this data, a model that does not beat it on the test images stays challenger.
+    """A model that does not beat a reference trained on this data stays challenger.
 
     Its scores stand beside the model's, and the article's own number is said to be of other images.
     """
@@ -53,8 +53,8 @@ def test_a_reference_is_not_promoted_unless_named(studies: Studies, monkeypatch:
 
 
 def test_a_refit_keeps_the_last_weights(studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refit learns training and validation images for so many epochs, and keeps the last one's weights even where
-    an earlier one looked better on images that it has learned."""
+    """A refit trains on training and validation images and keeps the last epoch's weights, even if an earlier epoch
+    looked better on these images."""
     study = read_study(studies.home, "strong")
     view = studies.dataset.training_view()
     origin = trial_source(studies.home, study, study.trials[0])

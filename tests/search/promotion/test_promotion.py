@@ -42,7 +42,7 @@ def first(studies: Studies) -> Promotion:
 
 
 def by_command(studies: Studies, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[str, Any]:
-    """What `apertune WORDS` prints in the studies' folder."""
+    """Returns the output of `apertune WORDS` in the studies' folder."""
     monkeypatch.chdir(studies.home.root.parent)
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
@@ -173,7 +173,7 @@ def test_fresh_seeds_refit_and_force(studies: Studies, first: Promotion) -> None
 
 @pytest.fixture(params=["flipped", "gone", "pickle"])
 def damaged(studies: Studies, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A byte of the strong trial's network flipped, where MLflow keeps it, the file gone, or a pickle beside it."""
+    """The strong trial's network as MLflow keeps it, with a byte flipped, the file gone, or a pickle beside it."""
     client = MlflowClient(studies.home.tracking_uri)
     run = client.get_run(read_study(studies.home, "strong").run_ids[0])
     location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location

@@ -40,18 +40,17 @@ SMALL = ("--fix", "blocks=2", "--fix", "convolutions=1", "--fix", "filters=16")
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of real data. name: what results are kept under. held_back: a folder of its images.
-
-    quantize: what a network of two epochs can be quantized to; with the sample of VOC2012, of two steps, it learns
-    too little for int8.
-    """
+    """One kind of real data."""
 
     name: str
+    """Name under which results are kept."""
     adapter: str
     data: str
     options: tuple[str, ...]
     held_back: str
+    """A folder of its images."""
     quantize: str = "int8"
+    """Format a network of two epochs can be quantized to; on the small VOC2012 sample it learns too little for int8."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -87,7 +86,7 @@ class Champion:
         return apertune(self.folder, self.environment, words, status)
 
     def pictures(self) -> list[Path]:
-        """Three images of the set, of different folders where it has some, and one that is none."""
+        """Three images of the set, from different folders if there are any, and one file that is no image."""
         found = sorted(path for path in (ROOT / self.kind.held_back).rglob("*") if path.suffix in (".jpg", ".png"))
         held = self.folder / "held back"
         held.mkdir(exist_ok=True)
@@ -135,7 +134,7 @@ def test_it_is_promoted(champion: Champion) -> None:
     assert all(len(entry["values"]) == 2 for entry in document["confirmations"])
     tested = [score for score in document["scores"] if score["low"] is not None]
     assert len(tested) >= len(document["scores"]) - 3
-    # Resamples of a handful of images lack whole classes, so that their scores lie aside of the whole's.
+    # Resamples of a few images lack whole classes, so that their scores differ from the whole set's.
     if document["test_images"] > 50:
         assert all(score["low"] <= score["test"] <= score["high"] for score in tested)
 

@@ -34,7 +34,7 @@ def tasks(folder: Path, count: int) -> list[TrialTask]:
 
 
 class Trainer:
-    """Pretends to train: counts its calls, fails tasks it is told to, is killed and dies so many times first."""
+    """Pretends to train: counts its calls, fails given tasks, and is killed or dies a given number of times first."""
 
     def __init__(self, failing: tuple[int, ...] = (), deaths: int = 0, kills: int = 0) -> None:
         self.calls: list[int] = []
@@ -91,7 +91,7 @@ def test_a_dead_worker_is_tried_once_more(tmp_path: Path, deaths: int, outcome: 
 
 @pytest.mark.parametrize(("deaths", "outcome"), [(1, "complete"), (2, "failed")])
 def test_kills_from_outside_are_no_crashes(tmp_path: Path, deaths: int, outcome: str) -> None:
-    """A training is tried again after each of them, and after one crash besides, but not after two."""
+    """A training is retried after every kill from outside and after one crash, but not after two."""
     trainer = Trainer(deaths=deaths, kills=5)
     (result,) = train_all(tasks(tmp_path, 1), InProcessExecutor(trainer, SPACE), lambda line: None)
     assert result.outcome == outcome
@@ -115,6 +115,6 @@ def test_luck_is_not_promoted() -> None:
 
 
 def test_nothing_trained_is_an_error() -> None:
-    """When every training fails there is no winner, and the line says where to look."""
+    """If every training fails there is no winner, and the line says where to look."""
     with pytest.raises(ApertuneError, match="none of the top trials could be trained again"):
         choose([confirmation(1, 0.9, ())], Direction.MAXIMIZE)

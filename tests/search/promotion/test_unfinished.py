@@ -152,7 +152,7 @@ def test_a_kill_leaves_the_registry_as_before_or_complete(writer: Writer, monkey
 
 
 def test_an_error_is_cleaned_up_at_once(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where MLflow refuses the version, the line says so, and neither run nor note stay open."""
+    """If MLflow refuses the version, the line says so, and neither run nor note stays open."""
 
     def refuse(*arguments: Any) -> str:
         raise ApertuneError("MLflow: no room")
@@ -166,7 +166,7 @@ def test_an_error_is_cleaned_up_at_once(writer: Writer, monkeypatch: pytest.Monk
 
 
 def test_notes_of_another_store_wait(writer: Writer) -> None:
-    """What was begun on one MLflow store is not settled on another, and a damaged note is dropped."""
+    """A promotion begun on one MLflow store is not settled on another, and a damaged note is dropped."""
     Pending("ab" * 16, "apertune-digits", "champion", "https://elsewhere").note(writer.home)
     (writer.home.root / "promotions" / "damaged.json").write_text("{")
     settle(writer.home, lambda line: pytest.fail(line))

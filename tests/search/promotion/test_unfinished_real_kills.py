@@ -30,7 +30,7 @@ State = tuple[dict[str, str], list[str]]
 
 
 def killed(studies: Studies, when: str, place: str, *words: str) -> None:
-    """Runs the command in the studies' folder until it is killed there."""
+    """Runs the command in the studies' folder until it is killed at the step."""
     command = [sys.executable, str(KILLED_AT), when, place, *words]
     environment = {**os.environ, "APERTUNE_CACHE": str(studies.home.root.parent / "cache")}
     environment.pop("MLFLOW_TRACKING_URI", None)
@@ -45,7 +45,7 @@ def state(studies: Studies) -> State:
 
 
 def running(studies: Studies) -> int:
-    """Promotions that MLflow shows as running."""
+    """Returns the promotions that MLflow shows as running."""
     client = MlflowClient(studies.home.tracking_uri)
     experiment = client.get_experiment_by_name("digits")
     return len(client.search_runs([experiment.experiment_id], "tags.kind = 'promotion' and status = 'RUNNING'"))
@@ -94,7 +94,7 @@ def test_a_promotion_killed_after_the_alias_moved_is_completed(studies: Studies,
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_rollback_is_done_or_not(studies: Studies, champion: str, when: str) -> None:
-    """A rollback that is killed has moved the alias, or has not; there is nothing between."""
+    """A killed rollback has either moved the alias or left it."""
     newer = studies.promote(PromotionSettings(study="weak", seeds=1, force=True)).registered.version
     before = state(studies)
     killed(studies, when, "apertune.search.tracking.mlflow_store:Registry.set_alias", "rollback", "digits")

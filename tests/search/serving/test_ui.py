@@ -1,4 +1,4 @@
-"""Row 24 of the faults: `apertune ui` as a web page of somebody else, or a tampered path, would meet it."""
+"""Row 24 of the faults: `apertune ui` under requests from a foreign web page or with a tampered path."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECRET = "a file outside the artifacts"
 
 
 def status(url: str, method: str = "GET", **headers: str) -> int:
-    """The HTTP status of an answer; the path is sent as it is written."""
+    """Returns the HTTP status of the answer; the path is sent as it is written."""
     body = b"{}" if method in ("POST", "PUT", "PATCH") else None
     request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers}, method=method)
     try:
@@ -43,7 +43,7 @@ def status(url: str, method: str = "GET", **headers: str) -> int:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[tuple[str, str]]:
-    """`apertune ui` on a store with one run that has a file: the address and the run."""
+    """The address of `apertune ui` on a store with one run that has a file, and the run."""
     folder = tmp_path_factory.mktemp("served")
     root = folder / "mlflow"
     (folder / "files").mkdir()
@@ -91,7 +91,7 @@ def routes() -> list[tuple[str, str]]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # MLflow's server, imported for its list of routes, is full of deprecations
 def test_foreign_hosts_and_origins_are_refused_on_every_route(served: tuple[str, str]) -> None:
-    """A Host that looks like an address, and the Origin of another page, get 403 wherever they ask."""
+    """A Host that looks like an address, or the Origin of another page, gets 403 on every route."""
     address, _ = served
     every = routes()
     assert len(every) > 300
@@ -127,7 +127,7 @@ def test_no_path_leads_out_of_the_artifacts(served: tuple[str, str], climb: str)
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "example.org"])
 def test_the_ui_listens_on_loopback_alone(host: str) -> None:
-    """The UI has no users, so an address that others reach is refused, and the way to a team's server told."""
+    """The UI has no users, so an address that others can reach is refused, and the error points to the team server."""
     done = CliRunner().invoke(ui, ["--host", host])
     assert isinstance(done.exception, SettingError)
     assert f"but got {host}" in str(done.exception)
@@ -135,7 +135,7 @@ def test_the_ui_listens_on_loopback_alone(host: str) -> None:
 
 
 def test_a_servers_address_is_shown_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With results on a server the UI names it, and neither user, password nor query of its address."""
+    """With results on a server, the UI shows its address without user, password or query."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:s3cret@mlflow.example.org/team?token=t0ken")
     done = CliRunner().invoke(ui, [])
     assert "https://mlflow.example.org/team;" in done.output
@@ -144,7 +144,7 @@ def test_a_servers_address_is_shown_without_its_secrets(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("padding", [0, 180, 230, 280])
 def test_no_cut_shows_a_password(padding: int) -> None:
-    """However long an error is, the problem that is noted of it is starred before it is cut."""
+    """Passwords in an error are starred before a long error is cut."""
     error = ConnectionError(f"{'x' * padding} cannot reach postgresql://me:{'s3cret' * 10}@host:5432/db")
     assert "s3cret" not in named_line(error)
     assert len(named_line(error)) <= 300

@@ -23,7 +23,7 @@ CLASSES = {"binary": 2, "multiclass": 3, "multilabel": 3}
 
 
 class _View:
-    """Eight training images, as a trial's view has them."""
+    """Eight training images in the form of a trial's view."""
 
     def __init__(self, task: str) -> None:
         self.task, self.classes = task, tuple("abc"[: CLASSES[task]])
@@ -40,7 +40,7 @@ class _View:
 
 @pytest.mark.parametrize("task", CLASSES)
 def test_augmented_images_are_drawn(task, tmp_path):
-    """A real augmentation's images and mixed targets are saved beside the plain ones, and become one picture."""
+    """A real augmentation's images and mixed targets are saved beside the plain ones and drawn as one picture."""
     from apertune.spaces.recipes.augmentation import Augmentation, AugmentationSettings
 
     augmentation = Augmentation(AugmentationSettings(rotation=30.0, mixing="mixup", mixing_alpha=1.0), seed=0)
@@ -60,7 +60,7 @@ def test_augmented_images_are_drawn(task, tmp_path):
 
 
 def test_targets_are_told_in_words():
-    """Mixed classes are told with their shares, plain ones by name, in every task."""
+    """Targets of every task are shown in words: mixed classes with their shares, plain ones by name."""
     shares = np.array([0.3, 0.7, 0.0], np.float32)
     assert target_words("multiclass", ["cat", "dog", "bird"], shares) == "dog 70%, cat 30%"
     assert target_words("binary", ["no", "yes"], np.array([1.0], np.float32)) == "yes"
@@ -70,7 +70,7 @@ def test_targets_are_told_in_words():
 
 
 def test_an_augmentation_that_fails_costs_no_trial(tmp_path):
-    """What goes wrong with the examples is logged and leaves nothing behind."""
+    """An error in drawing the examples is logged and leaves no file behind."""
 
     def fail(inputs, training):
         raise RuntimeError("no")
@@ -82,7 +82,7 @@ def test_an_augmentation_that_fails_costs_no_trial(tmp_path):
 
 
 def test_the_search_shows_its_first_augmentation(tmp_path):
-    """The search's own run gets the examples of the first trial that has some, every trial's run gets its own."""
+    """The search's run gets the examples of the first trial that has some, and every trial's run its own."""
     definition = SimpleNamespace(
         dataset="pets", space="convnet", objective="accuracy", direction="maximize", objectives=()
     )

@@ -1,4 +1,4 @@
-"""Trainings that are cut short, as a killed worker's are, and gone on with."""
+"""Trainings that are cut short, as by a killed worker, and resumed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATE, FACTOR = 1e-3, 0.1
 
 
 class KilledError(Exception):
-    """Ends a training as a killed worker's ends: after an epoch, with nothing told."""
+    """Ends a training as a killed worker does: after an epoch, with nothing told."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def _every_epoch_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fine_tuned(tmp_path: Path) -> TrialTask:
-    """A small pretrained backbone for five epochs, the last three of them fine-tuned."""
+    """A small pretrained backbone trained for five epochs, the last three of them fine-tuned."""
     path = tmp_path / "small.weights.h5"
     keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=SIZE).save_weights(path)
     images = np.random.default_rng(0).integers(0, 256, (60, *SIZE), np.uint8)
@@ -52,7 +52,7 @@ def fine_tuned(tmp_path: Path) -> TrialTask:
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_a_trial_killed_while_it_is_fine_tuned_goes_on(schedule: str, fine_tuned: TrialTask) -> None:
-    """Killed in its second phase, it goes on there: the rate is lowered once, and the backbone goes on moving."""
+    """A trial killed in its fine-tuning phase resumes there: its rate is lowered once, the backbone keeps training."""
     task = replace(fine_tuned, values=spaces.narrow(fine_tuned.search_space, {"schedule": schedule}).defaults())
     rates, starts = [], []
 
@@ -72,7 +72,7 @@ def test_a_trial_killed_while_it_is_fine_tuned_goes_on(schedule: str, fine_tuned
     if schedule == "constant":
         assert rates == pytest.approx([RATE, RATE, RATE * FACTOR, RATE * FACTOR, RATE * FACTOR])
     else:
-        # What is told at an epoch's end is the rate of the step after it.
+        # The rate told at an epoch's end is that of the next step.
         assert rates[1] < 0.2 * rates[0]
         assert 0 <= rates[4] < rates[3] < rates[2] < rates[1]
     after = _network(task.folder / "checkpoint.npz")
@@ -83,7 +83,7 @@ def test_a_trial_killed_while_it_is_fine_tuned_goes_on(schedule: str, fine_tuned
 
 @pytest.fixture
 def drawing(tmp_path: Path) -> TrialTask:
-    """Seven epochs of a small network that draws at random wherever it can, under a plateau schedule."""
+    """Seven epochs of a small network with every source of randomness, under a plateau schedule."""
     random = np.random.default_rng(0)
     labels = np.arange(70, dtype=np.int32) % 3
     images = np.clip(80 * labels[:, None, None, None] + random.normal(40, 40, (70, 8, 8, 1)), 0, 255).astype(np.uint8)
@@ -106,7 +106,7 @@ def drawing(tmp_path: Path) -> TrialTask:
 def test_a_killed_trial_ends_as_if_it_had_not_been(
     *, streamed: bool, drawing: TrialTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Order of the images, dropout, augmentation and schedule go on where they were: every number is the same."""
+    """A killed trial ends with the numbers of an undisturbed one: order, dropout, augmentation and schedule resume."""
     if streamed:
         monkeypatch.setattr(devices, "fits_on_device", lambda size: False)
     whole = _epochs(drawing)
@@ -121,7 +121,7 @@ def test_a_killed_trial_ends_as_if_it_had_not_been(
 
 @pytest.mark.parametrize(("heard_at", "outcome"), [(6, "pruned"), (7, "complete")])
 def test_a_trial_with_all_its_epochs_is_complete(heard_at: int, outcome: str, drawing: TrialTask) -> None:
-    """One that hears that it is to be pruned at its last epoch has nothing left to be spared."""
+    """A trial asked to be pruned at its last epoch is complete."""
     told: list[TrialEvent] = []
     request = StopRequest(0, "pruned", "weak")
     result = run_trial(drawing, told.append, lambda: request if len(told) > heard_at else None)
@@ -129,7 +129,7 @@ def test_a_trial_with_all_its_epochs_is_complete(heard_at: int, outcome: str, dr
 
 
 def test_a_plateau_goes_on_where_it_was() -> None:
-    """A loss that falls by less than what counts lowers the rate at the same epochs, interrupted or not."""
+    """A loss that falls too little lowers the rate at the same epochs, interrupted or not."""
     whole, resumed = _Plateau(), _Plateau()
     for epoch in range(7):
         if epoch == 2:
@@ -139,7 +139,7 @@ def test_a_plateau_goes_on_where_it_was() -> None:
 
 
 class _Plateau:
-    """A plateau schedule, and a validation loss that falls by half of what counts in each epoch."""
+    """A plateau schedule, and a validation loss that falls by half its minimum improvement in each epoch."""
 
     def __init__(self, rate: float = 0.1) -> None:
         network = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(1)])
@@ -160,7 +160,7 @@ class _Plateau:
 
 
 def _epochs(task: TrialTask, killed_at: int | None = None) -> list[dict[str, float]]:
-    """Trains, or goes on, and is killed after an epoch where one is given; each epoch's metrics as they were told."""
+    """Trains or resumes, and is killed after the epoch if one is given. Returns each epoch's metrics as told."""
     told: list[dict[str, float]] = []
 
     def emit(event: TrialEvent) -> None:
@@ -174,6 +174,6 @@ def _epochs(task: TrialTask, killed_at: int | None = None) -> list[dict[str, flo
 
 
 def _network(checkpoint: Path) -> list[np.ndarray]:
-    """The network's weights, from its first layer to the head."""
+    """Returns the network's weights, from its first layer to the head."""
     with np.load(checkpoint) as saved:
         return [saved[name] for name in sorted(saved.files) if name.startswith("network_")]

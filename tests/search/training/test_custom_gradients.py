@@ -1,4 +1,4 @@
-"""What a framework would keep of every model that was traced."""
+"""Memory that a framework would keep of every traced model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _graphs() -> int:
 
 
 def test_a_traced_model_is_freed() -> None:
-    """No graph of a model whose step was traced with custom gradients stays in the process."""
+    """A model whose step was traced with custom gradients leaves no graph in the process."""
     before = _graphs()
     with forgotten_gradients():
         _train()
@@ -37,7 +37,7 @@ def test_a_traced_model_is_freed() -> None:
 
 
 def test_models_of_before_are_left_alone() -> None:
-    """A model that was traced earlier trains on after another one was forgotten."""
+    """A model traced earlier still trains after another one was freed."""
     model = _train()
     with forgotten_gradients():
         _train()

@@ -1,4 +1,4 @@
-"""How often an epoch is saved, by a clock that the test turns."""
+"""The intervals between checkpoints, by a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EPOCH_S = 60.0
 
 
 class Training:
-    """What a monitor asks of a training: each epoch takes a minute, and each checkpoint so many seconds."""
+    """The part of a training that a monitor uses: each epoch takes a minute, each checkpoint a given time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, saving_s: float) -> None:
         self.now = 0.0
@@ -53,23 +53,23 @@ class Training:
 
 
 def test_a_cheap_checkpoint_is_written_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where saving takes less than a twentieth of an epoch, every epoch is saved."""
+    """Every epoch is saved if saving takes less than a twentieth of an epoch."""
     training = Training(monkeypatch, saving_s=2.0)
     training.train(6)
     assert training.saved == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_dear_checkpoint_is_written_as_often_as_a_twentieth_of_the_time_allows(
+def test_slow_checkpoints_take_a_twentieth_of_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where saving takes 10 s, 200 s of training lie between two checkpoints."""
+    """If saving takes 10 s, there are 200 s of training between two checkpoints."""
     training = Training(monkeypatch, saving_s=10.0)
     training.train(12)
     assert training.saved == [1, 5, 9]
 
 
 def test_an_interrupted_epoch_is_saved_at_any_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trial that is to go on with the next search loses no epoch, however dear its checkpoint is."""
+    """A trial that is to go on in the next search saves its last epoch, however long saving takes."""
     training = Training(monkeypatch, saving_s=10.0)
     training.train(2)
     training.request = StopRequest(0, "interrupted", "the search was stopped")

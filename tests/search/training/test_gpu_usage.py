@@ -1,4 +1,4 @@
-"""What a trial's share of its GPU costs, with a driver that only pretends."""
+"""The cost of a trial's share of its GPU, with a stand-in for the driver."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPACE = SearchSpace((Parameter("rate", "float", 0.2, low=0.0, high=0.5, sampling
 
 
 class CountingDriver(FakeDriver):
-    """Its second GPU takes 200 W; the first one's counter stands still."""
+    """A driver whose second GPU draws 200 W and whose first one's energy counter stands still."""
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802  (the driver's name)
         return round(handle * WATTS * 1000 * time.monotonic())
@@ -42,7 +42,7 @@ def watched(driver: FakeDriver, told: list[TrialEvent], looks: int = 20) -> GpuU
 
 @pytest.mark.parametrize("sharers", [1, 2])
 def test_energy_is_counted_and_shared(monkeypatch: pytest.MonkeyPatch, sharers: int) -> None:
-    """GPU time and energy are those of the trial's own GPU, divided by the workers on it."""
+    """A trial's GPU time and energy are those of its own GPU, divided by the workers on it."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     monkeypatch.setenv(devices.SHARERS_VARIABLE, str(sharers))
     began = time.monotonic()
@@ -55,7 +55,7 @@ def test_energy_is_counted_and_shared(monkeypatch: pytest.MonkeyPatch, sharers: 
 
 
 def test_each_epoch_tells_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An epoch carries utilisation, memory and power of the trial's own GPU and of no other, once."""
+    """Each epoch has the utilisation, memory and power of the trial's own GPU only, once."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1")
     monkeypatch.setenv(devices.SHARERS_VARIABLE, "1")
     told: list[TrialEvent] = []
@@ -71,7 +71,7 @@ def test_each_epoch_tells_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gpu_that_counts_no_energy_still_tells_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an energy counter there are GPU time, utilisation and memory, and no made-up energy."""
+    """A GPU without an energy counter gives GPU time, utilisation and memory, and no invented energy."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     told: list[TrialEvent] = []
     result = watched(FakeDriver([100]), told).noted(TrialResult(0, "complete"))
@@ -82,7 +82,7 @@ def test_a_gpu_that_counts_no_energy_still_tells_the_rest(monkeypatch: pytest.Mo
 
 
 def test_what_a_trial_costs_reaches_study_and_tracker(tmp_path: Path) -> None:
-    """System metrics stand beside the epoch's own at the tracker; GPU time and energy stay in the study."""
+    """The tracker gets system metrics beside each epoch's own; the study keeps GPU time and energy."""
     definition = StudyDefinition(
         dataset="pets", data="made up", task="binary", fingerprint="ab" * 32, space="convnet",
         search_space=SPACE.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=2,

@@ -1,4 +1,4 @@
-"""What networks cost, against counts made by hand."""
+"""Costs of networks, compared with counts made by hand."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_nested_networks_and_shared_layers_count() -> None:
 
 
 def test_costs_and_limits() -> None:
-    """Parameters, bytes and latency are measured, and a limit that is broken is named with its numbers."""
+    """Parameters, bytes and latency are measured, and a broken limit is named with its numbers."""
     small = network(layers.Flatten(), layers.Dense(1000))
     cost = measure_cost(small, (8, 6, 3), latency=True)
     assert cost["parameters"] == 144 * 1000 + 1000
@@ -84,7 +84,7 @@ class Block(layers.Layer):
 
 
 class Classifier(keras.Model):
-    """A user's own model, whose graph is not known before it is traced."""
+    """A user's own model, whose graph is unknown before it is traced."""
 
     def __init__(self, features: keras.Model) -> None:
         super().__init__()
@@ -97,14 +97,14 @@ class Classifier(keras.Model):
 
 
 class Twice(keras.Sequential):
-    """A user's own stack that goes through its layers twice."""
+    """A user's own stack that applies its layers twice."""
 
     def call(self, images: Any, **_: Any) -> Any:
         return super().call(super().call(images))
 
 
 class Matrix(layers.Layer):
-    """A user's own layer that multiplies with what is not called a kernel."""
+    """A user's own layer that multiplies by a matrix not called a kernel."""
 
     def build(self, shape: Any) -> None:
         self.matrix = self.add_weight(shape=(shape[-1], 4), name="matrix")
@@ -114,7 +114,7 @@ class Matrix(layers.Layer):
 
 
 class Borrower(layers.Layer):
-    """A user's own layer that takes the kernel of a layer within and does not call that."""
+    """A user's own layer that uses the kernel of an inner layer without calling that layer."""
 
     def build(self, shape: Any) -> None:
         self.dense = layers.Dense(4)
@@ -125,7 +125,7 @@ class Borrower(layers.Layer):
 
 
 class SelfAttention(layers.Layer):
-    """Two heads of seven numbers: a kernel each for queries, keys, values and the answer."""
+    """Two heads of seven numbers: a kernel each for queries, keys, values and the output."""
 
     def build(self, shape: Any) -> None:
         self.attention = layers.MultiHeadAttention(2, 7)
@@ -160,7 +160,7 @@ BLOCKS = 8 * 6 * (9 * 3 * 4 + 3 * 4) + 8 * 6 * (9 * 4 * 6 + 4 * 6)
 )
 @pytest.mark.parametrize("own_model", [False, True])
 def test_a_users_own_model_counts_as_its_layers_do(features: Any, multiplications: int, *, own_model: bool) -> None:
-    """However a user put the same layers together, they count the same in the network that is trained."""
+    """The same layers count the same, however a user combines them."""
     stack = [keras.Input((8, 6, 3)), features(), layers.Flatten(), layers.Dense(5)]
     model = Classifier(features()) if own_model else keras.Sequential(stack)
     trained, _ = adapted(model, SPEC, name="own")
@@ -182,7 +182,7 @@ def test_a_users_own_model_counts_as_its_layers_do(features: Any, multiplication
     ],
 )
 def test_a_kernel_counts_wherever_it_is_applied(stack: list[keras.layers.Layer], multiplications: int) -> None:
-    """Also where that is another number of places than the answer has."""
+    """A kernel counts at every place it is applied, even if the output has another number of places."""
     assert flops(network(*stack)) == 2 * multiplications
 
 
@@ -196,8 +196,8 @@ def test_a_kernel_counts_wherever_it_is_applied(stack: list[keras.layers.Layer],
         [layers.ConvLSTM1D(4, 3)],
     ],
 )
-def test_what_cannot_be_counted_is_left_out_and_no_limit_is_kept_on_it(stack: list[keras.layers.Layer]) -> None:
-    """Where it is not known how often a matrix is applied there is no number, rather than a wrong one."""
+def test_an_unknown_count_is_left_out_and_not_limited(stack: list[keras.layers.Layer]) -> None:
+    """A network has no operation count, rather than a wrong one, if a matrix is applied an unknown number of times."""
     cost = measure_cost(network(*stack), (8, 6, 3), latency=False)
     assert sorted(cost) == ["parameters", "size_mb"]
     assert broken_limits(cost, {"parameters": 1e9}) == ""

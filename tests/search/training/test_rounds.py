@@ -1,4 +1,4 @@
-"""Trials of several rounds, with trainings that only pretend."""
+"""Trials of several rounds, with pretended trainings."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Trainings:
 
 
 def test_the_rounds_are_averaged(tmp_path: Path) -> None:
-    """Value and metrics are means over the rounds, epochs and seconds sums, files those of the first round."""
+    """Value and metrics are means over the rounds, epochs and seconds are sums, and files are the first round's."""
     events: list[TrialEvent] = []
     trainings = Trainings([0.2, 0.4, 0.9])
     result = run_rounds(task_of(tmp_path, 3), events.append, lambda: None, trainings)
@@ -72,7 +72,7 @@ def test_the_rounds_are_averaged(tmp_path: Path) -> None:
 
 
 def test_epochs_run_on_from_round_to_round(tmp_path: Path) -> None:
-    """Each epoch is told once with a number of its own, and each round with its value."""
+    """Each epoch is told once with its own number, and each round with its value."""
     events: list[TrialEvent] = []
     run_rounds(task_of(tmp_path, 2), events.append, lambda: None, Trainings([0.2, 0.4]))
     assert [event.epoch for event in events if isinstance(event, EpochEnded)] == list(range(1, 2 * EPOCHS + 1))
@@ -103,7 +103,7 @@ def test_a_killed_trial_goes_on_with_the_round_it_was_in(tmp_path: Path) -> None
 
 
 def test_a_trial_killed_before_its_end_was_recorded_trains_nothing_again(tmp_path: Path) -> None:
-    """Its rounds stay until then, and give the same result, model and plots."""
+    """A trial's rounds are kept until its end is recorded, and give the same result, model and plots again."""
     first = run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, Trainings([0.2, 0.4, 0.9]))
     again = Trainings([])
     assert run_rounds(task_of(tmp_path, 3), lambda event: None, lambda: None, again) == first
@@ -123,7 +123,7 @@ def test_a_request_ends_the_trial_between_rounds(tmp_path: Path) -> None:
 
 
 def test_the_value_is_that_of_whole_rounds(tmp_path: Path) -> None:
-    """A round that was cut short tells nothing that could be compared with whole ones."""
+    """The value of a trial comes from whole rounds only, not from one cut short."""
 
     def cut_short(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         result = trainings(task, emit, stop_requested)
@@ -136,7 +136,7 @@ def test_the_value_is_that_of_whole_rounds(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_between_rounds_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A round that cannot be noted yet is said to wait for space, and is noted once there is."""
+    """A round that cannot be noted on a full disk says so, and is noted once there is space."""
     full, note = [OSError(errno.ENOSPC, "No space left on device")] * 2, TrialFolder.note_result
 
     def note_later(folder: TrialFolder, result: TrialResult, epochs: Sequence[EpochEnded]) -> None:
@@ -154,7 +154,7 @@ def test_a_full_disk_between_rounds_is_waited_for(tmp_path: Path, monkeypatch: p
 
 
 def test_a_disk_that_stays_full_fails_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rounds go on, and one that was not noted would be trained again if the worker died."""
+    """Rounds go on although the disk stays full and one cannot be noted."""
 
     def never(folder: TrialFolder, result: TrialResult, epochs: Sequence[EpochEnded]) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -167,7 +167,7 @@ def test_a_disk_that_stays_full_fails_no_trial(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("left", ["", "{", '{"result": {}}', "[]"])
 def test_a_round_that_cannot_be_read_is_trained_again(tmp_path: Path, left: str) -> None:
-    """What a power loss left of a note counts as none."""
+    """A round whose note was damaged by a power loss is trained again."""
     run_rounds(task_of(tmp_path, 2), lambda event: None, lambda: None, Trainings([0.2, 0.4]))
     (tmp_path / "0" / "round-2" / "result.json").write_text(left)
     shutil.rmtree(tmp_path / "0" / "round-2" / "artifacts")

@@ -1,4 +1,4 @@
-"""One real trial of a small network: what ends it before it is trained, in an epoch, or after one."""
+"""One real trial of a small network that ends before its training, in an epoch, or after one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def task(tmp_path: Path) -> TrialTask:
 def test_a_network_over_a_limit_is_not_trained(
     task: TrialTask, limits: dict[str, float], latency: bool, reason: str
 ) -> None:
-    """It is infeasible with its cost and the limit it breaks; no epoch is told, and it leaves no folder."""
+    """A network over a limit is infeasible with its cost and the limit, tells no epoch, and leaves no folder."""
     told: list[TrialEvent] = []
     result = run_trial(replace(task, limits=limits, measure_latency=latency), told.append, lambda: None)
     assert (result.outcome, result.over_limit, result.value, result.epochs) == ("infeasible", True, None, 0)
@@ -63,7 +63,7 @@ def test_a_network_over_a_limit_is_not_trained(
 
 
 def test_a_latency_that_is_wanted_reaches_mlflow(task: TrialTask, tmp_path: Path) -> None:
-    """A trial whose latency is to be measured has it among its costs, and among the metrics of its run."""
+    """A measured latency is among the trial's costs and among the metrics of its run."""
 
     def real(given: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
         return run_trial(replace(task, epochs=1, measure_latency=True), emit, stop_requested)
@@ -79,7 +79,7 @@ def test_a_latency_that_is_wanted_reaches_mlflow(task: TrialTask, tmp_path: Path
 
 
 def test_a_trial_by_log_loss_tells_it(task: TrialTask) -> None:
-    """Every epoch tells the objective by its own name, by which trials are pruned, and as Keras' validation loss."""
+    """Every epoch tells log loss under its own name, used for pruning, and as Keras's validation loss."""
     told: list[TrialEvent] = []
     result = run_trial(replace(task, objective="log_loss", epochs=2), told.append, lambda: None)
     metrics = [event.metrics for event in told if isinstance(event, EpochEnded)]
@@ -89,7 +89,7 @@ def test_a_trial_by_log_loss_tells_it(task: TrialTask) -> None:
 
 @pytest.mark.parametrize(("now", "epochs"), [(True, 0), (False, 1)])
 def test_a_request_now_ends_the_epoch_at_the_batch(task: TrialTask, now: bool, epochs: int) -> None:
-    """A stop request for now ends a long epoch after the batch that it met; another one lets the epoch end."""
+    """A stop request for now ends a long epoch after the current batch; any other lets the epoch end."""
     request, asked = StopRequest(0, "interrupted", "enough", now=now), 0
 
     def stop_requested() -> StopRequest | None:
@@ -102,14 +102,14 @@ def test_a_request_now_ends_the_epoch_at_the_batch(task: TrialTask, now: bool, e
     assert (result.outcome, result.reason, result.epochs) == ("interrupted", "enough", epochs)
     assert len([event for event in told if isinstance(event, EpochEnded)]) == epochs
     batches = -(-len(task.view.train) // 32)
-    # It is asked once a batch, and once more at the epoch's end.
+    # It is asked once per batch, and once more at the epoch's end.
     assert asked == (3 if now else batches + 1)
     assert batches > 5
 
 
 @pytest.mark.parametrize("factor", ["nan", "inf"])
 def test_answers_that_are_not_finite_end_a_trial(task: TrialTask, factor: str) -> None:
-    """Where the training loss is finite and the validation answers are not, one epoch is enough to prune the trial."""
+    """Validation answers that are not finite prune a trial after one epoch, even if its training loss is finite."""
     told: list[TrialEvent] = []
     result = run_trial(replace(task, values={**task.values, "factor": factor}), told.append, lambda: None)
     assert (result.outcome, result.value) == ("pruned", None)
@@ -120,11 +120,11 @@ def test_answers_that_are_not_finite_end_a_trial(task: TrialTask, factor: str) -
 
 
 class XlaRuntimeError(RuntimeError):
-    """As JAX's is called."""
+    """An error with the name of JAX's."""
 
 
 class OutOfMemoryError(RuntimeError):
-    """As PyTorch's is called."""
+    """An error with the name of PyTorch's."""
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ class OutOfMemoryError(RuntimeError):
     ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}",
 )
 def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
-    """What Python, NumPy, TensorFlow, JAX and PyTorch raise without memory is taken for that."""
+    """The out-of-memory errors of Python, NumPy, TensorFlow, JAX and PyTorch are recognised."""
     assert rule_of_error(error).outcome == "infeasible"
 
 
@@ -165,5 +165,5 @@ def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
     ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}",
 )
 def test_other_errors_are_no_lack_of_memory(error: Exception) -> None:
-    """What is wrong with a configuration or a disk is not taken for a lack of memory."""
+    """An error of a configuration or a disk is not taken for a lack of memory."""
     assert rule_of_error(error).outcome == "failed"

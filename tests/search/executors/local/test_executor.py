@@ -1,4 +1,4 @@
-"""What concerns worker processes on this machine alone: ones that do not read, and what they leave behind."""
+"""Worker processes on this machine: those that do not read, and the resources they leave behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from apertune.search.executors.local.worker_process import CLOSING_TIMEOUT_S
 from apertune.search.messages import StopRequest, TrialLost, TrialResult, TrialTask
 from apertune.search.studies.study import Asked
 
-# Pickled, some eight times as much as a socket holds.
+# Pickled, about eight times as much as a socket holds.
 MANY_ROWS = 200_000
 AT_ONCE_S = 2.0
 COUNTING_WORKER = """
@@ -63,7 +63,7 @@ def small_task(folder: Path, number: int) -> TrialTask:
 
 
 def at_once(call: Callable[[], object]) -> None:
-    """Calls it in a thread, so that a call that never returns fails the test instead of holding it up."""
+    """Calls in a thread, so that a call that never returns fails the test instead of blocking it."""
     done: Future[object] = Future()
     threading.Thread(target=lambda: done.set_result(call()), daemon=True).start()
     done.result(AT_ONCE_S)
@@ -85,7 +85,7 @@ def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
 
 
 def test_a_worker_that_does_not_read_keeps_nobody_waiting(executor: LocalExecutor, tmp_path: Path) -> None:
-    """A large task for a stopped worker is submitted at once, can be stopped and killed, and its slot works on."""
+    """A large task for a stopped worker is submitted at once, can be stopped and killed, and frees its slot."""
     freeze(executor)
     at_once(lambda: executor.submit(large_task(tmp_path, 0)))
     at_once(lambda: executor.stop(StopRequest(0, "interrupted", "enough")))
@@ -99,7 +99,7 @@ def test_a_worker_that_does_not_read_keeps_nobody_waiting(executor: LocalExecuto
 
 
 def test_closing_ends_a_worker_that_does_not_read(executor: LocalExecutor, tmp_path: Path) -> None:
-    """With a large task on its way to a stopped worker, close returns in its time and leaves no thread."""
+    """With a large task on its way to a stopped worker, close returns in time and leaves no thread."""
     threads = threading.active_count()
     freeze(executor)
     at_once(lambda: executor.submit(large_task(tmp_path, 0)))
@@ -110,7 +110,7 @@ def test_closing_ends_a_worker_that_does_not_read(executor: LocalExecutor, tmp_p
 
 
 def test_a_worker_that_goes_on_gets_everything_in_order(executor: LocalExecutor, tmp_path: Path) -> None:
-    """A stop request behind a large task is obeyed by that trial, once its worker reads again."""
+    """A trial obeys a stop request sent after its large task once its worker reads again."""
     process_id = executor.process_ids()[0]
     freeze(executor)
     task = replace(large_task(tmp_path, 0), epochs=2000)
@@ -123,7 +123,7 @@ def test_a_worker_that_goes_on_gets_everything_in_order(executor: LocalExecutor,
 
 
 def test_a_large_task_arrives_whole(tmp_path: Path) -> None:
-    """The rows of every fold reach the worker, which is still starting, as they were given."""
+    """The rows of every fold reach a worker that is still starting unchanged."""
     script = tmp_path / "counting_worker.py"
     script.write_text(COUNTING_WORKER)
     executor = LocalExecutor(worker_environments(1), tmp_path / "logs", command=(sys.executable, str(script)))
@@ -160,12 +160,12 @@ def test_the_hang_limit_ends_a_worker_hung_in_its_imports(tmp_path: Path) -> Non
 
 
 def held() -> tuple[int, int]:
-    """How many threads and open files this process has."""
+    """Returns the number of threads and open files of this process."""
     return threading.active_count(), psutil.Process().num_fds()
 
 
 def test_killed_workers_leave_nothing_open(tmp_path: Path) -> None:
-    """After a hundred workers killed with a task on its way, threads and open files are as many as after two."""
+    """A hundred workers killed with a task on its way leave as many threads and open files as two."""
     executor, after = LocalExecutor(worker_environments(1), tmp_path / "logs", command=PRETEND_WORKER), []
     try:
         for number in range(100):
@@ -177,12 +177,12 @@ def test_killed_workers_leave_nothing_open(tmp_path: Path) -> None:
             after.append(held())
     finally:
         executor.close()
-    # With the second trial a spare is kept.
+    # From the second trial on there is a spare.
     assert after[-1] == after[1]
 
 
 def test_retired_workers_leave_nothing_open(tmp_path: Path) -> None:
-    """After twenty workers that ended with an error, threads and open files are as many as after two."""
+    """Twenty workers that ended with an error leave as many threads and open files as two."""
     script = tmp_path / "failing_worker.py"
     script.write_text(FAILING_WORKER)
     command, after = (sys.executable, str(script)), []
@@ -201,7 +201,7 @@ def test_retired_workers_leave_nothing_open(tmp_path: Path) -> None:
 
 
 def test_a_worker_killed_behind_its_result_gets_no_trial(tmp_path: Path) -> None:
-    """A result that crossed the hang limit counts, and the next trial goes to another worker."""
+    """A result that arrives as its worker is killed counts, and the next trial goes to another worker."""
     executor = LocalExecutor(worker_environments(1), tmp_path / "logs", command=PRETEND_WORKER)
     try:
         task, epochs = small_task(tmp_path, 0), tmp_path / "0" / "epochs.txt"
@@ -217,7 +217,7 @@ def test_a_worker_killed_behind_its_result_gets_no_trial(tmp_path: Path) -> None
 
 
 def test_a_worker_that_closes_and_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that hangs in its shutdown costs its trial an attempt, and the supervisor no more than a moment."""
+    """A worker that hangs in its shutdown costs its trial one attempt and the supervisor only a moment."""
     monkeypatch.setattr(worker_process, "CLOSING_TIMEOUT_S", 0.2)
     script = tmp_path / "undying_worker.py"
     script.write_text("import os, sys, time\nos.close(int(sys.argv[1]))\ntime.sleep(600)\n")
@@ -231,7 +231,7 @@ def test_a_worker_that_closes_and_does_not_end_is_ended(tmp_path: Path, monkeypa
 
 
 def test_closing_frees_a_sender_whose_other_side_lives_on() -> None:
-    """A message that nobody reads, with the other end still open, holds up neither close nor the sender's thread."""
+    """An unread message whose other end is still open blocks neither close nor the sender's thread."""
     threads = threading.active_count()
     ours, theirs = socket.socketpair()
     with theirs:

@@ -1,4 +1,4 @@
-"""A spare worker is ready before one is needed: one for each device, and none where it would be in the way."""
+"""A spare worker is ready before it is needed: one per device, and none where there is no use or room for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.messages import TrialLost, TrialResult
 from apertune.search.studies.study import Asked
 
-# It says in its log when it is ready; trials 2 and 3 fail, and long ones go on until they are ended.
+# Logs when it is ready; trials 2 and 3 fail, and long ones go on until they are ended.
 WORKER = """
 import os, time
 
@@ -80,19 +80,19 @@ def no_room(*args: object, **options: object) -> None:
 
 
 def started(folder: Path) -> int:
-    """How many workers were started."""
+    """Returns the number of workers that were started."""
     return len(list((folder / "logs").glob("worker-*.log")))
 
 
 def wait_for_ready(folder: Path, count: int) -> set[int]:
-    """Waits until so many workers have been started and are done with their imports; the processes alive."""
+    """Waits until that many workers have been started and have imported. Returns the processes alive."""
     logs = folder / "logs"
     wait_until(lambda: started(folder) == count and all("ready" in log.read_text() for log in logs.iterdir()))
     return {worker.pid for worker in workers_of(folder)}
 
 
 def workers_of(folder: Path) -> list[psutil.Process]:
-    """Every worker that lives, spares included."""
+    """Returns every living worker, including spares."""
     script, found = str(folder / "telling_worker.py"), []
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -101,7 +101,7 @@ def workers_of(folder: Path) -> list[psutil.Process]:
 
 
 def test_after_an_error_the_next_trial_does_not_wait_for_imports(executor: LocalExecutor, tmp_path: Path) -> None:
-    """Two errors behind each other: each time the next trial runs in another worker, which was ready before."""
+    """After each of two errors in a row the next trial runs in another worker, which was already ready."""
     run(executor, tmp_path, 0)
     assert started(tmp_path) == 1
     run(executor, tmp_path, 1)
@@ -112,7 +112,7 @@ def test_after_an_error_the_next_trial_does_not_wait_for_imports(executor: Local
 
 
 def test_after_a_kill_the_next_trial_does_not_wait_for_imports(executor: LocalExecutor, tmp_path: Path) -> None:
-    """A worker killed from outside, and one killed by the hang limit, are followed by one that was ready."""
+    """A worker killed from outside, and one killed by the hang limit, are each replaced by a ready one."""
     run(executor, tmp_path, 0)
     for number, count in ((10, 2), (20, 3)):
         submit(executor, tmp_path, number, epochs=2000)
@@ -126,7 +126,7 @@ def test_after_a_kill_the_next_trial_does_not_wait_for_imports(executor: LocalEx
 
 
 def test_no_spare_for_as_many_trials_as_slots(tmp_path: Path, command: Sequence[str]) -> None:
-    """A single trial, as `rerun` has, and the first one in every slot start no process that nobody needs."""
+    """A single trial, as in `rerun`, and the first trial of each slot start no spare."""
     with contextlib.closing(LocalExecutor(worker_environments(2), tmp_path / "logs", command=command)) as executor:
         executor.start()
         submit(executor, tmp_path, 0)
@@ -154,7 +154,7 @@ def test_room_for_all_spares_that_may_start_at_once(
     free_mb: float,
     spares: int,
 ) -> None:
-    """Memory must have room for one on each device, and for those of other executors on the machine."""
+    """Spares need memory for one on each device and for those of other executors on the machine."""
     monkeypatch.setattr(devices, "memory_mb", lambda: (64_000.0, free_mb))
     with contextlib.closing(
         LocalExecutor(environments, tmp_path / "logs", sharing_memory=sharing_memory, command=command)
@@ -170,7 +170,7 @@ def test_room_for_all_spares_that_may_start_at_once(
 def test_no_spare_without_room_in_memory(
     executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where one more worker does not fit none is kept, and an error costs its slot the wait."""
+    """Without memory for one more worker no spare is kept, and a slot waits for a new worker after an error."""
     monkeypatch.setattr(devices, "memory_mb", lambda: (4_000.0, devices.WORKER_MEMORY_MB - 1.0))
     for number in range(3):
         run(executor, tmp_path, number)
@@ -182,7 +182,7 @@ def test_no_spare_without_room_in_memory(
 def test_without_room_for_a_process_the_search_goes_on(
     executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A spare that cannot be started is done without, until there is room again."""
+    """A search goes on without a spare that cannot be started, until there is room again."""
     run(executor, tmp_path, 0)
     with monkeypatch.context() as patch:
         patch.setattr(worker_process.subprocess, "Popen", no_room)
@@ -195,7 +195,7 @@ def test_without_room_for_a_process_the_search_goes_on(
 def test_without_room_for_a_process_an_error_is_told(
     executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that cannot be replaced at once is with its slot's next trial; the failed one's result is not lost."""
+    """A worker that cannot be replaced at once is replaced with the next trial, and the failed result is not lost."""
     with monkeypatch.context() as patch:
         submit(executor, tmp_path, 2)
         patch.setattr(worker_process.subprocess, "Popen", no_room)
@@ -208,7 +208,7 @@ def test_without_room_for_a_process_an_error_is_told(
 def test_without_room_for_a_log_a_worker_has_none(
     tmp_path: Path, command: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that is too full for one more file ends no search."""
+    """A disk too full for one more log file ends no search."""
     opened = Path.open
 
     def too_full(path: Path, *args: Any, **options: Any) -> Any:
@@ -223,7 +223,7 @@ def test_without_room_for_a_log_a_worker_has_none(
 
 
 def test_a_spare_that_died_gets_no_trial(executor: LocalExecutor, tmp_path: Path) -> None:
-    """One killed while it waited is passed over, and costs no trial an attempt."""
+    """A spare killed while it waited is passed over, and costs no trial an attempt."""
     run(executor, tmp_path, 0)
     run(executor, tmp_path, 1)
     (spare,) = wait_for_ready(tmp_path, 2) - {executor.process_ids()[0]}
@@ -241,7 +241,7 @@ def test_a_spare_that_died_gets_no_trial(executor: LocalExecutor, tmp_path: Path
 def test_slots_of_one_device_share_a_spare(
     tmp_path: Path, command: Sequence[str], environments: list[dict[str, str]], workers: dict[str, int]
 ) -> None:
-    """Three workers on the processors have one spare; two on each of two GPUs have one for each GPU, which sees it."""
+    """Three workers on processors share one spare; two GPUs with two workers each have one spare per GPU."""
     with contextlib.closing(LocalExecutor(environments, tmp_path / "logs", command=command)) as executor:
         executor.start()
         for first in (10, 20):
@@ -254,7 +254,7 @@ def test_slots_of_one_device_share_a_spare(
 
 
 def test_a_spare_takes_the_place_of_any_worker_of_its_device(tmp_path: Path, command: Sequence[str]) -> None:
-    """It was started beside the first slot's trial, and a worker of the second slot is the one that fails."""
+    """A spare started beside the first slot's trial replaces a failed worker of the second slot."""
     with contextlib.closing(LocalExecutor(worker_environments(2), tmp_path / "logs", command=command)) as executor:
         executor.start()
         run(executor, tmp_path, 0)
@@ -267,11 +267,11 @@ def test_a_spare_takes_the_place_of_any_worker_of_its_device(tmp_path: Path, com
 
 
 def test_closing_ends_the_spare(executor: LocalExecutor, tmp_path: Path) -> None:
-    """No process is left of a busy worker, one that ended with an error, and a spare."""
+    """After close no process is left of a busy worker, a failed one and a spare."""
     run(executor, tmp_path, 0)
     run(executor, tmp_path, 2)
     submit(executor, tmp_path, 10, epochs=2000)
-    # A process has no command line for a moment after it was started.
+    # A new process has no command line for a moment.
     wait_until(lambda: len(workers_of(tmp_path)) >= 2)
     executor.close()
     assert workers_of(tmp_path) == []

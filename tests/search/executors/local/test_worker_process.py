@@ -1,4 +1,4 @@
-"""A worker whose memory grows is replaced; what it has resident is told by the test."""
+"""A worker whose memory grows is replaced; the test sets its resident size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apertune.search.studies.study import Asked
 
 @pytest.fixture
 def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalExecutor]:
-    """On a machine whose memory has no room for a spare that is not needed yet."""
+    """An executor on a machine without memory for a spare that is not needed yet."""
     monkeypatch.setattr(devices, "memory_mb", lambda: (4000.0, 500.0))
     made = LocalExecutor(worker_environments(1), tmp_path / "logs", command=PRETEND_WORKER)
     made.start()
@@ -29,7 +29,7 @@ def executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalE
 
 
 def trained(executor: LocalExecutor, folder: Path, resident_mb: list[float], patch: pytest.MonkeyPatch) -> list[int]:
-    """Runs a trial for each size that its worker is to have afterwards; the process that ran each, and the next one."""
+    """Runs a trial per size that its worker is to have afterwards. Returns the process of each, and the next one."""
     processes = []
     for number, size_mb in enumerate(resident_mb):
         processes.append(executor.process_ids()[0])
@@ -45,7 +45,7 @@ def trained(executor: LocalExecutor, folder: Path, resident_mb: list[float], pat
 def test_a_worker_that_grows_is_replaced(
     executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Past half of what it may grow by after its first trials a spare is started, past all of it that takes over."""
+    """Past half of its allowed growth a worker gets a spare, and past all of it the spare takes over."""
     warm = 500.0
     warming = [100.0, 300.0, warm]
     assert len(warming) == TRIALS_TO_WARM_UP
@@ -60,7 +60,7 @@ def test_a_worker_that_grows_is_replaced(
 
 
 def test_a_worker_of_one_size_stays(executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that is large from its first trials on and grows by less than it may runs one trial after another."""
+    """A worker that is large from its first trials but grows by less than allowed runs trial after trial."""
     sizes = [5000.0] * 4 + [5000.0 + 0.4 * MEMORY_GROWTH_LIMIT_MB] * 4
     assert len(set(trained(executor, tmp_path, sizes, monkeypatch))) == 1
     assert executor._spares == {}

@@ -1,4 +1,4 @@
-"""What tells that a Ray cluster is gone; Ray itself is not needed."""
+"""Detection of a Ray cluster that is gone; Ray itself is not needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_head_that_answers_is_not_given_up(head: socket.socket, clock: Any) -> None:
-    """Whoever listens at the head's port is looked for every few seconds, and the search goes on."""
+    """The head's port is checked every few seconds, and the search goes on while something listens there."""
     watch = HeadWatch(f"ray://127.0.0.1:{head.getsockname()[1]}", NO_RAY)
     head.settimeout(5)
     for _ in range(10):
@@ -44,7 +44,7 @@ def test_a_head_that_answers_is_not_given_up(head: socket.socket, clock: Any) ->
 
 
 def test_a_head_that_is_silent_for_long_ends_the_search(head: socket.socket, clock: Any) -> None:
-    """A head whose port is closed is waited for, for a while; then the line names it and says how to go on."""
+    """A head whose port stays closed ends the search with a line that names it and says how to go on."""
     port = head.getsockname()[1]
     watch = HeadWatch(f"ray://127.0.0.1:{port}", NO_RAY)
     clock.now += HEAD_EVERY_S
@@ -65,7 +65,7 @@ def test_a_head_that_is_silent_for_long_ends_the_search(head: socket.socket, clo
 
 @pytest.mark.parametrize("address", ["10.0.0.7:6379", "[fe80::1]:6379"])
 def test_the_head_of_this_machines_cluster_is_asked_of_ray(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """With `--cluster auto` it is looked for where Ray says its head is, IPv6 included."""
+    """With `--cluster auto` the head's address comes from Ray, including IPv6."""
     looked: list[tuple[str, int]] = []
 
     def create_connection(where: tuple[str, int], timeout_s: float) -> Any:
@@ -80,7 +80,7 @@ def test_the_head_of_this_machines_cluster_is_asked_of_ray(monkeypatch: pytest.M
 
 
 def test_a_lost_connection_is_one_line() -> None:
-    """What Ray raises when its cluster is gone says what happened and how to go on; other errors stay what they are."""
+    """Ray's error for a lost cluster becomes one line that says how to go on; other errors stay as they are."""
     line = r"^the connection to the Ray cluster was lost \(ConnectionError: gone\); the same command goes on with "
     with pytest.raises(ApertuneError, match=f"{line}the study$"), connected():
         raise ConnectionError("a traceback\n\n  gone\n")

@@ -1,4 +1,4 @@
-"""What the Ray executor does when nodes are lost, cannot run workers, or do not end a trial; Ray is a stand-in here."""
+"""The Ray executor when nodes are lost, cannot run workers, or do not end a trial; Ray is a stand-in here."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from apertune.search.messages import (
 
 GPU_NODE = {"CPU": 8.0, "GPU": 1.0}
 CPU_NODE = {"CPU": 2.0, "memory": 64e9}
-# As Ray 2.60 says it of an actor whose class cannot be imported, or whose `__init__` raises.
+# Ray 2.60's message for an actor whose class cannot be imported, or whose `__init__` raises.
 CREATION_FAILED = (
     "The actor died because of an error raised in its creation task, ray::TrialActor.__init__() (pid=71, "
     "ip=10.0.0.3, actor_id=7f, repr=<TrialActor>)\n  File cache.py, line 48, in cache_folder\n"
@@ -57,7 +57,7 @@ class RayError(Exception):
 
 
 class RayActorError(RayError):
-    """With Ray's own attribute: whether `__init__` failed."""
+    """Ray's error with its own attribute that says whether `__init__` failed."""
 
     def __init__(self, message: str = "lost", *, actor_init_failed: bool = False) -> None:
         super().__init__(message)
@@ -66,7 +66,7 @@ class RayActorError(RayError):
 
 @dataclass(eq=False)
 class Answer:
-    """What a call of an actor returns at once; `value` is there when somebody has put it in."""
+    """The reference that an actor's call returns at once; `value` is set later by the test."""
 
     value: Any = None
 
@@ -95,7 +95,7 @@ class Actor:
 
 
 class PretendedRay(ModuleType):
-    """Ray as far as the pool uses it. facts: what the next actors answer at first, the last one over and over."""
+    """The part of Ray that the pool uses; `facts` are the first answers of the next actors, the last one repeated."""
 
     exceptions = SimpleNamespace(RayError=RayError, RayActorError=RayActorError)
 
@@ -154,7 +154,7 @@ def facts(host: str, **versions: str) -> Any:
 
 @pytest.fixture
 def clock() -> Any:
-    """Turned by whoever waits."""
+    """A clock that every wait moves on."""
     turned = SimpleNamespace(now=1000.0)
     turned.monotonic = lambda: turned.now
 
@@ -214,7 +214,7 @@ def started(ray: PretendedRay, **settings: Any) -> RayExecutor:
 
 @pytest.fixture
 def begun(actor_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any, Callable[[int], Any]]]:
-    """An actor, whose data lands when the event is set, and what begins a trial on it: its first batch comes later."""
+    """An actor whose data lands when the event is set, and a function that begins a trial on it."""
     lands = threading.Event()
 
     def land(*_: Any) -> Path:
@@ -241,7 +241,7 @@ def begun(actor_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 def ended(actor: Any, beginning: Any) -> list[TrialEvent]:
-    """All events of the trial."""
+    """Returns all events of the trial."""
     beginning.thread.join(30)
     [batch] = beginning.batches
     events = list(batch.events)
@@ -252,7 +252,7 @@ def ended(actor: Any, beginning: Any) -> list[TrialEvent]:
 
 
 def test_a_stop_that_comes_while_the_data_lands_is_not_lost(begun: Any) -> None:
-    """The supervisor asks once: the worker is told as soon as it has the trial, which then ends early."""
+    """A stop asked for once while data lands reaches the worker with the trial, which then ends early."""
     actor, lands, begin = begun
     beginning = begin(0)
     actor.stop(0, StopRequest(7, "pruned", "the time is up"))
@@ -264,7 +264,7 @@ def test_a_stop_that_comes_while_the_data_lands_is_not_lost(begun: Any) -> None:
 
 
 def test_a_trial_killed_while_its_data_lands_does_not_begin(begun: Any) -> None:
-    """Its worker never hears of it, and the trial comes back as lost, with the reason, and nothing in its folder."""
+    """A trial killed while its data lands is lost with the reason, never reaches its worker, and leaves no files."""
     actor, lands, begin = begun
     beginning = begin(0)
     actor.kill(0, 7, "the search was stopped")
@@ -275,7 +275,7 @@ def test_a_trial_killed_while_its_data_lands_does_not_begin(begun: Any) -> None:
 
 
 def test_a_stop_that_comes_too_late_ends_no_later_attempt(begun: Any) -> None:
-    """What was meant for an attempt that is over does not reach the next attempt at the same trial."""
+    """A stop for an attempt that is over does not reach the next attempt at the same trial."""
     actor, lands, begin = begun
     beginning = begin(0)
     actor.kill(0, 7, "it said nothing for long")
@@ -289,7 +289,7 @@ def test_a_stop_that_comes_too_late_ends_no_later_attempt(begun: Any) -> None:
 
 
 def test_requests_name_the_run_they_mean(ray: PretendedRay, actor_module: ModuleType, tmp_path: Path) -> None:
-    """Each submission has a number of its own, which stop and kill tell the actor, too."""
+    """Each submission has its own number, which stop and kill pass to the actor."""
     executor = started(ray, workers=1)
     for run in (0, 1):
         executor.submit(task(tmp_path))
@@ -303,7 +303,7 @@ def test_requests_name_the_run_they_mean(ray: PretendedRay, actor_module: Module
 
 @pytest.mark.parametrize("per_gpu", [1, 2])
 def test_the_last_gpu_node_may_be_lost(ray: PretendedRay, per_gpu: int) -> None:
-    """Its places are waited for; none is asked for on processors instead, and the search does not end."""
+    """After the last GPU node is lost, the search waits for its places and asks for none on processors instead."""
     ray.there = [GPU_NODE, {"CPU": 64.0}]
     executor = started(ray, per_gpu=per_gpu)
     assert executor.slots == per_gpu
@@ -323,7 +323,7 @@ def test_the_last_gpu_node_may_be_lost(ray: PretendedRay, per_gpu: int) -> None:
     ids=["processors", "a GPU that is not used", "too few processors"],
 )
 def test_only_places_of_the_same_kind_are_added(ray: PretendedRay, joined: dict[str, float], places: int) -> None:
-    """Of a node that joins, as much is used as has room for a worker with the processors that all of them have."""
+    """A joining node adds as many places as it has room for workers with the same number of processors."""
     ray.there = [{"CPU": 4.0, "memory": 3.2e9}]
     executor = started(ray)
     assert executor.slots == 2
@@ -334,7 +334,7 @@ def test_only_places_of_the_same_kind_are_added(ray: PretendedRay, joined: dict[
 
 
 def test_a_node_that_cannot_make_actors_ends_the_start(ray: PretendedRay) -> None:
-    """The first error of an actor's creation is raised, in one line that names the node."""
+    """The first error in creating an actor is raised as one line that names the node."""
     ray.facts = [facts("node-1"), RayActorError(CREATION_FAILED, actor_init_failed=True)]
     with pytest.raises(ApertuneError) as raised:
         started(ray)
@@ -343,7 +343,7 @@ def test_a_node_that_cannot_make_actors_ends_the_start(ray: PretendedRay) -> Non
 
 
 def test_a_node_without_apertune_ends_the_start(ray: PretendedRay) -> None:
-    """Ray puts the missing import after its own words; the line says what is missing."""
+    """The error for a node without Apertune names the missing import, which Ray puts after its own words."""
     ray.facts = [
         RayError("RuntimeError: The actor failed to import:\n\nModuleNotFoundError: No module named 'apertune'")
     ]
@@ -352,7 +352,7 @@ def test_a_node_without_apertune_ends_the_start(ray: PretendedRay) -> None:
 
 
 def test_a_node_lost_at_the_start_is_no_error_and_no_haste(ray: PretendedRay) -> None:
-    """An actor whose node was lost is asked for again, after a pause each time."""
+    """An actor whose node was lost is asked for again after a pause."""
     began = ray.clock.now
     ray.facts = [RayActorError(), RayActorError(), facts("node-2")]
     executor = started(ray, workers=1)
@@ -371,7 +371,7 @@ UNFIT = {
 def test_an_unfit_node_that_joins_is_left_out(
     ray: PretendedRay, caplog: pytest.LogCaptureFixture, answer: Any, line: str
 ) -> None:
-    """The search goes on with the others, one line is said, and the place is tried again after a long pause."""
+    """The search says one line, goes on without an unfit node, and tries the place again after a long pause."""
     ray.there = [{"CPU": 1.0}]
     executor = started(ray)
     ray.there.append({"CPU": 1.0})
@@ -397,7 +397,7 @@ def test_an_unfit_node_that_joins_is_left_out(
 
 
 def test_when_no_place_works_each_is_tried_again_soon(ray: PretendedRay, caplog: pytest.LogCaptureFixture) -> None:
-    """A search whose only actors cannot be made for a while goes on when they can, without haste and with one line."""
+    """A search whose only actors cannot be created for a while pauses between tries, says one line, and goes on."""
     ray.there = [{"CPU": 1.0}]
     executor = started(ray)
     executor._pool.renew(executor._pool.slots[0])
@@ -416,7 +416,7 @@ def test_when_no_place_works_each_is_tried_again_soon(ray: PretendedRay, caplog:
 
 
 def test_versions_that_differ_end_the_start(ray: PretendedRay) -> None:
-    """Before the search has begun, a node with other packages is an error."""
+    """A node with other package versions is an error before the search has begun."""
     ray.facts = [facts("node-1"), facts("node-7", keras="1.0")]
     with pytest.raises(SettingError, match=r"but node-7 has keras 1\.0 there"):
         started(ray)
@@ -435,7 +435,7 @@ def test_nodes_compute_with_the_backend_of_this_machine(monkeypatch: pytest.Monk
 def test_a_node_keeps_what_it_compiled_in_its_own_cache(
     monkeypatch: pytest.MonkeyPatch, actor_module: ModuleType, tmp_path: Path
 ) -> None:
-    """The actor adds the folder on its node, whatever backend the node's own variables name."""
+    """The actor sets the compilation folder on its node, whatever backend the node's own variables name."""
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     environment = SlotShape(0.0, 2, 2).environment()
@@ -451,7 +451,7 @@ def test_a_node_keeps_what_it_compiled_in_its_own_cache(
 
 
 def test_the_backend_is_what_keras_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The environment decides, then Keras's settings file, then TensorFlow; a file that cannot be read says nothing."""
+    """The backend comes from the environment, then Keras's readable settings file, then defaults to TensorFlow."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     file = tmp_path / "keras.json"
@@ -465,7 +465,7 @@ def test_the_backend_is_what_keras_takes(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_the_backends_package_must_be_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another JAX on a node is refused when the search computes with JAX, and does not matter when it does not."""
+    """Another JAX version on a node is refused only if the search computes with JAX."""
     monkeypatch.setattr(ray_versions, "version", lambda package: "2.0")
     there = {**installed_versions(), "jax": "1.0"}
     monkeypatch.setenv("KERAS_BACKEND", "jax")
@@ -476,7 +476,7 @@ def test_the_backends_package_must_be_the_same(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_trial_killed_again_and_again_is_ended(ray: PretendedRay, actor_module: ModuleType, tmp_path: Path) -> None:
-    """Patience counts from the first time that it was to be killed; then Ray ends its actor, and the trial is lost."""
+    """Some time after the first kill of a trial, Ray ends its actor and the trial is lost, even if kills repeat."""
     executor = started(ray, workers=1)
     executor.submit(task(tmp_path))
     first = ray.clock.now
@@ -489,7 +489,7 @@ def test_a_trial_killed_again_and_again_is_ended(ray: PretendedRay, actor_module
 
 
 def test_a_command_ends_within_ten_seconds_of_the_first_wish() -> None:
-    """All that may be waited for after the first Ctrl-C, one after the other: trials, actors, and what was recorded."""
+    """The waits after the first Ctrl-C for trials, actors and records together stay within ten seconds."""
     kill = (max(stopping.StopLevel) - 1) * stopping.PATIENCE_S + trial_loop.LOOK_EVERY_S
     actor = ray_executor.KILL_PATIENCE_S + trial_loop.LOOK_EVERY_S
     assert kill + actor + ray_pool.CLOSING_TIMEOUT_S + launch.PATIENCE_WHEN_STOPPED_S <= 10
@@ -498,7 +498,7 @@ def test_a_command_ends_within_ten_seconds_of_the_first_wish() -> None:
 def test_a_killed_trial_whose_answer_cannot_be_written_is_lost(
     ray: PretendedRay, actor_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the disk is full its actor is asked nothing, so the executor says itself that the trial is over."""
+    """On a full disk the executor itself reports a killed trial as lost, since it asks the actor nothing."""
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -528,7 +528,7 @@ def test_an_answer_is_written_once_there_is_room(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It is told once it is written, the next is asked for then, and the full disk is said once."""
+    """On a full disk an answer is told once it is written, the next is asked for then, and one line names the disk."""
     errors: list[OSError] = [OSError(28, "No space left on device")] * 3
 
     def put_back(*_: Any) -> None:
@@ -549,13 +549,13 @@ def test_an_answer_is_written_once_there_is_room(
 
 
 def test_few_trials_use_all_gpus() -> None:
-    """The first workers have a GPU each, before any GPU is shared."""
+    """The first workers have one GPU each before any GPU is shared."""
     visible = [environment["CUDA_VISIBLE_DEVICES"] for environment in worker_environments(0, [0, 1, 2], 2)]
     assert visible == ["0", "1", "2", "0", "1", "2"]
 
 
 def test_the_shape_decides_what_counts() -> None:
-    """A node counts as many places later as it did when the shape was found."""
+    """A node counts as the same number of places later as when the shape was found."""
     for nodes, per_gpu in (([GPU_NODE, {"CPU": 4.0, "GPU": 2.0}], 3), ([CPU_NODE, {"CPU": 9.0}], 1)):
         count, shape = count_slots(nodes, None, per_gpu, use_gpus=True)
         assert count_places(nodes, shape) == count

@@ -1,7 +1,7 @@
 """Searches on a Ray cluster of several nodes on this machine, one of them killed while it trains.
 
 These tests need Ray in the extra `ray`; CONTRIBUTING.md has the command. They run in a network namespace that
-has a loopback interface alone: the first test starts it, and the others in it.
+has only a loopback interface: the first test creates it and runs the others in it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ IN_NAMESPACE = "APERTUNE_IN_NAMESPACE"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    # Ray's own, where it starts a cluster in this process
+    # Ray's own warnings when it starts a cluster in this process
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -89,7 +89,7 @@ def search(trials: int, epochs: int, cluster: str = "auto", display: Any = None)
 
 
 class KillsANode:
-    """Kills the newest node, without a word to it, once every slot has a trial in its third epoch."""
+    """Kills the newest node without warning once every slot has a trial in its third epoch."""
 
     def __init__(self, cluster: Any, slots: int) -> None:
         self.lines: list[str] = []
@@ -116,7 +116,7 @@ def epochs_run(number: int) -> list[int]:
 
 
 def test_a_lost_node_costs_no_trial(three_nodes: Any, empty_store: Path) -> None:
-    """When a node dies, its trial goes on elsewhere from an epoch that had come back; each trial ends exactly once."""
+    """A dead node's trial goes on elsewhere from an epoch that had come back, and each trial ends exactly once."""
     Path("mlflow").mkdir()
     shutil.copy(empty_store, "mlflow/mlflow.db")
     display = KillsANode(three_nodes, slots=3)
@@ -136,7 +136,7 @@ def test_a_lost_node_costs_no_trial(three_nodes: Any, empty_store: Path) -> None
 
 
 def test_a_search_through_the_client_port(three_nodes: Any, empty_store: Path) -> None:
-    """A machine outside the cluster searches on it through ray://."""
+    """A machine outside the cluster can search on it through ray://."""
     Path("mlflow").mkdir()
     shutil.copy(empty_store, "mlflow/mlflow.db")
     search(4, 2, cluster=f"ray://127.0.0.1:{CLIENT_PORT}")
@@ -178,7 +178,7 @@ def test_the_cluster_gives_what_one_machine_gives(three_nodes: Any, rounds: list
 
 
 def pretend_processes() -> list[psutil.Process]:
-    """Actors of this test's nodes and their workers."""
+    """Returns the actors on this test's nodes and their workers."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
@@ -257,7 +257,7 @@ def test_closing_leaves_no_actor(three_nodes: Any) -> None:
 def test_a_node_that_cannot_run_workers_ends_the_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, line: str
 ) -> None:
-    """A node without Apertune, or without a cache that can be written, is told of in one line, soon."""
+    """A node without Apertune or without a writable cache soon gives a one-line error."""
     if reason := skip_reason():
         pytest.skip(reason)
     missing = tmp_path / "apertune.py"
@@ -277,7 +277,7 @@ def test_a_node_that_cannot_run_workers_ends_the_start(
 
 
 def test_a_stop_right_after_the_submission_is_heard(three_nodes: Any, tmp_path: Path) -> None:
-    """It overtakes the trial on its way to the worker, and ends it after its first epoch all the same."""
+    """A stop that overtakes its trial on the way to the worker still ends it after its first epoch."""
     data = tmp_path / "data"
     data.mkdir()
     EntryArrays(data).save_images(np.zeros((1, 8, 8, 1), np.uint8))

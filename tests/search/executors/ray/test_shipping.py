@@ -1,4 +1,4 @@
-"""What goes to another machine and what comes back; two folders stand for two machines here."""
+"""Data sent to another machine and results sent back, with two folders for the two machines."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def dataset() -> ImageDataset:
 
 
 def shipped(dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch, cache: Path) -> tuple[Shipment, Path, list[Part]]:
-    """Packs the training view and lands it in a cache of another machine; what was fetched for it."""
+    """Packs the training view and lands it in another machine's cache. Returns what was fetched."""
     view = dataset.training_view()
     shipment, parts = pack(view, rows_of([view]))
     fetched: list[Part] = []
@@ -121,7 +121,7 @@ def test_a_folder_is_mirrored(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_goes_while_it_is_looked_at(tmp_path: Path) -> None:
-    """A trial drops its rounds' folders at any time, also while what changed is looked for."""
+    """A trial may delete its rounds' folders while the mirror looks for changes."""
     watch, gone = FolderWatch(tmp_path, bytes_per_s=1e9), threading.Event()
 
     def come_and_go() -> None:
@@ -143,7 +143,7 @@ def test_a_folder_that_goes_while_it_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_checkpoints_do_not_fill_the_network(tmp_path: Path) -> None:
-    """After a large change the next one waits for its time, but the last is always told."""
+    """After a large change the next one is delayed, but the last one is always sent."""
     watch = FolderWatch(tmp_path, bytes_per_s=10.0)
     (tmp_path / "checkpoint.npz").write_bytes(b"0" * 1000)
     assert len(watch.changes().files) == 1
@@ -162,7 +162,7 @@ def test_nothing_is_written_outside_a_trials_folder(tmp_path: Path, name: str) -
 def test_plots_are_drawn_from_the_supervisors_copy(
     dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What a trial left for its plots speaks, once returned, of this machine's images and rows."""
+    """A returned trial's plot data refers to this machine's images and rows."""
     view = dataset.training_view()
     rows = rows_of([view])
     _, folder, _ = shipped(dataset, monkeypatch, tmp_path / "there")
@@ -199,12 +199,12 @@ NODE = {"CPU": 8.0, "memory": 64.0 * GIGABYTE}
 def test_slots_fit_the_nodes(
     nodes: list[dict[str, float]], workers: int | None, per_gpu: int, expected: tuple[int, SlotShape]
 ) -> None:
-    """One worker a GPU or a share of one, else as many as processors and memory allow, or as many as asked for."""
+    """A node has one worker per GPU or share of it, or as many as asked for, or as processors and memory allow."""
     assert count_slots(nodes, workers, per_gpu, use_gpus=True) == expected
 
 
 def test_no_gpu_cannot_be_shared() -> None:
-    """Workers that were to share GPUs do not train on processors in silence."""
+    """Workers that are to share GPUs are refused without a GPU, rather than silently trained on processors."""
     with pytest.raises(SettingError, match="--per-gpu 2 shares GPUs, but no node of the cluster shows one"):
         count_slots([NODE], None, 2, use_gpus=True)
 
@@ -224,7 +224,7 @@ def test_ray_chooses_the_gpu() -> None:
 
 
 def test_a_node_with_other_versions_is_refused() -> None:
-    """A node that would train with another Keras is named, with what it has and what it should have."""
+    """The error for a node with another Keras names the node, its version and the expected one."""
     versions = installed_versions()
     check_versions("node-7", versions)
     with pytest.raises(SettingError, match=rf"node-7 has keras 1.0 there, {versions['keras']} here: install"):
@@ -232,7 +232,7 @@ def test_a_node_with_other_versions_is_refused() -> None:
 
 
 class FailingRay(ModuleType):
-    """Ray as far as `connect` uses it; its client server dies so many times before it starts."""
+    """The part of Ray that `connect` uses, with a client server that dies a number of times before it starts."""
 
     def __init__(self, failures: int, message: str = "Starting Ray client server failed. See its log") -> None:
         super().__init__("ray")
@@ -248,7 +248,7 @@ class FailingRay(ModuleType):
 
 
 def test_a_client_server_that_dies_at_its_start_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray's process for a client dies now and then before it answers; other errors are told at once."""
+    """A client server that dies before it answers is started again; other errors are raised at once."""
     monkeypatch.setattr(ray_connection, "CONNECT_AGAIN_AFTER_S", 0.0)
     ray = FailingRay(2)
     monkeypatch.setitem(sys.modules, "ray", ray)
