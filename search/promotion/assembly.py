@@ -18,7 +18,7 @@ from .selection import Selection
 def assemble(job: Job, selection: Selection, folder: Path) -> tuple[ModelContract, Probabilities]:
     """Writes the model to `folder`; returns its contract and what it answers on validation once calibrated.
 
-    Raises StudyError when a network's files are damaged.
+    Raises ModelError when a network's files are damaged.
     """
     task, labels = job.dataset.task, job.view.labels("validation")
     temperature = fit_temperature(task, labels, selection.probabilities)

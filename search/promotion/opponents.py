@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import StudyError
+from ...errors import ModelError
 from ..evaluation.decisions import Probabilities
 from ..models.contract import ModelContract
 from ..models.package import load_model
@@ -48,7 +48,7 @@ class Reference:
 def trained_reference(job: Job) -> Reference | None:
     """The published reference's model, where a study of it has been trained on this very data.
 
-    None, with a line for a person, where its model was not kept. Raises StudyError when a file of it is damaged.
+    None, with a line for a person, where its model was not kept. Raises ModelError when a file of it is damaged.
     """
     if is_reference(job.study):
         return None
@@ -81,7 +81,7 @@ def champion_opponent(job: Job, contract: ModelContract, answer: Callable[[objec
     folder.mkdir()
     try:
         network, theirs = load_model(fetch_model(f"models:/{name}/{version}", job.home.tracking_uri, folder))
-    except StudyError as error:
+    except ModelError as error:
         return Opponent(called, None, f"{called}, cannot be loaded: {error}", version)
     asked = (contract.classes, contract.task, contract.image_shape)
     if (theirs.classes, theirs.task, theirs.image_shape) != asked:

@@ -10,7 +10,7 @@ from random import Random
 
 import numpy as np
 
-from ...errors import ApertuneError, StudyError
+from ...errors import ApertuneError, ModelError, StudyError
 from ..evaluation.decisions import Probabilities
 from ..executors.base import Executor
 from .ensemble import choose_ensemble
@@ -43,7 +43,7 @@ class Selection:
 
 
 def select(job: Job, executor: Executor) -> Selection:
-    """Confirms the top trials and chooses among them. Raises StudyError for a damaged model, ApertuneError."""
+    """Confirms the top trials and chooses among them. Raises ModelError for a damaged model, ApertuneError."""
     confirmations = _confirmed(job, executor)
     winner = choose(confirmations, job.metric.direction)
     single = best_network(winner.networks, job.metric.direction)
@@ -150,7 +150,7 @@ def _candidates(job: Job, selection: Selection) -> list[Candidate]:
             continue
         try:
             answers = validation_answers(job.home, source.run_id, job.scratch / source.run_id)
-        except StudyError as error:
+        except ModelError as error:
             job.say(f"Trial {trial.number} is left out of the ensemble: {error}")
             continue
         candidates.append(Candidate(answers, partial(own_network, job, source)))

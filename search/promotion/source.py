@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ...datasets.base import ImageDataset
-from ...errors import StudyError
+from ...errors import ModelError, StudyError
 from ..evaluation.decisions import Probabilities
 from ..messages import SpaceReference
 from ..models.package import check_manifest
@@ -108,7 +108,7 @@ def trial_source(home: Home, study: StudyResult, trial: TrialRecord) -> TrialSou
 def own_model(home: Home, source: TrialSource, folder: Path) -> Path:
     """Fetches the model that the trial left, below `folder`, and checks every byte of it.
 
-    Raises StudyError, naming the file, when one is missing, altered, or could run code.
+    Raises ModelError, naming the file, when one is missing, altered, or could run code.
     """
     target = folder / source.run_id
     target.mkdir(parents=True, exist_ok=True)
@@ -122,13 +122,13 @@ def own_network(job: Job, source: TrialSource) -> TrainedNetwork:
     """The model that the trial left, and what it answered on the validation rows.
 
     Its value is that of its own answers: of a trial of several trainings, the study has their mean, and the model is
-    of the first. Raises StudyError, naming the file, when one is missing or altered.
+    of the first. Raises ModelError, naming the file, when one is missing or altered.
     """
     model = own_model(job.home, source, job.scratch)
     answers = validation_answers(job.home, source.run_id, job.scratch / source.run_id)
     labels = job.view.labels("validation")
     if len(answers) != len(labels):
-        raise StudyError(
+        raise ModelError(
             f"{PREDICTIONS} of MLflow run {source.run_id} has {len(answers)} rows for {len(labels)} validation images"
         )
     value, epochs = job.metric.score(labels, answers), source.trial.best_epoch
@@ -136,14 +136,14 @@ def own_network(job: Job, source: TrialSource) -> TrainedNetwork:
 
 
 def validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
-    """What the trial's network answered on the validation rows, float32 (rows, outputs). Raises StudyError."""
+    """What the trial's network answered on the validation rows, float32 (rows, outputs). Raises ModelError."""
     folder.mkdir(parents=True, exist_ok=True)
     file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, folder)
     try:
         with file.open("rb") as content, np.load(content, allow_pickle=False) as saved:
             return np.asarray(saved["probabilities"], np.float32)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise StudyError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
+        raise ModelError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
 
 
 def _keeps_model(rule: str, run_id: str, home: Home) -> bool:

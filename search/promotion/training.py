@@ -13,7 +13,7 @@ from random import Random
 import numpy as np
 
 from ...datasets.base import TrainingView
-from ...errors import ApertuneError, StudyError
+from ...errors import ApertuneError, ModelError
 from ...spaces.search_space.parameters import SearchSpace
 from ..engine.retries import is_tried_again
 from ..evaluation.saved import load_evaluation
@@ -161,7 +161,7 @@ def _finished_before(task: TrialTask) -> TrialResult | None:
     try:
         check_manifest(task.folder / "model")
         load_evaluation(task.folder / "artifacts")
-    except (OSError, ValueError, TypeError, KeyError, StudyError):
+    except (OSError, ValueError, TypeError, KeyError, ModelError):
         return None
     return replace(result, number=task.number)
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...text import hidden_credentials
+from ...text import named_line
 from ..settings import Home
 from ..tracking.outbox import Progress, merged, read_progress, unsent, write_progress
 from ..tracking.records import FilesLogged, Record, StudyChanged, Tracker
@@ -67,7 +67,7 @@ class Sender:
                     self._apply(record)
                     taken = offset
             except Exception as error:
-                self._note(replace(self._progress, offset=taken, problem=_one_line(error)))
+                self._note(replace(self._progress, offset=taken, problem=named_line(error)))
                 return False
             self._note(replace(self._progress, offset=part[-1][1], problem=""))
         return True
@@ -116,7 +116,7 @@ class Sender:
                 raise
             self._progress = replace(self._progress, refused=self._progress.refused + 1)
             logger.error(
-                "the tracking server refused %s of %s: %s", type(record).__name__, record.key, _one_line(error)
+                "the tracking server refused %s of %s: %s", type(record).__name__, record.key, named_line(error)
             )
 
     def _note(self, progress: Progress) -> None:
@@ -159,12 +159,6 @@ def _listen(finish: threading.Event) -> None:
             finish.set()
     if not finish.is_set():
         os._exit(0)
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    # Starred before it is cut: a cut address shows a password and no host to know it by.
-    return hidden_credentials(f"{type(error).__name__}: {lines[0] if lines else ''}")[:300]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """MLflow's server for `apertune ui`, which refuses foreign Hosts and Origins on every route.
 
-MLflow itself lets a foreign Origin read and lets any Host ask for its health. Found by the name `apertune` among the
-entry points `mlflow.app`.
+MLflow itself lets a foreign Origin read, and answers any Host that asks for its health. MLflow finds this module
+through the entry point `apertune` of the group `mlflow.app`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .host_guard import HostGuard
 
 
 def create_app() -> Any:
-    """MLflow's own ASGI application behind the guard; called by uvicorn in the server's process."""
+    """Puts the guard before MLflow's own ASGI application; uvicorn calls this in the server's process."""
     from mlflow.server.fastapi_app import app
 
     app.add_middleware(HostGuard)

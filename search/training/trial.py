@@ -13,6 +13,7 @@ from dataclasses import replace
 import keras
 
 from ... import spaces
+from ...text import named_line
 from ..executors import devices
 from ..messages import Emit, EpochEnded, Outcome, StopRequested, TrialEvent, TrialResult, TrialTask
 from .custom_gradients import forgotten_gradients
@@ -67,7 +68,7 @@ def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
     except Exception as error:
         logger.exception("trial %d failed", task.number)
         outcome: Outcome = "infeasible" if _is_out_of_memory(error) else "failed"
-        result = TrialResult(task.number, outcome, _one_line(error), epochs=epochs)
+        result = TrialResult(task.number, outcome, named_line(error, most=500), epochs=epochs)
     finally:
         keras.utils.clear_session(free_memory=False)
         gc.collect()
@@ -96,8 +97,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
     """Whether a framework ran out of memory: TensorFlow, JAX and PyTorch each say so in their own way."""
     text = f"{type(error).__name__}: {error}"
     return any(sign in text for sign in OUT_OF_MEMORY_SIGNS)
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:500]

@@ -1,4 +1,4 @@
-"""Imports Keras, and lets it work, without what its backend has to say of itself."""
+"""Imports Keras and MLflow, and lets libraries work, without what they write to standard error of their own accord."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from contextlib import contextmanager
 def import_keras_quietly() -> None:
     """Imports Keras, unless it is imported already.
 
-    TensorFlow writes of processors and drivers to standard error as it loads, past Python and before its own
-    TF_CPP_MIN_LOG_LEVEL holds; and it takes a GPU's whole memory unless told otherwise.
+    As TensorFlow loads, it writes about processors and drivers to standard error, past Python and before its own
+    setting TF_CPP_MIN_LOG_LEVEL takes effect; and it takes a GPU's whole memory unless told otherwise.
     """
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with nothing_on_standard_error():
-        import keras  # noqa: F401  # for its backend's sake
+        import keras  # noqa: F401  # imported for its backend
 
 
 @contextmanager
 def nothing_on_standard_error() -> Iterator[None]:
-    """What libraries write to the descriptor, past Python, goes nowhere; errors are raised as ever."""
+    """Discards all that is written to standard error, past Python too; errors are raised as ever."""
     try:
         kept = os.dup(2)
     except OSError:
@@ -34,21 +34,29 @@ def nothing_on_standard_error() -> Iterator[None]:
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
+        _flush()
         os.dup2(nowhere, 2)
         yield
     finally:
+        _flush()
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
 
 
+def _flush() -> None:
+    # Python has no standard error where a window system starts it.
+    if sys.stderr is not None:
+        sys.stderr.flush()
+
+
 def import_mlflow_quietly() -> None:
-    """Imports MLflow, which otherwise warns of its own type hints, reports its use, and reads pickles."""
+    """Imports MLflow, which would otherwise warn about its own type hints, report its use, and read pickles."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import mlflow.pyfunc  # noqa: F401, imported for its warnings
-    # uv's environments hold no pip, and MLflow warns at every save that it cannot tell pip's version.
+        import mlflow.pyfunc  # noqa: F401  # imported so that its warnings come here
+    # uv's environments hold no pip, so MLflow would warn at every save that it cannot tell pip's version.
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Addresses without the secrets in them."""
+"""Errors in one line, and addresses without the secrets in them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,45 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 def hidden_credentials(text: str) -> str:
-    """The text with the credentials of every URI in it starred: MLflow's errors show tracking URIs whole.
+    """Stars the credentials of every URI in a text, since MLflow's errors show tracking URIs whole.
 
-    Those before the host, unquoted `/` and `@` in a password included, and a password among the URI's settings.
+    These are user and password before the host, even where the password holds unquoted `/` and `@`, and a password
+    among the URI's settings.
     """
     text = re.sub(r"(\w[\w+.-]*://)[^\s'\"]*@", r"\1***@", text)
     return re.sub(r"([?&](?:password|passwd|token)=)[^&\s'\"]+", r"\1***", text)
 
 
 def shown_uri(uri: str) -> str:
-    """A tracking URI as it may be shown: without user, password and query."""
+    """Returns a tracking URI as it may be shown: without user, password and query."""
     parts = urlsplit(uri)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", "")) if parts.netloc else uri
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of a library's error, for a message of one line; its kind when it says nothing."""
+def first_line(error: BaseException, most: int = 200) -> str:
+    """Returns the first line of an error's text, for a message of one line; the error's kind when it has no text.
+
+    Credentials are starred before the line is cut: a cut address would show a password and no host to know it by.
+
+    Args:
+        error: Any library's error.
+        most: Number of characters to keep.
+    """
+    return _line(error, 0, most)
+
+
+def last_line(error: BaseException, most: int = 200) -> str:
+    """Returns the last line of an error's text instead, as `first_line` does: after a traceback it says the reason."""
+    return _line(error, -1, most)
+
+
+def named_line(error: BaseException, most: int = 300) -> str:
+    """Returns the error's kind and the first line of its text, such as `TypeError: no number`; see `first_line`."""
+    kind, line = type(error).__name__, first_line(error, most)
+    return (kind if line == kind else f"{kind}: {line}")[:most]
+
+
+def _line(error: BaseException, which: int, most: int) -> str:
     lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]
+    return hidden_credentials(lines[which].strip() if lines else type(error).__name__)[:most]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from filelock import FileLock, Timeout
 
 from ....errors import SettingError, StudyError
-from ....text import hidden_credentials
+from ....text import first_line
 from ...settings import Home
 from .database_urls import database_kind, sqlite_file
 
@@ -168,8 +168,7 @@ def _database_answers(call: Callable[[], T]) -> T:
     try:
         return call()
     except SQLAlchemyError as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SettingError(f"the studies' database does not answer: {hidden_credentials(reason)}") from None
+        raise SettingError(f"the studies' database does not answer: {first_line(error, most=500)}") from None
 
 
 def _holder(database: DatabaseLock) -> Owner | None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import tenacity
 
 from ....errors import ApertuneError
-from ....text import hidden_credentials
+from ....text import named_line
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def persistently(call: Callable[[], T], what: str = "the studies' database") -> 
         if not isinstance(cause, OSError) and type(cause).__name__ != "OperationalError":
             raise
         raise ApertuneError(
-            f"{what} could not be written for {STORAGE_PATIENCE_S} s ({_one_line(cause)}); when that is mended, the "
+            f"{what} could not be written for {STORAGE_PATIENCE_S} s ({named_line(cause)}); when that is mended, the "
             "same command goes on where this search was"
         ) from error
 
@@ -72,7 +72,7 @@ def _tell(what: str, state: tenacity.RetryCallState) -> None:
     logger.warning(
         "%s cannot be written (%s); trying again while trials go on.",
         what[0].upper() + what[1:],
-        _one_line(_first_cause(error)),
+        named_line(_first_cause(error)),
     )
 
 
@@ -80,8 +80,3 @@ def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _one_line(error: BaseException) -> str:
-    reason = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {hidden_credentials(reason)[:200]}"

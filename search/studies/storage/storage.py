@@ -16,7 +16,7 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
 from ....errors import MissingExtraError, SettingError
-from ....text import hidden_credentials
+from ....text import first_line, hidden_credentials
 from ...settings import Home
 from .database_urls import database_kind, sqlite_file
 from .file_systems import network_mount
@@ -108,8 +108,7 @@ def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:
         raise MissingExtraError("storage in PostgreSQL", "postgres") from None
     except Exception as error:
         shown = hidden_credentials(url)
-        reason = hidden_credentials(str(error).splitlines()[0]) if str(error) else type(error).__name__
-        raise SettingError(f"cannot open the storage {shown}: {reason}") from None
+        raise SettingError(f"cannot open the storage {shown}: {first_line(error, most=500)}") from None
 
 
 def _on_connect(connection: sqlite3.Connection, record: Any) -> None:

@@ -21,9 +21,9 @@ from mlflow import MlflowClient
 
 from apertune.cli.ui import ui
 from apertune.errors import SettingError
-from apertune.search.sending.sender import _one_line
 from apertune.search.tracking.mlflow_tracker import MlflowTracker
 from apertune.search.tracking.records import FilesLogged, RunStarted
+from apertune.text import named_line
 
 SECRET = "a file outside the artifacts"
 
@@ -146,5 +146,5 @@ def test_a_servers_address_is_shown_without_its_secrets(monkeypatch: pytest.Monk
 def test_no_cut_shows_a_password(padding: int) -> None:
     """However long an error is, the problem that is noted of it is starred before it is cut."""
     error = ConnectionError(f"{'x' * padding} cannot reach postgresql://me:{'s3cret' * 10}@host:5432/db")
-    assert "s3cret" not in _one_line(error)
-    assert len(_one_line(error)) <= 300
+    assert "s3cret" not in named_line(error)
+    assert len(named_line(error)) <= 300
