@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...datasets.base import Images
 from ...errors import SettingError
+from ..evaluation.decisions import Probabilities
 from ..models.contract import ModelContract
 from .resizing import resize_images
 
@@ -23,9 +24,9 @@ _BATCH = 128
 
 
 def in_float32(network: keras.Model) -> keras.Model:
-    """The same network computing in float32, which every runtime has; itself when it does already.
+    """Returns the same network computing in float32, which every runtime has; itself when it does already.
 
-    A network trained with mixed precision keeps its weights in float32, so none is lost.
+    A network trained with mixed precision keeps its weights in float32, so no precision is lost.
     """
     import keras
 
@@ -38,17 +39,27 @@ def in_float32(network: keras.Model) -> keras.Model:
 
 
 def has_any_size(contract: ModelContract) -> bool:
-    """Whether images of any size can be brought to the network's: apertune resizes to squares only."""
+    """Returns whether images of any size can be resized to the network's: apertune resizes to squares only."""
     return contract.image_shape[0] == contract.image_shape[1]
 
 
 def make_signatures(network: keras.Model, contract: ModelContract, *, frozen: bool) -> tuple[Any, dict[str, Any]]:
-    """The graph as a TensorFlow module and its functions by signature, each from `images` to `probabilities`.
+    """Makes a TensorFlow module of the graph, with a function per signature, each from `images` to `probabilities`.
 
-    `serving_default` takes uint8 (n, height, width, channels) of the network's shape; `any_size`, there when
-    the network's images are square, takes RGB of any one size, uint8 (n, any, any, 3), and turns it grey and
-    resizes it as the data set's images were. frozen: weights as constants, which LiteRT needs.
-    Raises SettingError on another backend than TensorFlow.
+    `serving_default` takes images of the network's shape, uint8 (n, height, width, channels). `any_size` takes RGB
+    images of any one size, uint8 (n, any, any, 3), and converts and resizes them as the data set's images were; it
+    is there only when the network's images are square.
+
+    Args:
+        network: uint8 pixels to probabilities, in float32.
+        contract: The network's contract.
+        frozen: Makes constants of the weights, which LiteRT needs.
+
+    Returns:
+        The module, and its functions by signature.
+
+    Raises:
+        SettingError: Keras runs on another backend than TensorFlow.
     """
     import keras
     import tensorflow as tf
@@ -70,6 +81,15 @@ def make_signatures(network: keras.Model, contract: ModelContract, *, frozen: bo
     module.network = network
     module.functions = list(functions.values())
     return module, functions
+
+
+def save_graph(network: keras.Model, contract: ModelContract, folder: Path, *, frozen: bool) -> list[str]:
+    """Writes the graph of `make_signatures` as a SavedModel and returns the names of its signatures."""
+    import tensorflow as tf
+
+    module, functions = make_signatures(network, contract, frozen=frozen)
+    tf.saved_model.save(module, str(folder), signatures=functions)
+    return list(functions)
 
 
 def _with_constant_weights(network: keras.Model) -> Any:
@@ -97,10 +117,10 @@ def _with_float32_policies(config: Any) -> Any:
     return {key: _with_float32_policies(value) for key, value in config.items()}
 
 
-def predict(network: keras.Model, images: Images) -> NDArray[np.float32]:
-    """Probabilities float32 (n, outputs) of uint8 (n, height, width, channels).
+def predict(network: keras.Model, images: Images) -> Probabilities:
+    """Returns the probabilities, float32 (n, outputs), of images, uint8 (n, height, width, channels).
 
-    Batch by batch: Keras's `predict` starts a data pipeline at each call, which takes 100 ms for one image.
+    Works batch by batch: Keras's `predict` starts a data pipeline at each call, which takes 100 ms for one image.
     """
     batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
     return np.concatenate([np.asarray(network.predict_on_batch(batch), np.float32) for batch in batches])

@@ -1,8 +1,8 @@
-"""Run in a fresh process: loads one exported file with its own runtime, and writes what it answers and how fast.
+"""Opens one exported file in its own runtime, and writes its answers and how fast it gave them.
 
     python -m apertune.search.export.measure TASK.json
 
-The parent reads the answers and compares; this process knows nothing of the original model.
+Run in a fresh process, which knows nothing of the original model; the parent reads the answers and compares.
 """
 
 from __future__ import annotations
@@ -16,32 +16,39 @@ import numpy as np
 
 from ...datasets.base import Images
 from ..models.contract import read_contract
-from .runtimes import PixelFunction, open_runtime
+from .formats import PixelFunction, create_format, open_exported
 
 _TIMED = 30  # images
 _BATCH = 64
 
 
 def main(task_file: Path) -> None:
-    """TASK.json: folder, file, any_size_file, runtime, images (npz: pixels, any_0, …), answers (npz to write)."""
+    """Measures the file that a JSON document names.
+
+    Args:
+        task_file: A JSON document with `folder` (the export folder), `file` and `any_size_file` (names in it, the
+            latter null for none), `format` (the format's target, as in `FORMATS`), `images` (an .npz file with
+            `pixels`, `any_0`, `any_1` and so on) and `answers` (the .npz file to write).
+    """
     task = json.loads(task_file.read_text(encoding="utf-8"))
     folder = Path(task["folder"])
     contract = read_contract(folder)
     with np.load(task["images"]) as arrays:
         pixels = arrays["pixels"]
         others = [arrays[name] for name in sorted(arrays.files) if name.startswith("any_")]
-    function = open_runtime(folder / task["file"], task["runtime"], contract)
+    form = create_format(task["format"])
+    function = open_exported(form, folder / task["file"], contract)
     batches = [function(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)]
     answers = {"probabilities": np.concatenate(batches), "ms": np.array(_ms_per_image(function, pixels))}
     answers["note"] = np.array(getattr(function, "note", ""))
     if task["any_size_file"] is not None:
-        sized = open_runtime(folder / task["any_size_file"], task["runtime"], contract, any_size=True)
+        sized = open_exported(form, folder / task["any_size_file"], contract, any_size=True)
         answers["any_size"] = np.concatenate([sized(image[None]) for image in others])
     np.savez(task["answers"], **answers)  # type: ignore[arg-type]  # numpy's stubs take the names for its own flags
 
 
 def _ms_per_image(function: PixelFunction, pixels: Images) -> float:
-    """Median milliseconds of one image at a time, as a server or a video asks."""
+    """Returns the median milliseconds per image, one at a time, as a server or a video asks."""
     seconds = []
     for row in range(_TIMED):
         image = pixels[row % len(pixels)][None]

@@ -1,4 +1,4 @@
-"""Whether an exported file answers as the original does, measured in a fresh process by the format's own runtime."""
+"""Compares the answers of an exported file, opened in a fresh process by its own runtime, with the original's."""
 
 from __future__ import annotations
 
@@ -6,30 +6,22 @@ import json
 import os
 import re
 import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...datasets.base import Images, Labels
 from ...datasets.cache.decoding import PixelFormat, resize_array
 from ...errors import ApertuneError
-from ..evaluation.decisions import answers
+from ...processes import child_environment, module_command
+from ..evaluation.decisions import Probabilities, answers
 from ..models.contract import ModelContract
-from .formats import Artifact, Precision
+from .formats import FORMATS, ExportFormat, Precision, Tolerance, Variant
 from .graph import has_any_size
 
-Probabilities = NDArray[np.float32]
-
-# Largest difference of a probability, and smallest share of equal answers, that passes.
-TOLERANCES: dict[Precision, tuple[float, float]] = {
-    "float32": (1e-4, 0.99),
-    "float16": (2e-2, 0.97),
-    "int8": (0.25, 0.9),
-}
 # Resizing rounds to whole grey levels, so one in a hundred pixels may differ by one level.
 _ANY_SIZE_TOLERANCE = 2e-2
 _ANY_SIZE_IMAGES = 6
@@ -38,41 +30,48 @@ _TIMEOUT_S = 600
 
 @dataclass(frozen=True, eq=False)
 class ParityImages:
-    """What the formats are compared on. pixels: uint8 (n, height, width, channels). labels: in the form of the
-    data set's, when known. source: what they are, for the report."""
+    """The images that the formats are compared on."""
 
     pixels: Images
+    """uint8 (n, height, width, channels)."""
     labels: Labels | None = None
+    """Their labels, in the form of the data set's; None when they are not known."""
     source: str = "generated noise"
+    """What they are, for the report."""
 
 
 @dataclass(frozen=True)
 class ParityRow:
-    """One format against the original.
-
-    largest_difference: of any probability, 0 to 1; any_size_difference: the same for images of other sizes,
-    None where the format takes none. equal_answers: share, 0 to 1; of multi-label data each class is an answer.
-    ms: milliseconds an image, one at a time, on the CPU. size_mb: 10^6 bytes. accuracy, accuracy_loss: share of
-    right answers on the labelled images, and how much of the original's is lost; None without labels.
-    problem: why it does not pass, or None. note: what whoever runs the file himself has to know, or None.
-    """
+    """One exported file compared with the original."""
 
     format: str
+    """Name of the format in `FORMATS`."""
     file: str
+    """Name of the file or folder in the export folder."""
     precision: Precision
+    """Type of its weights."""
     largest_difference: float
+    """Largest difference of a probability, 0 to 1."""
     any_size_difference: float | None
+    """The same for images of other sizes; None where the file takes none."""
     equal_answers: float
+    """Share of equal answers, 0 to 1; of multi-label data each class is an answer."""
     ms: float
+    """Milliseconds per image, one at a time, on the CPU."""
     size_mb: float
+    """Size in 10^6 bytes."""
     accuracy: float | None
+    """Share of right answers on the labelled images, 0 to 1; None without labels."""
     accuracy_loss: float | None
+    """The original's accuracy less this one; None without labels."""
     problem: str | None
+    """Why it does not pass; None when it does."""
     note: str | None = None
+    """What a user who runs the file himself has to know, if anything."""
 
 
 def generated_images(contract: ModelContract, count: int = 32) -> ParityImages:
-    """Noise of four coarsenesses: for models whose data is not at hand. Reproducible."""
+    """Makes noise of four coarsenesses, for models whose data is not at hand; the same noise each time."""
     generator = np.random.default_rng(0)
     height, width, channels = contract.image_shape
     images = []
@@ -84,7 +83,11 @@ def generated_images(contract: ModelContract, count: int = 32) -> ParityImages:
 
 
 def other_sizes(images: ParityImages, contract: ModelContract) -> tuple[list[Images], Images]:
-    """RGB images of other sizes, uint8 (any, any, 3) each, and the same resized by Pillow: uint8 (n, h, w, c)."""
+    """Makes RGB images of other sizes than the network's.
+
+    Returns:
+        The images, uint8 (any, any, 3) each, and the same as Pillow resizes them, uint8 (n, height, width, channels).
+    """
     from PIL import Image
 
     size, _, channels = contract.image_shape
@@ -99,57 +102,76 @@ def other_sizes(images: ParityImages, contract: ModelContract) -> tuple[list[Ima
 
 
 class Comparison:
-    """The original's answers, and the images they are for, ready to be compared with each artifact's."""
+    """The original's answers, and the images they are for, ready to be compared with each exported file's."""
 
-    def __init__(self, original: Any, contract: ModelContract, images: ParityImages, scratch: Path) -> None:
-        """original: a function from uint8 pixels to probabilities. scratch: a folder for the exchange."""
+    def __init__(
+        self, original: Callable[[Images], Probabilities], contract: ModelContract, images: ParityImages, scratch: Path
+    ) -> None:
+        """Asks the original.
+
+        Args:
+            original: A function from uint8 pixels to probabilities.
+            contract: The model's contract.
+            images: The images to compare on.
+            scratch: A folder for what is exchanged with the processes that open the files.
+        """
         self.contract = contract
         self.images = images
         self.scratch = scratch
-        self.expected: Probabilities = original(images.pixels)
+        self.expected = original(images.pixels)
         arrays = {"pixels": images.pixels}
         if has_any_size(contract):
             sizes, resized = other_sizes(images, contract)
-            self.expected_any: Probabilities = original(resized)
+            self.expected_any = original(resized)
             arrays |= {f"any_{row}": pixels for row, pixels in enumerate(sizes)}
         np.savez(scratch / "images.npz", **arrays)  # type: ignore[arg-type]  # see measure.py
 
-    def row(self, folder: Path, artifact: Artifact) -> ParityRow:
-        """Loads the artifact in a fresh process and compares. Raises ApertuneError when it does not load."""
-        measured = self._measure(folder, artifact)
+    def row(self, folder: Path, name: str, form: ExportFormat, variant: Variant) -> ParityRow:
+        """Opens a file in a fresh process and compares it with the original.
+
+        Args:
+            folder: The export folder.
+            name: Name of the format in `FORMATS`.
+            form: The format.
+            variant: The format's variant, which is written.
+
+        Raises:
+            ApertuneError: The file does not load.
+        """
+        measured = self._measure(folder, name, form, variant)
         difference = _largest(measured["probabilities"], self.expected)
         any_size = _largest(measured["any_size"], self.expected_any) if "any_size" in measured else None
         equal = self._equal_answers(measured["probabilities"])
         accuracy, original = self._accuracy(measured["probabilities"]), self._accuracy(self.expected)
         return ParityRow(
-            artifact.format,
-            artifact.file,
-            artifact.precision,
+            name,
+            variant.file,
+            variant.precision,
             difference,
             any_size,
             equal,
             float(measured["ms"]),
-            _bytes(folder / artifact.file) / 1e6,
+            _bytes(folder / variant.file) / 1e6,
             accuracy,
             None if accuracy is None or original is None else original - accuracy,
-            _problem(artifact.precision, difference, any_size, equal),
+            _problem(variant.tolerance, difference, any_size, equal),
             str(measured["note"]) or None,
         )
 
-    def _measure(self, folder: Path, artifact: Artifact) -> dict[str, Any]:
+    def _measure(self, folder: Path, name: str, form: ExportFormat, variant: Variant) -> dict[str, Any]:
         task = {
             "folder": str(folder),
-            "file": artifact.file,
-            "any_size_file": artifact.any_size_file,
-            "runtime": artifact.runtime,
+            "file": variant.file,
+            "any_size_file": variant.any_size_file if has_any_size(self.contract) else None,
+            "format": FORMATS[name],
             "images": str(self.scratch / "images.npz"),
             "answers": str(self.scratch / "answers.npz"),
         }
         (self.scratch / "task.json").write_text(json.dumps(task), encoding="utf-8")
         # Measured on the CPU, so that figures of runtimes compare and a search's GPU is left alone.
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1"}
+        environment = child_environment({"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"})
         run = subprocess.run(
-            [sys.executable, "-m", "apertune.search.export.measure", str(self.scratch / "task.json")],
+            module_command("apertune.search.export.measure", str(self.scratch / "task.json")),
             cwd=self.scratch,
             env=environment,
             capture_output=True,
@@ -160,7 +182,7 @@ class Comparison:
         if run.returncode != 0:
             reason = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
             reason = re.sub(r"^[\w.]+Error: ", "", reason).replace(f"{folder}{os.sep}", "")
-            raise ApertuneError(f"the exported {artifact.file} does not load in {artifact.runtime}: {reason[:300]}")
+            raise ApertuneError(f"the exported {variant.file} does not load in {form.runtime}: {reason[:300]}")
         with np.load(self.scratch / "answers.npz") as arrays:
             return dict(arrays)
 
@@ -177,12 +199,12 @@ class Comparison:
         return float((answers(labels, probabilities, thresholds) == labels).mean())
 
     def _form(self) -> Labels:
-        """Labels of no meaning, which tell `answers` the task by their form."""
+        """Makes labels without meaning, whose form tells `answers` the task."""
         return np.zeros((1, 1) if self.contract.task == "multilabel" else 1, np.uint8)
 
 
-def _problem(precision: Precision, difference: float, any_size: float | None, equal: float) -> str | None:
-    most, least = TOLERANCES[precision]
+def _problem(tolerance: Tolerance, difference: float, any_size: float | None, equal: float) -> str | None:
+    most, least = tolerance.largest_difference, tolerance.equal_answers
     # Written so that NaN fails.
     if not difference <= most:
         return f"a probability differs by {difference:.2g}, more than {most:g}"

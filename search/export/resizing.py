@@ -1,7 +1,7 @@
-"""Pillow's greyscale conversion and bilinear resizing as TensorFlow operations that every export format has.
+"""Pillow's greyscale conversion and bilinear resizing, made of TensorFlow operations that every export format has.
 
-A data set's images are resized by Pillow, whose bilinear filter widens when it shrinks an image; TensorFlow's
-`resize` with antialiasing does the same but converts to neither ONNX nor LiteRT. Two matrix products do.
+A data set's images are resized by Pillow, whose bilinear filter widens when it shrinks an image. TensorFlow's
+`resize` with antialiasing does the same, but converts to neither ONNX nor LiteRT; two matrix products convert to both.
 Source: Pillow, src/libImaging/Resample.c (weights, rounding to 8 bits after each pass) and Convert.c (L).
 Which pass Pillow does first depends on its release and the image's shape, so a level may differ by one.
 """
@@ -17,7 +17,7 @@ _LUMA = (19595.0, 38470.0, 7471.0)
 
 
 def resize_images(images: Any, contract: ModelContract) -> Any:
-    """uint8 RGB (n, any height, any width, 3) to uint8 (n, height, width, channels) as the contract says."""
+    """Brings RGB images, uint8 (n, any, any, 3), to the contract's shape: uint8 (n, height, width, channels)."""
     import tensorflow as tf
 
     height, width, channels = contract.image_shape
@@ -35,9 +35,13 @@ def resize_images(images: Any, contract: ModelContract) -> Any:
 
 
 def _weights(length: Any, other: Any, size: int, resize: Resize) -> Any:
-    """How much each of `length` source pixels counts in each of `size` resized ones: float32 (size, length).
+    """Returns how much each source pixel counts in each resized one: float32 (size, length).
 
-    other: the source's extent along the other axis, which says what `crop` and `pad` leave out or fill.
+    Args:
+        length: The source's extent along this axis, in pixels.
+        other: The source's extent along the other axis, which decides what `crop` leaves out and `pad` fills.
+        size: The extent to resize to.
+        resize: How the image is fitted.
     """
     import tensorflow as tf
 

@@ -1,1 +1,1 @@
-"""A trained network as others get it: its contract, its package on disk, its place in MLflow, what makes it safe."""
+"""Trained networks as they are passed on: contract, folder on disk, MLflow's format, and safety checks."""

@@ -16,10 +16,17 @@ _SMALLEST = 1e-7  # a probability of 0 has no logarithm
 
 
 def with_temperature(network: keras.Model, task: Task, temperature: float) -> keras.Model:
-    """A network whose logits are divided by `temperature`, from one that yields probabilities; itself at 1.
+    """Divides a network's logits by a temperature.
 
-    A softmax forgets a constant added to all logits, so the logarithms of its probabilities serve as logits.
-    temperature: above 1 makes answers less sure, below 1 surer; the order of classes stays.
+    A softmax ignores a constant added to all logits, so the logarithms of its probabilities serve as logits.
+
+    Args:
+        network: A network that yields probabilities.
+        task: Its task.
+        temperature: Above 1 makes answers less sure, below 1 surer; the order of classes stays.
+
+    Returns:
+        A network that yields the calibrated probabilities; the given one for a temperature of 1.
     """
     import keras
 

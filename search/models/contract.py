@@ -1,4 +1,4 @@
-"""What a model promises whoever feeds it pixels: its input, its classes and how its numbers become names."""
+"""A model's contract: the pixels it takes, its classes, and how its numbers become names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from ...datasets.base import Resize as Resize
 from ...datasets.base import Task
-from ...errors import StudyError
+from ...errors import ModelError
 
 CONTRACT_FILE = "model.json"
 _LARGEST_CONTRACT = 4 * 2**20  # bytes; class names and thresholds of 10,000 classes take about 0.5 MB
@@ -27,73 +27,82 @@ def _installed(distribution: str) -> str | None:
 
 @dataclass(frozen=True)
 class ModelContract:
-    """A model's input and answers. The network takes uint8 (n, height, width, channels), 0 to 255.
-
-    classes: names, in the order of the network's outputs; a binary network has one output, for `classes[1]`.
-    image_shape: (height, width, channels) in pixels, 1 (grey) or 3 (RGB) channels. resize: how an image of
-    another size is brought to it. thresholds: the probability from which a class counts, for multi-label (one
-    a class) and binary tasks (one, of `classes[1]`); empty means 0.5. minimum_probability: below it the answer
-    is "unknown". temperature: what the outputs were calibrated with, already inside the network.
-    dataset, fingerprint, licence: the data it was trained on; adapter: what read it, empty for arrays in memory.
-    """
+    """A model's input and answers. The network takes uint8 (n, height, width, channels), 0 to 255."""
 
     classes: tuple[str, ...]
+    """Names, in the order of the network's outputs; a binary network has one output, for `classes[1]`."""
     task: Task
+    """Number of classes that an image carries: `binary` and `multiclass` one, `multilabel` any."""
     image_shape: tuple[int, int, int]
+    """(height, width, channels) in pixels, with 1 (grey) or 3 (RGB) channels."""
     dataset: str
+    """Name of the data set that the network was trained on."""
     fingerprint: str
+    """Its fingerprint, a SHA-256."""
     resize: Resize = "stretch"
+    """How an image of another size is brought to `image_shape`."""
     thresholds: tuple[float, ...] = ()
+    """Probability from which a class counts: one per class for multi-label tasks, one for `classes[1]` for binary ones.
+
+    Empty for 0.5.
+    """
     minimum_probability: float = 0.0
+    """Probability below which the answer is "unknown"."""
     temperature: float = 1.0
+    """Temperature that the outputs were calibrated with, which is already inside the network."""
     licence: str | None = None
+    """The data set's licence, if it is known."""
     adapter: str = ""
+    """Name of the adapter that read the data set; empty for arrays in memory."""
     apertune_version: str | None = field(default_factory=lambda: _installed("apertune"))
+    """The version of apertune that wrote the contract."""
     keras_version: str | None = field(default_factory=lambda: _installed("keras"))
+    """The version of Keras that it was written with."""
 
     @property
     def outputs(self) -> int:
-        """Numbers the network yields for one image."""
+        """Returns how many numbers the network yields for one image."""
         return 1 if self.task == "binary" else len(self.classes)
 
     def class_thresholds(self) -> tuple[float, ...]:
-        """The threshold of each output, 0.5 where none was set."""
+        """Returns the threshold of each output, 0.5 where none was set."""
         return self.thresholds or (0.5,) * self.outputs
 
     def write(self, folder: Path) -> None:
+        """Writes the contract into a model's folder."""
         (folder / CONTRACT_FILE).write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def read_contract(folder: Path) -> ModelContract:
-    """Reads and checks `model.json`, which may come from anywhere. Raises StudyError."""
+    """Reads the contract in a model's folder, and checks it, since it may come from anywhere. Raises ModelError."""
     path = folder / CONTRACT_FILE
     if not path.is_file():
-        raise StudyError(f"{folder} holds no {CONTRACT_FILE}: give a folder that apertune saved or exported")
+        raise ModelError(f"{folder} holds no {CONTRACT_FILE}: give a folder that apertune saved or exported")
     if path.stat().st_size > _LARGEST_CONTRACT:
-        raise StudyError(f"{path} must be at most {_LARGEST_CONTRACT} bytes, not {path.stat().st_size}")
+        raise ModelError(f"{path} must be at most {_LARGEST_CONTRACT} bytes, not {path.stat().st_size}")
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise StudyError(f"{path} is not a JSON document: {error}") from None
+        raise ModelError(f"{path} is not a JSON document: {error}") from None
     return _checked(document, path)
 
 
 def _checked(document: Any, path: Path) -> ModelContract:
     if not isinstance(document, dict):
-        raise StudyError(f"{path} must hold a JSON object, not {type(document).__name__}")
+        raise ModelError(f"{path} must hold a JSON object, not {type(document).__name__}")
     required = ("classes", "task", "image_shape", "dataset", "fingerprint")
     if missing := [name for name in required if name not in document]:
-        raise StudyError(f"{path} lacks {', '.join(missing)}")
+        raise ModelError(f"{path} lacks {', '.join(missing)}")
     known = {entry.name for entry in fields(ModelContract)}
     settings = {name: _frozen(value) for name, value in document.items() if name in known}
     for name, (rule, is_right) in _RULES.items():
         if name in settings and not is_right(settings[name]):
-            raise StudyError(f"{path}: '{name}' must be {rule}, but is {str(settings[name])[:80]}")
+            raise ModelError(f"{path}: '{name}' must be {rule}, but is {str(settings[name])[:80]}")
     contract = ModelContract(**settings)
     if contract.task == "binary" and len(contract.classes) != 2:
-        raise StudyError(f"{path}: a binary task has 2 classes, not {len(contract.classes)}")
+        raise ModelError(f"{path}: a binary task has 2 classes, not {len(contract.classes)}")
     if len(contract.thresholds) not in (0, contract.outputs):
-        raise StudyError(f"{path}: {contract.outputs} thresholds are needed, but {len(contract.thresholds)} are given")
+        raise ModelError(f"{path}: {contract.outputs} thresholds are needed, but {len(contract.thresholds)} are given")
     return contract
 
 

@@ -1,4 +1,4 @@
-"""MLflow's model folder: writing one around a network, and reading how MLflow would load it."""
+"""Writes MLflow's model folder around a network, and reads how MLflow would load one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import StudyError
+from ...errors import ModelError
 from ...quiet import import_mlflow_quietly
 from ...text import first_line
 from .contract import ModelContract
@@ -14,15 +14,22 @@ from .contract import ModelContract
 if TYPE_CHECKING:
     import keras
 
+# MLflow imports this module to load a served model. Models saved by version 0.1.0 name it too, so it must stay.
 SERVING_LOADER = "apertune.search.serving"
 
 
 def write_keras_model(network: keras.Model, contract: ModelContract, folder: Path, *, for_serving: bool) -> None:
-    """Writes MLflow's model folder, which must not exist: flavours `keras` and `python_function`.
+    """Writes MLflow's model folder, with the flavours `keras` and `python_function`.
 
-    The requirements are given, not inferred: MLflow infers them by loading the model in another process,
-    which takes 10 s. A served model gets no signature: it takes pixels as well as JPEG and PNG bytes, which no
-    one signature of MLflow's says, and checks its input itself.
+    The requirements are given rather than inferred: MLflow would load the model in another process, which takes 10 s.
+    A served model gets no signature: it takes pixels as well as JPEG and PNG bytes, which no single signature of
+    MLflow's can express, and it checks its input itself.
+
+    Args:
+        network: The network to save.
+        contract: Its contract.
+        folder: The folder to make; it must not exist.
+        for_serving: Makes apertune's own server the loader of the flavour `python_function`.
     """
     import_mlflow_quietly()
     import mlflow.keras
@@ -43,7 +50,7 @@ def write_keras_model(network: keras.Model, contract: ModelContract, folder: Pat
 
 
 def read_flavors(folder: Path) -> dict[str, dict[str, Any]]:
-    """How MLflow would load the folder: settings by flavour. Reads `MLmodel` and nothing else. Raises StudyError."""
+    """Returns how MLflow would load a folder: settings by flavour. Reads `MLmodel` only. Raises ModelError."""
     import_mlflow_quietly()
     from mlflow.models import Model
 
@@ -51,8 +58,8 @@ def read_flavors(folder: Path) -> dict[str, dict[str, Any]]:
         flavors = Model.load(str(folder / "MLmodel")).flavors
         return {str(name): dict(settings) for name, settings in flavors.items()}
     except Exception as error:
-        # Anything from a YAML error to a TypeError, as MLflow checks nothing of the file itself.
-        raise StudyError(f"{folder / 'MLmodel'} is not an MLflow model: {first_line(error)}") from None
+        # MLflow does not check the file, so anything from a YAML error to a TypeError may come.
+        raise ModelError(f"{folder / 'MLmodel'} is not an MLflow model: {first_line(error)}") from None
 
 
 def _signature(contract: ModelContract) -> Any:

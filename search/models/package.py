@@ -1,8 +1,8 @@
-"""What a saved model is: an MLflow model folder that can be checked before anything in it is loaded.
+"""Saves and loads models: MLflow model folders that can be checked before anything in them is loaded.
 
     MLmodel, requirements.txt, …   MLflow's own, so that `mlflow.keras.load_model` and `mlflow models serve` work
     data/model.keras               the network: uint8 pixels in, probabilities out
-    model.json                     its contract (see `model_contract`)
+    model.json                     its contract (see `contract.py`)
     manifest.json                  the SHA-256 of every other file
 
 Nothing in it is a pickle or code, and `load_model` refuses a folder that brings any.
@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import StudyError
+from ...errors import ModelError
 from ...files.staging import staging
 from ...quiet import import_keras_quietly
 from ...text import first_line
@@ -31,17 +31,23 @@ _LARGEST_MANIFEST = 2**20  # bytes
 
 
 def save_model(network: keras.Model, contract: ModelContract, folder: Path, *, for_serving: bool = False) -> None:
-    """Writes `folder`, which must not exist, under a temporary name first: it is there complete or not at all.
+    """Saves a model to a folder, which is there complete or not at all.
 
-    network: uint8 (n, height, width, channels) to probabilities float32 (n, outputs). for_serving: as a
-    python function the model takes images of any size too (see `serving`) and answers with names; without it,
-    pixels of the network's shape only, and it answers with probabilities. Raises StudyError when `folder`
-    exists or the network does not fit its contract.
+    Args:
+        network: A network from uint8 (n, height, width, channels) to probabilities float32 (n, outputs).
+        contract: Its contract.
+        folder: The folder to make; it must not exist.
+        for_serving: As MLflow's python function, the model then takes image files and pixels of any size and answers
+            with names (see `apertune.search.serving`); otherwise it takes pixels of the network's shape only and
+            answers with probabilities.
+
+    Raises:
+        ModelError: The folder exists, or the network does not fit its contract.
     """
     from .mlflow_format import write_keras_model
 
     if folder.exists():
-        raise StudyError(f"{folder} already exists: a model is never overwritten")
+        raise ModelError(f"{folder} already exists: a model is never overwritten")
     _check_fit(network, contract)
     with staging(folder) as unfinished:
         write_keras_model(network, contract, unfinished / "model", for_serving=for_serving)
@@ -51,10 +57,11 @@ def save_model(network: keras.Model, contract: ModelContract, folder: Path, *, f
 
 
 def load_model(folder: Path) -> tuple[keras.Model, ModelContract]:
-    """Loads a folder that `save_model` wrote, after checking it: nothing it holds is run.
+    """Loads a folder that `save_model` wrote, after checking it; nothing in it is run.
 
-    Raises StudyError when a file is missing, altered, a pickle, or asks Keras to run code (Lambda, TFSMLayer,
-    classes from elsewhere) or to read files outside of it.
+    Raises:
+        ModelError: A file is missing, altered or a pickle, or asks Keras to run code (Lambda, TFSMLayer, classes from
+            elsewhere) or to read files outside the folder.
     """
     contract = read_contract(folder)
     check_manifest(folder)
@@ -63,7 +70,11 @@ def load_model(folder: Path) -> tuple[keras.Model, ModelContract]:
 
 
 def load_network(path: Path, contract: ModelContract) -> keras.Model:
-    """Loads a `.keras` file in safe mode, after checking what is in it. Raises StudyError."""
+    """Loads a `.keras` file in safe mode, after checking its content.
+
+    Raises:
+        ModelError: The file is damaged or unsafe, or does not fit the contract.
+    """
     check_keras_file(path)
     import_keras_quietly()
     import keras
@@ -72,41 +83,41 @@ def load_network(path: Path, contract: ModelContract) -> keras.Model:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         # Keras raises anything from TypeError to KeyError on a file that is not its own.
-        raise StudyError(f"{path} cannot be loaded: {first_line(error)}") from error
+        raise ModelError(f"{path} cannot be loaded: {first_line(error)}") from error
     _check_fit(network, contract)
     return network
 
 
 def write_manifest(folder: Path) -> None:
-    """Writes the SHA-256 of every file of the folder, by its relative path."""
+    """Writes the SHA-256 of every file in the folder, by its relative path."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     sums = {name: _sha256(folder / name) for name in names if name != MANIFEST_FILE}
     (folder / MANIFEST_FILE).write_text(json.dumps(sums, indent=2), encoding="utf-8")
 
 
 def check_manifest(folder: Path) -> None:
-    """Raises StudyError when a file is missing, altered, or a link out of the folder, and names it."""
+    """Raises ModelError when a file is missing, altered, or a link out of the folder, and names it."""
     root = folder.resolve()
     for name, expected in _read_manifest(folder).items():
         path = folder / name
         if not path.resolve().is_relative_to(root):
-            raise StudyError(f"{folder / MANIFEST_FILE} names a file outside its folder: {name}")
+            raise ModelError(f"{folder / MANIFEST_FILE} names a file outside its folder: {name}")
         if not path.is_file():
-            raise StudyError(f"{path} is missing: the model is not complete; fetch or save it again")
+            raise ModelError(f"{path} is missing: the model is not complete; fetch or save it again")
         if _sha256(path) != expected:
-            raise StudyError(f"{path} was altered: its SHA-256 is not the one in {MANIFEST_FILE}; fetch it again")
+            raise ModelError(f"{path} was altered: its SHA-256 is not the one in {MANIFEST_FILE}; fetch it again")
 
 
 def _read_manifest(folder: Path) -> dict[str, str]:
     path = folder / MANIFEST_FILE
     if not path.is_file():
-        raise StudyError(f"{path} is missing: without it the model cannot be checked; fetch or save it again")
+        raise ModelError(f"{path} is missing: without it the model cannot be checked; fetch or save it again")
     try:
         sums = json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= _LARGEST_MANIFEST else None
     except (ValueError, RecursionError):
         sums = None
     if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
-        raise StudyError(f"{path} is damaged: it must hold the SHA-256 of each file; fetch or save the model again")
+        raise ModelError(f"{path} is damaged: it must hold the SHA-256 of each file; fetch or save the model again")
     return sums
 
 
@@ -121,7 +132,7 @@ def _sha256(path: Path) -> str:
 def _check_fit(network: keras.Model, contract: ModelContract) -> None:
     shapes = (tuple(network.input_shape or ())[1:], tuple(network.output_shape or ())[1:])
     if shapes != (contract.image_shape, (contract.outputs,)):
-        raise StudyError(
+        raise ModelError(
             f"the network takes {shapes[0]} and yields {shapes[1]}, but its contract says "
             f"{contract.image_shape} and ({contract.outputs},)"
         )

@@ -1,7 +1,7 @@
-"""Looks into a model file before anything loads it, so that a file from elsewhere cannot run code or read files.
+"""Checks a model's files before anything loads them, so that files from elsewhere cannot run code or read files.
 
-Keras's safe mode guards against most of this in its newest releases; these checks hold for every release that
-apertune allows, bound the size of what is read, and say in one line what is wrong.
+Keras's safe mode prevents most of this in its newest releases. These checks hold for every release that apertune
+allows, bound the size of what is read, and say in one line what is wrong.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ...errors import StudyError
+from ...errors import ModelError
 from ...text import first_line
 
 _LARGEST_CONFIG = 16 * 2**20  # bytes; the largest networks of keras.applications have 1 MB
-_LARGEST_EXPANSION = 200  # times: trained weights do not compress
+_LARGEST_EXPANSION = 200  # times the stored size; trained weights hardly compress
 _LARGEST_MLMODEL = 2**20  # bytes
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".cloudpickle", ".dill", ".npy")
@@ -38,30 +38,30 @@ _KERAS_MODULES = {
     "keras.metrics",
 }
 _KERAS_INTERNALS = ("keras.src.models.", "keras.src.ops.", "keras.src.layers.")
-# A layer of Keras's own ConvNeXt, which it keeps beside the network.
+# A layer of Keras's own ConvNeXt, which Keras defines beside that network.
 _KERAS_OTHERS = {("keras.src.applications.convnext", "LayerScale")}
 
 
 def check_mlmodel(folder: Path) -> None:
-    """Raises StudyError unless the MLflow folder holds a Keras network, saved by apertune, and no pickle or code."""
-    from .mlflow_format import read_flavors
+    """Raises ModelError unless the MLflow folder holds a Keras network, saved by apertune, and no pickle or code."""
+    from .mlflow_format import SERVING_LOADER, read_flavors
 
     for path in folder.rglob("*"):
         if path.suffix.lower() in (*_PICKLES, ".py", ".pyc", ".so"):
-            raise StudyError(f"{path} can run code when it is loaded: apertune loads models saved as .keras files only")
+            raise ModelError(f"{path} can run code when it is loaded: apertune loads models saved as .keras files only")
     path = folder / "MLmodel"
     if not path.is_file() or path.stat().st_size > _LARGEST_MLMODEL:
-        raise StudyError(f"{folder} is no MLflow model folder: its file MLmodel is missing or over-large")
+        raise ModelError(f"{folder} is no MLflow model folder: its file MLmodel is missing or over-large")
     flavors = read_flavors(folder)
     loader = flavors.get("python_function", {}).get("loader_module")
-    if "keras" not in flavors or loader not in ("mlflow.keras", "apertune.search.serving"):
-        raise StudyError(f"{path} names the loader '{loader}'; apertune loads models that it saved itself")
+    if "keras" not in flavors or loader not in ("mlflow.keras", SERVING_LOADER):
+        raise ModelError(f"{path} names the loader '{loader}'; apertune loads models that it saved itself")
 
 
 def check_keras_file(path: Path) -> None:
-    """Raises StudyError unless `path` is a `.keras` file of stock or registered layers and plain weights."""
+    """Raises ModelError unless `path` is a `.keras` file of stock or registered layers and plain weights."""
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
-        raise StudyError(f"{path} is not a .keras file, the only kind of network that apertune loads")
+        raise ModelError(f"{path} is not a .keras file, the only kind of network that apertune loads")
     try:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive)
@@ -71,21 +71,21 @@ def check_keras_file(path: Path) -> None:
                     weights.write(block)
                 _check_weights(path, weights)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
-        raise StudyError(f"{path} is damaged: {first_line(error)}") from None
+        raise ModelError(f"{path} is damaged: {first_line(error)}") from None
     except RecursionError:
-        raise StudyError(f"{path}: its config.json is nested too deeply") from None
+        raise ModelError(f"{path}: its config.json is nested too deeply") from None
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     members = {entry.filename: entry for entry in archive.infolist()}
     if set(members) != _MEMBERS or len(archive.infolist()) != len(_MEMBERS):
-        raise StudyError(f"{path} must hold {', '.join(sorted(_MEMBERS))} only, but holds {sorted(members)[:6]}")
+        raise ModelError(f"{path} must hold {', '.join(sorted(_MEMBERS))} only, but holds {sorted(members)[:6]}")
     for name in ("config.json", "metadata.json"):
         if members[name].file_size > _LARGEST_CONFIG:
-            raise StudyError(f"{path}: {name} must be at most {_LARGEST_CONFIG} bytes, not {members[name].file_size}")
+            raise ModelError(f"{path}: {name} must be at most {_LARGEST_CONFIG} bytes, not {members[name].file_size}")
     for entry in members.values():
         if entry.file_size > 2**20 and entry.file_size > _LARGEST_EXPANSION * max(entry.compress_size, 1):
-            raise StudyError(f"{path}: {entry.filename} unpacks to {entry.file_size} bytes, which looks like a bomb")
+            raise ModelError(f"{path}: {entry.filename} unpacks to {entry.file_size} bytes, which looks like a bomb")
 
 
 def _check_config(path: Path, config: Any) -> None:
@@ -93,18 +93,18 @@ def _check_config(path: Path, config: Any) -> None:
         name, module = str(entry["class_name"]), entry.get("module")
         registered = str(entry.get("registered_name"))
         if name in _RUNS_CODE:
-            raise StudyError(f"{path} has a layer of the kind {name}, which runs code of the file: it is not loaded")
+            raise ModelError(f"{path} has a layer of the kind {name}, which runs code of the file: it is not loaded")
         if name in _READS_FILES:
-            raise StudyError(f"{path} has a layer of the kind {name}, which can read files: it is not loaded")
+            raise ModelError(f"{path} has a layer of the kind {name}, which can read files: it is not loaded")
         if not (module is None or _is_known(str(module), name) or _is_registered(registered)):
-            raise StudyError(
+            raise ModelError(
                 f"{path} asks for {module}.{name}, which is not part of Keras: it is not loaded; "
                 "register a class of your own with keras.saving.register_keras_serializable and import it first"
             )
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
-    """Every part of a configuration that Keras would make an object or a function of."""
+    """Yields every part of a configuration from which Keras would make an object or a function."""
     waiting = [config]
     while waiting:
         entry = waiting.pop()
@@ -146,8 +146,8 @@ def _check_weights(path: Path, file: IO[bytes]) -> None:
         return None
 
     with h5py.File(file, "r") as weights:
-        # Visits end at the first answer that is not None; an exception must not cross h5py's C code.
+        # A visit ends at the first answer that is not None; an exception must not pass through h5py's C code.
         if (name := weights.visititems_links(linked)) is not None:
-            raise StudyError(f"{path}: its weights link elsewhere at '{name}': they are not loaded")
+            raise ModelError(f"{path}: its weights link elsewhere at '{name}': they are not loaded")
         if message := weights.visititems(fault):
-            raise StudyError(f"{path}: its weights {message}")
+            raise ModelError(f"{path}: its weights {message}")

@@ -1,4 +1,4 @@
-"""Using a trained model: names for images and videos, from a saved or an exported model, without its training data."""
+"""Names for images and videos, from a saved or an exported model, without its training data."""
 
 from __future__ import annotations
 

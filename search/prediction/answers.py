@@ -1,4 +1,4 @@
-"""From a network's probabilities to names, as its contract says."""
+"""Turns a network's probabilities into names, as its contract says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..evaluation.decisions import Probabilities
 from ..models.contract import ModelContract
 
 UNKNOWN = "unknown"
@@ -14,23 +15,22 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says of one image.
-
-    names: of the classes it carries: one, for multi-label any number, none when nothing is sure enough.
-    probability: of the best answer, 0 to 1. probabilities: of every class, most probable first.
-    """
+    """A model's answer for one image."""
 
     names: tuple[str, ...]
+    """Classes that the image carries: one, or any number for multi-label tasks; none when nothing is sure enough."""
     probability: float
+    """Probability of the best answer, 0 to 1."""
     probabilities: tuple[tuple[str, float], ...]
+    """Every class with its probability, the most probable first."""
 
     @property
     def name(self) -> str:
-        """The names in one line; "unknown" when there is none."""
+        """Returns the names in one line; "unknown" when there is none."""
         return ", ".join(self.names) or UNKNOWN
 
     def to_dict(self, most: int | None = None) -> dict[str, object]:
-        """For JSON. most: only this many classes' probabilities."""
+        """Returns the answer as JSON takes it, with the probabilities of at most `most` classes, of all for None."""
         return {
             "name": self.name,
             "names": list(self.names),
@@ -40,9 +40,15 @@ class Answer:
 
 
 def decide(
-    contract: ModelContract, probabilities: NDArray[np.float32], minimum_probability: float | None = None
+    contract: ModelContract, probabilities: Probabilities, minimum_probability: float | None = None
 ) -> list[Answer]:
-    """One answer a row of float32 (n, outputs). minimum_probability: instead of the contract's."""
+    """Returns one answer per row.
+
+    Args:
+        contract: The model's contract.
+        probabilities: float32 (n, outputs).
+        minimum_probability: Probability below which the answer is "unknown"; the contract's when None.
+    """
     minimum = contract.minimum_probability if minimum_probability is None else minimum_probability
     columns = np.concatenate([1 - probabilities, probabilities], axis=1) if contract.task == "binary" else probabilities
     return [_answer(contract, row.astype(float), minimum) for row in columns]

@@ -1,4 +1,4 @@
-"""Growing a data set from a video: frames and their halves, sorted into folders by a model, for a person to check."""
+"""Grows a data set from a video: sorts frames and their halves into folders by a model, for a person to check."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ _JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class LabelledPictures:
-    """What was sorted. folders: new pictures in each. existing: pictures that were there already, and were left."""
+    """The pictures that were sorted."""
 
     frames: int
+    """Number of frames that were taken."""
     folders: dict[str, int]
+    """Number of new pictures per folder."""
     existing: int
+    """Number of pictures that were there already, and were left as they are."""
 
 
 def label_frames(
@@ -39,10 +42,21 @@ def label_frames(
     every: int = 25,
     classes: Sequence[str] = (),
 ) -> LabelledPictures:
-    """Writes every `every`-th frame, whole and its left and right halves, as JPEG into a folder a class.
+    """Writes frames, whole and their left and right halves, as JPEG files into one folder per class.
 
-    What is below the predictor's minimum probability goes to `unsure/`. classes: keep these only, and the unsure
-    ones. video: begins each file's name, which tells the time and the part. Never overwrites a file.
+    Pictures below the predictor's minimum probability go to `unsure/`. A file is never overwritten.
+
+    Args:
+        predictor: The model that sorts them.
+        frames: The video's frames.
+        target: The folder that gets the folders of the classes.
+        video: Beginning of each file's name, which continues with the time and the part.
+        every: Take every so many-th frame only.
+        classes: Keep pictures of these classes only, and the unsure ones; all for none.
+
+    Raises:
+        UnknownNameError: The model does not know one of the classes.
+        SettingError: Two classes would share a folder.
     """
     folders = folder_names(predictor.contract.classes)
     if unknown := [name for name in classes if name not in folders]:
@@ -64,11 +78,13 @@ def label_frames(
 
 
 def folder_names(classes: Sequence[str]) -> dict[str, str]:
-    """A folder for each class: its name, without what would lead out of the target. Raises SettingError on a clash."""
+    """Returns a folder's name for each class, safe as a file name. Raises SettingError when two would be the same."""
     folders = {name: _file_safe(name) for name in classes}
     used = Counter(folder.casefold() for folder in (*folders.values(), UNSURE))
     if clashes := [name for name, folder in folders.items() if used[folder.casefold()] > 1]:
-        raise SettingError(f"the classes {', '.join(clashes)} would share a folder (or that of the unsure pictures)")
+        raise SettingError(
+            f"the classes {', '.join(clashes)} would share a folder with each other or with the unsure pictures"
+        )
     return folders
 
 
@@ -84,7 +100,7 @@ def _answered_parts(predictor: Predictor, frame: VideoFrame) -> Iterator[tuple[s
 
 
 def _write(pixels: Images, path: Path) -> bool:
-    """Whether the picture was written: False when the file was there already."""
+    """Writes a picture and returns True; returns False when the file was there already."""
     from PIL import Image
 
     if path.exists():
@@ -101,7 +117,7 @@ def _write(pixels: Images, path: Path) -> bool:
 
 
 def _file_safe(name: str) -> str:
-    """A file name of a class or video, whose name may come with a model from elsewhere."""
+    """Makes a file name of a class's or a video's name, since a class may come with a model from elsewhere."""
     return re.sub(r"[^\w .,()+-]", "_", name).strip(". ") or "_"
 
 

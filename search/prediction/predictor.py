@@ -14,24 +14,14 @@ import numpy as np
 
 from ...datasets.base import Images
 from ...datasets.cache.decoding import PixelFormat, UnusableImageError, decode_file, resize_array
-from ...errors import MissingExtraError, StudyError
-from ..export.formats import Runtime
-from ..export.runtimes import PixelFunction, open_runtime
+from ...errors import MissingExtraError, ModelError
+from ..evaluation.decisions import Probabilities
+from ..export.formats import PixelFunction, formats_to_predict_with, open_exported, prediction_files
 from ..models.contract import ModelContract, read_contract
 from ..models.package import check_manifest, load_model
 from .answers import Answer, decide
 
 _BATCH = 64
-
-# Quickest to start first. A SavedModel is left out: TensorFlow calls it a program, and it can read and write files.
-_EXPORTED: tuple[tuple[str, Runtime, str | None], ...] = (
-    ("model.onnx", "onnxruntime", "onnxruntime"),
-    ("model.tflite", "litert", "ai_edge_litert"),
-    ("model.keras", "keras", None),
-    ("model_float16.tflite", "litert", "ai_edge_litert"),
-    ("model_int8.onnx", "onnxruntime", "onnxruntime"),
-    ("model_int8.tflite", "litert", "ai_edge_litert"),
-)
 
 
 @dataclass(frozen=True)
@@ -39,50 +29,64 @@ class FileAnswer:
     """One image file's answer, or why there is none."""
 
     path: Path
+    """The image file."""
     answer: Answer | None
+    """The answer; None when the file cannot be read."""
     problem: str | None = None
+    """Why it cannot be read; None when it can."""
 
 
 class Predictor:
-    """A loaded model. Answers uint8 pixels, and brings images to the network's size as its contract says."""
+    """A loaded model, which answers pixels and image files, and resizes images as its contract says."""
 
     def __init__(
         self, function: PixelFunction, contract: ModelContract, minimum_probability: float | None = None
     ) -> None:
-        """function: uint8 (n, height, width, channels) to probabilities float32 (n, outputs)."""
+        """Stores the model.
+
+        Args:
+            function: Takes uint8 (n, height, width, channels) and returns probabilities float32 (n, outputs).
+            contract: The model's contract.
+            minimum_probability: Probability below which the answer is "unknown"; the contract's when None.
+        """
         self.function = function
         self.contract = contract
         self.minimum_probability = minimum_probability
 
     @property
     def pixel_format(self) -> PixelFormat:
-        """What images are made into. Raises StudyError for a network whose images are not square."""
+        """Returns the format that images are brought to. Raises ModelError when the network's are not square."""
         height, width, channels = self.contract.image_shape
         if height != width:
-            raise StudyError(
+            raise ModelError(
                 f"the network takes {width}x{height} pixels; only square networks can be given image files"
             )
         return PixelFormat(height, 1 if channels == 1 else 3, self.contract.resize)
 
     def resize(self, image: Images) -> Images:
-        """One image, uint8 (any, any) or (any, any, 1 or 3), to (height, width, channels)."""
+        """Brings one image, uint8 (any, any) or (any, any, 1 or 3), to the network's (height, width, channels)."""
         return image if image.shape == self.contract.image_shape else resize_array(image, self.pixel_format)
 
     def answer(self, pixels: Images) -> list[Answer]:
-        """Answers uint8 (n, height, width, channels)."""
+        """Answers images, uint8 (n, height, width, channels), one answer each."""
         return self.decide(self.function(pixels))
 
-    def decide(self, probabilities: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[Answer]:
+    def decide(self, probabilities: Probabilities) -> list[Answer]:
+        """Returns one answer per row of probabilities, float32 (n, outputs)."""
         return decide(self.contract, probabilities, self.minimum_probability)
 
     def answer_files(self, paths: Sequence[Path], done: Callable[[int], None] | None = None) -> Iterator[FileAnswer]:
-        """Answers image files in order; a file that cannot be read is answered with the reason, and the rest go on.
+        """Answers image files in order; for a file that cannot be read it yields the reason, and continues.
 
-        Files are decoded on all cores, a batch ahead of the network. done: called with the files finished.
+        Files are decoded on all cores, one batch ahead of the network.
+
+        Args:
+            paths: The image files.
+            done: Called after each batch with the number of its files.
         """
         batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
         with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            # Pillow warns of large pictures and odd metadata; what matters is in the reasons.
+            # Pillow warns about large pictures and odd metadata; the reasons say all that matters.
             warnings.simplefilter("ignore")
             ahead = [pool.submit(self._read, path) for path in batches[0]] if batches else []
             for number, batch in enumerate(batches):
@@ -108,8 +112,13 @@ class Predictor:
 def open_predictor(folder: Path, minimum_probability: float | None = None) -> Predictor:
     """Loads an MLflow model folder that apertune saved, or an export folder, after checking it.
 
-    minimum_probability: below it the answer is "unknown"; None for the model's own. Raises StudyError, and
-    MissingExtraError when an export holds only formats whose packages are not installed.
+    Args:
+        folder: The model's folder.
+        minimum_probability: Probability below which the answer is "unknown"; the model's own when None.
+
+    Raises:
+        ModelError: A file is missing, altered, unsafe, or cannot be loaded.
+        MissingExtraError: An export holds only formats whose packages are not installed.
     """
     if (folder / "MLmodel").is_file():
         from ..export.graph import predict
@@ -118,10 +127,11 @@ def open_predictor(folder: Path, minimum_probability: float | None = None) -> Pr
         return Predictor(lambda pixels: predict(network, pixels), contract, minimum_probability)
     contract = read_contract(folder)
     check_manifest(folder)
-    present = [entry for entry in _EXPORTED if (folder / entry[0]).is_file()]
+    present = [(file, form) for file, form in prediction_files() if (folder / file).exists()]
     if not present:
-        raise StudyError(f"{folder} holds no model to predict with: export it as keras, onnx or litert")
-    for file, runtime, package in present:
-        if package is None or find_spec(package) is not None:
-            return Predictor(open_runtime(folder / file, runtime, contract), contract, minimum_probability)
+        *others, last = formats_to_predict_with()
+        raise ModelError(f"{folder} holds no model to predict with: export it as {', '.join(others)} or {last}")
+    for file, form in present:
+        if form.opening_package is None or find_spec(form.opening_package) is not None:
+            return Predictor(open_exported(form, folder / file, contract), contract, minimum_probability)
     raise MissingExtraError(f"predicting with {present[0][0]}", "export")

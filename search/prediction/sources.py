@@ -1,4 +1,4 @@
-"""From what a user typed to files: images and videos, folders, and patterns."""
+"""Finds the images and videos that a user means: files, folders and patterns."""
 
 from __future__ import annotations
 
@@ -19,18 +19,25 @@ VIDEO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class Files:
-    """What was found, each in the order given, folders by name."""
+    """The files that were found, in the order given; those of a folder sorted by name."""
 
     images: tuple[Path, ...]
+    """The image files."""
     videos: tuple[Path, ...]
+    """The video files."""
 
 
 def find_files(given: Sequence[str]) -> Files:
-    """Files as they are, folders with all below them, and patterns (`*.jpg`) that no shell expanded.
+    """Finds files, in folders and all folders below them too, and expands patterns (`*.jpg`) that the shell did not.
 
-    A file named outright counts as a video by its ending, else as an image. Of a folder, files with the ending of
-    an image or a video are taken, hidden ones not. Raises SettingError for what does not exist, or when nothing
-    is found.
+    A file that is named itself counts as a video if its ending is one of a video, else as an image. From a folder,
+    files with the ending of an image or a video are taken, but no hidden ones.
+
+    Args:
+        given: Files, folders and patterns.
+
+    Raises:
+        SettingError: One of them does not exist, or nothing is found.
     """
     found = [path for text in given for path in _expand(text)]
     unique = list(dict.fromkeys(found))
@@ -41,6 +48,7 @@ def find_files(given: Sequence[str]) -> Files:
 
 
 def is_video(path: Path) -> bool:
+    """Returns whether the file's name ends as a video's does."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -52,7 +60,7 @@ def _expand(text: str) -> list[Path]:
         return [path]
     matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # Path.glob takes no absolute pattern
     if not matches:
-        raise SettingError(f"'{text}' is no file, folder or pattern that matches any")
+        raise SettingError(f"'{text}' is no file, folder or pattern that matches any file")
     return [file for match in matches for file in _expand(match)]
 
 

@@ -1,4 +1,4 @@
-"""Reading, naming and drawing on the frames of a video."""
+"""Reads the frames of a video, names them, and draws the names on them."""
 
 from __future__ import annotations
 
@@ -15,64 +15,75 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...datasets.base import Images
 from ...datasets.cache.decoding import MAX_PIXELS
 from ...errors import DatasetError, MissingExtraError, SettingError
 from ...text import first_line
+from ..evaluation.decisions import Probabilities
 from .answers import Answer
 from .predictor import Predictor
 
-# Containers that name no other files or addresses, as playlists do.
+# Containers of the video itself; playlists, which name other files and addresses, are not among them.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg,asf"
 _OUTPUT_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi")
-_BATCH = 16  # frames; of full HD they take 100 MB
+_BATCH = 16  # frames, which take 100 MB in full HD
 _TIME_BASE = Fraction(1, 30000)  # seconds
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
-    """One picture of a video. number: from 0, of all pictures. time_s: seconds from its start.
-
-    pixels: uint8 (height, width, 3), RGB, upright.
-    """
+    """One frame of a video."""
 
     number: int
+    """Its place among all frames, from 0."""
     time_s: float
+    """Seconds from the start of the video."""
     pixels: Images
+    """uint8 (height, width, 3), RGB, upright."""
 
 
 @dataclass(frozen=True)
 class FrameAnswer:
-    """What a frame shows, after smoothing."""
+    """The answer for a frame, after smoothing."""
 
     number: int
+    """The frame's place among all frames, from 0."""
     time_s: float
+    """Seconds from the start of the video."""
     answer: Answer
+    """The answer."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A stretch of frames with one name. probability: of the best answer, on average."""
+    """Neighbouring frames with one name."""
 
     start_s: float
+    """Time of the first frame, in seconds from the start of the video."""
     end_s: float
+    """Time of the last frame."""
     name: str
+    """Their name."""
     probability: float
+    """Mean probability of the best answer, 0 to 1."""
 
 
 class Smoothing:
     """Averages probabilities over time, exponentially, so that names do not flicker."""
 
     def __init__(self, seconds: float) -> None:
-        """seconds: after which an old frame counts 1/e (37 %); 0 for none."""
+        """Starts without frames.
+
+        Args:
+            seconds: Age at which a frame counts 1/e (37 %); 0 for no smoothing.
+        """
         self.seconds = seconds
-        self._mean: NDArray[np.float32] | None = None
+        self._mean: Probabilities | None = None
         self._time_s = 0.0
 
-    def __call__(self, probabilities: NDArray[np.float32], time_s: float) -> NDArray[np.float32]:
-        """Probabilities float32 (outputs,) of the frame at `time_s`, averaged with those before it."""
+    def __call__(self, probabilities: Probabilities, time_s: float) -> Probabilities:
+        """Averages the probabilities, float32 (outputs,), of the frame at `time_s` with those of earlier frames."""
         if self._mean is None or self.seconds == 0:
             self._mean = probabilities
         else:
@@ -83,9 +94,15 @@ class Smoothing:
 
 
 def read_frames(path: Path, done: Callable[[int, int], None] | None = None) -> Iterator[VideoFrame]:
-    """The frames of a video, in order. done: told the frames read, and how many there are (0 when unknown).
+    """Yields the frames of a video in order.
 
-    Raises DatasetError when it cannot be read, MissingExtraError without PyAV.
+    Args:
+        path: The video file.
+        done: Called with the number of frames read, and of all frames (0 when unknown).
+
+    Raises:
+        DatasetError: The file cannot be read as a video.
+        MissingExtraError: PyAV is not installed.
     """
     if find_spec("av") is None:
         raise MissingExtraError("reading videos", "video")
@@ -112,7 +129,14 @@ def read_frames(path: Path, done: Callable[[int, int], None] | None = None) -> I
 def answer_frames(
     predictor: Predictor, frames: Iterable[VideoFrame], *, every: int = 1, smoothing_s: float = 0.5
 ) -> Iterator[tuple[VideoFrame, FrameAnswer | None]]:
-    """Each frame, and the answer of every `every`-th of them (None for the others). smoothing_s: see Smoothing."""
+    """Yields each frame with its answer, or None for frames that are passed over.
+
+    Args:
+        predictor: The model that answers.
+        frames: The video's frames.
+        every: Answer every so many-th frame only.
+        smoothing_s: Seconds to smooth over; see Smoothing.
+    """
     smooth, waiting = Smoothing(smoothing_s), iter(frames)
     while batch := list(itertools.islice(waiting, _BATCH)):
         asked = [frame for frame in batch if frame.number % every == 0]
@@ -129,7 +153,14 @@ def answer_frames(
 def write_labelled(answered: Iterable[tuple[VideoFrame, FrameAnswer | None]], output: Path) -> list[FrameAnswer]:
     """Writes the video with each frame's name drawn on it, and beside it a table of times and names (`.csv`).
 
-    output: must not exist; both files are there complete or not at all. Sound is not copied. Returns the answers.
+    Both files are there complete or not at all. Sound is not copied.
+
+    Args:
+        answered: The frames with their answers.
+        output: The video to write; neither it nor the table may exist.
+
+    Returns:
+        The answers.
     """
     check_output(output)
     answers: list[FrameAnswer] = []
@@ -163,7 +194,7 @@ def write_table(answers: Iterable[FrameAnswer], path: Path) -> None:
 
 
 def scenes(answers: Iterable[FrameAnswer]) -> list[Scene]:
-    """Joins neighbours of one name."""
+    """Joins neighbouring frames with one name to scenes."""
     joined = []
     for name, group in itertools.groupby(answers, key=lambda entry: entry.answer.name):
         members = list(group)
@@ -198,7 +229,7 @@ def _encode(answered: Iterable[tuple[VideoFrame, FrameAnswer | None]], path: Pat
 
 
 def draw_caption(pixels: Images, caption: str) -> Images:
-    """Writes a line of text on a dark band at the bottom: uint8 (height, width, 3)."""
+    """Draws a line of text on a dark band at the bottom of an image, uint8 (height, width, 3)."""
     from PIL import Image, ImageDraw, ImageFont
 
     height, width = pixels.shape[:2]
@@ -211,10 +242,11 @@ def draw_caption(pixels: Images, caption: str) -> Images:
 
 
 class Stopwatch:
-    """Frames a second since it was made."""
+    """Measures how many frames per second were done since it was made."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
 
     def rate(self, frames: int) -> float:
+        """Returns frames per second, when so many are done by now."""
         return frames / max(time.perf_counter() - self._started, 1e-9)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import StudyError
+from ...errors import ModelError
 from ..evaluation.decisions import Probabilities
 from ..models.contract import ModelContract
 from ..models.package import load_model
@@ -92,7 +92,7 @@ def champion_opponent(job: Job, contract: ModelContract, answer: Callable[[objec
     folder.mkdir()
     try:
         network, theirs = load_model(fetch_model(f"models:/{name}/{version}", job.home.tracking_uri, folder))
-    except StudyError as error:
+    except ModelError as error:
         return Opponent(called, None, f"{called}, cannot be loaded: {error}", version)
     asked = (contract.classes, contract.task, contract.image_shape)
     if (theirs.classes, theirs.task, theirs.image_shape) != asked:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ApertuneError, StudyError
-from ...text import first_line, hidden_credentials, shown_uri
+from ...text import first_line, shown_uri
 from ..settings import Home
 from ..tracking.mlflow_store import Registry
 from ..tracking.mlflow_tracker import MlflowTracker
@@ -168,4 +168,4 @@ def _tell(tracker: MlflowTracker, records: Iterable[Record]) -> None:
             tracker.apply(record)
     except Exception as error:
         # MLflow's client raises anything from its own errors to those of the connection.
-        raise ApertuneError(f"MLflow did not take the model: {hidden_credentials(first_line(error))}") from error
+        raise ApertuneError(f"MLflow did not take the model: {first_line(error)}") from error

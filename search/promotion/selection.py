@@ -10,7 +10,7 @@ from random import Random
 
 import numpy as np
 
-from ...errors import ApertuneError, StudyError
+from ...errors import ApertuneError, ModelError, StudyError
 from ..evaluation.decisions import Probabilities
 from ..executors.base import Executor
 from ..messages import TrialResult, TrialTask
@@ -165,7 +165,7 @@ def _candidates(job: Job, selection: Selection) -> list[Candidate]:
             continue
         try:
             answers = validation_answers(job.home, source.run_id, job.scratch / source.run_id)
-        except StudyError as error:
+        except ModelError as error:
             job.say(f"Trial {trial.number} is left out of the ensemble: {error}")
             continue
         candidates.append(Candidate(answers, partial(own_network, job, source)))

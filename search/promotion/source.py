@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ...datasets.base import ImageDataset
-from ...errors import StudyError
+from ...errors import ModelError, StudyError
 from ..evaluation.decisions import Probabilities
 from ..models.package import check_manifest
 from ..models.safety import check_mlmodel
@@ -149,7 +149,7 @@ def own_network(job: Job, source: TrialSource) -> TrainedNetwork:
     answers = validation_answers(job.home, source.run_id, job.scratch / source.run_id)
     labels = job.view.labels("validation")
     if len(answers) != len(labels):
-        raise StudyError(
+        raise ModelError(
             f"{PREDICTIONS} of MLflow run {source.run_id} has {len(answers)} rows for {len(labels)} validation images"
         )
     value, epochs = job.metric.score(labels, answers), source.trial.best_epoch
@@ -168,7 +168,7 @@ def validation_answers(home: Home, run_id: str, folder: Path) -> Probabilities:
         with file.open("rb") as content, np.load(content, allow_pickle=False) as saved:
             return np.asarray(saved["probabilities"], np.float32)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise StudyError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
+        raise ModelError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
 
 
 def _keeps_model(rule: str, run_id: str, home: Home) -> bool:

@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 
 from ...datasets.base import TrainingView
-from ...errors import ApertuneError, StudyError
+from ...errors import ApertuneError, ModelError
 from ...spaces.search_space.parameters import SearchSpace
 from ..engine.planning import make_task
 from ..engine.state import State
@@ -179,7 +179,7 @@ def _finished_before(task: TrialTask) -> TrialResult | None:
     try:
         check_manifest(TrialFolder(task.folder).model)
         load_evaluation(TrialFolder(task.folder).artifacts)
-    except (OSError, ValueError, TypeError, KeyError, StudyError):
+    except (OSError, ValueError, TypeError, KeyError, ModelError):
         return None
     return replace(result, number=task.number)
 

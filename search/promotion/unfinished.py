@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from ...errors import ApertuneError, StudyError
 from ...files.replacing import replacing
-from ...text import first_line, hidden_credentials, shown_uri
+from ...text import first_line, shown_uri
 from ..settings import Home
 from ..tracking.mlflow_store import Registry
 from ..tracking.mlflow_tracker import MlflowTracker, NoSuchRunError
@@ -120,7 +120,7 @@ def _write(home: Home, *records: Record) -> None:
         return
     except Exception as error:
         # MLflow's client raises anything from its own errors to those of the connection.
-        message = hidden_credentials(first_line(error))
+        message = first_line(error)
         raise ApertuneError(f"MLflow did not take the end of a killed promotion: {message}") from error
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ...errors import StudyError
+from ...errors import ModelError
 from ...spaces.registry import published_by
 from ..evaluation.study_plots import importances, study_figures
 from ..results import complete_best_first, read_study
@@ -102,7 +102,7 @@ def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:
     for file in FILES:
         try:
             fetch_run_file(run_id, file, home.tracking_uri, folder)
-        except StudyError as error:
+        except ModelError as error:
             missing.append(str(error))
     return missing
 

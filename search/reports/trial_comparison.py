@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.base import Labels
-from ...errors import StudyError
+from ...errors import ModelError, StudyError
 from ..evaluation.comparison import PairComparison, ParameterRow, compare_pairs, parameter_rows
 from ..evaluation.decisions import Probabilities
 from ..evaluation.pages import plot_html, plotly_script, render, write_page
@@ -106,7 +106,7 @@ def _predictions(
     for number in numbers:
         try:
             its_labels, its_probabilities = _fetch_predictions(home, result.run_ids.get(number))
-        except StudyError as error:
+        except (ModelError, StudyError) as error:
             missing.append(f"trial {number}: {error}")
             continue
         if labels is not None and not np.array_equal(labels, its_labels):
@@ -125,7 +125,7 @@ def _fetch_predictions(home: Home, run_id: str | None) -> tuple[Labels, Probabil
             with np.load(file) as saved:
                 labels, probabilities = saved["labels"], saved["probabilities"]
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise StudyError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
+            raise ModelError(f"{PREDICTIONS} of MLflow run {run_id} is damaged: {error}") from None
     if not np.isfinite(probabilities).all():
-        raise StudyError("its predictions are not finite")
+        raise ModelError("its predictions are not finite")
     return labels, probabilities

@@ -1,14 +1,14 @@
-"""What `mlflow models serve` loads for a registered model: it answers pixels and JPEG or PNG bytes of any size.
+"""The model that `mlflow models serve` loads: it answers pixels and image files of any size.
 
-Requests to `/invocations`, each with any number of images (at most 1024) of one form:
+A request to `/invocations` holds 1 to 1024 images in one of these forms:
 
     {"inputs": [[[[12, 0, 255], …], …], …]}         pixels, (n, height, width, channels), 0 to 255
     {"inputs": ["/9j/4AAQ…", …]}                    files (JPEG, PNG and others) in base64
-    {"instances": [{"b64": "/9j/4AAQ…"}, …]}        the same as TensorFlow Serving takes it
-    {"dataframe_records": [{"image": "/9j/…"}, …]}  the same as a table
+    {"instances": [{"b64": "/9j/4AAQ…"}, …]}        the same, as TensorFlow Serving takes it
+    {"dataframe_records": [{"image": "/9j/…"}, …]}  the same, as a table
 
-The reply is {"predictions": [{"name", "names", "probability", "probabilities"}, …]}. Input of another form is
-answered with 400 and the reason, a request of another Host or Origin with 403 (see `serving_guard`).
+The reply is {"predictions": [{"name", "names", "probability", "probabilities"}, …]}. A request in
+another form is answered with 400 and the reason, one with another Host or Origin with 403 (see `host_guard.py`).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _COLUMNS = ("image", "b64")
 
 
 class ServedModel:
-    """MLflow's side of a python function: `predict(model_input)`."""
+    """A model as MLflow's flavour `python_function` calls it: `predict(model_input)`."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> list[dict[str, object]]:
-        """Answers each image, in order. Raises MLflow's error for a bad request."""
+        """Answers the images of a request in order. Raises MlflowException for a bad request."""
         images = _images(model_input)
         if not 1 <= len(images) <= _MOST_IMAGES:
             raise _bad_request(f"a request must hold 1 to {_MOST_IMAGES} images, but holds {len(images)}")
@@ -76,13 +76,13 @@ class ServedModel:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """Called by MLflow with the model folder."""
+    """Loads a model for MLflow, which calls this by name with the model's folder."""
     guard_scoring_server()
     return ServedModel(open_predictor(Path(path)))
 
 
 def _bad_request(message: str) -> Exception:
-    """An error that MLflow's scoring server answers with 400 and the message."""
+    """Makes an error that MLflow's scoring server answers with 400 and the message."""
     from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
     error: Exception = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
@@ -90,7 +90,7 @@ def _bad_request(message: str) -> Exception:
 
 
 def _images(model_input: Any) -> list[Any]:
-    """The images of a request, whatever MLflow made of its JSON: an array, a list, columns or a table."""
+    """Returns the images of a request, be it what MLflow made an array, a list, columns or a table of."""
     if hasattr(model_input, "to_dict") and hasattr(model_input, "columns"):
         model_input = {str(name): list(model_input[name]) for name in model_input.columns}
     if isinstance(model_input, Mapping):
@@ -107,5 +107,5 @@ def _images(model_input: Any) -> list[Any]:
 
 
 def _without_prefix(text: str) -> str:
-    """Browsers write `data:image/png;base64,` before the bytes."""
+    """Drops the `data:image/png;base64,` that browsers write before the bytes."""
     return text.partition(",")[2] if text.startswith("data:image/") else text

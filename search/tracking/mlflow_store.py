@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from ...errors import ApertuneError, StudyError
+from ...errors import ApertuneError, ModelError, StudyError
 from ...quiet import import_mlflow_quietly
-from ...text import first_line, hidden_credentials
+from ...text import first_line
 from .local_store import local_path
 from .mlflow_client import LONGEST_DESCRIPTION, LONGEST_TAG, open_client
 
@@ -143,7 +143,7 @@ class Registry:
 def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
     """Copies a model, `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `runs:/RUN/PATH`, below `folder`.
 
-    Returns where it lies. Raises StudyError when MLflow has no such model.
+    Returns where it lies. Raises ModelError when MLflow has no such model.
     """
     import_mlflow_quietly()
     from mlflow.artifacts import download_artifacts
@@ -153,16 +153,16 @@ def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
     try:
         fetched = download_artifacts(artifact_uri=uri, dst_path=str(folder))
     except (MlflowException, OSError) as error:
-        raise StudyError(f"MLflow has no model '{uri}': {first_line(error)}") from None
+        raise ModelError(f"MLflow has no model '{uri}': {first_line(error)}") from None
     return Path(fetched)
 
 
 def fetch_run_file(run_id: str, name: str, tracking_uri: str, folder: Path) -> Path:
-    """Copies an artifact of a run into `folder` and returns where it lies. Raises StudyError when there is none."""
+    """Copies an artifact of a run into `folder` and returns where it lies. Raises ModelError when there is none."""
     try:
         return fetch_model(f"runs:/{run_id}/{name}", tracking_uri, folder)
-    except StudyError:
-        raise StudyError(f"{name} is not in MLflow run {run_id}") from None
+    except ModelError:
+        raise ModelError(f"{name} is not in MLflow run {run_id}") from None
 
 
 def run_of_model(uri: str, tracking_uri: str) -> str | None:
@@ -204,7 +204,7 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        raise ApertuneError(f"MLflow: {hidden_credentials(first_line(error))}") from None
+        raise ApertuneError(f"MLflow: {first_line(error)}") from None
 
 
 def _if_known(ask: Callable[[], T]) -> T | None:

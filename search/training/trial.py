@@ -59,7 +59,7 @@ def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
             result = _train(task, emit_counted, stop_requested)
     except Exception as error:
         logger.exception("trial %d failed", task.number)
-        result = TrialResult(task.number, rule_of_error(error).outcome, named_line(error, 500), epochs=epochs)
+        result = TrialResult(task.number, rule_of_error(error).outcome, named_line(error, most=500), epochs=epochs)
     finally:
         keras.utils.clear_session(free_memory=False)
         gc.collect()

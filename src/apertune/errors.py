@@ -7,7 +7,8 @@
         │   └── MissingExtraError  an optional package is not installed
         ├── DatasetError     the images, labels or files given
         ├── SpaceError       the search space or a value given for it
-        └── StudyError       a study that is missing, busy or made for something else
+        ├── StudyError       a study that is missing, busy or made for something else
+        └── ModelError       a model whose files are missing, altered, unsafe or not loadable
 
 A message is one line (or one line and a short list): the rule, the value received, the way out.
 The command line prints it without a traceback.
@@ -65,3 +66,7 @@ class SpaceError(UserError):
 
 class StudyError(UserError):
     """A study is missing, busy, or was made for something else."""
+
+
+class ModelError(UserError):
+    """A model's files are missing, altered, unsafe, or cannot be loaded."""

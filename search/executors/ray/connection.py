@@ -6,17 +6,17 @@ import contextlib
 import os
 import re
 import socket
-import sys
 import time
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import tenacity
 
 from ....errors import ApertuneError, MissingExtraError, SettingError
+from ....quiet import nothing_on_standard_error
+from ....text import last_line
 from ...messages import TrialLost
 
 CONNECT_ATTEMPTS = 5
@@ -59,7 +59,8 @@ def connect(cluster: str) -> ModuleType:
 
 def _init(ray: ModuleType, cluster: str) -> None:
     try:
-        with _silenced(), warnings.catch_warnings():
+        # Ray's compiled parts write to standard error whatever they are told.
+        with nothing_on_standard_error(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(cluster, log_to_driver=False, configure_logging=False, namespace="apertune")
     except BaseException:
@@ -146,10 +147,9 @@ def never_began(error: Exception) -> bool:
 
 def unfit(error: Exception) -> str:
     """Returns a line on a node that can make no actor, from Ray's traceback, which holds the address of the node."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     address = re.search(r"\bip=([^,)\s]+)", str(error))
     node = f"the node {address[1]}" if address else "a node"
-    return f"{node} of the Ray cluster cannot run workers: {lines[-1]}"[:300]
+    return f"{node} of the Ray cluster cannot run workers: {last_line(error)}"[:300]
 
 
 def one_line(error: Exception) -> str:
@@ -157,23 +157,7 @@ def one_line(error: Exception) -> str:
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, ApertuneError):
         return str(cause)
-    lines = [line for line in str(cause).strip().splitlines() if line.strip()] or [type(cause).__name__]
-    return f"{type(cause).__name__}: {lines[-1].strip()}"[:300]
-
-
-@contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Ray's compiled parts write to standard error whatever they are told; errors are raised all the same."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+    return f"{type(cause).__name__}: {last_line(cause)}"
 
 
 def _unreachable(cluster: str, error: Exception) -> str:
@@ -182,5 +166,5 @@ def _unreachable(cluster: str, error: Exception) -> str:
             "--cluster auto: this machine belongs to no running Ray cluster; start one with ray start --head, "
             "or name one with --cluster ray://HOST:10001"
         )
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:200]
+    reason = last_line(error)
     return f"--cluster {cluster}: cannot connect ({reason}); its port is the one of ray start --ray-client-server-port"

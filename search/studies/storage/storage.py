@@ -118,9 +118,8 @@ def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:
     except ImportError:
         raise MissingExtraError("storage in PostgreSQL", "postgres") from None
     except Exception as error:
-        raise SettingError(
-            f"cannot open the storage {hidden_credentials(url)}: {first_line(error, most=500)}"
-        ) from None
+        shown = hidden_credentials(url)
+        raise SettingError(f"cannot open the storage {shown}: {first_line(error, most=500)}") from None
 
 
 def _on_connect(connection: sqlite3.Connection, record: Any) -> None:

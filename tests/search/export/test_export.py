@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,11 +12,11 @@ import pytest
 
 from apertune.errors import ApertuneError, SettingError, UnknownNameError
 from apertune.search.export import FORMATS, ParityImages, export_model
-from apertune.search.export import parity as parity_module
-from apertune.search.export.formats import plan
+from apertune.search.export.exporting import plan
+from apertune.search.export.formats import Tolerance, find_format, open_exported, prediction_files
+from apertune.search.export.formats.onnx_format import OnnxFormat
 from apertune.search.export.graph import in_float32
 from apertune.search.export.parity import generated_images
-from apertune.search.export.runtimes import open_runtime
 from apertune.search.models.contract import ModelContract, read_contract
 from apertune.search.models.package import check_manifest, save_model
 
@@ -92,12 +93,12 @@ def test_batches_of_any_length(model: Path, tmp_path: Path) -> None:
     """Exported files take one image as well as many, and give each the same answer."""
     export_model(model, tmp_path / "out", formats=("onnx", "litert"), quantize="float16")
     images, _ = striped_images(7)
-    for file, runtime in (
-        ("model.onnx", "onnxruntime"),
+    for file, name in (
+        ("model.onnx", "onnx"),
         ("model.tflite", "litert"),
         ("model_float16.tflite", "litert"),
     ):
-        function = open_runtime(tmp_path / "out" / file, runtime, CONTRACT)  # type: ignore[arg-type]
+        function = open_exported(find_format(name), tmp_path / "out" / file, CONTRACT)
         together = function(images)
         assert together.shape == (7, 3)
         np.testing.assert_allclose(np.concatenate([function(image[None]) for image in images]), together, atol=1e-5)
@@ -105,7 +106,8 @@ def test_batches_of_any_length(model: Path, tmp_path: Path) -> None:
 
 def test_unequal_export_is_not_kept(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A format that differs by more than its tolerance fails the export, says by how much, and leaves nothing."""
-    monkeypatch.setitem(parity_module.TOLERANCES, "float32", (-1.0, 0.0))
+    (variant, *_) = OnnxFormat.variants
+    monkeypatch.setattr(OnnxFormat, "variants", (replace(variant, tolerance=Tolerance(-1.0, 0.0)),))
     with pytest.raises(ApertuneError, match=r"model\.onnx: a probability differs by .*, more than -1"):
         export_model(model, tmp_path / "out", formats=("onnx",))
     assert not (tmp_path / "out").exists()
@@ -135,6 +137,18 @@ def test_settings_are_checked(
     """A wrong format, or a quantization that would do nothing, is refused before anything is written."""
     with pytest.raises(error, match=message):
         plan(formats, quantize)  # type: ignore[arg-type]
+
+
+def test_predict_prefers_precise_files_then_quick_ones() -> None:
+    """`predict` looks for float32 files first, then for the format that starts quickest, and never for a SavedModel."""
+    assert [file for file, _ in prediction_files()] == [
+        "model.onnx",
+        "model.tflite",
+        "model.keras",
+        "model_float16.tflite",
+        "model_int8.onnx",
+        "model_int8.tflite",
+    ]
 
 
 def test_int8_needs_training_images(model: Path, tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from apertune import spaces
 from apertune.datasets.base import DataSpec, Task
-from apertune.search.export.formats import FORMATS, ExportJob, plan
+from apertune.search.export.exporting import plan
+from apertune.search.export.formats import FORMATS, ExportJob, find_format, open_exported
 from apertune.search.export.graph import predict
 from apertune.search.export.parity import generated_images, other_sizes
-from apertune.search.export.runtimes import open_runtime
 from apertune.search.models.calibrated_network import with_temperature
 from apertune.search.models.contract import ModelContract
 from apertune.search.models.package import load_model, save_model
@@ -49,15 +49,16 @@ def check_formats(network: keras.Model, task: Task, size: int, folder: Path) -> 
     sizes, resized = other_sizes(images, contract)
     expected_any = predict(loaded, resized)
     job = ExportJob(loaded, contract, folder, images.pixels)
-    for name, precision in dict.fromkeys([*plan(tuple(FORMATS), "int8"), *plan(("litert",), "float16")]):
-        artifact = FORMATS[name].write(job, precision)
-        function = open_runtime(folder / artifact.file, artifact.runtime, contract)
+    every = [*plan(tuple(FORMATS), "int8"), *plan(("litert",), "float16")]
+    for (name, _), (form, variant) in {(name, variant): (form, variant) for name, form, variant in every}.items():
+        form.write(job, variant)
+        function = open_exported(form, folder / variant.file, contract)
         answered = np.concatenate([function(images.pixels[:3]), function(images.pixels[3:])])
         # Of weights never trained, int8 keeps little more than the form of the answer.
-        tolerance = {"float32": 1e-4, "float16": 2e-2, "int8": 0.5}[precision]
-        np.testing.assert_allclose(answered, expected, atol=tolerance, err_msg=f"{name} {precision}")
-        if artifact.any_size_file is not None:
-            sized = open_runtime(folder / artifact.any_size_file, artifact.runtime, contract, any_size=True)
+        tolerance = {"float32": 1e-4, "float16": 2e-2, "int8": 0.5}[variant.precision]
+        np.testing.assert_allclose(answered, expected, atol=tolerance, err_msg=f"{name} {variant.precision}")
+        if variant.any_size_file is not None:
+            sized = open_exported(form, folder / variant.any_size_file, contract, any_size=True)
             together = np.concatenate([sized(image[None]) for image in sizes])
             np.testing.assert_allclose(together, expected_any, atol=2e-2, err_msg=f"{name}, other sizes")
 
@@ -95,6 +96,7 @@ def test_gelu_is_exported_to_onnx(tmp_path: Path) -> None:
     network = keras.Model(pixels, keras.layers.Dense(3, activation="softmax")(features))
     contract = ModelContract(CLASSES, "multiclass", (4, 4, 3), "toys", "ab" * 32)
     images = generated_images(contract, 8).pixels
-    artifact = FORMATS["onnx"].write(ExportJob(network, contract, tmp_path), "float32")
-    answered = open_runtime(tmp_path / artifact.file, "onnxruntime", contract)(images)
+    form = find_format("onnx")
+    form.write(ExportJob(network, contract, tmp_path), form.variants[0])
+    answered = open_exported(form, tmp_path / form.variants[0].file, contract)(images)
     np.testing.assert_allclose(answered, predict(network, images), atol=1e-5)

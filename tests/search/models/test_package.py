@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 
-from apertune.errors import StudyError
+from apertune.errors import ModelError
 from apertune.search.models.contract import ModelContract, read_contract
 from apertune.search.models.package import MANIFEST_FILE, NETWORK_FILE, load_model, save_model, write_manifest
 
@@ -69,7 +69,7 @@ def test_mlflow_reads_the_folder_itself(network: keras.Model, folder: Path) -> N
 
 def test_model_is_never_overwritten(network: keras.Model, folder: Path) -> None:
     """Saving where a model already is raises, and leaves it and nothing else."""
-    with pytest.raises(StudyError, match="already exists"):
+    with pytest.raises(ModelError, match="already exists"):
         save_model(network, CONTRACT, folder)
     assert sorted(path.name for path in folder.parent.iterdir()) == ["model", "work"]
 
@@ -77,7 +77,7 @@ def test_model_is_never_overwritten(network: keras.Model, folder: Path) -> None:
 def test_network_must_fit_its_contract(network: keras.Model, tmp_path: Path) -> None:
     """A network whose outputs are not the contract's classes is not saved."""
     contract = ModelContract(("a", "b"), "multiclass", (16, 16, 3), "toys", "ab" * 32)
-    with pytest.raises(StudyError, match=r"yields \(3,\), but its contract says"):
+    with pytest.raises(ModelError, match=r"yields \(3,\), but its contract says"):
         save_model(network, contract, tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
 
@@ -88,7 +88,7 @@ def test_flipped_byte_is_named(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / name).write_bytes(bytes(content))
-    with pytest.raises(StudyError, match=f"{name}"):
+    with pytest.raises(ModelError, match=f"{name}"):
         load_model(folder)
 
 
@@ -96,14 +96,14 @@ def test_flipped_byte_is_named(folder: Path, name: str) -> None:
 def test_missing_file_is_named(folder: Path, name: str) -> None:
     """A file that is gone is named."""
     (folder / name).unlink()
-    with pytest.raises(StudyError, match=Path(name).name):
+    with pytest.raises(ModelError, match=Path(name).name):
         load_model(folder)
 
 
 def test_manifest_cannot_point_outside(folder: Path) -> None:
     """A manifest that names a file outside its folder is refused."""
     (folder / MANIFEST_FILE).write_text(json.dumps({"../../secret": "00"}))
-    with pytest.raises(StudyError, match="outside its folder"):
+    with pytest.raises(ModelError, match="outside its folder"):
         load_model(folder)
 
 
@@ -124,7 +124,7 @@ def test_contract_is_checked(tmp_path: Path, change: dict[str, object], message:
     CONTRACT.write(tmp_path)
     document = json.loads((tmp_path / "model.json").read_text())
     (tmp_path / "model.json").write_text(json.dumps(document | change))
-    with pytest.raises(StudyError, match=message):
+    with pytest.raises(ModelError, match=message):
         read_contract(tmp_path)
 
 
@@ -142,7 +142,7 @@ def test_pickle_is_refused_unread(folder: Path, tmp_path: Path) -> None:
     """An MLflow folder that holds a pickle is refused, and the pickle is not run."""
     (folder / "python_model.pkl").write_bytes(pickle.dumps(Gadget(tmp_path / "trace")))
     write_manifest(folder)
-    with pytest.raises(StudyError, match=r"python_model\.pkl can run code"):
+    with pytest.raises(ModelError, match=r"python_model\.pkl can run code"):
         load_model(folder)
     assert not (tmp_path / "trace").exists()
 
@@ -152,7 +152,7 @@ def test_foreign_loader_is_refused(folder: Path) -> None:
     text = (folder / "MLmodel").read_text().replace("loader_module: mlflow.keras", "loader_module: os")
     (folder / "MLmodel").write_text(text)
     write_manifest(folder)
-    with pytest.raises(StudyError, match="names the loader 'os'"):
+    with pytest.raises(ModelError, match="names the loader 'os'"):
         load_model(folder)
 
 
@@ -191,21 +191,21 @@ def with_layer(layer: dict[str, object]) -> Callable[[dict[str, bytes]], None]:
 def test_code_in_a_network_is_refused(folder: Path, layer: dict[str, object], message: str) -> None:
     """A network with a layer that runs code, reads files or comes from another module is refused."""
     rewrite(folder, with_layer(layer))
-    with pytest.raises(StudyError, match=message):
+    with pytest.raises(ModelError, match=message):
         load_model(folder)
 
 
 def test_huge_config_is_refused_unread(folder: Path) -> None:
     """A configuration of 2 GB (here its small beginning: 20 MB) is refused before it is read."""
     rewrite(folder, lambda members: members.update({"config.json": b" " * (20 * 2**20)}))
-    with pytest.raises(StudyError, match=r"config\.json must be at most 16777216 bytes"):
+    with pytest.raises(ModelError, match=r"config\.json must be at most 16777216 bytes"):
         load_model(folder)
 
 
 def test_deep_config_is_refused(folder: Path) -> None:
     """A configuration nested 100,000 levels deep is refused with a line, not a crash."""
     rewrite(folder, lambda members: members.update({"config.json": b"[" * 100_000 + b"]" * 100_000}))
-    with pytest.raises(StudyError, match="nested too deeply"):
+    with pytest.raises(ModelError, match="nested too deeply"):
         load_model(folder)
 
 
@@ -230,14 +230,14 @@ def weights(write: Callable[[h5py.File], None]) -> Callable[[dict[str, bytes]], 
 def test_weights_outside_the_file_are_refused(folder: Path, write: Callable[[h5py.File], None], message: str) -> None:
     """Weights that are kept in another file, linked, or declared far larger than stored, are refused."""
     rewrite(folder, weights(write))
-    with pytest.raises(StudyError, match=message):
+    with pytest.raises(ModelError, match=message):
         load_model(folder)
 
 
 def test_extra_member_is_refused(folder: Path) -> None:
     """A `.keras` file with anything but its three members is refused."""
     rewrite(folder, lambda members: members.update({"assets/x.txt": b"x"}))
-    with pytest.raises(StudyError, match=r"must hold config\.json, metadata\.json, model\.weights\.h5 only"):
+    with pytest.raises(ModelError, match=r"must hold config\.json, metadata\.json, model\.weights\.h5 only"):
         load_model(folder)
 
 
@@ -246,5 +246,5 @@ def test_old_format_is_refused(tmp_path: Path, folder: Path) -> None:
     with h5py.File(folder / NETWORK_FILE, "w") as file:
         file.attrs["model_config"] = "{}"
     write_manifest(folder)
-    with pytest.raises(StudyError, match=r"is not a \.keras file"):
+    with pytest.raises(ModelError, match=r"is not a \.keras file"):
         load_model(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apertune.errors import SettingError, StudyError
+from apertune.errors import ModelError, SettingError
 from apertune.search.export import export_model
 from apertune.search.models.package import write_manifest
 from apertune.search.prediction import open_predictor
@@ -65,7 +65,7 @@ def test_saved_model_alone_is_refused(exported: Path, tmp_path: Path) -> None:
     shutil.copy(exported / "model.json", tmp_path / "model.json")
     (tmp_path / "saved_model").mkdir()
     write_manifest(tmp_path)
-    with pytest.raises(StudyError, match="holds no model to predict with"):
+    with pytest.raises(ModelError, match="holds no model to predict with"):
         open_predictor(tmp_path)
 
 
@@ -76,7 +76,7 @@ def test_altered_export_is_refused(exported: Path, tmp_path: Path) -> None:
     content = bytearray((folder / "model.onnx").read_bytes())
     content[100] ^= 1
     (folder / "model.onnx").write_bytes(bytes(content))
-    with pytest.raises(StudyError, match=r"model\.onnx was altered"):
+    with pytest.raises(ModelError, match=r"model\.onnx was altered"):
         open_predictor(folder)
 
 
@@ -115,7 +115,7 @@ def test_model_comes_from_the_registry(shades_model: Path, tmp_path: Path) -> No
         light = np.full((1, 16, 16, 3), 250, np.uint8)
         assert open_predictor(folder).answer(light)[0].name == "light"
     with (
-        pytest.raises(StudyError, match="MLflow has no model 'models:/apertune-shades@rival'"),
+        pytest.raises(ModelError, match="MLflow has no model 'models:/apertune-shades@rival'"),
         model_folder("shades@rival", uri),
     ):
         pass

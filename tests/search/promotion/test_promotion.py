@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from apertune.cli import cli
 from apertune.datasets import LoadSettings, load
-from apertune.errors import SettingError, StudyError, UnknownNameError
+from apertune.errors import ModelError, SettingError, StudyError, UnknownNameError
 from apertune.search.export.samples import SAMPLES_FILE, read_samples
 from apertune.search.models.contract import read_contract
 from apertune.search.models.package import load_model, write_manifest
@@ -133,11 +133,11 @@ def test_images_for_exports_are_kept(studies: Studies, first: Promotion, tmp_pat
     assert {image.tobytes() for image in samples.calibration} <= {
         image.tobytes() for image in dataset.images[dataset.train]
     }
-    with pytest.raises(StudyError, match="holds images that are not uint8 of the model's shape"):
+    with pytest.raises(ModelError, match="holds images that are not uint8 of the model's shape"):
         read_samples(file, replace(contract, image_shape=(9, 9, 1)))
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(StudyError, match=rf"{SAMPLES_FILE} is damaged"):
+    with pytest.raises(ModelError, match=rf"{SAMPLES_FILE} is damaged"):
         read_samples(file, contract)
 
 
@@ -203,7 +203,7 @@ def test_damage_is_refused(studies: Studies, damaged: str) -> None:
         "gone": r"model\.keras is missing",
         "pickle": r"python_model\.pkl can run code",
     }
-    with pytest.raises(StudyError, match=reasons[damaged]):
+    with pytest.raises(ModelError, match=reasons[damaged]):
         studies.promote(STRONG)
     assert studies.registry.aliases() == aliases
     assert count_openings(studies.home.study_folder("strong")) == openings
