@@ -15,7 +15,7 @@ Outcome = Literal["complete", "pruned", "infeasible", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class SpaceReference:
-    """How a worker finds a space."""
+    """Name of a space, with all that a worker needs to find it."""
 
     name: str
     """A name of `apertune spaces list`, or `package.module:Name`."""
@@ -48,7 +48,7 @@ class TrialTask:
     """The trial's folder (see `TrialFolder`)."""
 
     attempt: int = 0
-    """How often the trial was lost before."""
+    """Number of times that the trial was lost before."""
 
     mixed_precision: bool = False
     keep_model: bool = True
@@ -56,7 +56,7 @@ class TrialTask:
     """Published scores to draw beside those of the trial, by metric."""
 
     limits: Mapping[str, float] = field(default_factory=dict)
-    """What the network may cost at most, by the names of `network_cost`; over one of them it is not trained."""
+    """Largest costs of the network, by the names of `network_cost`; a network over one of them is not trained."""
 
     measure_latency: bool = False
     rounds: tuple[TrainingView, ...] = ()
@@ -111,10 +111,10 @@ class EpochEnded:
 
     seconds: float
     time_ms: int
-    """When it ended, in Unix milliseconds."""
+    """End of the epoch, in Unix milliseconds."""
 
     system: dict[str, float] = field(default_factory=dict)
-    """What the epoch took of the trial's own GPU, by MLflow's names of system metrics; empty without a GPU."""
+    """Use of the trial's own GPU, by MLflow's names of system metrics; empty without a GPU."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +139,12 @@ class RoundEnded:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended."""
+    """Outcome of a trial."""
 
     number: int
     outcome: Outcome
     reason: str = ""
-    """Why; empty for a complete trial."""
+    """Reason for the outcome; empty for a complete trial."""
 
     value: float | None = None
     """The objective on the validation images."""
@@ -180,7 +180,7 @@ class TrialResult:
 
     @property
     def ends_worker(self) -> bool:
-        """Whether something went wrong in the process, so that the next trial needs a fresh one."""
+        """True if something went wrong in the process, so that the next trial needs a fresh one."""
         return self.outcome in ("failed", "infeasible") and not self.over_limit
 
 

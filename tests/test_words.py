@@ -18,6 +18,7 @@ RELATIVE = {"How", "Of", "So", "What", "When", "Where", "Whether", "Which", "Who
 # Every help line begins with one of these; a new command or option may bring a verb of its own.
 IMPERATIVES = {
     "Add",
+    "Answer",
     "Average",
     "Choose",
     "Compare",
@@ -26,6 +27,7 @@ IMPERATIVES = {
     "Count",
     "Cut",
     "Describe",
+    "Download",
     "Draw",
     "End",
     "Export",
@@ -64,6 +66,7 @@ IMPERATIVES = {
     "Set",
     "Show",
     "Skip",
+    "Sort",
     "Split",
     "Start",
     "Stop",

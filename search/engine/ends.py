@@ -24,13 +24,13 @@ class Ends:
 
     def __init__(self, plan: Plan, objective: str, direction: Direction) -> None:
         self.reason = ""
-        """Why the search ends before its target; empty while it does not."""
+        """Reason for ending before the target; empty while there is none."""
 
         self.epochs = 0
         """Epochs trained by all trials of the study."""
 
         self.exhausted = ""
-        """Why no further trial can begin; running ones go on."""
+        """Reason why no further trial can begin; running ones go on. Empty while there is none."""
 
         self._plan = plan
         self._objective = objective

@@ -73,7 +73,7 @@ class SearchResult:
     """Name and direction of each objective, the first one first."""
 
     ended: str = ""
-    """Why the search ended before its target, if it had all it wanted."""
+    """Reason for ending before the target; empty for a search that reached it or was stopped."""
 
     signal: int = 0
     """Number of the signal that stopped the search; 0 if none did."""

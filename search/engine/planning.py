@@ -49,13 +49,13 @@ class Plan:
     """The data set as MLflow is told of it."""
 
     deadline: float = math.inf
-    """When the time is up, in `time.monotonic` seconds: no trial starts after it, and running ones end."""
+    """End of the time, in `time.monotonic` seconds: no trial starts after it, and running ones end."""
 
     trial_seconds: float = math.inf
-    """How long one trial may take."""
+    """Longest time for one trial, in seconds."""
 
     hang_seconds: float = 1800.0
-    """How long one trial may say nothing."""
+    """Longest silence of one trial, in seconds."""
 
     epochs: float = math.inf
     """Epochs that all trials of the study together may take."""

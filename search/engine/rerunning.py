@@ -45,7 +45,7 @@ class Rerun:
 
     run_id: str
     state: str
-    """How it ended this time."""
+    """State in which it ended this time."""
 
     recorded: dict[str, float]
     """The objective and, of a complete trial, its metrics, by name, as MLflow has them."""

@@ -15,10 +15,10 @@ class Attempt:
     """A training that waits for a slot."""
 
     task: TrialTask
-    """What to train; `task.attempt` counts how often it was lost before."""
+    """The training; its `attempt` counts the losses before."""
 
     crashes: int = 0
-    """How many of those losses were its own, and not those of a worker that was killed from outside."""
+    """Number of those losses that were its own, not those of a worker that was killed from outside."""
 
     @property
     def number(self) -> int:
@@ -32,10 +32,10 @@ class Running:
 
     attempt: Attempt
     since: float
-    """When this attempt began, in `time.monotonic` seconds."""
+    """Start of this attempt, in `time.monotonic` seconds."""
 
     heard: float
-    """When its worker last said anything, in `time.monotonic` seconds."""
+    """Time of its worker's last message, in `time.monotonic` seconds."""
 
     epoch: int = 0
     """The last epoch it told, of any attempt."""
@@ -79,13 +79,13 @@ class State:
     """Epochs trained by all trials so far."""
 
     deadline: float = math.inf
-    """When the time is up, in `time.monotonic` seconds."""
+    """End of the time, in `time.monotonic` seconds."""
 
     most_epochs: float = math.inf
     """The number of epochs at which the search ends."""
 
     ended: str = ""
-    """Why the search ended before its target, if nobody stopped it."""
+    """Reason for ending before the target; empty where there is none, or where somebody stopped the search."""
 
 
 class Display(Protocol):

@@ -31,7 +31,7 @@ class Rule:
     """Losses of this kind after which the training is still tried again."""
 
     outcome: Outcome
-    """How the training ends after one more."""
+    """Outcome of the training after one more loss."""
 
 
 # A worker that was killed from outside says nothing against its trial.

@@ -26,7 +26,7 @@ class ExportReport:
     folder: Path
     """The export folder."""
     compared_on: str
-    """What the images of the comparison are, in words."""
+    """Source of the images that were compared, in words."""
     images: int
     """Number of these images."""
     rows: tuple[ParityRow, ...]

@@ -37,7 +37,7 @@ class ParityImages:
     labels: Labels | None = None
     """Their labels, in the form of the data set's; None when they are not known."""
     source: str = "generated noise"
-    """What they are, for the report."""
+    """Source of the images, for the report."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class ParityRow:
     accuracy_loss: float | None
     """The original's accuracy less this one; None without labels."""
     problem: str | None
-    """Why it does not pass; None when it does."""
+    """Reason why it does not pass; None when it does."""
     note: str | None = None
-    """What a user who runs the file himself has to know, if anything."""
+    """Advice to a user who runs the file without Apertune, if there is any."""
 
 
 def generated_images(contract: ModelContract, count: int = 32) -> ParityImages:

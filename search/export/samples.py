@@ -23,7 +23,7 @@ _MOST_BYTES = 16 * 2**20  # per split
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """What an export needs of a data set."""
+    """Images of a data set that an export needs."""
 
     parity: ParityImages
     """Test images with their labels, to compare the formats on."""

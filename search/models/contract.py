@@ -40,7 +40,7 @@ class ModelContract:
     fingerprint: str
     """Its fingerprint, a SHA-256."""
     resize: Resize = "stretch"
-    """How an image of another size is brought to `image_shape`."""
+    """Way to bring an image of another size to `image_shape`."""
     thresholds: tuple[float, ...] = ()
     """Probability from which a class counts: one per class for multi-label tasks, one for `classes[1]` for binary ones.
 

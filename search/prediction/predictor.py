@@ -33,7 +33,7 @@ class FileAnswer:
     answer: Answer | None
     """The answer; None when the file cannot be read."""
     problem: str | None = None
-    """Why it cannot be read; None when it can."""
+    """Reason why it cannot be read; None when it can."""
 
 
 class Predictor:

@@ -33,7 +33,7 @@ class Opponent:
     """Its answers; None if they cannot be had."""
 
     obstacle: str = ""
-    """Why they cannot be had."""
+    """Reason why they cannot be had; empty when they can."""
 
     version: str = ""
     """Version of the registered model; empty for the reference."""

@@ -42,7 +42,7 @@ class Promotion:
 
     confirmations: tuple[Confirmation, ...]
     notes: tuple[str, ...]
-    """How the model came about, a line each."""
+    """Steps by which the model came about, one line per step."""
 
     published: str | None
     """A line on the result that an article reported on this data set, if one is known."""

@@ -42,7 +42,7 @@ class Selection:
     configuration gave before it was trained on those rows."""
 
     notes: tuple[str, ...]
-    """How they were selected, a line each."""
+    """Steps of the selection, one line per step."""
 
 
 def select(job: Job, executor: Executor) -> Selection:

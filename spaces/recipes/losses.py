@@ -25,11 +25,11 @@ class LossSettings:
     label_smoothing: float | None = None
     """Share of the target that is spread over all classes, 0 to 1; a setting of cross_entropy."""
     gamma: float | None = None
-    """How strongly focal loss discounts what is answered well."""
+    """Strength with which focal loss discounts images that are answered well."""
     gamma_negative: float | None = None
-    """How strongly asymmetric loss discounts labels that an image does not carry and that are answered well."""
+    """Strength with which asymmetric loss discounts labels that an image does not carry and that are answered well."""
     gamma_positive: float | None = None
-    """How strongly it discounts labels that an image carries and that are answered well."""
+    """Strength with which it discounts labels that an image carries and that are answered well."""
     margin: float | None = None
     """Probability below which a label that an image does not carry costs nothing; a setting of asymmetric."""
 

@@ -43,7 +43,7 @@ class Slot:
     ready: bool = False
     host: str = ""
     ask_at: float = float("inf")
-    """When to ask Ray for an actor, while there is none."""
+    """Time to ask Ray for an actor, while there is none, in `time.monotonic` seconds."""
 
     task: TrialTask | None = None
     run: int = -1
@@ -54,7 +54,7 @@ class Slot:
 
     killed_because: str = ""
     kill_by: float = float("inf")
-    """When to end the actor if it has not ended its trial."""
+    """Time to end the actor if it has not ended its trial, in `time.monotonic` seconds."""
 
 
 @dataclass(frozen=True)

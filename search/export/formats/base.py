@@ -24,7 +24,7 @@ PixelFunction = Callable[[Images], Probabilities]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far an exported file may be from the original and still pass."""
+    """Largest differences from the original with which an exported file still passes."""
 
     largest_difference: float
     """Largest difference of a probability, 0 to 1."""
@@ -46,14 +46,14 @@ class Variant:
     file: str
     """Name of the file or folder in the export folder."""
     tolerance: Tolerance
-    """How far its answers may be from the original's."""
+    """Largest differences of its answers from the original's."""
     any_size_file: str | None = None
     """The file that takes RGB images of any size, which may be the same one; None where the format has none."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExportJob:
-    """What is exported, and where to."""
+    """Model to export, and the folder to export it to."""
 
     network: keras.Model
     """The network, in float32."""
@@ -97,7 +97,7 @@ class ExportFormat(ABC):
         """Writes the variant's files into the job's folder.
 
         Args:
-            job: What is exported, and where to.
+            job: Model to export, and the folder to export it to.
             variant: One of the format's. For any but the float32 one, the float32 file is there already.
         """
 

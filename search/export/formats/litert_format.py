@@ -67,7 +67,7 @@ class _LiteRtFunction:
     """A LiteRT file as a function from pixels to probabilities."""
 
     note = ""
-    """What a user who runs the file himself has to know; empty for nothing."""
+    """Advice to a user who runs the file without Apertune; empty for none."""
 
     def __init__(self, path: Path, signature: str) -> None:
         from ai_edge_litert.interpreter import Interpreter

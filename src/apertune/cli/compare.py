@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--study", help="Show only this study. [default: all studies that agree with the latest one in data and objectives]"
 )
-@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Maximum rows of the table.")
+@click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Show this many trials at most.")
 @click.option(
     "--trials", metavar="N,N,…", help="Compare these trials of one study, and test whether their differences are real."
 )

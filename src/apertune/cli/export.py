@@ -23,15 +23,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model")
-@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="A folder that does not exist.")
 @click.option(
-    "--formats", default="keras,saved_model,onnx,litert", show_default=True, metavar="A,B", help="What to write."
+    "--to", "target", required=True, type=click.Path(path_type=Path), help="Write to this folder, which must not exist."
 )
-@click.option("--quantize", type=click.Choice(["int8", "float16"]), help="Smaller files too, of the formats that can.")
 @click.option(
-    "--data", metavar="PATH", help="The model's data set: test images to compare on, training images for int8."
+    "--formats", default="keras,saved_model,onnx,litert", show_default=True, metavar="A,B", help="Write these formats."
 )
-@click.option("--option", multiple=True, metavar="NAME=VALUE", help="An option of the data set's own.")
+@click.option(
+    "--quantize",
+    type=click.Choice(["int8", "float16"]),
+    help="Write quantized files, too, of the formats that have them.",
+)
+@click.option(
+    "--data",
+    metavar="PATH",
+    help="Read the model's data set here: its test images are compared, its training images calibrate int8.",
+)
+@click.option("--option", multiple=True, metavar="NAME=VALUE", help="Set an option of the data set's own.")
 @json_option
 def export(
     model: str,
@@ -42,7 +50,7 @@ def export(
     option: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Writes MODEL for other runtimes: uint8 pixels in, probabilities out.
+    """Write MODEL for other runtimes: uint8 pixels in, probabilities out.
 
     MODEL is fer2013@champion, runs:/RUN/model, or a saved model's folder. Each format is loaded in a fresh process
     by its own runtime and compared with the original; when one differs, the export fails and nothing is left.

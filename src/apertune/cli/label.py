@@ -18,15 +18,19 @@ _LEAST_SURE = 0.7
 @click.command()
 @click.argument("video", type=click.Path(path_type=Path))
 @click.option(
-    "--model", required=True, help="fer2013@champion, runs:/RUN/model, or a saved or exported model's folder."
+    "--model",
+    required=True,
+    help="Use this model: fer2013@champion, runs:/RUN/model, or a saved or exported model's folder.",
 )
-@click.option("--to", "target", required=True, type=click.Path(path_type=Path), help="Gets a folder a class.")
+@click.option(
+    "--to", "target", required=True, type=click.Path(path_type=Path), help="Write one folder per class below this one."
+)
 @click.option("--every", type=click.IntRange(1), default=25, show_default=True, help="Take every Nth frame.")
 @click.option("--classes", metavar="A,B", help="Keep these classes only, and the unsure pictures.")
 @click.option(
     "--min-probability",
     type=click.FloatRange(0, 1),
-    help=f"Below it: unsure. [default: the model's, else {_LEAST_SURE}]",
+    help=f"Count answers below this probability as unsure. [default: the model's, else {_LEAST_SURE}]",
 )
 @json_option
 def label(
@@ -38,7 +42,7 @@ def label(
     min_probability: float | None,
     as_json: bool,
 ) -> None:
-    """Sorts a VIDEO's frames, whole and their left and right halves, into a folder a class by the model's answer.
+    """Sort a VIDEO's frames, whole and their left and right halves, into one folder per class by the model's answer.
 
     Unsure ones go to the folder "unsure". File names tell the time. Nothing is overwritten. Check the pictures,
     move those that are wrong, sort or delete the unsure ones, and search on them: apertune search folders --data DIR

@@ -37,12 +37,20 @@ class _Results:
 @click.command()
 @click.argument("model")
 @click.argument("files", nargs=-1, required=True)
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Classes shown for each image.")
-@click.option("--min-probability", type=click.FloatRange(0, 1), help="Below it: unknown. [default: the model's]")
-@click.option("--output", type=click.Path(path_type=Path), help="Write the video with names drawn on it, and a .csv.")
-@click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="Videos: name every Nth frame.")
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Show this many classes per image.")
 @click.option(
-    "--smooth", type=click.FloatRange(0), default=0.5, show_default=True, help="Videos: average over seconds."
+    "--min-probability",
+    type=click.FloatRange(0, 1),
+    help="Answer unknown below this probability. [default: the model's]",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Write the video with names drawn on it, and a .csv.")
+@click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="Name every Nth frame of a video.")
+@click.option(
+    "--smooth",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Average a video's answers over this many seconds.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV and nothing else.")
 @json_option
@@ -59,7 +67,7 @@ def predict(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """Names what FILES (images, videos, folders, patterns) show.
+    """Name what FILES (images, videos, folders, patterns) show.
 
     MODEL is fer2013@champion, runs:/RUN/model, or the folder of a saved or exported model. A file that cannot be
     read is named on standard error and the rest go on; the exit status is then 2.

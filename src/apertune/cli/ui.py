@@ -14,8 +14,13 @@ from ..errors import ApertuneError, SettingError
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only: the UI has no authentication.")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Serve on this port.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Serve at this address: loopback only, since the UI has no authentication.",
+)
 def ui(port: int, host: str) -> None:
     """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it."""
     from ..quiet import MLFLOW_ENVIRONMENT
