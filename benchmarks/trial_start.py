@@ -25,7 +25,7 @@ import keras
 import optuna
 
 from apertune import datasets, search, spaces
-from apertune.search.executors import choosing, devices
+from apertune.search.executors import devices, environments
 from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.messages import EpochEnded, SpaceReference, TrialEvent, TrialStarted, TrialTask
 from apertune.search.studies.sampling import suggest
@@ -107,7 +107,7 @@ def through_a_search(trials: int) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory() as folder:
         home = search.make_home(os.environ, root=Path(folder) / "mlflow")
         settings = search.SearchSettings(trials=trials, epochs=1, workers=1, sampler="random", fix=SMALL)
-        executor = Heard(choosing.local_environments(settings), Path(folder))
+        executor = Heard(environments.local_environments(settings), Path(folder))
         search.run(datasets.load("digits"), settings, home=home, executor=executor)
     return moments
 

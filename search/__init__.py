@@ -8,10 +8,11 @@ from ..lazy_exports import exported
 
 if TYPE_CHECKING:
     from .engine.launch import SearchResult, run
+    from .executors.places import PlaceSettings
     from .promotion.promoting import promote
     from .promotion.registration import rollback
     from .promotion.settings import PromotionSettings
-    from .settings import Home, PlaceSettings, SearchSettings, make_home
+    from .settings import Home, SearchSettings, make_home
     from .studies.trial_records import TrialRecord
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 # Looked up on first use, so that a worker does not import Optuna and the command starts quickly.
 _MODULES = {
     "Home": "settings",
-    "PlaceSettings": "settings",
+    "PlaceSettings": "executors.places",
     "PromotionSettings": "promotion.settings",
     "SearchResult": "engine.launch",
     "SearchSettings": "settings",

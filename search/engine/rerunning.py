@@ -14,8 +14,9 @@ from ..evaluation.metrics import resolve_objective
 from ..executors import devices
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
+from ..executors.places import PlaceSettings
 from ..messages import DiscoveryTask, EpochEnded, StopRequest, TrialResult, TrialTask
-from ..settings import Home, PlaceSettings
+from ..settings import Home
 from ..tracking.mlflow_store import RunFacts, read_run
 from ..tracking.provenance import installed_packages, recorded_settings
 from ..tracking.records import (

@@ -55,6 +55,12 @@ class Running:
     late: list[EpochEnded] = field(default_factory=list)
     """Epochs that it told after it was to be pruned."""
 
+    @property
+    def most_epochs(self) -> int:
+        """Maximum epochs of the training, of all its folds and repeats together."""
+        task = self.attempt.task
+        return task.epochs * max(1, len(task.rounds))
+
 
 @dataclass
 class State:

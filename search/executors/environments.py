@@ -8,8 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...datasets.cache.entries import cache_folder
+from ...errors import SettingError
 from . import devices
+from .places import PlaceSettings
 
+# Beyond that, workers wait for each other, and each takes its memory all the same.
+MOST_WORKERS_PER_PROCESSOR = 4
 _COMMON = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 _COMPILED_BYTES_AT_MOST = 2 * 10**9
 
@@ -96,3 +100,45 @@ def processor_environment(threads: int, workers: int) -> dict[str, str]:
         "TF_NUM_INTRAOP_THREADS": str(threads),
         "TF_NUM_INTEROP_THREADS": "1",
     }
+
+
+def check_counts(places: PlaceSettings) -> None:
+    """Checks that this machine has the processors for so many workers.
+
+    Raises:
+        SettingError: It has not.
+    """
+    processors = devices.processors()
+    most = MOST_WORKERS_PER_PROCESSOR * processors
+    for flag, count in (("--workers", places.workers or 1), ("--per-gpu", places.per_gpu)):
+        if count > most:
+            why = f"{MOST_WORKERS_PER_PROCESSOR} per processor, and this machine has {processors}"
+            raise SettingError(f"{flag} must be at most {most} ({why}), but got {count}")
+
+
+def local_environments(places: PlaceSettings, *, at_most: int | None = None) -> list[dict[str, str]]:
+    """Returns the environment variables of each worker on this machine.
+
+    Args:
+        places: Where trials run.
+        at_most: The most workers to start on processors; as many as the settings say unless given.
+
+    Raises:
+        SettingError: A GPU that is named is not there.
+    """
+    if places.workers is not None:
+        return worker_environments(min(places.workers, at_most or places.workers))
+    there = [] if places.gpus == () else [card.index for card in devices.gpus()]
+    cards = there if places.gpus is None else list(places.gpus)
+    missing = sorted(set(cards) - set(there))
+    if missing:
+        have = f"has {', '.join(map(str, there))}" if there else "shows no GPU"
+        raise SettingError(f"--gpus names {', '.join(map(str, missing))}, but this machine {have}; see nvidia-smi")
+    if cards:
+        return worker_environments(0, cards, places.per_gpu)
+    if places.per_gpu > 1:
+        raise SettingError(
+            f"--per-gpu {places.per_gpu} shares GPUs, but this machine shows none; say --workers instead"
+        )
+    default = devices.default_cpu_workers()
+    return worker_environments(min(default, at_most or default))

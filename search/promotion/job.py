@@ -9,8 +9,9 @@ from pathlib import Path
 from ...datasets.base import ImageDataset, TrainingView
 from ..engine.state import State
 from ..evaluation.metrics import Metric
+from ..executors.places import PlaceSettings
 from ..results import StudyResult
-from ..settings import Home, PlaceSettings
+from ..settings import Home
 from .settings import PromotionSettings
 
 

@@ -16,7 +16,8 @@ from ..engine.state import State
 from ..evaluation.metrics import Metric, resolve_objective
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
-from ..settings import Home, PlaceSettings, make_home
+from ..executors.places import PlaceSettings
+from ..settings import Home, make_home
 from .assembly import assemble
 from .card import model_card, published_line
 from .examination import Examination, examine

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import math
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pretend_task import task, view
+from rich.console import Console
 
 from apertune.cli import progress
 from apertune.cli.progress import SearchDisplay
-from apertune.search.engine.state import State
+from apertune.search.engine.state import Attempt, Running, State
 from apertune.search.messages import TrialResult
 
 
@@ -23,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def said_after(clock: Any, capsys: pytest.CaptureFixture[str], *, seconds: float, finished: int, **state: Any) -> str:
     """What is said of a trial that ends so long after a search began, which found two trials that had ended."""
-    display = SearchDisplay(epochs=4)
+    display = SearchDisplay()
     display.update(State("accuracy", **{"target": 12, "finished": 2, **state}))
     clock.now += seconds
     display.trial_ended(TrialResult(7, "complete", value=0.5, epochs=4, seconds=9.0),
@@ -56,7 +61,7 @@ def test_before_any_trial_the_deadline_alone_is_known(clock: Any, capsys: pytest
 
 def test_a_budget_of_epochs_may_come_first(clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Where twenty epochs of this search took 200 s, ten more of the budget take 100 s, whatever the trials take."""
-    display = SearchDisplay(epochs=4)
+    display = SearchDisplay()
     display.update(State("accuracy", 12, epochs=8, most_epochs=38))
     clock.now += 200.0
     display.trial_ended(TrialResult(4, "complete"), State("accuracy", 12, 1, epochs=28, most_epochs=38))
@@ -66,3 +71,16 @@ def test_a_budget_of_epochs_may_come_first(clock: Any, capsys: pytest.CaptureFix
 def test_at_the_end_no_time_is_left(clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """The line of the last trial says nothing of time."""
     assert said_after(clock, capsys, seconds=200.0, finished=12, deadline=clock.now + 900.0).endswith("epochs, 9 s")
+
+
+def test_a_running_trial_is_shown_with_the_epochs_of_all_its_folds(tmp_path: Path) -> None:
+    """A trial of four folds, three epochs each, is in its fifth of twelve epochs; promotion calls it a training."""
+    attempt = Attempt(replace(task(tmp_path, 7, epochs=3), rounds=(view(tmp_path),) * 4))
+    running = Running(attempt, since=0.0, heard=0.0, epoch=5, value=0.25, parameters=1200)
+    state = State("accuracy", 2, running={7: running})
+    console = Console(width=100, file=io.StringIO())
+    display = SearchDisplay("training")
+    console.print(display._bar(state), display._trials(state))
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "0 of 2 trainings" in text
+    assert [line.split()[:4] for line in text.splitlines() if "5/12" in line] == [["7", "5/12", "0.2500", "1,200"]]

@@ -10,7 +10,7 @@ from apertune.search.engine import launch
 from apertune.search.executors.base import Executor
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local.executor import LocalExecutor
-from apertune.search.settings import PlaceSettings
+from apertune.search.executors.places import PlaceSettings
 
 # Not from `programs`: a script of safe path does not see its neighbours.
 PRETEND_WORKER = (sys.executable, str(Path(__file__).with_name("pretend_worker.py")))

@@ -23,12 +23,22 @@ from ...messages import (
     WorkerReady,
 )
 from .. import devices
+from ..environments import check_counts, local_environments
+from ..places import PlaceSettings
 from .worker_process import Worker, end_all, exit_words, was_killed
 
 DISCOVERY_ATTEMPTS = 5
 # Frameworks grow with every model built. At half of this growth a spare is started; at all of it the spare takes over.
 MEMORY_GROWTH_LIMIT_MB = 40
 WORKER_COMMAND = (sys.executable, "-m", "apertune.search.training.worker")
+
+
+def make_local_executor(
+    places: PlaceSettings, logs: Path, *, at_most: int | None = None, only: int | None = None
+) -> LocalExecutor:
+    """Makes workers on this machine; see `make_executor`."""
+    check_counts(places)
+    return LocalExecutor(local_environments(places, at_most=at_most)[:only], logs)
 
 
 class LocalExecutor:

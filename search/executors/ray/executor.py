@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ....errors import ApertuneError, SpaceError
 from ...messages import DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialTask
+from ..places import PlaceSettings
 from .connection import connected, lost_trial, one_line
 from .folder_mirror import read_folder
 from .pool import ActorPool, ActorSettings, Slot
@@ -32,6 +33,14 @@ READY_PATIENCE_S = 30.0
 # A command ends within 10 s of the first Ctrl-C: its trials are killed after 4 s, and after that there is still to
 # close the actors (2 s) and to send what was recorded (2 s).
 KILL_PATIENCE_S = 1.0
+
+
+def make_ray_executor(
+    places: PlaceSettings, logs: Path, *, at_most: int | None = None, only: int | None = None
+) -> RayExecutor:
+    """Makes workers on the cluster that `places` names. The cluster's room bounds them, not `at_most` or `only`."""
+    assert places.cluster is not None
+    return RayExecutor(places.cluster, logs, workers=places.workers, per_gpu=places.per_gpu, use_gpus=places.gpus != ())
 
 
 class RayExecutor:

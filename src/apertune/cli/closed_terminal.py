@@ -42,8 +42,8 @@ def _is_closed(stream: int) -> bool:
 class LastingDisplay:
     """Shows a search as `SearchDisplay` does, until its terminal is closed; the search then ends as it would."""
 
-    def __init__(self, epochs: int) -> None:
-        self._shown = SearchDisplay(epochs)
+    def __init__(self, noun: str = "trial") -> None:
+        self._shown = SearchDisplay(noun)
 
     def __enter__(self) -> LastingDisplay:
         self._shown.__enter__()

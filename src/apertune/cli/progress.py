@@ -22,10 +22,14 @@ REFRESHES_PER_SECOND = 4
 
 
 class SearchDisplay:
-    """A context that shows a search, in which a trial trains for at most `epochs` epochs."""
+    """A context that shows running trainings.
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    Args:
+        noun: The word for one of them.
+    """
+
+    def __init__(self, noun: str = "trial") -> None:
+        self._noun = noun
         self._console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
         self._began = time.monotonic()
@@ -70,14 +74,14 @@ class SearchDisplay:
 
     def _bar(self, state: State) -> Table:
         row = Table.grid(padding=(0, 2))
-        words = f"{state.finished} of {counted(state.target, 'trial')}{self._best(state)}"
+        words = f"{state.finished} of {counted(state.target, self._noun)}{self._best(state)}"
         left = f"about {self._time_left(state)} left" if self._time_left(state) else ""
         stopping = "stopping" if state.stopping else left
         row.add_row(ProgressBar(state.target, state.finished, width=30), Text(words), Text(stopping))
         return row
 
     def _trials(self, state: State) -> Table:
-        table = Table("trial", "epoch", state.objective, "best", "parameters", "time", box=box.SIMPLE_HEAD)
+        table = Table(self._noun, "epoch", state.objective, "best", "parameters", "time", box=box.SIMPLE_HEAD)
         for number, running in sorted(state.running.items()):
             table.add_row(*self._cells(number, running))
         return table
@@ -85,7 +89,7 @@ class SearchDisplay:
     def _cells(self, number: int, running: Running) -> list[str]:
         return [
             str(number),
-            f"{running.epoch}/{self._epochs}" if running.parameters else "building",
+            f"{running.epoch}/{running.most_epochs}" if running.parameters else "building",
             "" if running.value is None else f"{running.value:.4f}",
             "" if running.best is None else f"{running.best:.4f}",
             f"{running.parameters:,}" if running.parameters else "",

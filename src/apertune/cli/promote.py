@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..search.executors.places import PlaceSettings
 from ..search.promotion.settings import PromotionSettings
-from ..search.settings import PlaceSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
@@ -37,6 +37,7 @@ def promote(dataset: str, storage: str | None, as_json: bool, **flags: Any) -> N
     from ..search.executors.choosing import check_places
     from ..search.promotion import promote as run_promotion
     from ..search.settings import make_home
+    from .closed_terminal import LastingDisplay
 
     given = given_flags(flags)
     settings = PromotionSettings(**read_settings(PromotionSettings, given))
@@ -45,7 +46,8 @@ def promote(dataset: str, storage: str | None, as_json: bool, **flags: Any) -> N
     own = by_parameter(PromotionSettings, PlaceSettings)
     loaded = load_from(dataset, {name: value for name, value in given.items() if name not in own})
     home = make_home(os.environ, storage=storage)
-    promotion = run_promotion(loaded, settings, home=home, say=lambda line: click.echo(line, err=True), places=places)
+    with LastingDisplay("training") as display:
+        promotion = run_promotion(loaded, settings, home=home, say=display.say, places=places, show=display.update)
     if as_json:
         print_json(_document(promotion))
     else:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..errors import ApertuneError
-from ..search.settings import PlaceSettings
+from ..search.executors.places import PlaceSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table

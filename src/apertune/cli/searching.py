@@ -38,16 +38,16 @@ def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, re
     """
     from ..search.engine.launch import run
     from ..search.engine.planning import prepare
-    from ..search.engine.reference import reference_settings, train_reference
+    from ..search.engine.reference import train_reference
 
     if reference:
         # The reference may take hours, after which it would be late to refuse the search.
         prepare(dataset, settings, home)
-        with LastingDisplay(reference_settings(dataset, settings).epochs) as display:
+        with LastingDisplay() as display:
             trained = train_reference(dataset, settings, home=home, display=display)
         if trained is not None and trained.stopped:
             return trained
-    with LastingDisplay(settings.epochs * settings.rounds) as display:
+    with LastingDisplay() as display:
         return run(dataset, settings, home=home, display=display)
 
 

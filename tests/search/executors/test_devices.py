@@ -12,11 +12,11 @@ from fake_driver import MB, FakeDriver
 
 from apertune.errors import SettingError
 from apertune.search.executors import devices
-from apertune.search.executors.choosing import check_places, local_environments, make_executor
+from apertune.search.executors.choosing import check_places, make_executor
 from apertune.search.executors.devices import Gpu
-from apertune.search.executors.environments import gpu_environment, worker_environments
+from apertune.search.executors.environments import gpu_environment, local_environments, worker_environments
+from apertune.search.executors.places import PlaceSettings
 from apertune.search.messages import TrialResult
-from apertune.search.settings import PlaceSettings
 from apertune.search.training.gpu_usage import watched_gpu
 
 
@@ -213,7 +213,7 @@ def test_workers_far_beyond_the_processors_are_refused(monkeypatch: pytest.Monke
     give_gpus(monkeypatch, 0)
     monkeypatch.setattr(devices, "processors", lambda: 2)
     assert make_executor(PlaceSettings(workers=8), tmp_path).slots == 8
-    with pytest.raises(SettingError, match=r"--workers must be at most 8 \(4 a processor, and .* has 2\), but got 9"):
+    with pytest.raises(SettingError, match=r"--workers must be at most 8 \(4 per processor, and .* has 2\), but got 9"):
         make_executor(PlaceSettings(workers=9), tmp_path)
     check_places(PlaceSettings(workers=1000, cluster="auto"))
 
