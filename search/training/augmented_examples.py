@@ -24,7 +24,7 @@ PICTURE = "augmentation.png"
 IMAGES = 4
 # Augmented copies of each image: with the plain picture they fill a row of `examples.grid`.
 VARIANTS = 5
-_LETTERS_A_LINE = 24
+_LETTERS_PER_LINE = 24
 
 
 def save_augmented(task: TrialTask, augmentation: Any, folder: Path) -> None:
@@ -98,7 +98,7 @@ def _draw(saved: Path, target: Path) -> None:
         title = f"Augmentation of trial {arrays['trial']}: each row one training image, first as it is"
     tiles = []
     for place, label in enumerate(targets.reshape(-1, targets.shape[-1])):
-        lines = textwrap.wrap(target_words(task, classes, label), _LETTERS_A_LINE)
+        lines = textwrap.wrap(target_words(task, classes, label), _LETTERS_PER_LINE)
         tiles.append(examples.Example(place, "\n".join([lines[0], " ".join(lines[1:])]), right=None))
     canvas.save(examples.grid(title, tiles, images.reshape(-1, *images.shape[2:])), target)
 

@@ -2,7 +2,7 @@
 
 In a graph, `tf.custom_gradient` enters its function into a registry of the process for good
 (`tensorflow/python/ops/custom_gradient.py`, `_graph_mode_decorator`); the function holds the graph it was traced in,
-and so all of the training step: 6 to 15 MB a trial.
+and so all of the training step: 6 to 15 MB per trial.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     metavar="PATH",
-    help="Read the model's data set here: its test images are compared, its training images calibrate int8.",
+    help="Compare on the test images of the data set at this path, and calibrate int8 on its training images.",
 )
 @click.option("--option", multiple=True, metavar="NAME=VALUE", help="Set an option of the data set's own.")
 @json_option

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(os.environ.get("APERTUNE_REAL_DATA", ""))
-IMAGES_A_CLASS = 12
+IMAGES_PER_CLASS = 12
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.real_data,
@@ -27,7 +27,7 @@ def _some_of_each(source: Path, target: Path) -> Path:
     """Copies a few images of each class folder."""
     for folder in sorted(path for path in source.iterdir() if path.is_dir()):
         (target / folder.name).mkdir(parents=True)
-        for image in sorted(folder.iterdir())[:IMAGES_A_CLASS]:
+        for image in sorted(folder.iterdir())[:IMAGES_PER_CLASS]:
             shutil.copy(image, target / folder.name)
     return target
 

@@ -51,7 +51,7 @@ def task(tmp_path: Path) -> TrialTask:
 def test_a_network_over_a_limit_is_not_trained(
     task: TrialTask, limits: dict[str, float], latency: bool, reason: str
 ) -> None:
-    """A network over a limit is infeasible with its cost and the limit, tells no epoch, and leaves no folder."""
+    """A network over a limit is infeasible with its cost and the limit, reports no epoch, and leaves no folder."""
     told: list[TrialEvent] = []
     result = run_trial(replace(task, limits=limits, measure_latency=latency), told.append, lambda: None)
     assert (result.outcome, result.over_limit, result.value, result.epochs) == ("infeasible", True, None, 0)
