@@ -56,7 +56,7 @@ class SearchDisplay:
         if self._at_first is None:
             self._at_first = state.finished, state.epochs
         if self._live is not None:
-            self._live.update(Group(self._bar(state), self._trials(state)))
+            self._live.update(Group(self._bar(state), *([self._trials(state)] if state.running else [])))
 
     def trial_ended(self, result: TrialResult, state: State) -> None:
         """Prints a line on a trial that ended."""

@@ -34,7 +34,7 @@ def test_files_are_answered_in_order(shades_model: Path, pictures: Path) -> None
     assert names(shades_model, pictures) == [
         "dark",
         "middle",
-        "not an image, or in no supported format",
+        "not an image in a supported format",
         "light",
     ]
 

@@ -38,14 +38,14 @@ def test_settings_for_a_rerun_are_read_back(patience: int | None) -> None:
     settings = SearchSettings(
         space_options={"a": "1"}, recipe="standard", patience=patience, folds=3, repeats=2, mixed_precision=True, seed=9
     )
-    again = recorded_settings(described(settings, "a-study", 2))
+    again = recorded_settings("convnet", 20, described(settings, "a-study", 2))
     for name, one in declarations(SearchSettings).items():
         assert getattr(again, name) == (getattr(settings, name) if one.rerun else one.default), name
 
 
 def test_a_search_without_params_had_the_defaults() -> None:
-    """Of a search that MLflow knows nothing about, the default patience is taken."""
-    assert recorded_settings({}) == SearchSettings()
+    """Of a search that MLflow knows nothing about, the space and the epochs are given and the rest are the defaults."""
+    assert recorded_settings("resnet", 7, {}) == SearchSettings(space="resnet", epochs=7)
 
 
 def test_the_data_are_told_with_their_fingerprint() -> None:

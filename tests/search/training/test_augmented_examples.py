@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import TrialResult
 from apertune.search.tracking.journal import Journal
 from apertune.search.tracking.outbox import Outbox, unsent
@@ -84,7 +85,7 @@ def test_an_augmentation_that_fails_costs_no_trial(tmp_path):
 def test_the_search_shows_its_first_augmentation(tmp_path):
     """The search's run gets the examples of the first trial that has some, and every trial's run its own."""
     definition = SimpleNamespace(
-        dataset="pets", space="convnet", objective="accuracy", direction="maximize", objectives=()
+        dataset="pets", space="convnet", objective="accuracy", direction=Direction.MAXIMIZE, objectives=()
     )
     study = SimpleNamespace(name="pets", identity="id", definition=definition)
     with Outbox(tmp_path / "outbox.jsonl") as outbox:
