@@ -1,0 +1,1 @@
+"""Networks whose shape is searched, and those of published references."""

@@ -1,0 +1,1 @@
+"""The parts of a training recipe: data, losses, optimizers and schedules."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from ....errors import ApertuneError, SpaceError
+from ....processes import module_command
 from ...messages import (
     Discovered,
     DiscoveryFailed,
@@ -30,7 +30,7 @@ from .worker_process import Worker, end_all, exit_words, was_killed
 DISCOVERY_ATTEMPTS = 5
 # Frameworks grow with every model built. At half of this growth a spare is started; at all of it the spare takes over.
 MEMORY_GROWTH_LIMIT_MB = 40
-WORKER_COMMAND = (sys.executable, "-m", "apertune.search.training.worker")
+WORKER_COMMAND = tuple(module_command("apertune.search.training.worker"))
 
 
 def make_local_executor(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 
 import click
@@ -23,6 +22,7 @@ from ..errors import ApertuneError, SettingError
 )
 def ui(port: int, host: str) -> None:
     """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it."""
+    from ..processes import child_environment, module_command
     from ..quiet import MLFLOW_ENVIRONMENT
     from ..search.settings import make_home
     from ..text import shown_uri
@@ -40,18 +40,12 @@ def ui(port: int, host: str) -> None:
         raise SettingError(f"there are no results in {home.root} yet; start with: apertune search digits")
     click.echo(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
     click.echo("A data set is an experiment; its Views, above the table of runs, have each study's trials, best first.")
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
+    command = module_command("mlflow", "server", "--host", host, "--port", str(port), "--workers", "1")
     command += ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}", "--app-name", "apertune"]
     command += ["--artifacts-destination", str(home.root / "artifacts")]
     # The store's URI goes through the environment, where no process list shows it.
-    environment = {
-        **os.environ,
-        **MLFLOW_ENVIRONMENT,
-        "MLFLOW_BACKEND_STORE_URI": home.tracking_uri,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "PYTHONSAFEPATH": "1",
-    }
-    status = _run(command, environment)
+    variables = {"MLFLOW_BACKEND_STORE_URI": home.tracking_uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    status = _run(command, child_environment({**MLFLOW_ENVIRONMENT, **variables}))
     if status not in (0, -signal.SIGINT, -signal.SIGTERM, 130, 143):
         raise ApertuneError(f"MLflow's server ended with status {status}; is port {port} taken? Choose another: --port")
 
