@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import SAVED_BEFORE
 
 from apertune import spaces
-from apertune.datasets import load
+from apertune.datasets import from_arrays, load
 from apertune.datasets.base import ImageDataset
 from apertune.search.evaluation.direction import Direction
-from apertune.search.evaluation.saved import load_evaluation
+from apertune.search.evaluation.saved import Evaluation, load_evaluation, save_evaluation
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import SpaceReference, TrialResult, TrialTask
+from apertune.search.models.package import load_model
 from apertune.search.promotion import Promotion, PromotionSettings, promote
 from apertune.search.settings import Home, make_home
 from apertune.search.studies.definition import StudyDefinition
@@ -78,7 +81,14 @@ def studies(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Stud
     return made
 
 
-def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> None:
+def search(
+    studies: Studies,
+    name: str,
+    space: SearchSpace,
+    *,
+    epochs: int,
+    training: Callable[[TrialTask], TrialResult] = lambda task: run_trial(task, lambda event: None, lambda: None),
+) -> None:
     """Leaves the results of a search of one trial: the study, and its runs in MLflow."""
     home, data = studies.home, studies.dataset
     definition = StudyDefinition(
@@ -98,7 +108,7 @@ def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> N
     with Outbox(path) as outbox:
         journal = Journal(outbox, study, uuid.uuid4().hex, {})
         journal.search_started(logged, {"patience": str(PATIENCE), "keep_models": "all", "mixed_precision": "false"})
-        task, result = train(studies, study)
+        task, result = train(studies, study, training)
         journal.trial_started(task, logged)
         journal.trial_ended(result, TrialFolder(task.folder))
         journal.search_ended("complete", "FINISHED")
@@ -110,7 +120,9 @@ def search(studies: Studies, name: str, space: SearchSpace, *, epochs: int) -> N
     write_progress(path, Progress(path.stat().st_size, tracker.run_ids()))
 
 
-def train(studies: Studies, study: Study) -> tuple[TrialTask, TrialResult]:
+def train(
+    studies: Studies, study: Study, training: Callable[[TrialTask], TrialResult]
+) -> tuple[TrialTask, TrialResult]:
     asked = study.ask()
     definition = study.definition
     task = TrialTask(
@@ -125,10 +137,32 @@ def train(studies: Studies, study: Study) -> tuple[TrialTask, TrialResult]:
         objective=definition.objective,
         folder=studies.home.study_folder(study.name) / "trials" / f"{asked.number:05d}",
     )
-    result = run_trial(task, lambda event: None, lambda: None)
+    result = training(task)
     assert result.outcome == "complete", result.reason
     study.tell(result)
-    artifacts = task.folder / "artifacts"
+    artifacts = TrialFolder(task.folder).artifacts
     answers = load_evaluation(artifacts).probabilities
     np.savez(artifacts / "predictions.npz", labels=task.view.labels("validation"), probabilities=answers)
     return task, result
+
+
+@pytest.fixture
+def saved_before(home: Home) -> Studies:
+    """A study `before` of grey shades, whose trial left the model that version 0.1.0 saved."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(300, dtype=np.int32) % 3
+    images = np.clip(labels * 120 + generator.integers(0, 20, 300), 0, 255).astype(np.uint8)
+    pixels = np.broadcast_to(images[:, None, None, None], (300, 16, 16, 3)).copy()
+    made = Studies(home, from_arrays("shades", pixels, labels, ("dark", "middle", "light")))
+    space = spaces.discover(spaces.load("convnet", made.dataset.training_view().spec()))
+
+    def leave_saved_model(task: TrialTask) -> TrialResult:
+        folder = TrialFolder(task.folder)
+        shutil.copytree(SAVED_BEFORE / "trial", folder.model)
+        network, _ = load_model(folder.model)
+        answers = network.predict(pixels[task.view.validation], verbose=0)
+        save_evaluation(folder.artifacts, Evaluation(task.view, answers, [], task.objective))
+        return TrialResult(task.number, "complete", value=1.0, epochs=1, best_epoch=1, has_model=True)
+
+    search(made, "before", spaces.narrow(space, {**FIXED, "batch_size": "32"}), epochs=1, training=leave_saved_model)
+    return made
