@@ -10,6 +10,7 @@ from typing import Literal
 from ...datasets.base import Labels
 from ..evaluation.comparison import SIGNIFICANT
 from ..evaluation.decisions import Probabilities
+from ..evaluation.direction import Direction
 from ..evaluation.metrics import METRICS, Metric
 from ..evaluation.significance import RESAMPLES, mcnemar, paired_bootstrap
 
@@ -110,9 +111,9 @@ def judge(
 def _missed(scores: Mapping[str, float], minimums: Mapping[str, float]) -> list[str]:
     missed = []
     for name, bound in minimums.items():
-        value = scores.get(name, math.nan)
-        if METRICS[name].direction == "maximize" and not value >= bound:
-            missed.append(f"{name} {value:.4f} is below the {bound:g} that --min asks for")
-        if METRICS[name].direction == "minimize" and not value <= bound:
-            missed.append(f"{name} {value:.4f} is above the {bound:g} that --min allows")
+        direction, value = METRICS[name].direction, scores.get(name, math.nan)
+        if value != bound and not direction.better(value, bound):
+            most = direction is Direction.MINIMIZE
+            rule = f"above the {bound:g} that --min allows" if most else f"below the {bound:g} that --min asks for"
+            missed.append(f"{name} {value:.4f} is {rule}")
     return missed

@@ -17,7 +17,16 @@ from ..tracking.mlflow_store import Registry
 from ..tracking.mlflow_tracker import MlflowTracker
 from ..tracking.model_addresses import registered_name
 from ..tracking.records import (
+    DATASET_TAG,
+    FINGERPRINT_TAG,
     KEY_TAG,
+    KIND_TAG,
+    OBJECTIVE_TAG,
+    PROMOTION_KIND,
+    SPACE_TAG,
+    STATE_TAG,
+    STUDY_TAG,
+    TRIAL_TAG,
     DatasetLogged,
     FilesLogged,
     MetricsLogged,
@@ -80,7 +89,10 @@ def register(
         run_id = tracker.run_ids()[pending.key]
         version = registry.add_version(run_id, {**tags, KEY_TAG: pending.key}, card)
         registry.set_alias(alias, version)
-        ended = TagsSet(pending.key, {"state": "complete"}), RunEnded(pending.key, "FINISHED", int(time.time() * 1000))
+        ended = (
+            TagsSet(pending.key, {STATE_TAG: "complete"}),
+            RunEnded(pending.key, "FINISHED", int(time.time() * 1000)),
+        )
         _tell(tracker, ended)
     return Registered(registry.name, version, alias, run_id)
 
@@ -125,12 +137,12 @@ def rollback(home: Home, dataset: str, say: Callable[[str], None] = lambda line:
 def _lineage(job: Job, selection: Selection, examination: Examination) -> dict[str, str]:
     source = selection.winner.source
     return {
-        "dataset": job.dataset.name,
-        "fingerprint": job.dataset.fingerprint,
-        "study": job.study.name,
-        "space": job.study.definition.space,
-        "objective": job.metric.name,
-        "trial": str(source.trial.number),
+        DATASET_TAG: job.dataset.name,
+        FINGERPRINT_TAG: job.dataset.fingerprint,
+        STUDY_TAG: job.study.name,
+        SPACE_TAG: job.study.definition.space,
+        OBJECTIVE_TAG: job.metric.name,
+        TRIAL_TAG: str(source.trial.number),
         "trial_run": source.run_id,
         "search_run": source.search_run_id,
         "networks": str(len(selection.members)),
@@ -152,7 +164,7 @@ def _records(
     scores["validation_to_test_gap"] = examination.gap
     dataset = job.dataset
     facts = {"test": str(examination.test_images), "task": dataset.task}
-    begun = {**tags, "kind": "promotion", "state": "running", "mlflow.note.content": card}
+    begun = {**tags, KIND_TAG: PROMOTION_KIND, STATE_TAG: "running", "mlflow.note.content": card}
     return [
         RunStarted(key, dataset.name, f"promotion {job.study.name}", now, tags=begun),
         DatasetLogged(key, dataset.name, dataset.fingerprint, dataset.source, facts),

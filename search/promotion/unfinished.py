@@ -22,7 +22,7 @@ from ...text import first_line, shown_uri
 from ..settings import Home
 from ..tracking.mlflow_store import Registry
 from ..tracking.mlflow_tracker import MlflowTracker, NoSuchRunError
-from ..tracking.records import KEY_TAG, ModelDropped, Record, RunEnded, TagsSet
+from ..tracking.records import KEY_TAG, STATE_TAG, ModelDropped, Record, RunEnded, TagsSet
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _settled(home: Home, pending: Pending) -> str:
     complete = registry.aliases().get(pending.alias) in mine
     now = int(time.time() * 1000)
     if complete:
-        _write(home, TagsSet(pending.key, {"state": "complete"}), RunEnded(pending.key, "FINISHED", now))
+        _write(home, TagsSet(pending.key, {STATE_TAG: "complete"}), RunEnded(pending.key, "FINISHED", now))
         line = f"A promotion was killed when version {mine[0]} of {pending.model} was {pending.alias} already."
     else:
         # Where versions came after it, others have promoted meanwhile, and may have moved its alias on.
@@ -104,7 +104,7 @@ def _settled(home: Home, pending: Pending) -> str:
             if number == max(versions, key=int):
                 registry.delete_version(number)
                 _write(home, ModelDropped(pending.key))
-        _write(home, TagsSet(pending.key, {"state": "killed"}), RunEnded(pending.key, "KILLED", now))
+        _write(home, TagsSet(pending.key, {STATE_TAG: "killed"}), RunEnded(pending.key, "KILLED", now))
         line = f"A promotion of {pending.model} was killed before its end; what it had written was removed."
     pending.cross_out(home)
     return line

@@ -22,7 +22,7 @@ KEY_TAG = "apertune.key"
 PARENT_TAG = "mlflow.parentRunId"
 # Of every run of a search and its trials:
 KIND_TAG = "kind"
-SEARCH_KIND, TRIAL_KIND = "search", "trial"
+SEARCH_KIND, TRIAL_KIND, PROMOTION_KIND = "search", "trial", "promotion"
 STATE_TAG = "state"
 STUDY_TAG = "study"
 DATASET_TAG = "dataset"

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 from ...spaces.search_space.parameters import SearchSpace
+from ..evaluation.direction import Direction
 from ..studies.definition import StudyDefinition
 from .records import (
     KIND_TAG,
@@ -45,7 +46,7 @@ def trials_view(study: str, identity: str, definition: StudyDefinition) -> ViewS
         name=f"{study}: trials, best first",
         runs=f"tags.{STUDY_TAG} = '{study}' and tags.{KIND_TAG} = '{TRIAL_KIND}'",
         order_by=OBJECTIVE,
-        ascending=definition.direction == "minimize",
+        ascending=definition.direction == Direction.MINIMIZE,
         columns=(OBJECTIVE, *costs, f"tags.{STATE_TAG}", "metrics.trial_seconds", *names),
     )
 
