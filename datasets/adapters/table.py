@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
+from ...text import first_line
 from ..base import BadItem, Index, Progress, Task
 from ..files.sources import Source
 from .folders import sort_classes, with_positive
@@ -77,7 +78,7 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
     # pandas and pyarrow raise many kinds of errors on damaged tables.
     except Exception as error:
-        raise DatasetError(f"table: {path.name} cannot be read: {str(error).splitlines()[0]}") from error
+        raise DatasetError(f"table: {path.name} cannot be read: {first_line(error)}") from error
 
 
 def _column(table: pd.DataFrame, wanted: str | None, usual: Sequence[str], what: str, flag: str) -> str:

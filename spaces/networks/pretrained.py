@@ -15,6 +15,7 @@ import keras_tuner
 
 from ...datasets.base import DataSpec
 from ...errors import SettingError, SpaceError, UnknownNameError
+from ...text import first_line
 from ..base import Architecture, FineTuning
 from . import layers
 
@@ -194,5 +195,5 @@ def _missing_weights(name: str, weights: str | None, error: Exception) -> Except
             "weights=none"
         )
     if weights is not None:
-        return SpaceError(f"the weights {weights} do not fit {name}: {str(error).splitlines()[0]}")
+        return SpaceError(f"the weights {weights} do not fit {name}: {first_line(error)}")
     return error
