@@ -46,7 +46,7 @@ class Plan:
     """Gives the folder of a trial, by its number."""
 
     dataset: DatasetLogged
-    """The data set as MLflow is told of it."""
+    """The data set, as MLflow shows it."""
 
     deadline: float = math.inf
     """End of the time, in `time.monotonic` seconds: no trial starts after it, and running ones end."""

@@ -167,7 +167,7 @@ class Supervisor:
         self._end(self._ends.budget_spent())
 
     def _tell_what_was_cut_short(self) -> None:
-        """A supervisor may have been killed after the study, and before MLflow, was told how a trial ended."""
+        """Records the ends of trials that the study knows and MLflow does not, as after a kill between the two."""
         for result in self._study.results_of(self._journal.trials_left_open()):
             folder = self._plan.folder(result.number)
             folder.forget_progress()

@@ -118,7 +118,7 @@ class TrialLoop:
         """Trains; attempts that still wait at the end stay in `waiting`."""
         while True:
             self._look_for_ends()
-            # One at a time: among thousands of trials asking takes most of a second, and Ctrl-C and workers are heard.
+            # One per round: asking among thousands of trials takes most of a second, and Ctrl-C and workers must not wait.
             has_filled = self._fill_a_slot()
             self._trials.looked()
             if not self.running and not self._wants_more():
@@ -146,7 +146,7 @@ class TrialLoop:
         return self.stopping is StopLevel.NO and (bool(self.waiting) or self._trials.wants_more())
 
     def _fill_a_slot(self) -> bool:
-        """Returns whether there was one to fill."""
+        """Starts the next training in a free slot; returns whether there were both."""
         if not self._wants_more() or self._executor.free_slots() == 0:
             return False
         attempt = self.waiting.popleft() if self.waiting else self._trials.next()
@@ -164,7 +164,7 @@ class TrialLoop:
         now, limits = time.monotonic(), self._limits
         self._look_for_stop()
         for number, running in self.running.items():
-            # Counted to when workers were last listened to: a database may have held up this process since.
+            # Silence counts up to the last time workers were listened to: a database may have delayed this process since.
             if self._listened - running.heard > limits.hang_seconds:
                 self._executor.kill(number, f"it said nothing for {limits.hang_seconds / 60:g} minutes")
                 running.heard = now
