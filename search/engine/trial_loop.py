@@ -118,7 +118,7 @@ class TrialLoop:
         """Trains; attempts that still wait at the end stay in `waiting`."""
         while True:
             self._look_for_ends()
-            # One per round: asking among thousands of trials takes most of a second, and Ctrl-C and workers must not wait.
+            # One per round: asking among thousands of trials takes most of a second, and Ctrl-C must not wait.
             has_filled = self._fill_a_slot()
             self._trials.looked()
             if not self.running and not self._wants_more():
@@ -164,7 +164,7 @@ class TrialLoop:
         now, limits = time.monotonic(), self._limits
         self._look_for_stop()
         for number, running in self.running.items():
-            # Silence counts up to the last time workers were listened to: a database may have delayed this process since.
+            # Silence counts up to when workers were last listened to: a database may have delayed this process since.
             if self._listened - running.heard > limits.hang_seconds:
                 self._executor.kill(number, f"it said nothing for {limits.hang_seconds / 60:g} minutes")
                 running.heard = now
