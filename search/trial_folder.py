@@ -62,7 +62,7 @@ class TrialFolder:
         return self.path / "result.json"
 
     def note_result(self, result: TrialResult, epochs: Sequence[EpochEnded] = ()) -> None:
-        """Notes how a training ended, so that what is cut short later goes on behind it.
+        """Notes how a training ended, so that a trial or a promotion that is cut short later need not repeat it.
 
         Args:
             result: How it ended.
