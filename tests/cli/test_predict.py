@@ -14,6 +14,7 @@ from apertune.cli.export import export
 from apertune.cli.predict import predict
 from apertune.errors import SettingError
 from apertune.search.prediction.sources import find_files
+from apertune.search.settings import Home
 
 
 def test_folder_is_named(shades_model: Path, pictures: Path) -> None:
@@ -97,3 +98,15 @@ def test_export_and_predict(shades_model: Path, pictures: Path) -> None:
     assert document["compared_on"] == "generated noise"
     named = CliRunner().invoke(predict, ["new/out", str(pictures / "a dark.jpg"), "--json"])
     assert json.loads(named.stdout)["images"][0]["name"] == "dark"
+
+
+def test_a_model_that_was_not_promoted_is_exported(shades_model: Path, home: Home) -> None:
+    """A run's model, which no promotion kept images with, is compared on generated noise."""
+    import mlflow
+
+    client = mlflow.MlflowClient(home.tracking_uri)
+    run_id = client.create_run(client.create_experiment("shades", str(home.artifacts))).info.run_id
+    client.log_artifacts(run_id, str(shades_model), "model")
+    run = CliRunner().invoke(export, [f"runs:/{run_id}/model", "--to", "out", "--formats", "keras", "--json"])
+    assert run.exit_code == 0, run.exception
+    assert json.loads(run.stdout)["compared_on"] == "generated noise"

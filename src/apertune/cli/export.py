@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import SettingError, StudyError
+from ..errors import ModelError, SettingError
+from ..search.export import FORMATS
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--to", "target", required=True, type=click.Path(path_type=Path), help="Write to this folder, which must not exist."
 )
-@click.option(
-    "--formats", default="keras,saved_model,onnx,litert", show_default=True, metavar="A,B", help="Write these formats."
-)
+@click.option("--formats", default=",".join(FORMATS), show_default=True, metavar="A,B", help="Write these formats.")
 @click.option(
     "--quantize",
     type=click.Choice(["int8", "float16"]),
@@ -120,7 +119,7 @@ def _kept_samples(model: str, contract: ModelContract, tracking_uri: str) -> Sam
     with TemporaryDirectory(prefix="apertune-samples-") as scratch:
         try:
             file = fetch_run_file(run_id, SAMPLES_FILE, tracking_uri, Path(scratch))
-        except StudyError:
+        except ModelError:
             return None
         return read_samples(file, contract)
 
