@@ -56,9 +56,9 @@ def refusal_of_file(text: str, *words: str) -> str:
     [
         (
             "--workers 1000",
-            "--workers must be at most 8 (4 a processor, and this machine has 2), but got 1000",
+            "--workers must be at most 8 (4 per processor, and this machine has 2), but got 1000",
         ),
-        ("--per-gpu 1000", "--per-gpu must be at most 8 (4 a processor, and this machine has 2), but got 1000"),
+        ("--per-gpu 1000", "--per-gpu must be at most 8 (4 per processor, and this machine has 2), but got 1000"),
         ("--gpus 3", "--gpus names 3, but this machine shows no GPU; see nvidia-smi"),
         ("--gpus first", "--gpus must be all, none or numbers such as 0,1, but got 'first'"),
         ("--seed -1", f"--seed must be from 0 to {LARGEST_SEED}, but got -1"),
