@@ -144,7 +144,7 @@ def _split_and_folders(folders: list[Parts]) -> tuple[list[str | None], list[Par
 
 
 def with_positive(name: str, classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-    """Puts the positive one of two classes second.
+    """Puts the positive class second.
 
     Args:
         name: The data set, for the message.

@@ -175,6 +175,6 @@ def _stem(path: str) -> str:
 
 
 def _named(names: Sequence[str], one: str, many: str) -> str:
-    """Counts names in words for one or for many, and shows the first of them."""
+    """Returns the number of names with its noun, and the first of the names."""
     more = ", ..." if len(names) > _NAMES_SHOWN else ""
     return f"{counted(len(names), one, many)}: {', '.join(names[:_NAMES_SHOWN])}{more}"
