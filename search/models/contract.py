@@ -130,7 +130,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ),
     ),
     "task": ("one of " + ", ".join(get_args(Task)), lambda v: v in get_args(Task)),
-    "image_shape": ("[height, width, 1 or 3 channels], at most 8192 pixels a side", _is_shape),
+    "image_shape": ("[height, width, 1 or 3 channels], at most 8192 pixels per side", _is_shape),
     "resize": ("one of " + ", ".join(get_args(Resize)), lambda v: v in get_args(Resize)),
     "thresholds": (
         "a list of numbers from 0 to 1",

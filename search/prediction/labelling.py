@@ -51,7 +51,7 @@ def label_frames(
         frames: The video's frames.
         target: The folder that gets the folders of the classes.
         video: Beginning of each file's name, which continues with the time and the part.
-        every: Take every so many-th frame only.
+        every: Take only one frame in this many.
         classes: Keep pictures of these classes only, and the unsure ones; all for none.
 
     Raises:
@@ -117,7 +117,7 @@ def _write(pixels: Images, path: Path) -> bool:
 
 
 def _file_safe(name: str) -> str:
-    """Makes a file name of a class's or a video's name, since a class may come with a model from elsewhere."""
+    """Makes a name of a class or video safe for a file, since the class may come with a model from elsewhere."""
     return re.sub(r"[^\w .,()+-]", "_", name).strip(". ") or "_"
 
 

@@ -90,7 +90,7 @@ def _bad_request(message: str) -> Exception:
 
 
 def _images(model_input: Any) -> list[Any]:
-    """Returns the images of a request, be it what MLflow made an array, a list, columns or a table of."""
+    """Returns the images of a request, which MLflow passes on as an array, a list, columns or a table."""
     if hasattr(model_input, "to_dict") and hasattr(model_input, "columns"):
         model_input = {str(name): list(model_input[name]) for name in model_input.columns}
     if isinstance(model_input, Mapping):

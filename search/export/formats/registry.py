@@ -25,7 +25,7 @@ def find_format(name: str) -> ExportFormat:
 
 
 def create_format(target: str) -> ExportFormat:
-    """Makes the format that an entry of `FORMATS` names, in whatever process."""
+    """Makes the format that an entry of `FORMATS` names, in any process."""
     module, _, attribute = target.partition(":")
     form: ExportFormat = getattr(importlib.import_module(module, __package__), attribute)()
     return form
