@@ -1,4 +1,4 @@
-"""Lets a command go on once its terminal is closed, where nobody reads its output any more."""
+"""Lets a command go on after its terminal is closed, when nobody reads its output any more."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _is_closed(stream: int) -> bool:
 
 
 class LastingDisplay:
-    """Shows a search as `SearchDisplay` does, until its terminal is closed; the search then ends as it would."""
+    """Shows a search as `SearchDisplay` does, until its terminal is closed; the search then ends in its usual way."""
 
     def __init__(self, noun: str = "trial") -> None:
         self._shown = SearchDisplay(noun)
