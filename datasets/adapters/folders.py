@@ -39,8 +39,9 @@ class FoldersAdapter:
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the images in the class folders; two classes make a binary task.
 
-        Options: `classes`, the classes to keep, separated by commas; `positive`, the positive class of a binary task
-        instead of the alphabetically second.
+        Options:
+            classes: The classes to keep, separated by commas.
+            positive: The positive class of a binary task; by default the second in the alphabet.
         """
         listing = list_class_folders(source)
         table, notes = keep_classes(listing.table, options.get("classes"), "folders")

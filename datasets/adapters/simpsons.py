@@ -26,8 +26,9 @@ class SimpsonsAdapter:
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the images of all characters that are not too rare.
 
-        Options: `classes`, the characters to keep, separated by commas; `min-images`, the smallest number of
-        training images for a character to be kept.
+        Options:
+            classes: The characters to keep, separated by commas.
+            min-images: The smallest number of training images for a character to be kept.
         """
         table, notes = _list(source)
         table, kept_notes = keep_classes(table, options.get("classes"), "simpsons")

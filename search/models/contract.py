@@ -74,7 +74,11 @@ class ModelContract:
 
 
 def read_contract(folder: Path) -> ModelContract:
-    """Reads the contract in a model's folder, and checks it, since it may come from anywhere. Raises ModelError."""
+    """Reads the contract in a model's folder, and checks it, since it may come from anywhere.
+
+    Raises:
+        ModelError: The contract is missing, damaged or wrong.
+    """
     path = folder / CONTRACT_FILE
     if not path.is_file():
         raise ModelError(f"{folder} holds no {CONTRACT_FILE}: give a folder that apertune saved or exported")

@@ -78,7 +78,11 @@ def label_frames(
 
 
 def folder_names(classes: Sequence[str]) -> dict[str, str]:
-    """Returns a folder's name for each class, safe as a file name. Raises SettingError when two would be the same."""
+    """Returns a folder's name for each class, safe as a file name.
+
+    Raises:
+        SettingError: Two names would be the same.
+    """
     folders = {name: _file_safe(name) for name in classes}
     used = Counter(folder.casefold() for folder in (*folders.values(), UNSURE))
     if clashes := [name for name, folder in folders.items() if used[folder.casefold()] > 1]:

@@ -39,7 +39,11 @@ class ServedModel:
         self.predictor = predictor
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> list[dict[str, object]]:
-        """Answers the images of a request in order. Raises MlflowException for a bad request."""
+        """Answers the images of a request in order.
+
+        Raises:
+            MlflowException: The request is bad; the message says why.
+        """
         images = _images(model_input)
         if not 1 <= len(images) <= _MOST_IMAGES:
             raise _bad_request(f"a request must hold 1 to {_MOST_IMAGES} images, but holds {len(images)}")
@@ -82,7 +86,7 @@ def _load_pyfunc(path: str) -> ServedModel:
 
 
 def _bad_request(message: str) -> Exception:
-    """Makes an error that MLflow's scoring server answers with 400 and the message."""
+    """Returns an error that MLflow's scoring server answers with 400 and the message."""
     from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
     error: Exception = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)

@@ -18,7 +18,11 @@ FORMATS: dict[str, str] = {
 
 
 def find_format(name: str) -> ExportFormat:
-    """Returns the format of a name. Raises UnknownNameError when there is none."""
+    """Returns the format of this name.
+
+    Raises:
+        UnknownNameError: No format has this name.
+    """
     if name not in FORMATS:
         raise UnknownNameError("export format", name, FORMATS)
     return create_format(FORMATS[name])

@@ -16,7 +16,11 @@ from .progress import SearchDisplay
 
 @contextlib.contextmanager
 def unread() -> Iterator[None]:
-    """Discards output to a closed terminal, now and from then on. Raises every other OSError."""
+    """Discards output to a closed terminal, now and from then on.
+
+    Raises:
+        OSError: The block raised one for any other reason.
+    """
     try:
         yield
     except OSError as error:
