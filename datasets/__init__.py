@@ -1,4 +1,4 @@
-"""The data sets that are searched over: adapters, splits, the cache of decoded images, the audit."""
+"""The data sets that a search runs on: adapters, splits, the cache of decoded images, the audit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "load",
 ]
 
-# The settings alone make the help of a command; the rest imports NumPy.
+# A command's help needs the settings alone; the rest imports NumPy.
 _MODULES = {
     "ADAPTERS": "adapters.registry",
     "Adapter": "adapters.base",

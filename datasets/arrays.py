@@ -1,4 +1,4 @@
-"""The arrays of a decoded data set: their files, how each is read and written, and how large ones are walked."""
+"""The arrays of a decoded data set: reading and writing their files, and walking large ones in blocks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class EntryArrays:
         return images
 
     def keep_images(self, images: NDArray[np.uint8], rows: NDArray[np.int64]) -> MappedPixels:
-        """Replaces the images by some of their rows.
+        """Keeps only some rows of the images.
 
         Args:
             images: The map that `new_images` returned.
@@ -116,7 +116,7 @@ class EntryArrays:
         return [name for name in _NAMES if self.path(name).exists()]
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each array's file, by which a file that was cut off is noticed."""
+        """Size in bytes of each array's file, which reveals a file that was cut off."""
         return {self.path(name).name: self.path(name).stat().st_size for name in self.present()}
 
     def mapped(self, name: str) -> NDArray[Any]:

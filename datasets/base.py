@@ -1,4 +1,4 @@
-"""The types that a data set is passed around as.
+"""The types in which a data set is passed around.
 
 Life of a data set: an adapter reads one on-disk format into an `Index`, the list of its images. The shared loader
 decodes them once into the cache, draws the splits and returns an `ImageDataset`. A search is given its
@@ -127,7 +127,7 @@ class TrainingView:
     """The training and validation rows of a data set, with no way to the test rows.
 
     It is small and can be pickled: it names the cache entry and the rows, and reads the arrays where it is used.
-    Fields that `ImageDataset` has as well mean the same.
+    Fields that it shares with `ImageDataset` mean the same.
     """
 
     name: str

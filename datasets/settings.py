@@ -1,4 +1,4 @@
-"""Settings of opening a data set, each declared once."""
+"""Settings for opening a data set, each declared once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _shares(called: str, value: Any) -> tuple[float, ...]:
 
 
 def _options(called: str, given: Any) -> dict[str, Any]:
-    """Reads options of an adapter, which knows yes and no where TOML has true and false."""
+    """Reads an adapter's options; TOML's true and false become yes and no."""
     truths = {True: "yes", False: "no"}
     pairs = assignments(called, given).items()
     return {name: truths[value] if isinstance(value, bool) else value for name, value in pairs}
@@ -69,7 +69,7 @@ class LoadSettings:
     skip_bad: bool = setting(False, "Leave out files and rows that cannot be read instead of refusing the data.")
     drop_leaks: bool = setting(False, "Leave out training images that occur in validation or test.")
     """Validation images that occur in test are left out, too."""
-    options: Mapping[str, str] = setting({}, "Set an option of the data set's own.", flag="option", reader=_options)
+    options: Mapping[str, str] = setting({}, "Set one of the data set's own options.", flag="option", reader=_options)
     """Options of the adapter, by the name that their flags have."""
 
     def __post_init__(self) -> None:

@@ -45,7 +45,7 @@ class Candidate:
     Images are uint8 or float32, 0 to 255, before and after it.
     """
     callbacks: tuple[keras.callbacks.Callback, ...] = ()
-    """Those that the recipe needs, such as the one of a plateau schedule."""
+    """Callbacks that the recipe needs, such as that of a plateau schedule."""
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,13 @@ class Space(Protocol):
     def declarations(self) -> Sequence[Declaration]:
         """Returns the functions that declare the space's parameters, such as network and recipe.
 
-        No function reads parameters of another. Each declares every parameter that the values it is called with lead
-        to, and keeps no model alive.
+        No function reads another's parameters. Each declares every parameter that is active under the values it is
+        called with, and keeps no model alive.
         """
         ...
 
     def without_effect(self, parameters: Sequence[Any]) -> Sequence[Any]:
-        """Returns those of the discovered parameters, KerasTuner objects, that training ignores; they are left out."""
+        """Returns the discovered parameters (KerasTuner objects) that training ignores; they are left out."""
         ...
 
     def candidate(self, hp: keras_tuner.HyperParameters, *, epochs: int, seed: int) -> Candidate:

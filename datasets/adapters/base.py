@@ -29,7 +29,7 @@ class Adapter(Protocol):
             source: The files to read.
             options: The user's options, by flag name; only names that the registry entry lists.
             scratch: An empty folder, which is kept until the pixels are in the cache.
-            progress: To be called now and then when the work takes seconds.
+            progress: Call it now and then when the work takes seconds.
 
         Returns:
             The images, with the files and rows that cannot be used in `Index.bad`.

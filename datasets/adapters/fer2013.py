@@ -35,7 +35,8 @@ class Fer2013Adapter:
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the rows of the CSV table when there is one, else the files in the folders.
 
-        Options: `labels`, the path of FER+'s table fer2013new.csv.
+        Options:
+            labels: The path of FER+'s table fer2013new.csv.
         """
         table = _find_table(source)
         if table is None:

@@ -105,7 +105,7 @@ def read_csv(path: Path, scratch: Path, emotions: tuple[str, ...], progress: Pro
 
 
 def _parsed_blocks(file: BinaryIO, columns: _Columns, emotions: int) -> Iterator[tuple[_Rows, int]]:
-    """Yields parsed blocks in the order of the file, with the position read up to; a few are parsed at a time."""
+    """Yields parsed blocks in file order, each with the position reached; a few are parsed at a time."""
     workers = joblib.cpu_count()
     waiting: deque[tuple[Future[_Rows], int]] = deque()
     with ThreadPoolExecutor(workers) as pool:

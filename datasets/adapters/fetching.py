@@ -125,7 +125,7 @@ def download(origin: Download, target: Path, progress: Progress) -> None:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Returns whether another attempt may succeed, which it cannot when the server has refused the request."""
+    """Returns whether another attempt may succeed; after a refusal by the server none can."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code >= 500
     return isinstance(error, OSError | HTTPException)
@@ -158,7 +158,7 @@ def _continue(url: str, part: Path, progress: Progress) -> None:
 
 
 def _remember(tag: Path, version: str | None) -> None:
-    """Notes the version of the file that is being fetched; a file without a strong one cannot be continued later."""
+    """Records the version of the file being fetched; without a strong one, the download cannot be continued later."""
     if version is None or version.startswith("W/"):
         tag.unlink(missing_ok=True)
     else:

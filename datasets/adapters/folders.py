@@ -39,8 +39,9 @@ class FoldersAdapter:
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the images in the class folders; two classes make a binary task.
 
-        Options: `classes`, the classes to keep, separated by commas; `positive`, the positive class of a binary task
-        instead of the alphabetically second.
+        Options:
+            classes: The classes to keep, separated by commas.
+            positive: The positive class of a binary task; by default the second in the alphabet.
         """
         listing = list_class_folders(source)
         table, notes = keep_classes(listing.table, options.get("classes"), "folders")
@@ -144,7 +145,7 @@ def _split_and_folders(folders: list[Parts]) -> tuple[list[str | None], list[Par
 
 
 def with_positive(name: str, classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
-    """Puts the positive one of two classes second.
+    """Puts the positive class second.
 
     Args:
         name: The data set, for the message.

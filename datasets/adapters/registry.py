@@ -82,7 +82,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
         description="Simpsons characters, one folder per character and a flat test folder",
         image_size=64,
         channels=3,
-        options={"min-images": "least number of training images of a character that is kept, 100 by default"}
+        options={"min-images": "smallest number of training images for a character to be kept, 100 by default"}
         | _CLASSES,
         home="https://www.kaggle.com/datasets/alexattia/the-simpsons-characters-dataset",
     ),

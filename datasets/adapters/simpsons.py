@@ -26,8 +26,9 @@ class SimpsonsAdapter:
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the images of all characters that are not too rare.
 
-        Options: `classes`, the characters to keep, separated by commas; `min-images`, the least number of training
-        images of a character that is kept.
+        Options:
+            classes: The characters to keep, separated by commas.
+            min-images: The smallest number of training images for a character to be kept.
         """
         table, notes = _list(source)
         table, kept_notes = keep_classes(table, options.get("classes"), "simpsons")
@@ -97,7 +98,7 @@ def _leave_out_rare(table: pd.DataFrame, least: int) -> tuple[pd.DataFrame, tupl
         return table, ()
     kept = table[~table["label"].isin(rare)].reset_index(drop=True)
     if kept.empty:
-        most = f"the most, {counts.iloc[0]}, are of {counts.index[0]}" if len(counts) else "there are none"
+        most = f"the largest, {counts.index[0]}, has {counts.iloc[0]}" if len(counts) else "there are none"
         raise DatasetError(
             f"simpsons: no character has {counted(least, 'training image')} ({most}); "
             "lower the number with --min-images N"
@@ -109,5 +110,5 @@ def _leave_out_rare(table: pd.DataFrame, least: int) -> tuple[pd.DataFrame, tupl
 def _min_images(options: Mapping[str, str]) -> int:
     text = options.get("min-images", str(DEFAULT_MIN_IMAGES))
     if not text.isdigit():
-        raise SettingError(f"simpsons: --min-images must be a whole number from 0, but got '{text}'")
+        raise SettingError(f"simpsons: --min-images must be a whole number of at least 0, but got '{text}'")
     return int(text)

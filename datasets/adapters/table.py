@@ -34,9 +34,10 @@ class TableAdapter:
 
         A label that holds several names, separated by `;`, makes a multilabel task.
 
-        Options: `path-column`, `label-column` and `split-column`, names of columns that are not called as usual;
-        `label-columns`, columns of 0 or 1, one per label, separated by commas; `positive`, the positive class of a
-        binary task.
+        Options:
+            path-column, label-column, split-column: Names of columns that do not have one of the usual names.
+            label-columns: Columns of 0 or 1, one per label, separated by commas.
+            positive: The positive class of a binary task.
         """
         import pandas as pd
 

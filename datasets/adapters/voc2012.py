@@ -34,9 +34,11 @@ class VocAdapter:
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the annotated images.
 
-        Options: `difficult`, ignore (default) or keep objects marked difficult; `objects`, each (default) for every
-        class present, or largest for the class of the largest object as the only label; `all-images`, no (default)
-        for the images in the lists of splits, or yes for every annotated image with new splits.
+        Options:
+            difficult: ignore (default) or keep objects marked difficult.
+            objects: each (default) for every class present; largest for the class of the largest object alone.
+            all-images: no (default) for the images in the lists of splits; yes for all annotated images, with new
+                splits.
         """
         import pandas as pd
 
@@ -175,6 +177,6 @@ def _stem(path: str) -> str:
 
 
 def _named(names: Sequence[str], one: str, many: str) -> str:
-    """Counts names in words for one or for many, and shows the first of them."""
+    """Returns the number of names with its noun, and the first of the names."""
     more = ", ..." if len(names) > _NAMES_SHOWN else ""
     return f"{counted(len(names), one, many)}: {', '.join(names[:_NAMES_SHOWN])}{more}"

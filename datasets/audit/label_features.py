@@ -15,7 +15,7 @@ Features = NDArray[np.float32]
 _ORIENTATIONS = 8
 _CELLS = 6
 _THUMBNAIL = 8
-# Patterns are taken from images brought to the first side; images smaller than the second show none.
+# Images are resized to the first side before patterns are taken; those smaller than the second have none.
 _PATTERN_IMAGE = 32
 _SMALLEST_SIDE = 16
 _PATTERN = 6
@@ -80,7 +80,7 @@ def colour_features(images: Images) -> Features:
 
 
 def pattern_features(images: Images, seed: int) -> Features:
-    """Strength with which each quarter of an image answers to small patterns taken from the images themselves.
+    """Response of each quarter of an image to small patterns taken from the images themselves.
 
     After A. Coates, H. Lee and A. Ng, "An Analysis of Single-Layer Networks in Unsupervised Feature Learning"
     (2011): patches of 6x6 pixels are whitened, and their products with the patterns pass a soft threshold.

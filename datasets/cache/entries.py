@@ -89,7 +89,7 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
 
 
 def unpacked_folder(archive: Path, unpack: Callable[[Path], None]) -> Path:
-    """The folder that holds an archive's files; unpacks it the first time, and again when the archive changed.
+    """Returns the folder of an archive's files; unpacks it the first time, and again when the archive has changed.
 
     Args:
         archive: The archive, an absolute path.

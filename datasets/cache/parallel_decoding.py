@@ -32,7 +32,7 @@ def decode_files(
     sizes: NDArray[np.int32],
     done: Callable[[int], None],
 ) -> dict[int, str]:
-    """Decodes files on all cores when there are many; the number of processes changes no pixel.
+    """Decodes files on all cores when there are many; the pixels do not depend on the number of processes.
 
     Args:
         paths: The files.

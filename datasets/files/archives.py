@@ -1,6 +1,6 @@
 """Unpacks archives that may be hostile: links, bombs and entries that would leave the folder are refused.
 
-Supported are zip, tar (also with gz, bz2 or xz), and single files compressed with gz, bz2 or xz.
+It supports zip, tar (also with gz, bz2 or xz), and single files compressed with gz, bz2 or xz.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Source:
         return tuple(file for file in self.files if file.path.lower().endswith(suffixes))
 
     def identity(self) -> str:
-        """SHA-256 of names, sizes and times; it changes when a file does, and reads none."""
+        """SHA-256 of names, sizes and times; it changes when a file does, though no file is read."""
         digest = hashlib.sha256(f"{self.root}\0{self.named}\n".encode(errors="replace"))
         for file in self.files:
             digest.update(f"{file.path}\0{file.size}\0{file.modified_ns}\0{file.changed_ns}\n".encode(errors="replace"))

@@ -42,8 +42,8 @@ def fold_views(view: TrainingView, folds: int, seed: int) -> list[TrainingView]:
     empty = sum(part.size == 0 for part in parts)
     if empty:
         raise DatasetError(
-            f"--folds {folds} needs images for each fold, but {empty} get none, since copies of one image stay in one "
-            "fold; give fewer folds"
+            f"--folds {folds} needs images for each fold, but {empty} would get none, since copies of one image "
+            "stay in one fold; give fewer folds"
         )
     return [replace(view, train=np.setdiff1d(rows, part), validation=part) for part in parts]
 

@@ -57,7 +57,7 @@ def splits_of(
 
 
 def _draw(arrays: EntryArrays, labels: Labels, settings: SplitSettings) -> tuple[Splits, tuple[str, ...]]:
-    """Makes the splits with duplicates on one side, reports or drops leaks of stated ones, limits the training rows."""
+    """Makes splits with duplicates on one side, reports or drops leaks in stated ones, and limits training rows."""
     groups = duplicates_of(arrays).near
     splits = make_splits(labels, arrays.stated(), groups, settings.split, settings.seed)
     splits, notes = _handle_leaks(splits, groups, settings.drop_leaks)

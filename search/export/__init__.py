@@ -1,4 +1,4 @@
-"""From a saved model to files that other runtimes load: Keras, SavedModel, ONNX, LiteRT, each proven equal."""
+"""Turns a saved model into files that other runtimes load: Keras, SavedModel, ONNX, LiteRT, each proven equal."""
 
 from __future__ import annotations
 

@@ -74,7 +74,11 @@ class ModelContract:
 
 
 def read_contract(folder: Path) -> ModelContract:
-    """Reads the contract in a model's folder, and checks it, since it may come from anywhere. Raises ModelError."""
+    """Reads the contract in a model's folder, and checks it, since it may come from anywhere.
+
+    Raises:
+        ModelError: The contract is missing, damaged or wrong.
+    """
     path = folder / CONTRACT_FILE
     if not path.is_file():
         raise ModelError(f"{folder} holds no {CONTRACT_FILE}: give a folder that apertune saved or exported")
@@ -130,7 +134,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ),
     ),
     "task": ("one of " + ", ".join(get_args(Task)), lambda v: v in get_args(Task)),
-    "image_shape": ("[height, width, 1 or 3 channels], at most 8192 pixels a side", _is_shape),
+    "image_shape": ("[height, width, 1 or 3 channels], at most 8192 pixels per side", _is_shape),
     "resize": ("one of " + ", ".join(get_args(Resize)), lambda v: v in get_args(Resize)),
     "thresholds": (
         "a list of numbers from 0 to 1",

@@ -50,7 +50,11 @@ def write_keras_model(network: keras.Model, contract: ModelContract, folder: Pat
 
 
 def read_flavors(folder: Path) -> dict[str, dict[str, Any]]:
-    """Returns how MLflow would load a folder: settings by flavour. Reads `MLmodel` only. Raises ModelError."""
+    """Returns how MLflow would load a folder: settings by flavour. Reads `MLmodel` only.
+
+    Raises:
+        ModelError: The folder is not an MLflow model.
+    """
     import_mlflow_quietly()
     from mlflow.models import Model
 

@@ -51,7 +51,7 @@ def label_frames(
         frames: The video's frames.
         target: The folder that gets the folders of the classes.
         video: Beginning of each file's name, which continues with the time and the part.
-        every: Take every so many-th frame only.
+        every: Take only one frame in this many.
         classes: Keep pictures of these classes only, and the unsure ones; all for none.
 
     Raises:
@@ -78,7 +78,11 @@ def label_frames(
 
 
 def folder_names(classes: Sequence[str]) -> dict[str, str]:
-    """Returns a folder's name for each class, safe as a file name. Raises SettingError when two would be the same."""
+    """Returns a folder's name for each class, safe as a file name.
+
+    Raises:
+        SettingError: Two names would be the same.
+    """
     folders = {name: _file_safe(name) for name in classes}
     used = Counter(folder.casefold() for folder in (*folders.values(), UNSURE))
     if clashes := [name for name, folder in folders.items() if used[folder.casefold()] > 1]:
@@ -117,7 +121,7 @@ def _write(pixels: Images, path: Path) -> bool:
 
 
 def _file_safe(name: str) -> str:
-    """Makes a file name of a class's or a video's name, since a class may come with a model from elsewhere."""
+    """Makes a name of a class or video safe for a file, since the class may come with a model from elsewhere."""
     return re.sub(r"[^\w .,()+-]", "_", name).strip(". ") or "_"
 
 

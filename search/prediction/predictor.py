@@ -55,7 +55,11 @@ class Predictor:
 
     @property
     def pixel_format(self) -> PixelFormat:
-        """Returns the format that images are brought to. Raises ModelError when the network's are not square."""
+        """Returns the format that images are brought to.
+
+        Raises:
+            ModelError: The network's images are not square.
+        """
         height, width, channels = self.contract.image_shape
         if height != width:
             raise ModelError(

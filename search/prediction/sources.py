@@ -30,7 +30,7 @@ class Files:
 def find_files(given: Sequence[str]) -> Files:
     """Finds files, in folders and all folders below them too, and expands patterns (`*.jpg`) that the shell did not.
 
-    A file that is named itself counts as a video if its ending is one of a video, else as an image. From a folder,
+    A file given by name counts as a video if its ending is a video's, else as an image. From a folder,
     files with the ending of an image or a video are taken, but no hidden ones.
 
     Args:

@@ -134,7 +134,7 @@ def answer_frames(
     Args:
         predictor: The model that answers.
         frames: The video's frames.
-        every: Answer every so many-th frame only.
+        every: Answer only one frame in this many.
         smoothing_s: Seconds to smooth over; see Smoothing.
     """
     smooth, waiting = Smoothing(smoothing_s), iter(frames)
@@ -248,5 +248,5 @@ class Stopwatch:
         self._started = time.perf_counter()
 
     def rate(self, frames: int) -> float:
-        """Returns frames per second, when so many are done by now."""
+        """Returns frames per second, given the number done by now."""
         return frames / max(time.perf_counter() - self._started, 1e-9)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Promotion", "PromotionSettings", "promote", "rollback"]
 
-# The settings alone make the help of `apertune promote`; the rest imports NumPy.
+# The help of `apertune promote` needs the settings alone; the rest imports NumPy.
 _MODULES = {
     "Promotion": "promoting",
     "PromotionSettings": "settings",

@@ -51,15 +51,15 @@ def published(dataset: str) -> str | None:
 
 
 def published_line(adapter: str, examination: Examination) -> str | None:
-    """Returns a line on the article's result, which is of other test images and decides nothing; None without one."""
+    """Returns a line on the article's result, measured on other images, which decides nothing; None without one."""
     article = published(adapter)
     if article is None:
         return None
     if any(score.reference is not None for score in examination.scores):
         return f"An article reported: {article}; its network, trained on this data, was compared on the test images."
     return (
-        f"An article reported: {article}. That is of other test images and no part of the gate; a search with "
-        "--reference trains the article's network, which is then compared on these."
+        f"An article reported: {article}. That was measured on other test images and decides nothing; a search "
+        "with --reference trains the article's network, which is then compared on these."
     )
 
 
@@ -145,7 +145,8 @@ def _limits(job: Job, contract: ModelContract, examination: Examination) -> list
         "- It knows its classes alone, and answers with one of them whatever the image shows, unless a minimum "
         "probability is set.",
         "- Its scores hold for images like those of its data set; elsewhere they must be measured anew.",
-        f"- The test set of this study was opened {times(examination.openings)}; each time its scores flatter more.",
+        f"- The test set of this study was opened {times(examination.openings)}; each time its scores become more "
+        "flattering.",
     ]
 
 

@@ -78,7 +78,7 @@ def averaged_network(networks: Sequence[keras.Model], weights: Sequence[float]) 
     The networks are renamed, since the layers of one network need different names.
 
     Args:
-        networks: All of one input and output shape.
+        networks: Networks of the same input and output shapes.
         weights: Weight of each; their sum is 1.
     """
     import keras

@@ -97,7 +97,7 @@ def judge(
         scores: The challenger's scores on test, by metric.
         minimums: Bounds on those scores, by metric.
         obstacles: Reasons why a model could not be compared.
-        force: Promotes all the same.
+        force: Promote all the same.
     """
     against = [*obstacles, *_missed(scores, minimums)]
     against += [f"not really better: {lost}" for lost in contests if not lost.better]

@@ -29,13 +29,13 @@ class Job:
     places: PlaceSettings
     home: Home
     say: Callable[[str], None]
-    """Takes lines for a person."""
+    """Called with each line for the user."""
 
     show: Callable[[State], None]
-    """Takes how running trainings stand, again and again."""
+    """Called repeatedly with the state of the running trainings."""
 
     scratch: Path
-    """A folder that ends with the promotion."""
+    """A folder that is removed when the promotion ends."""
 
     @property
     def study_folder(self) -> Path:

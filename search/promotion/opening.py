@@ -1,6 +1,6 @@
 """The opening of the test split by a promotion, and the record of it.
 
-Only an export with `--data` reads test images beside this, to compare formats on them; it is not recorded.
+Only an export with `--data` reads test images, too: it compares formats on them, and is not recorded.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class OpenedTest:
 def open_test_split(dataset: ImageDataset, study_folder: Path, purpose: str) -> OpenedTest:
     """Records in the study's folder that the test images are opened, and reads them.
 
-    Each look at the test split makes its scores a little less of a surprise.
+    Each look at the test split makes its scores a little less trustworthy.
 
     Args:
         dataset: The data set.
         study_folder: The study's folder.
-        purpose: What they are opened for, in a few words.
+        purpose: Reason for opening them, in a few words.
     """
     record = {"time": time.time(), "fingerprint": dataset.fingerprint, "purpose": purpose}
     path = study_folder / RECORD_FILE

@@ -51,7 +51,7 @@ class Reference:
 def trained_reference(job: Job) -> Reference | None:
     """Returns the model of the published reference if it has been trained on this very data, else None.
 
-    A line for a person says so if its model was not kept.
+    Tells the user if its model was not kept.
 
     Raises:
         ModelError: A file of the model is damaged.
@@ -82,7 +82,7 @@ def reference_opponent(reference: Reference, answer: Callable[[object], Probabil
 
 
 def champion_opponent(job: Job, contract: ModelContract, answer: Callable[[object], Probabilities]) -> Opponent | None:
-    """Returns the registered champion, if there is one; one that cannot answer these images stands in the way."""
+    """Returns the registered champion, if there is one, with the reason if it cannot answer these images."""
     name = registered_name(job.dataset.name)
     version = Registry(name, job.home.tracking_uri).aliases().get(CHAMPION)
     if version is None:

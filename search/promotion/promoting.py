@@ -43,7 +43,7 @@ class Promotion:
 
     confirmations: tuple[Confirmation, ...]
     notes: tuple[str, ...]
-    """Steps by which the model came about, one line per step."""
+    """Steps that led to the model, one line per step."""
 
     published: str | None
     """A line on the result that an article reported on this data set, if one is known."""
@@ -66,12 +66,12 @@ def promote(
 
     Args:
         dataset: The data that the study was made with.
-        settings: How much is confirmed, and what the winner must reach.
+        settings: How many trials are confirmed, and what the winner must reach.
         home: Where the study is; the folder `mlflow` in the working directory unless given.
-        say: Takes lines for a person.
+        say: Called with each line for the user.
         executor: Trains the trials again, and is closed at the end; made from `places` unless given.
         places: Where the trials are trained again; worker processes on this machine unless given.
-        show: Takes how running trainings stand, again and again.
+        show: Called repeatedly with the state of the running trainings.
 
     Raises:
         UserError: The settings, the data or the study are wrong.

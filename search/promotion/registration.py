@@ -1,4 +1,4 @@
-"""Registers a model in MLflow and moves aliases. `unfinished` settles whatever is killed on the way."""
+"""Registers a model in MLflow and moves aliases. `unfinished` settles whatever a kill interrupts."""
 
 from __future__ import annotations
 
@@ -110,12 +110,12 @@ def _noted(home: Home, pending: Pending) -> Iterator[None]:
 
 
 def rollback(home: Home, dataset: str, say: Callable[[str], None] = lambda line: None) -> Rollback:
-    """Moves `champion` back to the version that was champion before, in one step of MLflow's.
+    """Moves `champion` back to the version that was champion before, in a single step.
 
     Args:
         home: Where results are.
         dataset: Name that the model is registered for.
-        say: Takes lines for a person.
+        say: Called with each line for the user.
 
     Raises:
         StudyError: There is no champion, or there was none before it.

@@ -50,7 +50,7 @@ def select(job: Job, executor: Executor) -> Selection:
 
     Raises:
         ModelError: A model is damaged.
-        StudyError: The study kept no model to take, and none is to be trained.
+        StudyError: The study kept no model, and no training is asked for.
         ApertuneError: None of the trials could be trained again.
     """
     confirmations = _confirmed(job, executor)
@@ -69,7 +69,7 @@ def select(job: Job, executor: Executor) -> Selection:
 
 
 def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
-    """Checks every byte of the trials' own models first: damage should not be found after hours of training."""
+    """Confirms the trials; checks their own models first, so that damage is not found after hours of training."""
     seeds = job.settings.seeds
     trials = complete_trials(job.study)[: job.settings.top if seeds > 1 else 1]
     sources = [trial_source(job.home, job.study, trial) for trial in trials]
@@ -149,7 +149,7 @@ class Candidate:
 
     probabilities: Probabilities
     fetch: Callable[[], TrainedNetwork]
-    """Brings its files, which most candidates never need."""
+    """Fetches its files, which most candidates never need."""
 
 
 def _candidates(job: Job, selection: Selection) -> list[Candidate]:

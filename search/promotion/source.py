@@ -26,7 +26,7 @@ from .job import Job
 
 @dataclass(frozen=True)
 class TrialSource:
-    """A finished trial, with everything that training it again takes."""
+    """A finished trial, with everything that training it again needs."""
 
     trial: TrialRecord
     run_id: str
@@ -138,8 +138,8 @@ def own_model(home: Home, source: TrialSource, folder: Path) -> Path:
 def own_network(job: Job, source: TrialSource) -> TrainedNetwork:
     """Returns the model that the trial left, with its answers to the validation images.
 
-    Its value is that of its own answers: for a trial of several trainings the study has their mean, and the model is
-    of the first.
+    Its value is computed from its own answers: of a trial with several trainings, the study holds the mean value, but
+    the model of the first.
 
     Raises:
         ModelError: A file, which the message names, is missing or altered.

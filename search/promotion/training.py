@@ -80,8 +80,8 @@ def refit_task(
 ) -> TrialTask:
     """Returns the task of training on training and validation images together, for a fixed number of epochs.
 
-    The validation rows stay what they were, so that epochs can be logged, but the network has learned them: its
-    scores on them mean nothing, so the last epoch's weights are kept and not the best one's.
+    The validation rows stay as they were, so that epochs can be logged. As the network has learned them, its scores on
+    them mean nothing, and the last epoch's weights are kept instead of the best one's.
     """
     both = replace(view, train=np.union1d(view.train, view.validation))
     target = folder / f"{source.trial.number:05d}-{seed}-refit-{epochs}"
@@ -113,11 +113,11 @@ def train_all(
     """Trains every task, as a search trains; those that an earlier promotion finished are taken from their folders.
 
     Args:
-        tasks: What to train; one that fails is an outcome, as in a search.
-        executor: Where to train; started by the caller.
-        say: Takes lines for a person.
+        tasks: The trainings; one that fails is an outcome, as in a search.
+        executor: Runs the trainings; started by the caller.
+        say: Called with each line for the user.
         hang_seconds: A worker that says nothing for this long is killed, and its training tried again.
-        show: Takes how the trainings stand, again and again.
+        show: Called repeatedly with the state of the trainings.
     """
     results = {task.number: found for task in tasks if (found := _finished_before(task)) is not None}
     if results:
@@ -185,7 +185,7 @@ def _finished_before(task: TrialTask) -> TrialResult | None:
 
 
 def _keep(task: TrialTask, result: TrialResult) -> None:
-    """Notes a finished training in its folder, last, so that what is noted is whole."""
+    """Records a finished training in its folder as the last step, so that a recorded one is complete."""
     folder = TrialFolder(task.folder)
     folder.forget_progress()
     if result.outcome == "complete":

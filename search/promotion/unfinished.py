@@ -70,11 +70,11 @@ def alone(home: Home) -> Iterator[None]:
 
 
 def settle(home: Home, say: Callable[[str], None]) -> None:
-    """Completes or undoes promotions of this folder and store that were killed. The caller is `alone`.
+    """Completes or undoes promotions of this folder and store that were killed. Call it within `alone`.
 
     Args:
         home: The folder and the store.
-        say: Takes lines for a person.
+        say: Called with each line for the user.
 
     Raises:
         ApertuneError: MLflow cannot be asked.
@@ -111,7 +111,7 @@ def _settled(home: Home, pending: Pending) -> str:
 
 
 def _write(home: Home, *records: Record) -> None:
-    """Tells MLflow; a run that was never begun needs no end."""
+    """Sends the records to MLflow; a run that was never begun needs no end."""
     tracker = MlflowTracker(home.tracking_uri, home.artifacts)
     try:
         for record in records:

@@ -1,12 +1,12 @@
 """Keeps foreign web pages away from a server on this machine by checking the Host and Origin of each request.
 
-`mlflow models serve` checks neither, so a page of `10.evil.example`, a name that its owner lets resolve to
+`mlflow models serve` checks neither, so a page of `10.evil.example`, a name that its owner resolves to
 127.0.0.1, could read a model's answers (DNS rebinding). Numeric addresses pass, because they cannot be rebound, and so
 does `localhost`. Any other name of the server has to be listed in MLflow's own variables MLFLOW_SERVER_ALLOWED_HOSTS
 and MLFLOW_SERVER_CORS_ALLOWED_ORIGINS; `*` there turns the check off.
 
-Starlette's TrustedHostMiddleware does not do: it compares with a list of names, which cannot say "any numeric address",
-takes neither ports nor the patterns that MLflow's variables hold, and does not look at the Origin.
+Starlette's TrustedHostMiddleware is no substitute: it compares with a list of names, which cannot say "any numeric
+address", takes neither ports nor the patterns that MLflow's variables hold, and does not look at the Origin.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 HOSTS_VARIABLE = "MLFLOW_SERVER_ALLOWED_HOSTS"
 ORIGINS_VARIABLE = "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
-# This module is being imported while MLflow loads the model for its scoring server, and in no other process.
+# The module that MLflow's scoring server is importing while it loads the model; no other process imports it.
 _SCORING_SERVER = "mlflow.pyfunc.scoring_server.app"
 
 
@@ -75,7 +75,7 @@ def _listed(variable: str) -> tuple[str, ...]:
 
 
 def _matches(given: str, patterns: tuple[str, ...]) -> bool:
-    """Says whether a pattern fits; a pattern without a port fits every port."""
+    """Returns whether a pattern fits; a pattern without a port fits every port."""
     return any(fnmatchcase(given, pattern) or fnmatchcase(_host_name(given), pattern) for pattern in patterns)
 
 
@@ -88,7 +88,7 @@ def _host_name(netloc: str) -> str:
 
 
 def _is_own(name: str) -> bool:
-    """Says whether a name is `localhost` or a numeric address."""
+    """Returns whether a name is `localhost` or a numeric address."""
     if name == "localhost":
         return True
     try:

@@ -39,7 +39,11 @@ class ServedModel:
         self.predictor = predictor
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> list[dict[str, object]]:
-        """Answers the images of a request in order. Raises MlflowException for a bad request."""
+        """Answers the images of a request in order.
+
+        Raises:
+            MlflowException: The request is bad; the message says why.
+        """
         images = _images(model_input)
         if not 1 <= len(images) <= _MOST_IMAGES:
             raise _bad_request(f"a request must hold 1 to {_MOST_IMAGES} images, but holds {len(images)}")
@@ -82,7 +86,7 @@ def _load_pyfunc(path: str) -> ServedModel:
 
 
 def _bad_request(message: str) -> Exception:
-    """Makes an error that MLflow's scoring server answers with 400 and the message."""
+    """Returns an error that MLflow's scoring server answers with 400 and the message."""
     from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
     error: Exception = MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
@@ -90,7 +94,7 @@ def _bad_request(message: str) -> Exception:
 
 
 def _images(model_input: Any) -> list[Any]:
-    """Returns the images of a request, be it what MLflow made an array, a list, columns or a table of."""
+    """Returns the images of a request, which MLflow passes on as an array, a list, columns or a table."""
     if hasattr(model_input, "to_dict") and hasattr(model_input, "columns"):
         model_input = {str(name): list(model_input[name]) for name in model_input.columns}
     if isinstance(model_input, Mapping):

@@ -74,7 +74,7 @@ class ForeignSpace:
         return self._build_and_drop, self._declare_recipe
 
     def without_effect(self, parameters: Sequence[Any]) -> list[Any]:
-        """Returns, with a recipe, the parameters that only decide how the model itself is compiled; none without."""
+        """Returns the parameters that only decide how the model itself is compiled; none without a recipe."""
         if self._recipe is None:
             return []
         own = [parameter for parameter in parameters if not parameter.name.startswith(f"{RECIPE_SCOPE}/")]

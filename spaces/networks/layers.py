@@ -89,7 +89,7 @@ def most_first_filters(spec: DataSpec) -> int:
 
 
 def squeezed_and_excited(x: Any, ratio: int) -> Any:
-    """Weights the channels by what a small network makes of their means."""
+    """Weights the channels by the output of a small network that sees their means."""
     channels = x.shape[-1]
     weights = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
     weights = keras.layers.Dense(max(4, channels // ratio), activation="relu")(weights)

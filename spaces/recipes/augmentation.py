@@ -1,6 +1,6 @@
 """Augmentation as one Keras layer, which changes whole batches on the device and in training only.
 
-Keras's own layers resample the images once per kind of motion, where this one does so once for all: on two cores, a
+Keras's own layers resample the images once per kind of motion, where this one resamples once for all: on two cores, a
 batch of 64 images of 48x48x1 is flipped, rotated, shifted and zoomed in 8 ms here and in 21 ms there, erased in 2 ms
 and 8 ms, and changed by RandAugment in 16 ms and 47 ms.
 """

@@ -44,7 +44,7 @@ def solarized(images: Any, threshold: Any) -> Any:
 
 
 def posterized(images: Any, bits: Any) -> Any:
-    """Clears the lowest bits; their number is a whole one."""
+    """Clears the lowest bits, a whole number of them."""
     step = per_image(2.0**bits)
     return ops.floor(images / step) * step
 

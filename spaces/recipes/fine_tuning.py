@@ -35,7 +35,7 @@ class LoweredRate(keras.optimizers.schedules.LearningRateSchedule):  # type: ign
 
 
 class Unfreezing(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Starts the second phase; `prepared` must have built the optimizer for the backbone's variables before."""
+    """Starts the second phase; call `prepared` first, which builds the optimizer for the backbone's variables."""
 
     def __init__(self, backbone: keras.Model, settings: FineTuning, *, epochs: int) -> None:
         super().__init__()

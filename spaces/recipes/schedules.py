@@ -17,7 +17,7 @@ class ScheduleSettings:
     warmup: float | None = None
     """Share of all steps in which a cosine schedule climbs to its peak."""
     drops: int | None = None
-    """Number of drops of a step schedule, at even distances."""
+    """Number of drops of a step schedule, at even intervals."""
     factor: float | None = None
     """Factor on the rate at each drop of a step or plateau schedule."""
     patience: int | None = None

@@ -43,7 +43,7 @@ def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.Hy
         values: Values by parameter name.
 
     Raises:
-        SpaceError: A value is out of range, or no active parameter is called so.
+        SpaceError: A value is out of range, or no active parameter has such a name.
     """
     import keras_tuner
 

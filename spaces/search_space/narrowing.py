@@ -17,7 +17,7 @@ def narrow(
 ) -> SearchSpace:
     """Returns the part of a space that a user wants to search, without parameters that can no longer be active.
 
-    A parameter is called by its key, or by its name, which then stands for all parameters of that name that can be
+    A parameter is given by its key, or by its name, which then stands for all parameters of that name that can be
     active.
 
     Args:
@@ -26,7 +26,7 @@ def narrow(
         ranges: `LOW..HIGH` or `a,b,c` for each parameter to narrow.
 
     Raises:
-        UnknownNameError: No parameter is called so.
+        UnknownNameError: No parameter has such a name.
         SpaceError: A parameter cannot take a value, or the value would have no effect.
     """
     fixed, ranges, parameters = fixed or {}, ranges or {}, space.parameters

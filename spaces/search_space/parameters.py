@@ -29,7 +29,7 @@ PLAIN_TEXT = re.compile(r"[^@=&|\"']+")
 
 @dataclass(frozen=True)
 class Condition:
-    """A requirement that another parameter is active and has one of some values."""
+    """A requirement that another parameter is active and has one of certain values."""
 
     name: str
     """The other parameter's name."""
@@ -118,7 +118,7 @@ class Parameter:
         return self._clipped(value) == value or _same(value, self._clipped(value))
 
     def nearest(self, value: Value) -> Value:
-        """Returns the value nearest to a number that the parameter can take; for other types, the default."""
+        """Returns the allowed value nearest to the given one; the default where there is no nearest, as for texts."""
         if self.contains(value):
             return self._own(value)
         numeric = self.kind in ("int", "float") or self.ordered

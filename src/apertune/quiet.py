@@ -1,4 +1,4 @@
-"""Imports Keras and MLflow, and lets libraries work, without what they write to standard error of their own accord."""
+"""Imports Keras and MLflow, and runs libraries, without the lines that these write to standard error on their own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def import_keras_quietly() -> None:
 
 @contextmanager
 def nothing_on_standard_error() -> Iterator[None]:
-    """Discards all that is written to standard error, past Python too; errors are raised as ever."""
+    """Discards all that is written to standard error, past Python too; errors are still raised."""
     try:
         kept = os.dup(2)
     except OSError:

@@ -59,7 +59,7 @@ class Declaration:
     positive: bool = False
     """True where a number must be more than 0."""
     reader: Reader | None = None
-    """Reads what the user wrote, where that may be something else than the declared type."""
+    """Reads what the user wrote, where that may be of another type than the declared one."""
     recorded: bool = True
     """False where MLflow must not keep the value with a search's results, since it may hold a password."""
     rerun: bool = False
@@ -98,7 +98,7 @@ class Declaration:
         return self.is_table or tuple[str, ...] in self.alternatives
 
     def read(self, called: str, value: Any) -> Any:
-        """Returns the value of a flag's text, or of a file's value, as the field is declared.
+        """Returns a flag's text, or a file's value, as a value of the declared type.
 
         Args:
             called: what the user calls the setting, such as `--trials` or `search.toml: trials`.
@@ -225,7 +225,7 @@ def check(settings: Any) -> None:
 
 
 def checked(called: str, declared: Any, value: Any) -> Any:
-    """Returns the value as the declared type has it.
+    """Returns the value converted to the declared type.
 
     A list becomes a tuple, a whole number a float where that is declared, and the values of a table become texts.
 
@@ -290,7 +290,7 @@ def _fitted(kind: Any, value: Any) -> Any:
         if any(type(one) is type(value) and one == value for one in typing.get_args(kind)):
             return value
     elif kind is float:
-        # Of Python's numbers True is one, too.
+        # In Python, True is a number, too.
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
     elif origin is None and isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):

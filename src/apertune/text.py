@@ -26,7 +26,7 @@ def shown_uri(uri: str) -> str:
 def first_line(error: BaseException, most: int = 200) -> str:
     """Returns the first line of an error's text, for a message of one line; the error's kind when it has no text.
 
-    Credentials are starred before the line is cut: a cut address would show a password and no host to know it by.
+    Credentials are starred before the line is cut: a cut address would show a password and no host to recognise it by.
 
     Args:
         error: Any library's error.
@@ -36,7 +36,7 @@ def first_line(error: BaseException, most: int = 200) -> str:
 
 
 def last_line(error: BaseException, most: int = 200) -> str:
-    """Returns the last line of an error's text instead, as `first_line` does: after a traceback it says the reason."""
+    """Returns the last line of an error's text, which gives the reason after a traceback; else as `first_line`."""
     return _line(error, -1, most)
 
 

@@ -85,7 +85,7 @@ class ExportFormat(ABC):
     prediction_rank: ClassVar[int | None] = None
     """Place in the order in which `apertune predict` prefers formats, the quickest to start first.
 
-    None keeps `predict` off it, as befits a format whose files can run code.
+    None if `predict` must not open it, as for a format whose files can run code.
     """
 
     def variant(self, precision: Precision) -> Variant | None:
@@ -98,7 +98,7 @@ class ExportFormat(ABC):
 
         Args:
             job: Model to export, and the folder to export it to.
-            variant: One of the format's. For any but the float32 one, the float32 file is there already.
+            variant: One of the format's variants. The float32 file is there before any other is written.
         """
 
     @abstractmethod

@@ -88,7 +88,7 @@ class _LiteRtFunction:
         plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         interpreter = Interpreter(model_path=str(self._path), experimental_op_resolver_type=plain)
         self._run = interpreter.get_signature_runner(self._signature)
-        self.note = "runs without the XNNPACK delegate only"
+        self.note = "runs only without the XNNPACK delegate"
         return self._answer(images)
 
     def _answer(self, images: Images) -> Probabilities:

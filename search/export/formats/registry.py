@@ -18,14 +18,18 @@ FORMATS: dict[str, str] = {
 
 
 def find_format(name: str) -> ExportFormat:
-    """Returns the format of a name. Raises UnknownNameError when there is none."""
+    """Returns the format of this name.
+
+    Raises:
+        UnknownNameError: No format has this name.
+    """
     if name not in FORMATS:
         raise UnknownNameError("export format", name, FORMATS)
     return create_format(FORMATS[name])
 
 
 def create_format(target: str) -> ExportFormat:
-    """Makes the format that an entry of `FORMATS` names, in whatever process."""
+    """Makes the format that an entry of `FORMATS` names, in any process."""
     module, _, attribute = target.partition(":")
     form: ExportFormat = getattr(importlib.import_module(module, __package__), attribute)()
     return form

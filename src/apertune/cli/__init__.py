@@ -39,7 +39,7 @@ NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOT
 
 
 class LazyGroup(click.Group):
-    """The commands, whose modules are imported when they are asked for."""
+    """The commands, each imported only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Search hyperparameters for image classifiers.
 
-    Optuna draws trials from KerasTuner spaces; they run beside each other, and MLflow keeps their results.
+    Optuna draws trials from KerasTuner spaces; they run in parallel, and MLflow keeps their results.
     Start with: apertune search digits
     """
 
@@ -70,9 +70,9 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line, and exits.
 
-    The exit status is 0 when the work is done, 1 when it failed, and 2 when the settings or the data are wrong. It is
-    128 + the number of the signal that ended a search before its target, or another command: 130 for Ctrl-C, 143 for
-    SIGTERM, 129 for a closed terminal.
+    The exit status is 0 when the work is done, 1 when it failed, and 2 when the settings or the data are wrong. When
+    a signal ended a command (a search only if before its target), it is 128 + the signal's number: 130 for Ctrl-C, 143
+    for SIGTERM, 129 for a closed terminal.
     """
     _hide_credentials()
     try:

@@ -1,4 +1,4 @@
-"""Lets a command go on once its terminal is closed, where nobody reads its output any more."""
+"""Lets a command go on after its terminal is closed, when nobody reads its output any more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from .progress import SearchDisplay
 
 @contextlib.contextmanager
 def unread() -> Iterator[None]:
-    """Discards output to a closed terminal, now and from then on. Raises every other OSError."""
+    """Discards output to a closed terminal, now and from then on.
+
+    Raises:
+        OSError: The block raised one for any other reason.
+    """
     try:
         yield
     except OSError as error:
@@ -40,7 +44,7 @@ def _is_closed(stream: int) -> bool:
 
 
 class LastingDisplay:
-    """Shows a search as `SearchDisplay` does, until its terminal is closed; the search then ends as it would."""
+    """Shows a search as `SearchDisplay` does, until its terminal is closed; the search then ends in its usual way."""
 
     def __init__(self, noun: str = "trial") -> None:
         self._shown = SearchDisplay(noun)

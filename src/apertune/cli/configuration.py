@@ -1,4 +1,4 @@
-"""Reads settings from a TOML file, which calls them as their flags are called."""
+"""Reads settings from a TOML file, in which they have the names of their flags."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ else:
 
 
 def read_configuration(path: Path | None, known: Mapping[str, Declaration]) -> dict[str, Any]:
-    """Returns the file's settings as they are declared, by the flag's name as a Python name.
+    """Returns the file's settings, of the types declared, by the flag's Python name.
 
     Args:
         path: the file; without one there are no settings.
@@ -36,7 +36,7 @@ def read_configuration(path: Path | None, known: Mapping[str, Declaration]) -> d
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        # No TOML, no UTF-8, or a number of thousands of digits.
+        # Not TOML, not UTF-8, or a number of thousands of digits.
         raise SettingError(f"{path} is not a TOML file: {error}") from None
     settings = {}
     for written, value in document.items():

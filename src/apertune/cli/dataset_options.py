@@ -1,4 +1,4 @@
-"""The options of every command that takes a data set, and loading one by them with a progress bar."""
+"""The options of every command that takes a data set, and the loading of one with a progress bar."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Source:
 
     data: str | None = setting(None, "Read the data from this folder, file, or archive of either.", metavar="PATH")
     name: str | None = setting(None, "Keep results under this name.", metavar="NAME", shown_default="that of DATASET")
-    """The experiment, the study and the registered model are called after it."""
+    """The experiment, the study and the registered model are named after it."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ def dataset_options(command: _Command) -> _Command:
 
 
 def dataset_options_without(*names: str) -> Callable[[_Command], _Command]:
-    """Adds the options, but for those of adapters that are named, which then go by `--option` alone."""
+    """Adds the options except the named flags of single adapters, which are then given by `--option` alone."""
     return setting_options(dataset_declarations(*names))
 
 
 def dataset_declarations(*left_out: str) -> list[Declaration]:
-    """Returns the settings of a data set in the order of the help, without those of adapters that are named."""
+    """Returns the settings of a data set in the order of the help, without the named flags of single adapters."""
     kept = [one for name, one in _ADAPTERS.items() if name not in left_out]
     return [_SOURCE["data"], *declarations(LoadSettings).values(), *kept]
 
@@ -75,7 +75,7 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
 
     Args:
         dataset: its name.
-        given: the values by the flag's name as a Python name.
+        given: the values by the flag's Python name.
 
     Raises:
         UserError: the settings or the data are wrong.
@@ -94,7 +94,7 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
 
 
 def _checked_name(name: str | None) -> str | None:
-    """Checks a name, which becomes part of an experiment's, a study's and a registered model's."""
+    """Checks a name, which becomes part of the names of an experiment, a study and a registered model."""
     if name is not None and not re.fullmatch(r"\w[\w-]{0,60}", name):
         raise SettingError(f"--name must be letters, digits, '_' and '-' (at most 61), but got '{name}'")
     return name

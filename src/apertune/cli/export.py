@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 @click.option(
     "--quantize",
     type=click.Choice(["int8", "float16"]),
-    help="Write quantized files, too, of the formats that have them.",
+    help="Write quantized files, too, in the formats that have them.",
 )
 @click.option(
     "--data",
     metavar="PATH",
     help="Compare on the test images of the data set at this path, and calibrate int8 on its training images.",
 )
-@click.option("--option", multiple=True, metavar="NAME=VALUE", help="Set an option of the data set's own.")
+@click.option("--option", multiple=True, metavar="NAME=VALUE", help="Set one of the data set's own options.")
 @json_option
 def export(
     model: str,

@@ -37,7 +37,7 @@ def with_flag_table(page: str) -> str:
 
 
 def _values(declared: Declaration) -> str:
-    """Returns the values that a setting may have, where its help line does not say them."""
+    """Returns the values that a setting may have, where its help line does not list them."""
     choices = declared.choices or next(
         (typing.get_args(kind) for kind in declared.alternatives if typing.get_origin(kind) is typing.Literal), ()
     )

@@ -68,5 +68,5 @@ def label(
         print_json({**asdict(pictures), "target": str(target)})
         return
     print_table(("folder", "new pictures"), list(pictures.folders.items()), title=f"{pictures.frames} frames")
-    there = f"; {pictures.existing} were there already and were left" if pictures.existing else ""
+    there = f"; pictures already there, left as they are: {pictures.existing}" if pictures.existing else ""
     click.echo(f"In {target}{there}")

@@ -70,7 +70,7 @@ def predict(
     """Name what FILES (images, videos, folders, patterns) show.
 
     MODEL is fer2013@champion, runs:/RUN/model, or the folder of a saved or exported model. A file that cannot be
-    read is named on standard error and the rest go on; the exit status is then 2.
+    read is named on standard error, and the others are still answered; the exit status is then 2.
     """
     from ..search.prediction import open_predictor
     from ..search.prediction.sources import find_files
@@ -105,7 +105,7 @@ def _check_output(output: Path | None, images: int, videos: int) -> None:
     from ..search.prediction.video import check_output
 
     if videos != 1 or images:
-        raise SettingError(f"--output takes one video, but {videos} videos and {images} images are given")
+        raise SettingError(f"--output takes one video, but got videos: {videos}, images: {images}")
     check_output(output)
 
 
@@ -151,7 +151,7 @@ def _answer_video(
         results.failed.append((str(path), str(error).removeprefix(f"{path}").lstrip(": ")))
         return
     results.videos.append(_VideoAnswers(path, answers, rate))
-    click.echo(f"{path.name}: {read} frames, {rate:.1f} frames a second", err=True)
+    click.echo(f"{path.name}: {read} frames, {rate:.1f} frames per second", err=True)
 
 
 def _document(model: str, results: _Results, top: int) -> dict[str, object]:

@@ -59,7 +59,7 @@ class SearchDisplay:
             self._live.update(Group(self._bar(state), *([self._trials(state)] if state.running else [])))
 
     def trial_ended(self, result: TrialResult, state: State) -> None:
-        """Prints a line on a trial that ended."""
+        """Prints a line about a trial that ended."""
         if result.outcome == "interrupted":
             self.say(f"Trial {result.number} put back after epoch {result.epochs}; it goes on with the next search.")
             return

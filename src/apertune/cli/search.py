@@ -21,7 +21,7 @@ from .setting_options import by_parameter, given_flags, read_settings, setting_o
 
 @dataclass(frozen=True)
 class Launch:
-    """Settings of the command that are none of the search itself."""
+    """Settings of the command that do not belong to the search itself."""
 
     reference: bool = setting(False, "Train the data set's published network first.")
 
@@ -34,7 +34,7 @@ class Launch:
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    help="Read settings from this TOML file, which calls them as the flags are called; flags win.",
+    help="Read settings from this TOML file, where they are named as the flags are; flags win.",
 )
 @json_option
 def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> None:
@@ -60,7 +60,7 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
 
 
 def file_settings() -> dict[str, Declaration]:
-    """Returns the settings that a TOML file may hold, by the flag's name as a Python name."""
+    """Returns the settings that a TOML file may hold, by the flag's Python name."""
     return by_parameter(Source, LoadSettings, AdapterOptions, SearchSettings, Launch)
 
 
@@ -69,7 +69,7 @@ def search_settings(given: Mapping[str, Any]) -> tuple[SearchSettings, dict[str,
 
     Raises:
         SettingError: a value is wrong, or this machine or the chosen sampler cannot do what is asked for; no data
-            are loaded before.
+            have been loaded yet.
     """
     settings = SearchSettings(**read_settings(SearchSettings, given))
     _check_before_loading(settings)
@@ -78,7 +78,7 @@ def search_settings(given: Mapping[str, Any]) -> tuple[SearchSettings, dict[str,
 
 
 def _check_before_loading(settings: SearchSettings) -> None:
-    """Refuses, with a SettingError, settings that a search would refuse only with its data at hand."""
+    """Raises SettingError early for settings that a search would refuse only after loading its data."""
     from ..search.engine.planning import check_strategies
     from ..search.executors.choosing import check_places
     from ..search.studies.storage.storage import check_storage

@@ -41,7 +41,7 @@ def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, re
     from ..search.engine.reference import train_reference
 
     if reference:
-        # The reference may take hours, after which it would be late to refuse the search.
+        # Training the reference may take hours, so a search that will be refused is refused before it.
         prepare(dataset, settings, home)
         with LastingDisplay() as display:
             trained = train_reference(dataset, settings, home=home, display=display)
@@ -64,7 +64,7 @@ def show_end(result: SearchResult, dataset: str, *, as_json: bool) -> None:
     """
     with unread():
         _show(result, dataset, as_json=as_json)
-        # The last line, whoever reads the rest.
+        # With --json on standard error, since standard output holds the document alone.
         click.echo(_outcome(result), err=as_json)
     if result.signal:
         sys.exit(SIGNALLED + result.signal)

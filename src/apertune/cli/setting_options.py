@@ -53,7 +53,7 @@ def read_settings(settings: type, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         settings: the dataclass.
-        given: values of flags, or of a file, by the flag's name as a Python name.
+        given: values of flags, or of a file, by the flag's Python name.
 
     Raises:
         SettingError: a value is of another type than its setting.
@@ -66,12 +66,12 @@ def read_settings(settings: type, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def by_parameter(*settings: type) -> dict[str, Declaration]:
-    """Returns the settings of several dataclasses by the name that click, and a file, has for them."""
+    """Returns the settings of several dataclasses by the name that click and a file use for them."""
     return {one.parameter: one for kind in settings for one in declarations(kind).values()}
 
 
 def _click_type(declared: Declaration) -> Any:
-    """Returns what click checks: numbers and choices; the settings check the rest, as they do for a file's values."""
+    """Returns the type that click checks, for numbers and choices; the settings check the rest, as for a file."""
     if declared.choices is not None:
         return click.Choice(declared.choices)
     first = declared.alternatives[0]

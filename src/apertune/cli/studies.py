@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..search.results import StudyResult
     from ..search.settings import Home
 
-# `stop` waits this long before it says that it waits.
+# `stop` waits this long before it says that it is waiting.
 QUIET_S = 2.0
 
 
@@ -139,7 +139,7 @@ def _home(storage: str | None) -> Home:
 
 
 def _place(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
-    """Returns one line on where a trial stands that has not ended."""
+    """Returns one line on where an unfinished trial stands."""
     value = "" if trial["value"] is None else f", {study['objective']} {trial['value']:.4f}"
     if trial in study["running"]:
         return f"Running: trial {trial['number']}, epoch {trial['epoch']} of {study['epochs']}{value}"

@@ -38,7 +38,7 @@ def trials_document(
     Args:
         dataset: Name of the data set.
         objectives: Names and directions of the studies' objectives.
-        trials: Each trial with its study's name, unless there is but one study, and its MLflow run.
+        trials: Each trial with its study's name, unless there is only one study, and its MLflow run.
     """
     from ..search.results import rank
 

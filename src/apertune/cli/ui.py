@@ -51,7 +51,7 @@ def ui(port: int, host: str) -> None:
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Runs the server until it ends; what ends this process ends the server too."""
+    """Runs the server until it ends; a signal that ends this process ends the server, too."""
     with subprocess.Popen(command, env=environment) as server:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: server.terminate())

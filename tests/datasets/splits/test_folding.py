@@ -93,6 +93,6 @@ def test_copies_of_an_image_count_once(*, several_labels: bool) -> None:
 )
 def test_a_fold_without_images_is_refused(labels: np.ndarray, copies: list[int]) -> None:
     """When the copies of one image leave some folds without images, the folds are refused."""
-    refused = "--folds 4 needs images for each fold, but 2 get none, since copies of one image stay in one fold"
+    refused = "--folds 4 needs images for each fold, but 2 would get none, since copies of one image stay in one fold"
     with pytest.raises(DatasetError, match=refused):
         fold_views(copied(labels, copies), 4, seed=0)
