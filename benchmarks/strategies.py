@@ -65,7 +65,7 @@ def searched(settings: Mapping[str, Any], seed: int, warm: bool) -> tuple[list[f
         common = {"epochs": EPOCHS, "objective": "accuracy", "fix": FIXED, "narrow": NARROW, "keep_models": "none"}
         more: dict[str, Any] = {}
         if warm:
-            # So few images allow no larger batches.
+            # There are too few images for larger batches.
             fixed = {**FIXED, "batch_size": "16"}
             own = {"trials": 12, "seed": 100 + seed, "study": "small", "fix": fixed}
             before = search.SearchSettings(**{**common, **settings, **own})

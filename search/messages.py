@@ -221,7 +221,7 @@ class DiscoveryFailed:
 TrialEvent = TrialStarted | EpochEnded | TrialDelayed | RoundEnded | TrialResult | TrialLost
 WorkerTask = TrialTask | DiscoveryTask
 
-# How a trial tells of itself, what it asks between batches, and the trial as a function of both.
+# Tells of an event; asks, between batches, whether to end; and a trial as a function of both.
 Emit = Callable[[TrialEvent], None]
 StopRequested = Callable[[], StopRequest | None]
 RunTrial = Callable[[TrialTask, Emit, StopRequested], TrialResult]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from programs import REPOSITORY
 
 from apertune.cli import COMMANDS, cli
 
-# A docstring that opens with one of these says a clause of a sentence whose beginning the reader has to guess.
+# A docstring or comment that opens with one of these is a clause of a sentence whose beginning the reader has to guess.
 RELATIVE = {"How", "Of", "So", "What", "When", "Where", "Whether", "Which", "Who", "Whose", "Why"}
+# Comments and tests' docstrings are whole sentences, which "When it is full, ..." may open.
+RELATIVE_IN_SENTENCES = RELATIVE - {"When", "Where"}
 # Every help line begins with one of these; a new command or option may bring a verb of its own.
 IMPERATIVES = {
     "Add",
@@ -121,11 +125,11 @@ def test_a_help_line_is_a_whole_imperative_sentence(called: str, line: str | Non
 
 
 def source_files() -> list[Path]:
-    """Every module of the package; its rooms are links to folders of the repository."""
+    """Every module of the package, its tests and its benchmarks; the package's rooms are links to folders."""
     return sorted(
         {
             path.resolve()
-            for room in ("src", "datasets", "search", "spaces")
+            for room in ("src", "datasets", "search", "spaces", "tests", "benchmarks")
             for path in (REPOSITORY / room).rglob("*.py")
         }
     )
@@ -141,12 +145,24 @@ def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
                         yield statement.lineno, text
 
 
+def comments(source: str) -> Iterator[tuple[int, str]]:
+    """Line and text of each comment; one of several lines counts once."""
+    last = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            if token.start[0] != last + 1:
+                yield token.start[0], token.string.lstrip("#! ")
+            last = token.start[0]
+
+
 @pytest.mark.parametrize("path", source_files(), ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_docstrings_open_with_a_verb_or_a_name(path: Path) -> None:
-    """No docstring of the package opens with a bare relative clause."""
-    opened = []
-    for number, text in docstrings(ast.parse(path.read_text(encoding="utf-8"))):
-        words = text.split()
-        if words and words[0].strip(",.:;") in RELATIVE:
-            opened.append(f"{path.relative_to(REPOSITORY)}:{number}: {' '.join(words[:8])}")
+def test_docstrings_and_comments_open_with_a_verb_or_a_name(path: Path) -> None:
+    """No docstring opens with a bare relative clause, and no comment with one that lacks its sentence."""
+    source, opened = path.read_text(encoding="utf-8"), []
+    in_docstrings = RELATIVE_IN_SENTENCES if path.is_relative_to(REPOSITORY / "tests") else RELATIVE
+    for texts, relative in ((docstrings(ast.parse(source)), in_docstrings), (comments(source), RELATIVE_IN_SENTENCES)):
+        for number, text in texts:
+            words = text.split()
+            if words and words[0].strip(",.:;") in relative:
+                opened.append(f"{path.relative_to(REPOSITORY)}:{number}: {' '.join(words[:8])}")
     assert not opened, "\n".join(opened)

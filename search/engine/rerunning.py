@@ -114,7 +114,7 @@ def rerun(
 
 
 def _places_of(search: Mapping[str, str]) -> PlaceSettings:
-    """A GPU where there is one, else as many threads as a worker of the search had."""
+    """Returns a place with a GPU where there is one, else with as many threads as a worker of the search had."""
     on_processors = "workers" in search and not devices.gpus()
     return PlaceSettings(workers=int(search["workers"]) if on_processors else None)
 

@@ -21,7 +21,7 @@ MAXIMUM_CPU_WORKERS = 8
 WORKER_MEMORY_MB = 1500
 # Share of the free memory that pixels may take; the rest is for weights, activations and the framework.
 TABLE_SHARE_OF_MEMORY = 0.35
-# What stands in `CUDA_VISIBLE_DEVICES` to hide the GPUs; the last is Slurm's.
+# Values of `CUDA_VISIBLE_DEVICES` that hide the GPUs; the last is Slurm's.
 HIDING = ("", "-1", "NoDevFiles")
 OWN_GROUPS = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")

@@ -16,7 +16,7 @@ from ..settings import Home
 from ..tracking.outbox import read_progress, unsent_bytes, write_progress
 from .sender import STORAGE_VARIABLE, URI_VARIABLE
 
-# How long to wait, at the end, for a server that takes nothing; one that takes something is waited for.
+# Waiting time, at the end, for a server that takes nothing; one that takes something is waited for.
 PATIENCE_S = 45.0
 LOOK_EVERY_S = 0.1
 TELL_EVERY_S = 2.0

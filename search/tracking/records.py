@@ -20,7 +20,7 @@ Point = tuple[str, float, int, int]
 KEY_TAG = "apertune.key"
 # MLflow's identifier of the run above:
 PARENT_TAG = "mlflow.parentRunId"
-# Of every run of a search and its trials:
+# Tags of every run of a search and its trials:
 KIND_TAG = "kind"
 SEARCH_KIND, TRIAL_KIND, PROMOTION_KIND = "search", "trial", "promotion"
 STATE_TAG = "state"
@@ -33,7 +33,7 @@ FINGERPRINT_TAG = "fingerprint"
 COMMAND_TAG = "command"
 # Names and versions of packages, joined by ", ".
 PACKAGES_TAG = "packages"
-# Of a trial's run only:
+# Tags of a trial's run only:
 TRIAL_TAG = "trial"
 SEED_TAG = "seed"
 MAX_EPOCHS_TAG = "max_epochs"

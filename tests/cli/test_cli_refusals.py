@@ -1,4 +1,4 @@
-"""What the commands say where there is nothing to read, or nowhere to write."""
+"""The lines that commands print where there is nothing to read, or nowhere to write."""
 
 from __future__ import annotations
 

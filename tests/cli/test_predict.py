@@ -67,7 +67,7 @@ def test_table(shades_model: Path, pictures: Path) -> None:
     ],
 )
 def test_mistakes(shades_model: Path, arguments: list[str], message: str) -> None:
-    """What the user mistyped is said in one line."""
+    """A mistake of the user is named in one line."""
     Path("empty").mkdir()
     run = CliRunner().invoke(predict, [str(shades_model), *arguments])
     assert isinstance(run.exception, SettingError)

@@ -1,4 +1,4 @@
-"""How long a search will take, as it is shown to a person, by a clock that the test turns."""
+"""The time that a search will take, as it is shown to a person, by a clock that the test turns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def said_after(clock: Any, capsys: pytest.CaptureFixture[str], *, seconds: float, finished: int, **state: Any) -> str:
-    """What is said of a trial that ends so long after a search began, which found two trials that had ended."""
+    """Returns the line on a trial that ends so long after the start of a search that found two ended trials."""
     display = SearchDisplay()
     display.update(State("accuracy", **{"target": 12, "finished": 2, **state}))
     clock.now += seconds
@@ -47,7 +47,7 @@ def test_the_time_left_is_by_this_searchs_pace(clock: Any, capsys: pytest.Captur
 def test_the_deadline_may_come_first(
     clock: Any, capsys: pytest.CaptureFixture[str], deadline_in_s: float, left: str
 ) -> None:
-    """What is left is what the pace says, or what the search's hours leave, whichever is less."""
+    """The time left is that by the pace, or that left of the search's hours, whichever is less."""
     line = said_after(clock, capsys, seconds=200.0, finished=6, deadline=clock.now + 200.0 + deadline_in_s)
     assert line.endswith(f", {left} left")
 

@@ -1,4 +1,4 @@
-"""What `apertune search` refuses, from flags and from a file: one line, before anything is loaded or created."""
+"""Settings that `apertune search` refuses, from flags and from a file: one line, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_a_file_says_what_flags_say(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_values_of_another_type_are_refused_from_python(
     settings: type[SearchSettings | LoadSettings], given: dict[str, object], line: str
 ) -> None:
-    """What the dataclass declares is checked when it is made."""
+    """Values are checked against the declarations when the dataclass is made."""
     with pytest.raises(SettingError, match=line):
         settings(**given)  # type: ignore[arg-type]  # the names are given above
 

@@ -1,4 +1,4 @@
-"""How `apertune search` ends, and what the reading commands say of what it leaves: real commands, pretended trials."""
+"""The ends of `apertune search`, and the reading commands on what it leaves: real commands, pretended trials."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def under_way(*words: str, epoch_s: float = 0.2, **streams: Any) -> Iterator[sub
 
 
 def read(*words: str) -> str:
-    """What a command prints that only reads."""
+    """Returns the output of a command that only reads."""
     return CliRunner().invoke(cli, words, catch_exceptions=False).stdout
 
 
@@ -221,7 +221,7 @@ def test_a_stopped_reference_is_the_end(
 
 @pytest.mark.parametrize("source", ["x", ""])
 def test_a_search_is_refused_before_its_reference(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    """What can be refused is, before the reference is trained."""
+    """A search that can be refused is refused before the reference is trained."""
     monkeypatch.setattr(reference, "train_reference", lambda *given, **more: pytest.fail("the reference began"))
     faces = replace(load("digits"), name="faces", adapter="fer2013")
     with pytest.raises(StudyError, match=f"no study is called '{source}'; there is none yet"):

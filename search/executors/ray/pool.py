@@ -27,7 +27,7 @@ CLOSING_TIMEOUT_S = 2.0
 # Between attempts to have an actor where one could not be made: while other slots work, and while none does.
 LEFT_OUT_S = 300.0
 ASK_AGAIN_S = 5.0
-# What all running trials together may send of checkpoints: half of a gigabit network.
+# Rate at which all running trials together may send checkpoints: half of a gigabit network.
 CHECKPOINT_BYTES_PER_S = 60e6
 
 

@@ -13,7 +13,7 @@ from ..environments import gpu_environment, processor_environment
 # Ray counts shares of a GPU in ten-thousandths; rounded down, so that as many fit as are meant to.
 SHARE_STEPS = 10_000
 
-# Of one node, as Ray reports it: CPU and GPU counted, memory in bytes.
+# Room of one node, as Ray reports it: CPU and GPU counted, memory in bytes.
 Resources = Mapping[str, float]
 
 

@@ -54,7 +54,7 @@ def check_formats(network: keras.Model, task: Task, size: int, folder: Path) -> 
         form.write(job, variant)
         function = open_exported(form, folder / variant.file, contract)
         answered = np.concatenate([function(images.pixels[:3]), function(images.pixels[3:])])
-        # Of weights never trained, int8 keeps little more than the form of the answer.
+        # With weights never trained, int8 keeps little more than the form of the answer.
         tolerance = {"float32": 1e-4, "float16": 2e-2, "int8": 0.5}[variant.precision]
         np.testing.assert_allclose(answered, expected, atol=tolerance, err_msg=f"{name} {variant.precision}")
         if variant.any_size_file is not None:

@@ -138,7 +138,7 @@ def test_pictures_are_sorted_into_folders(shades_model: Path, video: Path, tmp_p
 
 
 def test_unsure_pictures_are_set_aside(predictor: Predictor, tmp_path: Path) -> None:
-    """What is below the minimum probability goes to `unsure`; other classes than those asked for are not kept."""
+    """Pictures below the minimum probability go to `unsure`; classes that were not asked for are not kept."""
     video = write_video(tmp_path / "v.mp4", [5, 190, 250])
     strict = Predictor(predictor.function, predictor.contract, 0.9)
     pictures = label_frames(strict, read_frames(video), tmp_path / "to", video="v", every=1, classes=["light"])

@@ -17,7 +17,7 @@ def result(number, value, outcome="complete"):
 
 
 def test_the_best_models_are_kept():
-    """Of a search that keeps two models, at every moment just the two best complete trials so far have one."""
+    """In a search that keeps two models, just the two best complete trials so far have one at every moment."""
     keeper, kept = ModelKeeper(2, Direction.MAXIMIZE), set()
     values = [0.5, 0.25, 0.75, 0.625, 0.125, 0.875]
     for number, value in enumerate(values):

@@ -44,7 +44,7 @@ def test_settings_for_a_rerun_are_read_back(patience: int | None) -> None:
 
 
 def test_a_search_without_params_had_the_defaults() -> None:
-    """Of a search that MLflow knows nothing about, the space and the epochs are given and the rest are the defaults."""
+    """A search that MLflow knows nothing about has the space and epochs that are given, and defaults for the rest."""
     assert recorded_settings("resnet", 7, {}) == SearchSettings(space="resnet", epochs=7)
 
 
