@@ -48,7 +48,7 @@ def with_tables(page: str) -> str:
 
 def _limits(name: str, sampler: Sampler) -> str:
     limits = {
-        f"needs the extra `{name}`": sampler.library is not None,
+        f"needs the extra `{name}`": sampler.package is not None,
         "one objective only": not sampler.several_objectives,
         "a finite list of values per parameter": not sampler.endless_ranges,
     }

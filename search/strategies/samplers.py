@@ -32,8 +32,8 @@ class Sampler:
     """Makes Optuna's sampler from `seed` and the options, all by name."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """The options it takes, by name."""
-    library: str | None = None
-    """Import name of the optional library it needs, which the extra of the sampler's name installs."""
+    package: str | None = None
+    """Import name of the optional package it needs, which the extra of the sampler's name installs."""
     several_objectives: bool = True
     """False if it can search for one objective only."""
     endless_ranges: bool = True
@@ -133,14 +133,14 @@ SAMPLERS: dict[str, Sampler] = {
         advice="Few, expensive trials of few parameters",
         make=_make_gp,
         options={"n_startup_trials": Option(10, "Trials that are drawn at random first")},
-        library="torch",
+        package="torch",
     ),
     "cmaes": Sampler(
         summary="From a normal distribution that adapts to good trials",
         advice="Many trials of nothing but numbers",
         make=_make_cmaes,
         options={"n_startup_trials": Option(1, "Trials that are drawn at random first")},
-        library="cmaes",
+        package="cmaes",
         several_objectives=False,
     ),
 }
@@ -160,11 +160,11 @@ def make_sampler(name: str, seed: int | None, options: Mapping[str, str] | None 
         KeyError: For a name that is not in the table.
         UnknownNameError: For an option that the sampler does not have.
         SettingError: For a value that cannot be read or is out of bounds.
-        MissingExtraError: Where the library that the sampler needs is not installed.
+        MissingExtraError: Where the package that the sampler needs is not installed.
     """
     whose, sampler = f"--sampler {name}", SAMPLERS[name]
     values = read_options(whose, sampler.options, options or {})
-    if sampler.library is not None and importlib.util.find_spec(sampler.library) is None:
+    if sampler.package is not None and importlib.util.find_spec(sampler.package) is None:
         raise MissingExtraError(whose, name)
     return make_quietly(whose, partial(sampler.make, seed=seed, **values))
 

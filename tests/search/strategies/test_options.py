@@ -87,9 +87,9 @@ def test_an_option_out_of_range_is_refused(flag: str, name: str, option: str, te
 @pytest.mark.parametrize(("flag", "name", "option"), OPTIONS)
 def test_the_least_of_every_option_works(tmp_path: Path, flag: str, name: str, option: str) -> None:
     """A search with an option at the lower end of its range draws and judges without an error."""
-    library = SAMPLERS[name].library if flag == "--sampler" else None
-    if library is not None and importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed")
+    package = SAMPLERS[name].package if flag == "--sampler" else None
+    if package is not None and importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
     options = SAMPLERS[name].options if flag == "--sampler" else PRUNERS[name].options
     made = make(flag, name, option, f"{options[option].least:g}")
     sampler = made if flag == "--sampler" else make_sampler("random", 0)

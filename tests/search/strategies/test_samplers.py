@@ -20,8 +20,8 @@ from apertune.search.strategies.samplers import SAMPLERS, check_sampler, make_sa
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_draws_from_a_conditional_space(tmp_path: Path, name: str) -> None:
     """Each sampler brings the trials asked for, none twice, on a space with conditions."""
-    library = SAMPLERS[name].library
-    if library is not None and importlib.util.find_spec(library) is None:
+    package = SAMPLERS[name].package
+    if package is not None and importlib.util.find_spec(package) is None:
         with pytest.raises(MissingExtraError, match=rf"uv sync --extra {name} .*pip install '\.\[{name}\]'"):
             make_sampler(name, 0)
         return
@@ -32,12 +32,12 @@ def test_every_sampler_draws_from_a_conditional_space(tmp_path: Path, name: str)
     assert len({str(record.params) for record in bench.study.records()}) == 6
 
 
-def test_a_library_comes_with_the_extra_of_the_samplers_name() -> None:
-    """Each sampler that needs a library has an extra of its name that installs it."""
+def test_a_package_comes_with_the_extra_of_the_samplers_name() -> None:
+    """Each sampler that needs a package has an extra of its name that installs it."""
     project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     for name, sampler in SAMPLERS.items():
-        if sampler.library is not None:
-            assert f'\n{name} = ["{sampler.library}>=' in project
+        if sampler.package is not None:
+            assert f'\n{name} = ["{sampler.package}>=' in project
 
 
 def test_the_grid_is_searched_to_its_end(tmp_path: Path) -> None:
