@@ -1,1 +1,1 @@
-"""Samplers and pruners: one table of each, and the module that writes them down for the documentation."""
+"""Samplers and pruners: one table of each, which the command, the settings and the documentation read."""

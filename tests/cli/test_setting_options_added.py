@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from programs import REPOSITORY
 
-from apertune.cli import flag_table
+from apertune.cli import doc_tables
 from apertune.cli.setting_options import given_flags, read_settings, setting_options
 from apertune.errors import SettingError
 from apertune.search.tracking.provenance import described, recorded_settings
@@ -55,8 +55,8 @@ def test_the_flag_of_the_guide_is_recorded_and_documented(added: Any, monkeypatc
     params = described(added(max_trial_epochs=7), "toys-convnet", 1)
     assert params["max_trial_epochs"] == "7"
     assert recorded_settings("convnet", 2, params).max_trial_epochs == 7  # type: ignore[attr-defined]  # the guide's
-    monkeypatch.setattr(flag_table, "search_declarations", lambda: list(declarations(added).values()))
+    monkeypatch.setattr(doc_tables, "search_declarations", lambda: list(declarations(added).values()))
     assert (
         "| `--max-trial-epochs` | Train no configuration for more epochs than this, whatever its space asks for. | "
-        "at least 1 |  |"
-    ) in flag_table.flag_table()
+        "at least 1 | |"
+    ) in doc_tables.flag_table()

@@ -1,4 +1,4 @@
-"""The documentation of samplers and pruners, which is made from their tables."""
+"""The tables of the documentation, which are made from the code."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import sys
 import pytest
 from programs import REPOSITORY
 
-from apertune.search.strategies.documentation import with_tables
+from apertune.cli.doc_tables import flag_table, with_tables
 
 PAGE = REPOSITORY / "docs/searching.md"
 
 
 def test_the_documentation_holds_the_tables() -> None:
-    """The page shows every sampler, pruner and option as the tables have them today."""
+    """The page shows every sampler, pruner, option and flag as the code has them today."""
     page = PAGE.read_text(encoding="utf-8")
-    assert with_tables(page) == page, "run: python -m apertune.search.strategies.documentation docs/searching.md"
+    assert with_tables(page) == page, "run: python -m apertune.cli.doc_tables docs/searching.md"
+    assert page.count(flag_table()) == 1
 
 
 def test_a_page_without_markers_is_refused() -> None:

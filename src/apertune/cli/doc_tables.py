@@ -1,17 +1,22 @@
-"""The tables of samplers and pruners in docs/searching.md.
+"""The tables in docs/searching.md that are made from the code: samplers, pruners and flags.
 
-Run `python -m apertune.search.strategies.documentation docs/searching.md` after a change of either table.
+Run `python -m apertune.cli.doc_tables docs/searching.md` to write them anew; a test compares them.
 """
 
 from __future__ import annotations
 
 import sys
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .options import Option
-from .pruners import PRUNERS
-from .samplers import SAMPLERS, Sampler
+from ..search.settings import search_declarations
+from ..search.strategies.options import Option
+from ..search.strategies.pruners import PRUNERS
+from ..search.strategies.samplers import SAMPLERS, Sampler
+from ..settings_fields import Declaration, declarations
+from .dataset_options import Source, dataset_declarations
+from .search import Launch
 
 
 def sampler_tables() -> str:
@@ -31,13 +36,26 @@ def pruner_tables() -> str:
     return f"{_table(head, pruners)}\n{_option_table('--pruner', options)}"
 
 
+def flag_table() -> str:
+    """Returns every setting of `apertune search` as a Markdown table, in the order of its help."""
+    settings = (
+        *dataset_declarations(),
+        declarations(Source)["name"],
+        *search_declarations(),
+        *declarations(Launch).values(),
+    )
+    rows = [(f"`--{one.flag}`", one.help, _values(one), one.default_words) for one in settings]
+    return _table(("Flag", "What it does", "Values", "Default"), rows)
+
+
 def with_tables(page: str) -> str:
     """Returns a page of Markdown with the text between its markers replaced by today's tables.
 
     Raises:
-        ValueError: Where the page lacks a marker.
+        ValueError: The page lacks a marker.
     """
-    for marker, tables in (("samplers", sampler_tables()), ("pruners", pruner_tables())):
+    made = {"samplers": sampler_tables(), "pruners": pruner_tables(), "flags": flag_table()}
+    for marker, tables in made.items():
         before, begin, rest = page.partition(f"<!-- {marker}: begin -->\n")
         _, end, after = rest.partition(f"<!-- {marker}: end -->\n")
         if not (begin and end):
@@ -64,9 +82,21 @@ def _option_table(flag: str, options: Mapping[str, Mapping[str, Option]]) -> str
     return _table((f"`{flag}-option`", f"`{flag}`", "Default", "Range", "Meaning"), rows)
 
 
+def _values(declared: Declaration) -> str:
+    """Returns the values that a setting may have, where its help line does not list them."""
+    choices = declared.choices or next(
+        (typing.get_args(kind) for kind in declared.alternatives if typing.get_origin(kind) is typing.Literal), ()
+    )
+    if choices:
+        return ", ".join(f"`{choice}`" for choice in choices)
+    if declared.bounds:
+        return "" if declared.bounds in declared.help else declared.bounds
+    return f"`{declared.placeholder}`".replace("|", "\\|") if declared.placeholder else ""
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines).replace("|  |", "| |")
+    lines = (head, ["---"] * len(head), *rows)
+    return "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in cells)}|\n" for cells in lines)
 
 
 if __name__ == "__main__":
