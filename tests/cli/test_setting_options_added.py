@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from programs import REPOSITORY
+from guide import examples
 
 from apertune.cli import doc_tables
 from apertune.cli.setting_options import given_flags, read_settings, setting_options
@@ -21,10 +21,9 @@ from apertune.settings_fields import declarations
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The class of the guide, with its new field."""
-    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A command-line flag\n")[2]
     module = ModuleType("settings_of_the_guide")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    exec(page.partition("```python\n")[2].partition("```")[0], vars(module))
+    exec(examples("A command-line flag")[0], vars(module))
     return vars(module)["SearchSettings"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import REPOSITORY
+from guide import examples
 
 from apertune.datasets import ADAPTERS, load
 from apertune.datasets.adapters.registry import all_adapters
@@ -18,13 +18,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
-
 
 def _example(language: str) -> str:
     """The code block of CONTRIBUTING.md that shows an adapter (python) or how it is registered (toml)."""
-    text = CONTRIBUTING.read_text(encoding="utf-8").partition("## A data set adapter of your own")[2]
-    return text.partition(f"```{language}\n")[2].partition("```")[0]
+    return examples("A data set adapter of your own", language)[0]
 
 
 def _install(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sklearn.metrics
-from programs import REPOSITORY
+from guide import examples
 
 from apertune.errors import SettingError
 from apertune.search.evaluation.direction import Direction
@@ -14,9 +14,8 @@ from apertune.search.studies.objectives import Objective, check_target_value, re
 @pytest.fixture
 def kappa(monkeypatch: pytest.MonkeyPatch) -> Metric:
     """The metric that CONTRIBUTING.md shows, added to the table."""
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A metric\n")[2]
     names: dict[str, object] = {}
-    exec(text.partition("```python\n")[2].partition("```")[0], names)
+    exec(examples("A metric")[0], names)
     metric = names["KAPPA"]
     assert isinstance(metric, Metric)
     monkeypatch.setitem(METRICS, metric.name, metric)

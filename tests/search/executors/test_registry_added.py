@@ -8,8 +8,9 @@ from types import ModuleType
 
 import psutil
 import pytest
+from guide import examples, section
 from pretend_task import task
-from programs import PRETEND_WORKER, REPOSITORY
+from programs import PRETEND_WORKER
 
 from apertune.errors import SettingError
 from apertune.search.executors.choosing import make_executor
@@ -22,12 +23,11 @@ from apertune.search.messages import TrialResult
 @pytest.fixture
 def polite(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The module of the guide, with workers that only pretend to train, and its line in the table."""
-    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## An executor\n")[2]
     module = ModuleType("apertune.search.executors.polite")
-    exec(page.partition("```python\n")[2].partition("```")[0], vars(module))
+    exec(examples("An executor")[0], vars(module))
     vars(module)["WORKER_COMMAND"] = PRETEND_WORKER
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    line = page.partition("Its line in `CLUSTERS`: `")[2].partition("`.")[0]
+    line = section("An executor").partition("Its line in `CLUSTERS`: `")[2].partition("`.")[0]
     (entry,) = eval(f"{{{line}}}", {"ExecutorEntry": ExecutorEntry}).items()
     monkeypatch.setitem(CLUSTERS, *entry)
     return module

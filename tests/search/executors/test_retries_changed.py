@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from guide import examples
 from pretend_study import Bench
-from programs import REPOSITORY
 
 from apertune.search.executors import retries
 from apertune.search.messages import TrialLost, TrialTask
@@ -33,8 +33,7 @@ def test_full_memory_is_tried_once_more(tmp_path: Path) -> None:
 
 def test_the_rule_of_the_guide_tries_twice_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the guide's rule it is infeasible after three attempts, and no other file changes."""
-    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Full memory and lost workers")[2]
     changed = dict(vars(retries))
-    exec(page.partition("```python\n")[2].partition("```")[0], changed)
+    exec(examples("Full memory and lost workers")[0], changed)
     monkeypatch.setattr(retries, "OUT_OF_MEMORY", changed["OUT_OF_MEMORY"])
     assert attempts_with_full_memory(tmp_path) == (3, ["infeasible"])

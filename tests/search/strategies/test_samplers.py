@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
+from guide import examples
 from pretend_study import CONDITIONAL, EPOCHS, SPACE, Bench, train
 from programs import REPOSITORY
 
@@ -82,9 +83,8 @@ def test_a_sampler_says_what_it_cannot_draw() -> None:
 
 def test_the_example_of_the_documentation_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sampler that CONTRIBUTING.md adds to the table is made with its option, and a search draws from it."""
-    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A sampler or pruner")[2]
     module: dict[str, Any] = dict(vars(samplers))
-    exec(page.partition("```python\n")[2].partition("```")[0], module)
+    exec(examples("A sampler or pruner")[0], module)
     monkeypatch.setattr(samplers, "SAMPLERS", {**SAMPLERS, **module["SAMPLERS"]})
     made = make_sampler("nsga3", 0, {"population_size": "4"})
     assert type(made) is optuna.samplers.NSGAIIISampler

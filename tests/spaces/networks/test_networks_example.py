@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from programs import REPOSITORY
+from guide import examples
 
 from apertune import spaces
 from apertune.spaces import networks
@@ -21,9 +20,7 @@ from apertune.spaces.registry import SPACES, Entry
 @pytest.fixture
 def _dilated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Puts the section's two code blocks where it says that they belong."""
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    section = text.partition("\n## A hyperparameter\n")[2].partition("\n## ")[0]
-    module, line = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    module, line = examples("A hyperparameter")
     (tmp_path / "dilated.py").write_text(module)
     monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])
     for name, entry in eval(f"{{{line}}}", {"Entry": Entry}).items():

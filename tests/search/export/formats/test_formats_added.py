@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 import pytest
-from programs import REPOSITORY
+from guide import examples
 
 from apertune.errors import ApertuneError
 from apertune.search.export import FORMATS, export_model
@@ -44,8 +44,8 @@ def add_format(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_format_of_the_guide_is_exported(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guide's format is written, opened in a fresh process, and answers as the model does."""
-    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## An export format\n")[2]
-    add_format(tmp_path / "site", page.partition("```python\n")[2].partition("```")[0], monkeypatch)
+    (code,) = examples("An export format")
+    add_format(tmp_path / "site", code, monkeypatch)
     report = export_model(model, tmp_path / "out", formats=("hdf5",))
     assert [(row.format, row.file, row.problem) for row in report.rows] == [("hdf5", "model.h5", None)]
     assert (tmp_path / "out" / "model.h5").is_file()
@@ -53,8 +53,7 @@ def test_the_format_of_the_guide_is_exported(model: Path, tmp_path: Path, monkey
 
 def test_a_wrong_format_is_found_out(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guide's format with answers turned round fails the export, and nothing is kept."""
-    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## An export format\n")[2]
-    code = page.partition("```python\n")[2].partition("```")[0]
+    (code,) = examples("An export format")
     turned = code.replace("predict(network, images)", "predict(network, images)[:, ::-1]")
     assert turned != code
     add_format(tmp_path / "site", turned, monkeypatch)
