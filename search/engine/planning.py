@@ -221,7 +221,7 @@ def make_plan(
         dataset=logged_dataset(dataset),
         deadline=began + settings.hours * 3600 if settings.hours else float("inf"),
         trial_seconds=settings.trial_hours * 3600 if settings.trial_hours else float("inf"),
-        hang_seconds=settings.hang_minutes * 60,
+        hang_seconds=settings.hang_seconds,
         epochs=launch.epochs or float("inf"),
         target_value=settings.target_value,
         describe_models=lambda parameters: _room_for_models(parameters, settings, home, launch.target - finished),

@@ -179,7 +179,7 @@ def _train(
         return StopRequest(task.number, "pruned", "as it was recorded", now=False)
 
     trainings = ListedTrainings([task], say, on_epoch=on_epoch)
-    TrialLoop(executor, trainings, TimeLimits(places.hang_minutes * 60)).run()
+    TrialLoop(executor, trainings, TimeLimits(places.hang_seconds)).run()
     return trainings.results[task.number], values
 
 

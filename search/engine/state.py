@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..evaluation.direction import Direction
 from ..messages import EpochEnded, StopRequest, TrialResult, TrialTask
 from .stopping import StopLevel
 
@@ -54,6 +55,12 @@ class Running:
 
     late: list[EpochEnded] = field(default_factory=list)
     """Epochs that it told after it was to be pruned."""
+
+    def note_value(self, value: float, direction: Direction) -> None:
+        """Notes the objective after an epoch, and whether it is the best so far, which NaN and infinity never are."""
+        self.value = value
+        if math.isfinite(value) and (self.best is None or direction.better(value, self.best)):
+            self.best = value
 
     @property
     def most_epochs(self) -> int:

@@ -99,11 +99,9 @@ class Supervisor:
         self._ends.epochs += 1
         self._end(self._ends.budget_spent())
         value = event.metrics.get(f"val_{self._study.definition.objective}", math.nan)
-        running.value = value
+        running.note_value(value, self._direction)
         if not math.isfinite(value):
             return None
-        if running.best is None or self._direction.better(value, running.best):
-            running.best = value
         is_weak = self._study.definition.rounds == 1 and self._study.report(event.number, value, event.epoch)
         if not is_weak or event.epoch >= self._study.definition.epochs:
             return None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from ..evaluation.metrics import resolve_objective
 from ..executors.base import Executor
 from ..executors.retries import counted_losses, rule_of_loss
 from ..messages import (
@@ -168,12 +169,12 @@ class TrialLoop:
             if self._listened - running.heard > limits.hang_seconds:
                 self._executor.kill(number, f"it said nothing for {limits.hang_seconds / 60:g} minutes")
                 running.heard = now
-            elif now - running.since > limits.trial_seconds and running.stop is None:
+            elif now - running.since > limits.trial_seconds:
                 reason = f"over its time of {limits.trial_seconds / 3600:g} h"
-                self._send_stop(running, StopRequest(number, "pruned", reason))
+                self.stop(StopRequest(number, "pruned", reason))
 
     def _look_for_stop(self) -> None:
-        wanted = StopLevel(self._stop_wanted())
+        wanted = self._stop_wanted()
         if wanted <= self.stopping:
             return
         self.stopping = wanted
@@ -197,7 +198,7 @@ class TrialLoop:
         elif isinstance(event, EpochEnded):
             self._epoch_ended(running, event)
         elif isinstance(event, RoundEnded):
-            self._obey(running, self._trials.round_ended(running, event))
+            self._obey(self._trials.round_ended(running, event))
         elif isinstance(event, TrialDelayed):
             self._trials.said(f"Trial {event.number}: {event.reason}; make space, it goes on by itself.")
         elif isinstance(event, TrialLost):
@@ -218,11 +219,11 @@ class TrialLoop:
             running.late.append(event)
             return
         running.epoch = event.epoch
-        self._obey(running, self._trials.epoch_ended(running, event))
+        self._obey(self._trials.epoch_ended(running, event))
 
-    def _obey(self, running: Running, request: StopRequest | None) -> None:
-        if request is not None and running.stop is None:
-            self._send_stop(running, request)
+    def _obey(self, request: StopRequest | None) -> None:
+        if request is not None:
+            self.stop(request)
 
     def _retry(self, running: Running, lost: TrialLost) -> None:
         """Puts back a training whose worker died, with the same values, to go on from its last checkpoint."""
@@ -288,8 +289,9 @@ class ListedTrainings:
         pass
 
     def epoch_ended(self, running: Running, event: EpochEnded) -> StopRequest | None:
-        value = event.metrics.get(f"val_{running.attempt.task.objective}")
-        running.value = value
+        task = running.attempt.task
+        direction = resolve_objective(task.objective, task.view.task).direction
+        running.note_value(event.metrics.get(f"val_{task.objective}", math.nan), direction)
         return self._on_epoch(event)
 
     def round_ended(self, running: Running, event: RoundEnded) -> StopRequest | None:

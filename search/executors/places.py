@@ -65,6 +65,11 @@ class PlaceSettings:
         check(self)
         self._check_places()
 
+    @property
+    def hang_seconds(self) -> float:
+        """Longest silence of a worker, in seconds."""
+        return self.hang_minutes * 60
+
     def _check_places(self) -> None:
         """Refuses settings that would have no effect on where trials run."""
         if self.gpus and len(set(self.gpus)) < len(self.gpus):

@@ -96,7 +96,7 @@ def _confirmed(job: Job, executor: Executor) -> tuple[Confirmation, ...]:
 
 
 def _trained(job: Job, executor: Executor, tasks: Sequence[TrialTask]) -> list[TrialResult]:
-    return train_all(tasks, executor, job.say, hang_seconds=job.places.hang_minutes * 60, show=job.show)
+    return train_all(tasks, executor, job.say, hang_seconds=job.places.hang_seconds, show=job.show)
 
 
 def _takes_part(job: Job, source: TrialSource) -> bool:

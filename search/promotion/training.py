@@ -148,10 +148,9 @@ def trained_network(task: TrialTask, result: TrialResult, trial: int) -> Trained
     """Returns the network that a task left; None if it did not complete."""
     if result.outcome != "complete" or result.value is None or not result.has_model:
         return None
-    probabilities = load_evaluation(TrialFolder(task.folder).artifacts).probabilities
-    return TrainedNetwork(
-        trial, task.seed, result.value, result.best_epoch, TrialFolder(task.folder).model, probabilities
-    )
+    folder = TrialFolder(task.folder)
+    probabilities = load_evaluation(folder.artifacts).probabilities
+    return TrainedNetwork(trial, task.seed, result.value, result.best_epoch, folder.model, probabilities)
 
 
 def choose(confirmations: Sequence[Confirmation], direction: Direction) -> Confirmation:
@@ -172,13 +171,14 @@ def best_network(networks: Sequence[TrainedNetwork], direction: Direction) -> Tr
 
 
 def _finished_before(task: TrialTask) -> TrialResult | None:
-    noted = TrialFolder(task.folder).noted_result()
+    folder = TrialFolder(task.folder)
+    noted = folder.noted_result()
     if noted is None:
         return None
     result, _ = noted
     try:
-        check_manifest(TrialFolder(task.folder).model)
-        load_evaluation(TrialFolder(task.folder).artifacts)
+        check_manifest(folder.model)
+        load_evaluation(folder.artifacts)
     except (OSError, ValueError, TypeError, KeyError, ModelError):
         return None
     return replace(result, number=task.number)
