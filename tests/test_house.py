@@ -16,8 +16,10 @@ import apertune
 import apertune.datasets
 import apertune.search
 import apertune.spaces
+from apertune.cli import COMMANDS
 
 PACKAGE = REPOSITORY / "src" / "apertune"
+HEAVY = {"tensorflow", "keras", "keras_tuner", "mlflow", "optuna", "pandas", "sklearn", "matplotlib", "numpy"}
 
 
 def imported_by(statement: str) -> set[str]:
@@ -78,8 +80,14 @@ def test_mlflow_stays_the_real_one() -> None:
 
 def test_the_command_imports_nothing_heavy() -> None:
     """Making the command imports no framework, no MLflow, no Optuna, no pandas and no plotting."""
-    heavy = {"tensorflow", "keras", "keras_tuner", "mlflow", "optuna", "pandas", "sklearn", "matplotlib", "numpy"}
-    assert not heavy & imported_by("import apertune.cli")
+    assert not HEAVY & imported_by("import apertune.cli")
+
+
+# `apertune spaces` describes data to a space, whose module needs NumPy.
+@pytest.mark.parametrize("module", sorted({module for module, _, _ in COMMANDS.values()} - {"spaces"}))
+def test_the_help_of_a_command_imports_nothing_heavy(module: str) -> None:
+    """Showing a command's help, and refusing a wrong flag, imports none of them either."""
+    assert not HEAVY & imported_by(f"import apertune.cli.{module}")
 
 
 @pytest.mark.parametrize("module", ["apertune.search.engine.supervisor", "apertune.search.engine.launch"])

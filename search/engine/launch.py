@@ -13,6 +13,7 @@ from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ...spaces.search_space.narrowing import narrow
 from ...spaces.search_space.parameters import SearchSpace
+from ...text import counted
 from ..evaluation.direction import Direction
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
@@ -174,7 +175,7 @@ def _opening_line(dataset: ImageDataset, workers: int, objectives: tuple[Objecti
     names = ", ".join(objective.name for objective in objectives)
     return (
         f"{dataset.name}: {images} of {size}, {len(dataset.classes)} classes; "
-        f"objective {names}; {workers} worker{'s' if workers > 1 else ''}."
+        f"objective {names}; {counted(workers, 'worker')}."
     )
 
 

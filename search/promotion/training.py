@@ -19,7 +19,7 @@ from ..engine.trial_loop import ListedTrainings, TimeLimits, TrialLoop
 from ..evaluation.direction import Direction
 from ..evaluation.saved import load_evaluation
 from ..executors.base import Executor
-from ..messages import EpochEnded, TrialResult, TrialTask
+from ..messages import TrialResult, TrialTask
 from ..models.package import check_manifest
 from ..results import StudyResult
 from ..trial_folder import TrialFolder
@@ -130,13 +130,10 @@ def train_all(
         state.finished += 1
         say(_line(result, state.finished, len(tasks)))
 
-    def on_epoch(event: EpochEnded) -> None:
-        state.epochs += 1
-
     if len(results) < len(tasks):
         executor.start()
     left = [task for task in tasks if task.number not in results]
-    trainings = ListedTrainings(left, say, on_epoch=on_epoch, on_end=on_end, on_look=lambda: show(state))
+    trainings = ListedTrainings(left, say, on_end=on_end, on_look=lambda: show(state))
     loop = TrialLoop(executor, trainings, TimeLimits(hang_seconds))
     state.running = loop.running
     loop.run()

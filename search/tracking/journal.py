@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ...text import counted
 from ..messages import EpochEnded, Outcome, TrialResult, TrialTask
 from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
@@ -137,10 +138,10 @@ class Journal:
     def _note(self) -> str:
         """Returns the description at the head of the search's run, in Markdown."""
         about = self._study.definition
-        counted_epochs = "1 epoch" if about.epochs == 1 else f"{about.epochs} epochs"
         return (
             f"Searches the space **{about.space}** on **{about.dataset}** ({about.task}, {about.data}) "
-            f"to {about.direction} **{about.objective}** on validation, in trials of at most {counted_epochs}. "
+            f"to {about.direction} **{about.objective}** on validation, in trials of at most "
+            f"{counted(about.epochs, 'epoch')}. "
             f"Its trials are the runs below it; *Views* above the table of runs lists them best first; "
             f"`apertune compare {about.dataset}` shows more of the study."
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ....errors import SettingError
+from ....text import counted
 from ..devices import MAXIMUM_CPU_WORKERS, WORKER_MEMORY_MB
 from ..environments import gpu_environment, processor_environment
 
@@ -39,7 +40,7 @@ class SlotShape:
 
     def words(self) -> str:
         gpu = f"{self.gpus:g} of a GPU and " if self.gpus else ""
-        return f"{gpu}{self.processors} processor{'s' if self.processors != 1 else ''}"
+        return gpu + counted(self.processors, "processor")
 
 
 def count_slots(

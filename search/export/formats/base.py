@@ -7,19 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from ....datasets.base import Images
 from ....errors import ApertuneError, MissingExtraError, ModelError
 from ....text import first_line
-from ...evaluation.decisions import Probabilities
-from ...models.contract import ModelContract
 
 if TYPE_CHECKING:
     import keras
 
+    from ....datasets.base import Images
+    from ...evaluation.decisions import Probabilities
+    from ...models.contract import ModelContract
+
 Precision = Literal["float32", "float16", "int8"]
-PixelFunction = Callable[[Images], Probabilities]
+# As text, since the help of `apertune export` imports this module, and the arrays' types would import NumPy.
+PixelFunction: TypeAlias = "Callable[[Images], Probabilities]"
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import click
 
 from ..datasets.settings import LoadSettings
 from ..errors import SettingError
-from ..settings_fields import Declaration, declarations, setting
-from .setting_options import by_parameter, given_flags, read_settings, setting_option, setting_options
+from ..settings_fields import Declaration, check, declarations, setting
+from .setting_options import by_parameter, given_flags, made_from, read_settings, setting_option, setting_options
 
 if TYPE_CHECKING:
     from ..datasets.base import ImageDataset, Progress
@@ -25,11 +25,20 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Source:
-    """The files of a data set, and the name of its results."""
+    """The files of a data set, and the name of its results.
+
+    Raises:
+        SettingError: The name cannot be part of the names of an experiment, a study and a registered model.
+    """
 
     data: str | None = setting(None, "Read the data from this folder, file, or archive of either.", metavar="PATH")
     name: str | None = setting(None, "Keep results under this name.", metavar="NAME", shown_default="that of DATASET")
     """The experiment, the study and the registered model are named after it."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.name is not None and not re.fullmatch(r"\w[\w-]{0,60}", self.name):
+            raise SettingError(f"--name must be letters, digits, '_' and '-' (at most 61), but got '{self.name}'")
 
 
 @dataclass(frozen=True)
@@ -82,22 +91,14 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
     """
     from ..datasets import load
 
-    settings, source = load_settings(given), Source(**read_settings(Source, given_flags(given)))
-    name = _checked_name(source.name)
+    settings, source = load_settings(given), made_from(Source, given_flags(given))
     with progress_bar() as progress:
         loaded = load(dataset, source.data, settings, progress=progress)
-    if name is not None:
-        loaded = replace(loaded, name=name)
+    if source.name is not None:
+        loaded = replace(loaded, name=source.name)
     for note in loaded.notes:
         click.echo(f"{dataset}: {note}", err=True)
     return loaded
-
-
-def _checked_name(name: str | None) -> str | None:
-    """Checks a name, which becomes part of the names of an experiment, a study and a registered model."""
-    if name is not None and not re.fullmatch(r"\w[\w-]{0,60}", name):
-        raise SettingError(f"--name must be letters, digits, '_' and '-' (at most 61), but got '{name}'")
-    return name
 
 
 def load_settings(given: Mapping[str, Any]) -> LoadSettings:

@@ -65,7 +65,7 @@ class SearchDisplay:
             return
         value = "" if result.value is None else f" {state.objective} {result.value:.4f}"
         reason = f" ({result.reason})" if result.reason else ""
-        epochs = f"{result.epochs} epoch{'' if result.epochs == 1 else 's'}"
+        epochs = counted(result.epochs, "epoch")
         left = f", {self._time_left(state)} left" if self._time_left(state) else ""
         self.say(
             f"[{state.finished}/{state.target}] trial {result.number} {result.outcome}{value} "

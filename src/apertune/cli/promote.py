@@ -13,7 +13,7 @@ from ..search.promotion.settings import PromotionSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
-from .setting_options import by_parameter, given_flags, read_settings, setting_options
+from .setting_options import given_flags, made_from, setting_options, without
 from .storage_option import storage_option
 
 if TYPE_CHECKING:
@@ -40,11 +40,10 @@ def promote(dataset: str, storage: str | None, as_json: bool, **flags: Any) -> N
     from .closed_terminal import LastingDisplay
 
     given = given_flags(flags)
-    settings = PromotionSettings(**read_settings(PromotionSettings, given))
-    places = PlaceSettings(**read_settings(PlaceSettings, given))
+    settings = made_from(PromotionSettings, given)
+    places = made_from(PlaceSettings, given)
     check_places(places)
-    own = by_parameter(PromotionSettings, PlaceSettings)
-    loaded = load_from(dataset, {name: value for name, value in given.items() if name not in own})
+    loaded = load_from(dataset, without(given, PromotionSettings, PlaceSettings))
     home = make_home(os.environ, storage=storage)
     with LastingDisplay("training") as display:
         promotion = run_promotion(loaded, settings, home=home, say=display.say, places=places, show=display.update)

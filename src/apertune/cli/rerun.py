@@ -13,7 +13,7 @@ from ..search.executors.places import PlaceSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
-from .setting_options import by_parameter, given_flags, read_settings, setting_options
+from .setting_options import given_flags, made_from, setting_options, without
 
 
 @click.command()
@@ -37,12 +37,11 @@ def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **f
     from ..search.tracking.mlflow_store import read_run
 
     home, given = make_home(os.environ), given_flags(flags)
-    places = PlaceSettings(**read_settings(PlaceSettings, given))
+    places = made_from(PlaceSettings, given)
     check_places(places)
     # Before any data are read, which may take minutes.
     read_run(run_id, home.tracking_uri)
-    own = by_parameter(PlaceSettings)
-    loaded = load_from(dataset, {name: value for name, value in given.items() if name not in own})
+    loaded = load_from(dataset, without(given, PlaceSettings))
     done = train_again(loaded, run_id, home=home, say=lambda line: click.echo(line, err=True), places=places)
     difference = done.largest_difference
     if as_json:

@@ -16,7 +16,7 @@ from ..settings_fields import Declaration, declarations, setting
 from .configuration import read_configuration
 from .dataset_options import AdapterOptions, Source, dataset_declarations, load_from, name_option
 from .output import json_option
-from .setting_options import by_parameter, given_flags, read_settings, setting_options
+from .setting_options import by_parameter, given_flags, made_from, setting_options, without
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
     a closed terminal.
     """
     merged = {**read_configuration(config, file_settings()), **given_flags(flags)}
-    launch = Launch(**read_settings(Launch, merged))
+    launch = made_from(Launch, merged)
     settings, rest = search_settings(merged)
     loaded = load_from(dataset, rest)
 
@@ -71,10 +71,9 @@ def search_settings(given: Mapping[str, Any]) -> tuple[SearchSettings, dict[str,
         SettingError: a value is wrong, or this machine or the chosen sampler cannot do what is asked for; no data
             have been loaded yet.
     """
-    settings = SearchSettings(**read_settings(SearchSettings, given))
+    settings = made_from(SearchSettings, given)
     _check_before_loading(settings)
-    own = by_parameter(SearchSettings, Launch)
-    return settings, {name: value for name, value in given.items() if name not in own}
+    return settings, without(given, SearchSettings, Launch)
 
 
 def _check_before_loading(settings: SearchSettings) -> None:

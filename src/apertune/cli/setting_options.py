@@ -11,6 +11,7 @@ import click
 from ..settings_fields import Declaration, declarations
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Settings = TypeVar("_Settings")
 
 
 def setting_options(declared: Iterable[Declaration]) -> Callable[[_Command], _Command]:
@@ -63,6 +64,17 @@ def read_settings(settings: type, given: Mapping[str, Any]) -> dict[str, Any]:
         for one in declarations(settings).values()
         if one.parameter in given
     }
+
+
+def made_from(settings: type[_Settings], given: Mapping[str, Any]) -> _Settings:
+    """Returns a settings dataclass made from the values that were given; see `read_settings`."""
+    return settings(**read_settings(settings, given))
+
+
+def without(given: Mapping[str, Any], *settings: type) -> dict[str, Any]:
+    """Returns the values that belong to none of these settings dataclasses."""
+    own = by_parameter(*settings)
+    return {name: value for name, value in given.items() if name not in own}
 
 
 def by_parameter(*settings: type) -> dict[str, Declaration]:

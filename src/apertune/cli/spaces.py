@@ -15,6 +15,7 @@ from ..quiet import nothing_on_standard_error
 from ..settings_fields import assignments
 from ..spaces.registry import SPACES
 from ..spaces.search_space import wording
+from ..text import counted
 from .output import json_option, print_json, print_table
 
 COLUMNS = ("name", "kind", "range", "condition", "default")
@@ -121,7 +122,7 @@ def show(
             }
         )
     else:
-        print_table(COLUMNS, rows, title=f"{name}: {len(rows)} parameter{'' if len(rows) == 1 else 's'}")
+        print_table(COLUMNS, rows, title=f"{name}: {counted(len(rows), 'parameter')}")
 
 
 @contextlib.contextmanager

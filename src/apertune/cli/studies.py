@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ApertuneError, StudyError
+from ..text import counted
 from .output import json_option, print_json, print_table
 from .storage_option import storage_option
 
@@ -126,8 +127,8 @@ def sync(storage: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"studies": outcome, "unsent_bytes": left})
     else:
-        studies_sent = f"{len(outcome)} {'study' if len(outcome) == 1 else 'studies'}"
-        click.echo(f"Sent what was left of {studies_sent}." if outcome else "Nothing was left to send.")
+        sent = f"Sent what was left of {counted(len(outcome), 'study', 'studies')}."
+        click.echo(sent if outcome else "Nothing was left to send.")
     if left:
         raise ApertuneError(f"{left} bytes could not be sent")
 
