@@ -61,8 +61,9 @@ def has_model(run_id: str, tracking_uri: str) -> bool:
 def tag_run(run_id: str, tags: Mapping[str, str], tracking_uri: str) -> None:
     """Sets tags of a run. Raises ApertuneError if MLflow does not take them."""
     with _one_line_errors():
+        client = open_client(tracking_uri)
         for name, value in tags.items():
-            open_client(tracking_uri).set_tag(run_id, name, value[:LONGEST_TAG])
+            client.set_tag(run_id, name, value[:LONGEST_TAG])
 
 
 class Registry:
