@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import keras
     import keras_tuner
+    import numpy as np
+    from numpy.typing import NDArray
 
     from ..datasets.base import DataSpec
 
@@ -32,10 +34,10 @@ class Candidate:
     """
     optimizer: keras.optimizers.Optimizer
     """Built for this network, with its schedule."""
-    loss: Callable[[Any, Any], Any]
+    loss: Callable[[Any, Any], Any] | None
     """Maps (targets, probabilities), both float32 (batch, outputs), to one loss per example, float32 (batch,).
 
-    Class weights and label smoothing are included.
+    Class weights and label smoothing are included. None where `own_training` trains.
     """
     batch_size: int
     """Images per training step."""
@@ -46,6 +48,67 @@ class Candidate:
     """
     callbacks: tuple[keras.callbacks.Callback, ...] = ()
     """Callbacks that the recipe needs, such as that of a plateau schedule."""
+    own_training: OwnTraining | None = None
+    """The way in which the user's own code trains the network; None to train it by the other fields."""
+    notes: tuple[str, ...] = ()
+    """Lines for the user on how the network was read, told once per study."""
+
+
+class OwnTraining(Protocol):
+    """A training that the user's own code does, on a model that shares its weights with the candidate's network."""
+
+    @property
+    def model(self) -> keras.Model:
+        """The user's model; compiled, unless their code compiles or trains it in another way."""
+        ...
+
+    @property
+    def is_keras_fit(self) -> bool:
+        """True where `model.fit` trains; False where `run` must be called."""
+        ...
+
+    @property
+    def class_numbers(self) -> bool | None:
+        """True to give targets as class numbers, False as one-hot rows, None to try one-hot rows first."""
+        ...
+
+    @property
+    def needs_validation(self) -> bool:
+        """True if `model.fit` is to evaluate, too, since the model has a loss or metrics of the user's own."""
+        ...
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Names of the metrics that the model computes, as far as they are known before it trains."""
+        ...
+
+    def images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Returns pixels as the model takes them, float32 of the same shape."""
+        ...
+
+    def targets(self, targets: NDArray[np.float32], *, class_numbers: bool) -> NDArray[Any]:
+        """Returns targets, float32 (n, outputs), as the model's loss takes them."""
+        ...
+
+    def run(
+        self,
+        x: Any,
+        y: Any,
+        validation: tuple[Any, Any],
+        *,
+        epochs: int,
+        callbacks: Sequence[keras.callbacks.Callback],
+    ) -> dict[str, float]:
+        """Trains by the user's code, and returns the metrics that it returns, by name.
+
+        Args:
+            x: Training images, as `images` returns them.
+            y: Their targets.
+            validation: Validation images and targets.
+            epochs: Epochs at most.
+            callbacks: Callbacks that score epochs, and may end the training.
+        """
+        ...
 
 
 @dataclass(frozen=True)
