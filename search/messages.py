@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..datasets.base import TrainingView
 from ..spaces.search_space.parameters import SearchSpace, Values
+from .evaluation.direction import Direction
 
 Outcome = Literal["complete", "pruned", "infeasible", "failed", "interrupted"]
 
@@ -44,8 +45,13 @@ class TrialTask:
     """Epochs without improvement of the objective after which training ends; None for never."""
 
     objective: str
+    """Name of the metric to follow."""
+
     folder: Path
     """The trial's folder (see `TrialFolder`)."""
+
+    direction: Direction | None = None
+    """Direction of the objective, which must be given where the user's own model computes it."""
 
     attempt: int = 0
     """Number of times that the trial was lost before."""
@@ -73,6 +79,11 @@ class DiscoveryTask:
 
     view: TrainingView
     space: SpaceReference
+    own_objectives: tuple[str, ...] = ()
+    """Metrics that the user's own model is to compute."""
+
+    rehearsals: Path | None = None
+    """The folder that keeps the notes of rehearsals; None to walk through the space only."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +189,9 @@ class TrialResult:
     over_limit: bool = False
     """The network costs more than allowed, so it was not trained."""
 
+    ends_search: bool = False
+    """The user's code raised KerasTuner's `FatalError`, which ends the search."""
+
     @property
     def ends_worker(self) -> bool:
         """True if something went wrong in the process, so that the next trial needs a fresh one."""
@@ -207,6 +221,8 @@ class Discovered:
     """A space that was walked through."""
 
     search_space: SearchSpace
+    notes: tuple[str, ...] = ()
+    """Lines for the user on how their model was read, and what cannot be done with it."""
 
 
 @dataclass(frozen=True)

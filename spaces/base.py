@@ -77,11 +77,6 @@ class OwnTraining(Protocol):
         """True if `model.fit` is to evaluate, too, since the model has a loss or metrics of the user's own."""
         ...
 
-    @property
-    def metrics(self) -> frozenset[str]:
-        """Names of the metrics that the model computes, as far as they are known before it trains."""
-        ...
-
     def images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns pixels as the model takes them, float32 of the same shape."""
         ...

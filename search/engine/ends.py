@@ -58,8 +58,10 @@ class Ends:
 
         Raises:
             SettingError: Too many configurations in a row cost more than the limits allow.
-            ApertuneError: Too many trials in a row failed.
+            ApertuneError: Too many trials in a row failed, or one asked for the end.
         """
+        if result.ends_search:
+            raise ApertuneError(f"trial {result.number} ended the search: {result.reason}")
         self._over_limit = self._over_limit + 1 if result.over_limit else 0
         if self._over_limit >= OVER_LIMIT_IN_A_ROW:
             raise SettingError(

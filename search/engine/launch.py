@@ -117,7 +117,7 @@ def run(
         stack.callback(executor.close)
         executor.start()
         display.say(_opening_line(dataset, executor.slots, ready.objectives))
-        definition = _definition(dataset, ready, settings, executor)
+        definition = _definition(dataset, ready, settings, home, executor, display)
         check_sampler(settings.sampler, SearchSpace.from_json(definition.search_space), len(ready.objectives))
         study = stack.enter_context(_claimed(home, settings, definition, display))
         stopping = stack.enter_context(stop_wishes(home.stop_file(study.name), display.say))
@@ -180,12 +180,20 @@ def _opening_line(dataset: ImageDataset, workers: int, objectives: tuple[Objecti
 
 
 def _definition(
-    dataset: ImageDataset, ready: Preparation, settings: SearchSettings, executor: Executor
+    dataset: ImageDataset,
+    ready: Preparation,
+    settings: SearchSettings,
+    home: Home,
+    executor: Executor,
+    display: Display,
 ) -> StudyDefinition:
     first, *others = ready.objectives
-    reference = space_reference(settings)
-    space = SearchSpace.from_json(executor.discover(DiscoveryTask(ready.view, reference)))
-    space = narrow(space, settings.fix, settings.narrow)
+    own = tuple(objective.name for objective in ready.objectives if objective.own)
+    task = DiscoveryTask(ready.view, space_reference(settings), own, home.root / "rehearsals")
+    discovered = executor.discover(task)
+    for line in discovered.notes:
+        display.say(f"{line}.")
+    space = narrow(discovered.search_space, settings.fix, settings.narrow)
     return StudyDefinition(
         dataset=dataset.name,
         data=dataset.source,

@@ -14,6 +14,7 @@ from ...datasets.splits.folding import fold_views
 from ...spaces.registry import published_scores
 from ...spaces.search_space.parameters import SearchSpace, Values
 from ..evaluation.costs import COST_NAMES
+from ..evaluation.direction import Direction
 from ..evaluation.metrics import default_objective
 from ..messages import SpaceReference, TrialTask
 from ..results import read_study
@@ -117,6 +118,7 @@ def make_task(
     view: TrainingView,
     search_space: SearchSpace,
     objective: str,
+    direction: Direction | None,
     *,
     number: int,
     values: Values,
@@ -130,6 +132,7 @@ def make_task(
         view: The data to train and to validate on.
         search_space: The space that the values are of.
         objective: Name of the metric to follow.
+        direction: Its direction, which must be known for a metric that the user's own model computes.
         number: The trial's number.
         values: The configuration, by parameter name.
         seed: Seed of initial weights, dropout, augmentation and order.
@@ -145,6 +148,7 @@ def make_task(
         epochs=settings.epochs,
         patience=settings.patience,
         objective=objective,
+        direction=direction,
         folder=folder.path,
         mixed_precision=settings.mixed_precision,
     )
@@ -199,6 +203,7 @@ def make_plan(
             ready.view,
             study.search_space,
             study.definition.objective,
+            study.definition.direction,
             number=asked.number,
             values=asked.values,
             seed=_trial_seed(study.identity if settings.seed is None else settings.seed, asked.number),

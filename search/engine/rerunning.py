@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import uuid
 from collections.abc import Callable, Mapping
@@ -10,13 +11,15 @@ from dataclasses import dataclass, replace
 from ...datasets.base import ImageDataset, TrainingView
 from ...errors import StudyError
 from ...spaces.search_space.parameters import SearchSpace, Value, Values
-from ..evaluation.metrics import resolve_objective
+from ..evaluation.direction import Direction
+from ..evaluation.metrics import task_objective
 from ..executors import devices
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..executors.places import PlaceSettings
 from ..messages import DiscoveryTask, EpochEnded, StopRequest, TrialResult, TrialTask
 from ..settings import Home
+from ..studies.objectives import resolve_objectives
 from ..tracking.mlflow_store import RunFacts, read_run
 from ..tracking.provenance import installed_packages, recorded_settings
 from ..tracking.records import (
@@ -123,18 +126,27 @@ def _task(
     run: RunFacts, search: Mapping[str, str], view: TrainingView, executor: Executor, folder: TrialFolder
 ) -> TrialTask:
     settings = recorded_settings(run.tags[SPACE_TAG], int(run.tags[MAX_EPOCHS_TAG]), search)
-    space = SearchSpace.from_json(executor.discover(DiscoveryTask(view, space_reference(settings))))
+    space = executor.discover(DiscoveryTask(view, space_reference(settings))).search_space
+    objective = run.tags[OBJECTIVE_TAG].split(", ")[0]
     task = make_task(
         settings,
         view,
         space,
-        run.tags[OBJECTIVE_TAG].split(", ")[0],
+        objective,
+        _recorded_direction(objective, search, view),
         number=0,
         values=recorded_values(space, run.params),
         seed=int(run.tags[SEED_TAG]),
         folder=folder,
     )
     return replace(task, keep_model=False, rounds=round_views(view, settings.folds, settings.repeats))
+
+
+def _recorded_direction(objective: str, search: Mapping[str, str], view: TrainingView) -> Direction | None:
+    """Returns the direction that the search was given for an objective which its own model computes, else None."""
+    given = json.loads(search.get("objectives", "null"))
+    known = resolve_objectives(given, view.task) if given else ()
+    return next((one.direction for one in known if one.name == objective), None)
 
 
 def recorded_values(space: SearchSpace, params: Mapping[str, str]) -> Values:
@@ -195,7 +207,7 @@ def _compared(run_id: str, run: RunFacts, result: TrialResult, values: list[floa
     elif task.rounds and result.value is not None:
         again["objective"] = result.value
     elif values:
-        direction = resolve_objective(task.objective, task.view.task).direction
+        direction = task_objective(task.objective, task.view.task, task.direction).direction
         again["objective"] = min(values, key=direction.loss)
     there, here = run.tags.get(PACKAGES_TAG, "").split(", "), installed_packages()
     packages = tuple(f"{then} there, {now} here" for then, now in zip(there, here, strict=False) if then != now)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ..evaluation.metrics import resolve_objective
+from ..evaluation.metrics import task_objective
 from ..executors.base import Executor
 from ..executors.retries import counted_losses, rule_of_loss
 from ..messages import (
@@ -290,7 +290,7 @@ class ListedTrainings:
 
     def epoch_ended(self, running: Running, event: EpochEnded) -> StopRequest | None:
         task = running.attempt.task
-        direction = resolve_objective(task.objective, task.view.task).direction
+        direction = task_objective(task.objective, task.view.task, task.direction).direction
         running.note_value(event.metrics.get(f"val_{task.objective}", math.nan), direction)
         return self._on_epoch(event)
 

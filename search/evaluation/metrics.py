@@ -58,6 +58,8 @@ class Metric:
     """A share of right answers, so McNemar's test says whether two models differ in it."""
     tuned_on_its_images: bool = False
     """Tunes thresholds on the very images it scores, so it flatters; left out of test scores unless asked for."""
+    own: bool = False
+    """Computed by the user's own model or `fit`, so it cannot be found out from answers."""
 
     def score(self, labels: Labels, probabilities: Probabilities) -> float:
         """Returns the metric's value; NaN without rows, or if a probability is NaN or infinite."""
@@ -290,6 +292,30 @@ def default_objective(task: Task, dataset_objective: str | None = None) -> str:
     if dataset_objective is not None:
         return resolve_objective(dataset_objective, task).name
     return {"binary": "roc_auc", "multiclass": "macro_f1", "multilabel": "map"}[task]
+
+
+def task_objective(name: str, task: Task, direction: Direction | None) -> Metric:
+    """Returns the metric that a training follows: one of ours, else one that the user's own model computes.
+
+    Args:
+        name: Its name.
+        task: The data set's task.
+        direction: Its direction, which must be known for a metric of the user's own.
+
+    Raises:
+        UnknownNameError: The task has no metric of that name, and no direction is given.
+    """
+    metric = METRICS.get(name)
+    if direction is not None and (metric is None or task not in metric.tasks):
+        return own_metric(name, direction)
+    return resolve_objective(name, task)
+
+
+def own_metric(name: str, direction: Direction) -> Metric:
+    """Returns a metric that the user's own model or `fit` computes, under the name that it has there."""
+    best = math.inf if direction is Direction.MAXIMIZE else -math.inf
+    words = "Computed by the user's own model."
+    return Metric(name, direction, best, ALL, lambda labels, probabilities: math.nan, words, own=True)
 
 
 def resolve_objective(name: str, task: Task) -> Metric:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..messages import DiscoveryTask, StopRequest, TrialEvent, TrialTask
+from ..messages import Discovered, DiscoveryTask, StopRequest, TrialEvent, TrialTask
 
 
 class Executor(Protocol):
@@ -25,8 +25,8 @@ class Executor(Protocol):
         """Begins to make workers ready, and returns at once. May be called again."""
         ...
 
-    def discover(self, task: DiscoveryTask) -> str:
-        """Returns the space of the task as JSON (`SearchSpace.to_json`).
+    def discover(self, task: DiscoveryTask) -> Discovered:
+        """Returns the space of the task, walked through.
 
         Raises:
             SpaceError: The space, or a setting for it, is wrong.

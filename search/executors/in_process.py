@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from ...spaces.search_space.parameters import SearchSpace
-from ..messages import DiscoveryTask, RunTrial, StopRequest, TrialEvent, TrialLost, TrialTask
+from ..messages import Discovered, DiscoveryTask, RunTrial, StopRequest, TrialEvent, TrialLost, TrialTask
 
 
 class InProcessExecutor:
@@ -29,8 +29,8 @@ class InProcessExecutor:
     def start(self) -> None:
         pass
 
-    def discover(self, task: DiscoveryTask) -> str:
-        return self._search_space.to_json()
+    def discover(self, task: DiscoveryTask) -> Discovered:
+        return Discovered(self._search_space)
 
     def free_slots(self) -> int:
         return int(self._trial is None)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from ...files.staging import staging
 from ...quiet import import_keras_quietly
 from ...text import first_line
 from .contract import ModelContract, read_contract
+from .own_classes import custom_objects
 from .safety import check_keras_file, check_mlmodel
 
 if TYPE_CHECKING:
@@ -50,10 +53,24 @@ def save_model(network: keras.Model, contract: ModelContract, folder: Path, *, f
         raise ModelError(f"{folder} already exists: a model is never overwritten")
     _check_fit(network, contract)
     with staging(folder) as unfinished:
-        write_keras_model(network, contract, unfinished / "model", for_serving=for_serving)
+        with _no_compile_state(network):
+            write_keras_model(network, contract, unfinished / "model", for_serving=for_serving)
         contract.write(unfinished / "model")
         write_manifest(unfinished / "model")
         (unfinished / "model").rename(folder)
+
+
+@contextmanager
+def _no_compile_state(network: keras.Model) -> Iterator[None]:
+    """Hides how models inside the network were compiled: a loss or a metric of the user's could not be loaded."""
+    compiled = [layer for layer in network._flatten_layers() if getattr(layer, "compiled", False)]
+    for model in compiled:
+        model.compiled = False
+    try:
+        yield
+    finally:
+        for model in compiled:
+            model.compiled = True
 
 
 def load_model(folder: Path) -> tuple[keras.Model, ModelContract]:
@@ -80,7 +97,7 @@ def load_network(path: Path, contract: ModelContract) -> keras.Model:
     import keras
 
     try:
-        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+        network = keras.saving.load_model(path, custom_objects(), compile=False, safe_mode=True)
     except Exception as error:
         # Keras raises anything from TypeError to KeyError on a file that is not its own.
         raise ModelError(f"{path} cannot be loaded: {first_line(error)}") from error

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from ...errors import ModelError
 from ...text import first_line
+from .own_classes import is_trusted
 
 _LARGEST_CONFIG = 16 * 2**20  # bytes; the largest networks of keras.applications have 1 MB
 _LARGEST_EXPANSION = 200  # times the stored size; trained weights hardly compress
@@ -96,10 +97,11 @@ def _check_config(path: Path, config: Any) -> None:
             raise ModelError(f"{path} has a layer of the kind {name}, which runs code of the file: it is not loaded")
         if name in _READS_FILES:
             raise ModelError(f"{path} has a layer of the kind {name}, which can read files: it is not loaded")
-        if not (module is None or _is_known(str(module), name) or _is_registered(registered)):
+        known = module is None or _is_known(str(module), name) or is_trusted(str(module), name)
+        if not (known or _is_registered(registered)):
             raise ModelError(
-                f"{path} asks for {module}.{name}, which is not part of Keras: it is not loaded; "
-                "register a class of your own with keras.saving.register_keras_serializable and import it first"
+                f"{path} asks for {module}.{name}, which is not part of Keras: it is not loaded; if it is a class of "
+                f"yours, name its module with --space {module}:{name}"
             )
 
 

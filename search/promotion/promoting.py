@@ -27,7 +27,7 @@ from .registration import Registered, register
 from .selection import Selection, select
 from .settings import PromotionSettings
 from .source import find_study
-from .training import Confirmation
+from .training import Confirmation, followed_metric
 from .unfinished import alone, settle
 
 
@@ -79,7 +79,12 @@ def promote(
     """
     settings, places, home = settings or PromotionSettings(), places or PlaceSettings(), home or make_home(os.environ)
     study = find_study(home, dataset, settings.study)
-    metric = resolve_objective(study.definition.objective, dataset.task)
+    metric = followed_metric(study.definition)
+    if metric.name != study.definition.objective:
+        say(
+            f"Only the user's own model computes {study.definition.objective}, the study's objective, so the promotion "
+            f"trains and judges by {metric.name}."
+        )
     for name in settings.minimums:
         resolve_objective(name, dataset.task)
     if len(dataset.test) == 0:

@@ -17,11 +17,13 @@ from ..engine.planning import make_task
 from ..engine.state import State
 from ..engine.trial_loop import ListedTrainings, TimeLimits, TrialLoop
 from ..evaluation.direction import Direction
+from ..evaluation.metrics import Metric, default_objective, resolve_objective, task_objective
 from ..evaluation.saved import load_evaluation
 from ..executors.base import Executor
 from ..messages import TrialResult, TrialTask
 from ..models.package import check_manifest
 from ..results import StudyResult
+from ..studies.definition import StudyDefinition
 from ..trial_folder import TrialFolder
 from .source import TrainedNetwork, TrialSource
 
@@ -59,6 +61,16 @@ class Confirmation:
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
+def followed_metric(definition: StudyDefinition) -> Metric:
+    """Returns the metric that a promotion trains, compares and tests by.
+
+    It is the study's objective, or the task's usual one where only the user's own model can compute the objective:
+    then nothing else could be compared with the winner.
+    """
+    metric = task_objective(definition.objective, definition.task, definition.direction)
+    return resolve_objective(default_objective(definition.task), definition.task) if metric.own else metric
+
+
 def confirmation_tasks(
     study: StudyResult, sources: Sequence[TrialSource], view: TrainingView, seeds: int, folder: Path
 ) -> list[TrialTask]:
@@ -94,7 +106,8 @@ def _task(study: StudyResult, source: TrialSource, view: TrainingView, seed: int
         source.settings,
         view,
         SearchSpace.from_json(definition.search_space),
-        definition.objective,
+        followed_metric(definition).name,
+        None,
         number=0,
         values=source.trial.params,
         seed=seed,

@@ -11,6 +11,8 @@ from ..evaluation.costs import COSTS
 from ..evaluation.direction import Direction
 from ..evaluation.metrics import METRICS, for_task
 
+_OWN_DIRECTIONS = {"max": Direction.MAXIMIZE, "min": Direction.MINIMIZE}
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -20,10 +22,14 @@ class Objective:
     """The metric's or cost's name."""
     direction: Direction
     """The direction in which it gets better."""
+    own: bool = False
+    """Computed by the user's own model, not by us."""
 
 
 def resolve_objectives(names: Sequence[str], task: Task) -> tuple[Objective, ...]:
     """Returns the objectives of these names, in order.
+
+    A name that ends in `:max` or `:min` is that of a metric which the user's own model computes, or its `fit` returns.
 
     Raises:
         UnknownNameError: A name is neither a metric of the task nor a cost.
@@ -44,6 +50,8 @@ def check_target_value(value: float | None, objective: Objective) -> None:
     Raises:
         SettingError: The value is better than the best there is.
     """
+    if objective.own:
+        return
     best = METRICS[objective.name].best
     if value is not None and objective.direction.better(value, best):
         bound = "most" if objective.direction is Direction.MAXIMIZE else "least"
@@ -53,6 +61,9 @@ def check_target_value(value: float | None, objective: Objective) -> None:
 
 
 def _resolve(name: str, task: Task) -> Objective:
+    own, _, direction = name.rpartition(":")
+    if own and direction in _OWN_DIRECTIONS:
+        return Objective(own.removeprefix("val_"), _OWN_DIRECTIONS[direction], own=True)
     if name in COSTS:
         return Objective(name, COSTS[name].direction)
     known = {metric.name: metric for metric in for_task(task)}

@@ -34,6 +34,7 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
         self.task = task
         self.network = candidate.network
         self.augmentation = candidate.augmentation
+        assert candidate.loss is not None
         self.candidate_loss = candidate.loss
         self.accuracy = keras.metrics.Mean(name="accuracy")
         self.table_images: Any = None

@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 
 import keras
+import keras_tuner
 
 from ... import spaces
 from ...text import named_line
@@ -59,7 +60,13 @@ def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
             result = _train(task, emit_counted, stop_requested)
     except Exception as error:
         logger.exception("trial %d failed", task.number)
-        result = TrialResult(task.number, rule_of_error(error).outcome, named_line(error, most=500), epochs=epochs)
+        result = TrialResult(
+            task.number,
+            rule_of_error(error).outcome,
+            named_line(error, most=500),
+            epochs=epochs,
+            ends_search=isinstance(error, keras_tuner.errors.FatalError),
+        )
     finally:
         keras.utils.clear_session(free_memory=False)
         gc.collect()

@@ -111,13 +111,18 @@ def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
 
 
 def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
-    """Walks through a space; an exception that its code raises is an answer, too."""
+    """Walks through a space, and rehearses one of the user's; an exception that its code raises is an answer, too."""
     from ... import spaces
     from ...errors import UserError
 
     try:
         space = spaces.load(task.space.name, task.view.spec(), recipe=task.space.recipe, options=task.space.options)
-        return Discovered(spaces.discover(space))
+        found = spaces.discover(space)
+        if task.rehearsals is None or ":" not in task.space.name:
+            return Discovered(found)
+        from .rehearsal import rehearse
+
+        return Discovered(found, rehearse(space, found, task))
     except UserError as error:
         return DiscoveryFailed(str(error), user_error=True)
     except Exception as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional
 
 from ...datasets.base import DataSpec
 from ...errors import SpaceError
@@ -49,10 +50,21 @@ def adapted(model: keras.Model, spec: DataSpec, *, name: str, rescale: bool | No
         last.dtype_policy = keras.DTypePolicy("float32")
     inputs = keras.Input(spec.image_shape, dtype="uint8", name="images")
     scaled = keras.layers.Rescaling(pixels.scale, dtype="float32", name="rescaling")(inputs)
-    outputs = to_probabilities(model(scaled), kind, spec)
+    outputs = to_probabilities(_plain(model)(scaled), kind, spec)
     if spec.task == "binary" and columns == 2:
         outputs = outputs[:, 1:]
     return Adapted(keras.Model(inputs, outputs, name="network"), pixels, kind, columns)
+
+
+def _plain(model: keras.Model) -> keras.Model:
+    """Returns a model of Keras's own classes with the same layers, where the user's class adds nothing to its graph.
+
+    It holds no compile state, and loads without the user's code. A subclassed model is returned as it is.
+    """
+    is_graph = bool(getattr(model, "outputs", None))
+    if not is_graph or type(model).call not in (Functional.call, keras.Sequential.call):
+        return model
+    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
 def _check_shapes(model: keras.Model, spec: DataSpec, name: str) -> int:

@@ -217,7 +217,9 @@ def load_foreign(name: str, spec: DataSpec, *, recipe: str | None, options: Mapp
     if recipe is not None and recipe not in RECIPES:
         raise UnknownNameError("recipe", recipe, RECIPES)
     keywords = dict(options)
-    rescale = _chosen("rescale", keywords.pop("rescale", None), {"yes": True, "true": True, "no": False, "false": False})
+    rescale = _chosen(
+        "rescale", keywords.pop("rescale", None), {"yes": True, "true": True, "no": False, "false": False}
+    )
     class_numbers = _chosen("targets", keywords.pop("targets", None), {"class-numbers": True, "one-hot": False})
     hypermodel = _hypermodel(name, import_space(name), spec, keywords)
     return ForeignSpace(
@@ -240,9 +242,7 @@ def _hypermodel(name: str, thing: Any, spec: DataSpec, keywords: dict[str, str])
     elif callable(thing) and not inspect.isclass(thing) and not isinstance(thing, keras.layers.Layer):
         return _BuildFunction(_with_facts(name, thing, spec, keywords), name)
     else:
-        raise SpaceError(
-            f"{name} must be a keras_tuner.HyperModel or a function build(hp), but is {_described(thing)}"
-        )
+        raise SpaceError(f"{name} must be a keras_tuner.HyperModel or a function build(hp), but is {_described(thing)}")
     if _has_no_build(thing):
         raise SpaceError(f"{name} has no method build(self, hp): write one that returns the compiled model")
     return thing
@@ -251,7 +251,9 @@ def _hypermodel(name: str, thing: Any, spec: DataSpec, keywords: dict[str, str])
 def _has_no_build(hypermodel: keras_tuner.HyperModel) -> bool:
     """Returns whether neither the HyperModel's class nor the object itself, as a tuner makes it, has a `build`."""
     base, own = keras_tuner.HyperModel, vars(hypermodel).get("build")
-    return type(hypermodel).build is base.build and (own is None or getattr(own, "__func__", None) is base._build_wrapper)
+    return type(hypermodel).build is base.build and (
+        own is None or getattr(own, "__func__", None) is base._build_wrapper
+    )
 
 
 def _described(thing: Any) -> str:

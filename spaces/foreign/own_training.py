@@ -68,7 +68,8 @@ class UserTraining:
 
     def images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Returns pixels as the model takes them: float32 of the same shape."""
-        return np.multiply(pixels, np.float32(self.scale), dtype=np.float32)
+        images: NDArray[np.float32] = pixels.astype(np.float32) * np.float32(self.scale)
+        return images
 
     def targets(self, targets: NDArray[np.float32], *, class_numbers: bool) -> NDArray[Any]:
         """Returns targets as the model's loss takes them: int32 (n,) or float32 (n, columns).

@@ -50,7 +50,7 @@ def detected_range(model: keras.Model, shape: tuple[int, int, int]) -> PixelRang
         shape: (height, width, channels) of an image.
     """
     pixels = probe_pixels(shape)
-    full, unit = _first_trained(model, pixels), _first_trained(model, pixels / 255)
+    full, unit = _first_trained(model, pixels), _first_trained(model, pixels / np.float32(255))
     if full is None or unit is None:
         return PixelRange(1 / 255, "no layer with weights sees them")
     if isinstance(full.layer, keras.layers.Embedding):

@@ -18,6 +18,7 @@ from apertune.search.evaluation.direction import Direction
 from apertune.search.executors.base import Executor
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import (
+    Discovered,
     DiscoveryTask,
     Emit,
     EpochEnded,
@@ -162,7 +163,7 @@ class Slots:
 
     def start(self) -> None: ...
 
-    def discover(self, task: DiscoveryTask) -> str:
+    def discover(self, task: DiscoveryTask) -> Discovered:
         raise AssertionError("the study has its space")
 
     def free_slots(self) -> int:

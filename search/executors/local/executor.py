@@ -86,12 +86,12 @@ class LocalExecutor:
         for slot in range(self.slots):
             self._worker(slot)
 
-    def discover(self, task: DiscoveryTask) -> str:
+    def discover(self, task: DiscoveryTask) -> Discovered:
         answer = self._discovered(task)
         if isinstance(answer, DiscoveryFailed):
             raise (SpaceError if answer.user_error else ApertuneError)(f"space '{task.space.name}': {answer.reason}")
         assert isinstance(answer, Discovered)
-        return answer.search_space.to_json()
+        return answer
 
     def _discovered(self, task: DiscoveryTask) -> object:
         """The worker's answer; a worker that is killed from outside meanwhile says nothing against the space."""

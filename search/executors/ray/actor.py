@@ -21,7 +21,7 @@ import ray
 from ....datasets.base import Rows
 from ....datasets.cache.entries import cache_folder
 from ....errors import ApertuneError, SpaceError
-from ...messages import DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
+from ...messages import Discovered, DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialResult, TrialTask
 from ..devices import SHARERS_VARIABLE
 from ..environments import on_this_machine
 from ..local.executor import WORKER_COMMAND, LocalExecutor
@@ -53,9 +53,9 @@ class NodeFacts:
 
 @dataclass(frozen=True)
 class SpaceWalked:
-    """The answer to a discovery: the space as JSON, or why there is none."""
+    """The answer to a discovery: the space, or why there is none."""
 
-    space: str = ""
+    space: Discovered | None = None
     reason: str = ""
     user_error: bool = False
 
@@ -106,7 +106,9 @@ class TrialActor:
     def discover(self, task: DiscoveryTask, cargo: Cargo) -> SpaceWalked:
         view = moved(task.view, land(cargo.shipment, _fetch), cargo.rows)
         try:
-            return SpaceWalked(self._executor.discover(replace(task, view=view)))
+            # A rehearsal's notes are kept on the node, where its worker runs.
+            rehearsals = None if task.rehearsals is None else self._scratch / "rehearsals"
+            return SpaceWalked(self._executor.discover(replace(task, view=view, rehearsals=rehearsals)))
         except ApertuneError as error:
             return SpaceWalked(reason=str(error), user_error=isinstance(error, SpaceError))
 

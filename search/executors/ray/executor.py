@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....errors import ApertuneError, SpaceError
-from ...messages import DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialTask
+from ...messages import Discovered, DiscoveryTask, StopRequest, TrialEvent, TrialLost, TrialTask
 from ..places import PlaceSettings
 from .connection import connected, lost_trial, one_line
 from .folder_mirror import read_folder
@@ -89,7 +89,7 @@ class RayExecutor:
         self._pool.greet_all(READY_PATIENCE_S)
 
     @connected()
-    def discover(self, task: DiscoveryTask) -> str:
+    def discover(self, task: DiscoveryTask) -> Discovered:
         errors = self._pool.ray.exceptions
         while True:
             slot = self._pool.ready_slot()
@@ -100,7 +100,7 @@ class RayExecutor:
                 self._pool.renew(slot)
             except errors.RayError as error:
                 raise ApertuneError(f"the node {slot.host} cannot discover the space: {one_line(error)}") from None
-        if walked.reason:
+        if walked.space is None:
             raise (SpaceError if walked.user_error else ApertuneError)(walked.reason)
         return walked.space
 

@@ -30,7 +30,6 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
-from apertune.spaces.search_space.parameters import SearchSpace
 
 
 def pretend(
@@ -97,8 +96,8 @@ def events_until_end(executor: Executor, numbers: set[int]) -> dict[int, list[Tr
 
 
 def test_the_space_is_discovered(executor: Executor, tmp_path: Path) -> None:
-    """Discovery returns the space as JSON."""
-    assert SearchSpace.from_json(executor.discover(DiscoveryTask(view(tmp_path), SpaceReference("any")))) == SPACE
+    """Discovery returns the space."""
+    assert executor.discover(DiscoveryTask(view(tmp_path), SpaceReference("any"))).search_space == SPACE
 
 
 def test_each_trial_is_answered_once_and_in_order(executor: Executor, tmp_path: Path) -> None:

@@ -1,0 +1,72 @@
+"""Layers, models and functions of the user's own that a saved model needs, taken only from a module that they name.
+
+A model's file says by names what it is made of. Names that Keras does not have are looked up nowhere but in the module
+of the space that the user gave, so that a model from elsewhere runs no code that its user did not choose.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_trusted: dict[tuple[str, str], Any] = {}
+
+
+def trust_space(space: str) -> None:
+    """Lets models that are loaded from now on, in this process, have the classes and functions of a space's module.
+
+    Modules beside it in its folder, which it imported, count as well. A space that ships needs nothing of its own.
+
+    Args:
+        space: `package.module:Name`, or a name of a space that ships.
+
+    Raises:
+        SpaceError: The module cannot be imported.
+        UnknownNameError: It has no such name.
+    """
+    if ":" not in space:
+        return
+    from ...spaces.foreign.importing import import_space
+
+    import_space(space)
+    for module in _modules_beside(sys.modules[space.partition(":")[0]]):
+        for name, thing in vars(module).items():
+            if _is_part(thing) and thing.__module__ == module.__name__:
+                _trusted[module.__name__, name] = thing
+
+
+def is_trusted(module: str, name: str) -> bool:
+    """Returns whether a class of that module and name may be made."""
+    return (module, name) in _trusted
+
+
+def custom_objects() -> dict[str, Any]:
+    """Returns the trusted classes and functions by name, as Keras takes them when it loads a model."""
+    return {name: thing for (_, name), thing in _trusted.items()}
+
+
+def _modules_beside(module: ModuleType) -> list[ModuleType]:
+    """Returns a module, and those imported modules whose files lie in its folder or below."""
+    file = getattr(module, "__file__", None)
+    if file is None or "site-packages" in Path(file).parts:
+        return [module]
+    folder = Path(file).resolve().parent
+    files = ((other, getattr(other, "__file__", None)) for other in list(sys.modules.values()))
+    beside = [other for other, path in files if path and Path(path).resolve().is_relative_to(folder)]
+    return [other for other in beside if "site-packages" not in Path(str(other.__file__)).parts]
+
+
+def _is_part(thing: Any) -> bool:
+    """Returns whether a thing is one of which Keras makes networks."""
+    import keras
+
+    kinds = (
+        keras.layers.Layer,
+        keras.initializers.Initializer,
+        keras.regularizers.Regularizer,
+        keras.constraints.Constraint,
+    )
+    return inspect.isfunction(thing) or (inspect.isclass(thing) and issubclass(thing, kinds))
