@@ -20,6 +20,8 @@ from ..executors.places import PlaceSettings
 from ..messages import DiscoveryTask, EpochEnded, StopRequest, TrialResult, TrialTask
 from ..settings import Home
 from ..studies.objectives import resolve_objectives
+from ..tracking.mlflow_client import LONGEST_PARAM
+from ..tracking.mlflow_names import mlflow_name
 from ..tracking.mlflow_store import RunFacts, read_run
 from ..tracking.provenance import installed_packages, recorded_settings
 from ..tracking.records import (
@@ -157,9 +159,10 @@ def recorded_values(space: SearchSpace, params: Mapping[str, str]) -> Values:
     """
     values: Values = {}
     for parameter in space.active(values):
-        if parameter.name not in params:
-            raise StudyError(f"the run has no param {parameter.name}; the space has changed since")
-        value = _typed(params[parameter.name], parameter.default, parameter.options)
+        name = mlflow_name(parameter.name)
+        if name not in params:
+            raise StudyError(f"the run has no param {name}; the space has changed since")
+        value = _typed(params[name], parameter.default, parameter.options)
         if not parameter.contains(value):
             raise StudyError(f"{parameter.key} cannot be {value!r} any more; the space has changed since")
         values[parameter.name] = value
@@ -168,7 +171,7 @@ def recorded_values(space: SearchSpace, params: Mapping[str, str]) -> Values:
 
 def _typed(text: str, default: Value, options: tuple[Value, ...] | None) -> Value:
     for option in options or ():
-        if str(option) == text:
+        if str(option)[:LONGEST_PARAM] == text:
             return option
     try:
         return text if isinstance(default, str | bool) else type(default)(text)

@@ -79,6 +79,8 @@ def make_signatures(network: keras.Model, contract: ModelContract, *, frozen: bo
         )
     module = tf.Module()
     module.network = network
+    # The random states of augmentation inside a network, which Keras does not let TensorFlow's writer find.
+    module.states = [variable.value for variable in network.variables]
     module.functions = list(functions.values())
     return module, functions
 

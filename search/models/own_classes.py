@@ -7,16 +7,22 @@ of the space that the user gave, so that a model from elsewhere runs no code tha
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+# Names the space whose module is trusted, for processes that load models on behalf of this one, and for servers.
+SPACE_VARIABLE = "APERTUNE_SPACE"
+
 _trusted: dict[tuple[str, str], Any] = {}
 
 
 def trust_space(space: str) -> None:
-    """Lets models that are loaded from now on, in this process, have the classes and functions of a space's module.
+    """Lets models that are loaded from now on have the classes and functions of a space's module.
+
+    It holds for this process and those that it starts.
 
     Modules beside it in its folder, which it imported, count as well. A space that ships needs nothing of its own.
 
@@ -36,6 +42,17 @@ def trust_space(space: str) -> None:
         for name, thing in vars(module).items():
             if _is_part(thing) and thing.__module__ == module.__name__:
                 _trusted[module.__name__, name] = thing
+    os.environ[SPACE_VARIABLE] = space
+    # Others may be started in another folder; last, so that a file there never replaces an installed package.
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if str(Path.cwd()) not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join([*paths, str(Path.cwd())])
+
+
+def trust_environment() -> None:
+    """Trusts the space that the environment names, if it names one."""
+    if (space := os.environ.get(SPACE_VARIABLE)) and not _trusted:
+        trust_space(space)
 
 
 def is_trusted(module: str, name: str) -> bool:

@@ -17,6 +17,7 @@ from ..evaluation.metrics import Metric, resolve_objective
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..executors.places import PlaceSettings
+from ..models.own_classes import trust_space
 from ..settings import Home, make_home
 from .assembly import assemble
 from .card import model_card, published_line
@@ -80,6 +81,7 @@ def promote(
     settings, places, home = settings or PromotionSettings(), places or PlaceSettings(), home or make_home(os.environ)
     study = find_study(home, dataset, settings.study)
     metric = followed_metric(study.definition)
+    trust_space(study.definition.space)
     if metric.name != study.definition.objective:
         say(
             f"Only the user's own model computes {study.definition.objective}, the study's objective, so the promotion "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from ..messages import EpochEnded, Outcome, TrialResult, TrialTask
 from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
 from ..trial_folder import TrialFolder, augmentation_file
+from .mlflow_names import mlflow_name
 from .model_keeping import ModelKeeper
 from .outbox import Outbox, last_epochs, open_runs
 from .records import (
@@ -22,6 +24,7 @@ from .records import (
     FINGERPRINT_TAG,
     KIND_TAG,
     MAX_EPOCHS_TAG,
+    NAMES_TAG,
     OBJECTIVE_METRIC,
     OBJECTIVE_TAG,
     REASON_TAG,
@@ -183,7 +186,10 @@ class Journal:
         repeat = {SEED_TAG: str(task.seed), MAX_EPOCHS_TAG: str(task.epochs), FINGERPRINT_TAG: task.view.fingerprint}
         facts = {KIND_TAG: TRIAL_KIND, TRIAL_TAG: str(task.number), STATE_TAG: "running"}
         tags = {**self._tags, **self._about, **repeat, **facts}
-        params = {name: str(value) for name, value in task.values.items()}
+        params = {mlflow_name(name): str(value) for name, value in task.values.items()}
+        renamed = {mlflow_name(name): name for name in task.values if mlflow_name(name) != name}
+        if renamed:
+            tags[NAMES_TAG] = json.dumps(renamed, ensure_ascii=False)
         name = f"{self._study.name} #{task.number}"
         self._outbox.put(
             RunStarted(key, self._experiment, name, _now(), self._search_key, tags, params),

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ...quiet import import_mlflow_quietly
+from ...text import first_line
 from .local_store import creation_lock, make_local_store
 from .mlflow_client import LONGEST_DIGEST, LONGEST_PARAM, LONGEST_TAG, open_client
+from .mlflow_names import mlflow_name
 from .records import (
     KEY_TAG,
     PARENT_TAG,
@@ -146,7 +148,25 @@ class MlflowTracker:
             ("params", Param, params, LONGEST_PARAM),
         ):
             for part in _parts(words.items(), WORDS_PER_CALL):
-                self._client.log_batch(run_id, **{kind: [entity(name, value[:longest]) for name, value in part]})
+                entities = [entity(mlflow_name(name), value[:longest]) for name, value in part]
+                self._log_each(lambda batch, kind=kind: self._client.log_batch(run_id, **{kind: batch}), entities)
+
+    def _log_each(self, log: Callable[[list[Any]], None], entities: list[Any]) -> None:
+        """Logs entities together, or one by one where MLflow refuses them, so that one never takes the rest along."""
+        try:
+            log(entities)
+        except Exception as error:
+            if not is_refused(error) or len(entities) == 1:
+                raise
+            refused = []
+            for entity in entities:
+                try:
+                    log([entity])
+                except Exception as refusal:
+                    if not is_refused(refusal):
+                        raise
+                    refused.append(f"{entity.key} ({first_line(refusal)})")
+            logger.warning("MLflow refused, and the rest is logged: %s", "; ".join(refused))
 
     def _log_metrics(self, record: MetricsLogged) -> None:
         self._log_points(self._run(record.key), record.points)
@@ -155,8 +175,11 @@ class MlflowTracker:
         from mlflow.entities import Metric
 
         for part in _parts(points, METRICS_PER_CALL):
-            metrics = [Metric(name, value, time_ms, step, model_id=model_id) for name, value, step, time_ms in part]
-            self._client.log_batch(run_id, metrics=metrics)
+            metrics = [
+                Metric(mlflow_name(name), value, time_ms, step, model_id=model_id)
+                for name, value, step, time_ms in part
+            ]
+            self._log_each(lambda batch: self._client.log_batch(run_id, metrics=batch), metrics)
 
     def _set_tags(self, record: TagsSet) -> None:
         self._log_words(self._run(record.key), record.tags, {})

@@ -38,6 +38,8 @@ TRIAL_TAG = "trial"
 SEED_TAG = "seed"
 MAX_EPOCHS_TAG = "max_epochs"
 REASON_TAG = "reason"
+# Original names of hyperparameters by the names that MLflow takes, as JSON; only where they differ.
+NAMES_TAG = "hyperparameter_names"
 
 # Metrics of a whole trial. The first objective, the epochs trained, and before the name of each metric of the best
 # epoch's weights, on validation:

@@ -13,6 +13,7 @@ import click
 from ..errors import ModelError, SettingError
 from ..search.export import FORMATS
 from .output import json_option, print_json, print_table
+from .own_classes import space_option
 
 if TYPE_CHECKING:
     from ..datasets.base import ImageDataset
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     help="Compare on the test images of the data set at this path, and calibrate int8 on its training images.",
 )
 @click.option("--option", multiple=True, metavar="NAME=VALUE", help="Set one of the data set's own options.")
+@space_option
 @json_option
 def export(
     model: str,

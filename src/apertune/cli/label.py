@@ -11,6 +11,7 @@ import click
 from ..errors import SettingError
 from .dataset_options import progress_bar
 from .output import json_option, print_json, print_table
+from .own_classes import space_option
 
 _LEAST_SURE = 0.7
 
@@ -32,6 +33,7 @@ _LEAST_SURE = 0.7
     type=click.FloatRange(0, 1),
     help=f"Count answers below this probability as unsure. [default: the model's, else {_LEAST_SURE}]",
 )
+@space_option
 @json_option
 def label(
     video: Path,

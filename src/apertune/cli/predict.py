@@ -14,6 +14,7 @@ import click
 from ..errors import DatasetError, SettingError
 from .dataset_options import progress_bar
 from .output import json_option, print_json, print_table
+from .own_classes import space_option
 
 if TYPE_CHECKING:
     from ..search.prediction import Answer, FileAnswer, Predictor
@@ -53,6 +54,7 @@ class _Results:
     help="Average a video's answers over this many seconds.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV and nothing else.")
+@space_option
 @json_option
 @click.pass_context
 def predict(
