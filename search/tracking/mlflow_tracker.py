@@ -149,19 +149,19 @@ class MlflowTracker:
         ):
             for part in _parts(words.items(), WORDS_PER_CALL):
                 entities = [entity(mlflow_name(name), value[:longest]) for name, value in part]
-                self._log_each(lambda batch, kind=kind: self._client.log_batch(run_id, **{kind: batch}), entities)
+                self._log_each(run_id, kind, entities)
 
-    def _log_each(self, log: Callable[[list[Any]], None], entities: list[Any]) -> None:
+    def _log_each(self, run_id: str, kind: str, entities: list[Any]) -> None:
         """Logs entities together, or one by one where MLflow refuses them, so that one never takes the rest along."""
         try:
-            log(entities)
+            self._client.log_batch(run_id, **{kind: entities})
         except Exception as error:
             if not is_refused(error) or len(entities) == 1:
                 raise
             refused = []
             for entity in entities:
                 try:
-                    log([entity])
+                    self._client.log_batch(run_id, **{kind: [entity]})
                 except Exception as refusal:
                     if not is_refused(refusal):
                         raise
@@ -179,7 +179,7 @@ class MlflowTracker:
                 Metric(mlflow_name(name), value, time_ms, step, model_id=model_id)
                 for name, value, step, time_ms in part
             ]
-            self._log_each(lambda batch: self._client.log_batch(run_id, metrics=batch), metrics)
+            self._log_each(run_id, "metrics", metrics)
 
     def _set_tags(self, record: TagsSet) -> None:
         self._log_words(self._run(record.key), record.tags, {})

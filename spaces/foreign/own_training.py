@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +60,7 @@ class UserTraining:
     @property
     def needs_validation(self) -> bool:
         """True if Keras's `fit` is to evaluate, too, since we do not know the model's loss or metrics as our own."""
-        compiled = (self.model.get_compile_config() or {}) if self.model.compiled else {}
-        metrics = compiled.get("metrics") or ()
+        metrics = _compiled_with(self.model).get("metrics") or ()
         plain = isinstance(metrics, list | tuple) and all(metric in ("accuracy", "acc") for metric in metrics)
         loss = compiled_loss(self.model)
         name = loss if isinstance(loss, str) else type(loss).__name__ if _is_of_keras(loss) else "own"
@@ -182,7 +182,7 @@ def wants_class_numbers(model: keras.Model, spec: DataSpec, columns: int, scale:
     loss = compiled_loss(model)
     if loss is None:
         return None
-    metrics = str(model.get_compile_config()).lower() if model.compiled else ""
+    metrics = str(_compiled_with(model).get("metrics")).lower()
     name = loss if isinstance(loss, str) else str(getattr(loss, "name", None) or getattr(loss, "__name__", ""))
     if "sparse" in f"{name} {type(loss).__name__}".lower():
         return True
@@ -196,6 +196,20 @@ def wants_class_numbers(model: keras.Model, spec: DataSpec, columns: int, scale:
 def compiled_loss(model: keras.Model) -> Any:
     """Returns the loss that a model was compiled with, as the user gave it; None without one."""
     return getattr(model, "loss", None) if model.compiled else None
+
+
+def _compiled_with(model: keras.Model) -> dict[str, Any]:
+    """Returns what a model was compiled with, as Keras describes it; metrics "own" where Keras cannot."""
+    if not model.compiled:
+        return {}
+    with warnings.catch_warnings():
+        # Keras warns of a lambda, which could not be loaded; nothing of this is saved.
+        warnings.simplefilter("ignore")
+        try:
+            return model.get_compile_config() or {"metrics": "own"}
+        # Objects of the user's that cannot be described raise anything.
+        except Exception:
+            return {"metrics": "own"}
 
 
 def _is_of_keras(loss: Any) -> bool:

@@ -23,6 +23,7 @@ class Training:
         self.saved: list[int] = []
         self.request: StopRequest | None = None
         self.state = SimpleNamespace(epoch=0, history=["told"])
+        self.trainer = SimpleNamespace(can_resume=True)
         self.candidate, self.checkpoint, self.task = None, Path("checkpoint.npz"), SimpleNamespace(number=0)
         self._saving_s = saving_s
         monkeypatch.setattr(epoch_monitor, "time", SimpleNamespace(monotonic=lambda: self.now))

@@ -163,7 +163,7 @@ def test_a_users_own_model_counts_as_its_layers_do(features: Any, multiplication
     """The same layers count the same, however a user combines them."""
     stack = [keras.Input((8, 6, 3)), features(), layers.Flatten(), layers.Dense(5)]
     model = Classifier(features()) if own_model else keras.Sequential(stack)
-    trained, _ = adapted(model, SPEC, name="own")
+    trained = adapted(model, SPEC, name="own").network
     assert flops(trained) == 2 * multiplications
     assert np.asarray(trained(np.zeros((2, 8, 6, 3), np.uint8))).shape == (2, 5)
     assert not any("call" in vars(layer) for layer in model._flatten_layers())

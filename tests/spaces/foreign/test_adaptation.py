@@ -29,7 +29,7 @@ def test_probabilities_have_all_their_bits(last: str | None, nested: bool) -> No
     layers = [keras.layers.Flatten(), hidden, keras.layers.Dense(4, activation=last)]
     model = keras.Sequential([keras.Input((8, 8, 1)), *([keras.Sequential(layers)] if nested else layers)])
     spec = DataSpec((8, 8, 1), "multiclass", ("a", "b", "c", "d"), (4, 4, 4, 4), 16)
-    network, _ = adapted(model, spec, name="ours")
+    network = adapted(model, spec, name="ours").network
     images = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 1), np.uint8)
     probabilities = keras.ops.convert_to_numpy(network(images))
     assert probabilities.dtype == np.float32

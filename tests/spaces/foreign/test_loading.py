@@ -69,6 +69,14 @@ def own_loss(hp):
     model.compile("adam", lambda targets, answers: keras.ops.square(targets - answers))
     return model
 
+def own_sparse(hp):
+    def loss(targets, answers):
+        return keras.losses.sparse_categorical_crossentropy(targets, answers)
+
+    model = network(hp, 4, "softmax")
+    model.compile("adam", loss)
+    return model
+
 def rescaled(hp):
     model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()])
     model.add(keras.layers.Dense(hp.Fixed("outputs", 4), activation="softmax"))
@@ -123,17 +131,35 @@ def test_parameters_behind_plain_python_branches_are_found(spec_of: Any) -> None
     assert keys == {"layers", "units_0", "units_1", "units_2", "drop", "rate", "norm", "momentum@norm=batch"}
 
 
-@pytest.mark.parametrize("name", ["sparse_logits", "named_loss", "sparse_name", "uncompiled"])
-def test_compiled_or_not_the_candidate_is_the_same_kind_of_thing(name: str, spec_of: Any, batch_of: Any) -> None:
-    """Logits or probabilities, sparse or not: the network yields probabilities, the loss cross-entropy per example."""
+@pytest.mark.parametrize(
+    ("name", "class_numbers"),
+    [("sparse_logits", True), ("named_loss", False), ("sparse_name", True), ("own_loss", False), ("own_sparse", True)],
+)
+def test_a_compiled_model_trains_as_its_code_does(name: str, class_numbers: bool, spec_of: Any, batch_of: Any) -> None:
+    """Logits or probabilities: the network yields probabilities, and the loss gets the targets that it takes."""
     spec = spec_of()
     images, targets = batch_of(spec)
     candidate = load(name, spec)
+    assert np.asarray(candidate.network(images)).sum(axis=1) == pytest.approx(np.ones(6), rel=1e-5)
+    own = candidate.own_training
+    assert own is not None
+    assert candidate.loss is None
+    assert own.class_numbers is class_numbers
+    given = own.targets(targets, class_numbers=class_numbers)
+    assert np.isfinite(own.model.evaluate(own.images(images), given, verbose=0))
+
+
+def test_a_model_that_is_not_compiled_gets_adam_and_cross_entropy(spec_of: Any, batch_of: Any) -> None:
+    """Without a compilation our own loss trains, one number per example."""
+    spec = spec_of()
+    images, targets = batch_of(spec)
+    candidate = load("uncompiled", spec)
+    assert candidate.own_training is None
+    assert candidate.loss is not None
     probabilities = np.asarray(candidate.network(images))
-    assert probabilities.sum(axis=1) == pytest.approx(np.ones(6), rel=1e-5)
     expected = -np.log(probabilities[np.arange(6), targets.argmax(axis=1)])
     assert np.asarray(candidate.loss(targets, probabilities)) == pytest.approx(expected, rel=1e-4)
-    assert candidate.batch_size == 32
+    assert any("is not compiled, so Adam" in line for line in candidate.notes)
 
 
 def test_a_compiled_model_keeps_its_optimizer(spec_of: Any) -> None:
@@ -144,24 +170,16 @@ def test_a_compiled_model_keeps_its_optimizer(spec_of: Any) -> None:
 
 
 def test_two_columns_of_a_binary_task_become_one(spec_of: Any, batch_of: Any) -> None:
-    """A softmax over two classes yields the second class's probability, and the loss is still the softmax's."""
+    """A softmax over two classes yields the second class's probability, and trains on both columns."""
     spec = spec_of("binary")
     images, targets = batch_of(spec)
     candidate = load("two_columns", spec)
-    probabilities = np.asarray(candidate.network(images))
-    assert probabilities.shape == (6, 1)
-    right = np.where(targets == 1, probabilities, 1 - probabilities)[:, 0]
-    assert np.asarray(candidate.loss(targets, probabilities)) == pytest.approx(-np.log(right), rel=1e-4)
-
-
-def test_a_loss_of_the_users_own_is_kept(spec_of: Any, batch_of: Any) -> None:
-    """A loss function that yields one number per output is averaged to one per example."""
-    spec = spec_of()
-    images, targets = batch_of(spec)
-    candidate = load("own_loss", spec)
-    probabilities = np.asarray(candidate.network(images))
-    expected = ((targets - probabilities) ** 2).mean(axis=1)
-    assert np.asarray(candidate.loss(targets, probabilities)) == pytest.approx(expected, rel=1e-5)
+    own = candidate.own_training
+    assert own is not None
+    both = np.asarray(own.model(own.images(images)))
+    assert np.asarray(candidate.network(images)) == pytest.approx(both[:, 1:], rel=1e-5)
+    assert own.targets(targets, class_numbers=True).tolist() == targets[:, 0].astype(int).tolist()
+    assert own.targets(targets, class_numbers=False).tolist() == np.hstack([1 - targets, targets]).tolist()
 
 
 def test_pixels_are_rescaled_once(spec_of: Any) -> None:
@@ -251,6 +269,8 @@ def test_keras_tuners_own_hypermodels_run(name: str, spec_of: Any, batch_of: Any
     assert {"pooling", "learning_rate"} <= {parameter.name for parameter in search_space.parameters}
     candidate = space.candidate(spaces.hyperparameters(search_space, search_space.defaults()), epochs=1, seed=0)
     images, targets = batch_of(spec, 2)
-    losses = np.asarray(candidate.loss(targets, candidate.network(images)))
-    assert losses.shape == (2,)
-    assert np.isfinite(losses).all()
+    own = candidate.own_training
+    assert own is not None
+    given = own.targets(targets, class_numbers=bool(own.class_numbers))
+    assert np.isfinite(own.model.evaluate(own.images(images), given, verbose=0)).all()
+    assert np.asarray(candidate.network(images)).sum(axis=1) == pytest.approx(np.ones(2), rel=1e-5)
