@@ -180,6 +180,14 @@ class Space(Protocol):
         """The same space for KerasTuner's own tuners."""
         ...
 
+    @property
+    def declares_all(self) -> bool:
+        """True if each declaration names, at every call, the conditions of all its parameters.
+
+        Others, which hide parameters behind plain Python branches, are explored with many values.
+        """
+        ...
+
     def declarations(self) -> Sequence[Declaration]:
         """Returns the functions that declare the space's parameters, such as network and recipe.
 

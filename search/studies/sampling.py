@@ -141,11 +141,17 @@ def distribution_of(parameter: Parameter) -> Distribution | None:
         return None
     if parameter.kind in ("choice", "boolean", "fixed"):
         return optuna.distributions.CategoricalDistribution(options or ())
-    if options is not None and parameter.sampling != "linear":
-        return optuna.distributions.IntDistribution(0, len(options) - 1)
+    if _is_drawn_by_index(parameter):
+        return optuna.distributions.IntDistribution(0, len(options or ()) - 1)
     if parameter.sampling == "reverse_log":
         return optuna.distributions.FloatDistribution(0.0, 1.0)
     return _native_distribution(parameter)
+
+
+def _is_drawn_by_index(parameter: Parameter) -> bool:
+    """Returns whether Optuna draws a place in the parameter's grid, since it has no distribution with these steps."""
+    is_number = parameter.kind in ("int", "float")
+    return is_number and parameter.step is not None and (parameter.sampling != "linear" or not parameter.is_regular)
 
 
 def _native_distribution(parameter: Parameter) -> Distribution:
@@ -175,7 +181,7 @@ def _from_optuna(parameter: Parameter, drawn: Any) -> Value:
         return options[0]
     if parameter.sampling == "reverse_log" and options is None:
         return _reverse_log_value(parameter, drawn)
-    if parameter.sampling in ("log", "reverse_log") and options is not None:
+    if options is not None and _is_drawn_by_index(parameter):
         index: int = drawn
         return options[index]
     value: Value = drawn
@@ -184,7 +190,7 @@ def _from_optuna(parameter: Parameter, drawn: Any) -> Value:
 
 def _to_optuna(parameter: Parameter, value: Value) -> Any:
     options = parameter.options
-    if parameter.kind in ("int", "float") and parameter.sampling != "linear" and options is not None:
+    if options is not None and _is_drawn_by_index(parameter):
         return options.index(value)
     if parameter.sampling == "reverse_log":
         return _reverse_log_share(parameter, float(value))

@@ -80,6 +80,9 @@ def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialR
     space = spaces.load(task.space.name, task.view.spec(), recipe=task.space.recipe, options=task.space.options)
     hp = spaces.hyperparameters(task.search_space, task.values)
     candidate = space.candidate(hp, epochs=task.epochs, seed=task.seed)
+    asks_freely = ":" in task.space.name and task.space.recipe is None
+    if asks_freely:
+        spaces.check_asked(hp, task.values, task.search_space)
     cost = measure_cost(candidate.network, task.view.image_shape, latency=task.measure_latency)
     if broken := broken_limits(cost, task.limits):
         return TrialResult(task.number, "infeasible", broken, cost=cost, over_limit=True)
@@ -88,4 +91,7 @@ def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialR
     stop = fitting.run()
     if stop.outcome == "interrupted":
         return TrialResult(task.number, "interrupted", stop.reason, epochs=fitting.state.epoch)
+    if asks_freely:
+        # A `fit` of the user's own may have asked, too.
+        spaces.check_asked(hp, task.values, task.search_space)
     return replace(fitting.finish(stop), cost=cost)

@@ -31,6 +31,10 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
     def hypermodel(self) -> keras_tuner.HyperModel:
         return self
 
+    @property
+    def declares_all(self) -> bool:
+        return True
+
     def declarations(self) -> tuple[Declaration, ...]:
         """Returns network and recipe, neither of which builds a layer."""
         return (lambda hp: self._network.declare(hp, self._spec)), (lambda hp: self._recipe.declare(hp, self._spec))

@@ -86,6 +86,10 @@ class ForeignSpace:
     def hypermodel(self) -> keras_tuner.HyperModel:
         return self._hypermodel
 
+    @property
+    def declares_all(self) -> bool:
+        return False
+
     def declarations(self) -> tuple[Declaration, ...]:
         return self._build_and_drop, self._declare_recipe
 
@@ -191,7 +195,8 @@ class ForeignSpace:
             if self._recipe is None and overrides_fit(self._hypermodel):
                 declare_in_fit(self._hypermodel, hp, model, self._spec)
         finally:
-            keras.utils.clear_session()
+            # Without a garbage collection, which would take longer than most builds.
+            keras.utils.clear_session(free_memory=False)
 
     def _declare_recipe(self, hp: keras_tuner.HyperParameters) -> Recipe | None:
         if self._recipe is None:

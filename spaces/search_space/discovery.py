@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SpaceError
+from .exploration import Exploration
 from .parameters import Condition, Parameter, SearchSpace, Value, Values
 
 if TYPE_CHECKING:
@@ -21,18 +23,54 @@ _NOTHING = object()
 def discover(space: Space) -> SearchSpace:
     """Returns all parameters of a space, those of every conditional branch included.
 
-    A space that ships only declares. A user's model is built once for each branch, and again with each of its choices
-    taken, since plain Python branches hide parameters too (`for i in range(hp.Int("layers", 1, 3))`). No model is kept
-    alive.
+    A space that ships only declares. A user's model is built once for each branch, and then with every pair of values
+    of two parameters, since plain Python branches hide parameters too (`for i in range(hp.Int("layers", 1, 3))`). A
+    parameter that is asked for under certain values only becomes conditional on them. No model is kept alive.
 
     Raises:
-        SpaceError: Two parameters cannot be told apart, or one is of a kind that KerasTuner does not have.
+        SpaceError: Two parameters cannot be told apart, one is of a kind that KerasTuner does not have, or its range
+            depends on other values.
         Exception: Whatever the user's own code raises for its defaults.
     """
-    parts = [_Walk(declare).all_parameters() for declare in space.declarations()]
-    found = [parameter for part in parts for parameter in part]
+    found: list[Any] = []
+    conditions: dict[str, tuple[Condition, ...]] = {}
+    for declare in space.declarations():
+        walk = _Walk(declare)
+        parameters = walk.all_parameters()
+        if not space.declares_all:
+            exploration = Exploration(declare, parameters)
+            parameters = exploration.all_parameters()
+            conditions |= exploration.conditions()
+        found += parameters
     idle = {id(parameter) for parameter in space.without_effect(found)}
-    return _to_search_space([parameter for parameter in found if id(parameter) not in idle])
+    kept = [parameter for parameter in found if id(parameter) not in idle]
+    return _to_search_space(kept, _among(kept, conditions))
+
+
+def _among(parameters: list[Any], conditions: Mapping[str, tuple[Condition, ...]]) -> dict[str, tuple[Condition, ...]]:
+    """Returns the conditions that refer to parameters of the space only."""
+    names = {parameter.name for parameter in parameters}
+    return {name: found for name, found in conditions.items() if all(one.name in names for one in found)}
+
+
+def check_asked(hp: keras_tuner.HyperParameters, values: Values, search_space: SearchSpace) -> None:
+    """Checks that a build asked for no parameter that the study does not know.
+
+    Args:
+        hp: The object that the model was built from, made by `hyperparameters`.
+        values: The drawn values, by name.
+        search_space: The study's space.
+
+    Raises:
+        SpaceError: It asked for another parameter, whose value would be neither searched nor recorded.
+    """
+    known = {parameter.name for parameter in search_space.parameters}
+    if strangers := sorted(hp.values.keys() - values.keys() - known):
+        raise SpaceError(
+            f"the model asks for {', '.join(map(repr, strangers))}, which discovery did not meet, so that it would be "
+            "neither searched nor recorded; declare it in every case, for instance in declare_hyperparameters(hp), and "
+            "begin a new study"
+        )
 
 
 def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.HyperParameters:
@@ -135,13 +173,17 @@ def _fill_with_defaults(hp: keras_tuner.HyperParameters) -> None:
             hp.values.pop(parameter.name, None)
 
 
-def _to_search_space(parameters: list[Any]) -> SearchSpace:
-    converted = tuple(_to_parameter(parameter) for parameter in parameters)
+def _to_search_space(parameters: list[Any], conditions: Mapping[str, tuple[Condition, ...]]) -> SearchSpace:
+    converted = [_to_parameter(parameter) for parameter in parameters]
+    converted = [
+        parameter if parameter.conditions else replace(parameter, conditions=conditions.get(parameter.name, ()))
+        for parameter in converted
+    ]
     by_key: dict[str, Parameter] = {}
     for parameter in converted:
         if by_key.setdefault(parameter.key, parameter) != parameter:
             raise SpaceError(f"two different parameters of the space are called '{parameter.key}'; rename one of them")
-    return SearchSpace(converted)
+    return SearchSpace(tuple(converted))
 
 
 def _to_parameter(parameter: Any) -> Parameter:

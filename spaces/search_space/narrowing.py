@@ -91,7 +91,7 @@ def _between(parameter: Parameter, text: str) -> Parameter:
             raise _off_the_space(parameter, text)
         if len(inside) == 1:
             return _of_values(parameter, inside, "fixed")
-        if parameter.kind == "choice" or parameter.sampling == "reverse_log":
+        if parameter.kind == "choice" or parameter.sampling == "reverse_log" or not parameter.is_regular:
             return _of_values(parameter, inside, "choice")
         low, high = float(inside[0]), float(inside[-1])
     elif not (parameter.contains(low) and parameter.contains(high)):

@@ -92,9 +92,21 @@ class Parameter:
             return tuple(dict.fromkeys(self.values))
         if self.low == self.high:
             return (self._typed(self.low),)
-        return None if self.step is None else self._stepped()
+        if self.step is None:
+            return None
+        return self._grid if self.is_regular else self._with_default(self._grid)
 
-    def _stepped(self) -> tuple[Value, ...]:
+    @cached_property
+    def is_regular(self) -> bool:
+        """True unless the parameter has steps and its default lies between two of them, which KerasTuner allows."""
+        return self.step is None or any(_same(self.default, value) for value in self._grid)
+
+    def _with_default(self, grid: tuple[Value, ...]) -> tuple[Value, ...]:
+        """Returns the grid with the default in its place, in the grid's order."""
+        return tuple(sorted((*grid, self.default), key=float, reverse=self.sampling == "reverse_log"))
+
+    @cached_property
+    def _grid(self) -> tuple[Value, ...]:
         (low, high), step = self.bounds, self.step
         assert step is not None
         if self.sampling == "linear":

@@ -23,6 +23,7 @@ class Declared:
     """A space that only declares, for the bridge has no use for networks."""
 
     name = "declared"
+    declares_all = True
 
     def __init__(self, declare: Callable[[keras_tuner.HyperParameters], object]) -> None:
         self._declare = declare

@@ -15,6 +15,8 @@ from apertune.spaces.search_space.parameters import Condition, SearchSpace
 class Declared:
     """A space that only declares."""
 
+    declares_all = False
+
     def __init__(self, declare: Callable[[keras_tuner.HyperParameters], object]) -> None:
         self._declare = declare
 
@@ -55,7 +57,7 @@ def test_a_branch_that_cannot_be_built_does_not_stop_the_walk() -> None:
         if hp.Boolean("wide"):
             hp.Int("width", 1, 2)
 
-    assert {parameter.name for parameter in discover(declare).parameters} == {"depth", "wide"}
+    assert {parameter.key for parameter in discover(declare).parameters} == {"depth", "wide", "width@wide=True"}
 
     def broken(hp: keras_tuner.HyperParameters) -> None:
         raise ValueError("never")
