@@ -80,7 +80,7 @@ def to_probabilities(outputs: Any, kind: AnswerKind, spec: DataSpec) -> Any:
     if kind is AnswerKind.PROBABILITIES:
         return outputs
     outputs = keras.ops.clip(outputs, _LEAST_PROBABILITY, 1.0)
-    return keras.layers.UnitNormalization(axis=-1, order=1, dtype="float32")(outputs) if one_class else outputs
+    return outputs / keras.ops.sum(outputs, axis=-1, keepdims=True) if one_class else outputs
 
 
 def _answers(model: keras.Model, spec: DataSpec, scale: float) -> list[NDArray[np.float64]]:

@@ -29,7 +29,33 @@ class Published:
     """Its saved network has classes of its module."""
 
 
-_PLAIN = ["first_function", "many_kinds", "called_apart", "several_architectures", "conditional_scopes", "parent_names", "scoped_names", "gets_by_name", "all_samplings", "default_off_grid", "behind_a_float", "odd_names", "Declared", "loss_function_on_logits", "loss_class_on_logits", "partial_loss_on_logits", "logits_by_addition", "regression", "own_metrics", "own_train_step", "divided", "preprocessed", "means_subtracted", "normalized_inside", "augmentation_inside"]  # fmt: skip
+_PLAIN = [
+    "first_function",
+    "many_kinds",
+    "called_apart",
+    "several_architectures",
+    "conditional_scopes",
+    "parent_names",
+    "scoped_names",
+    "gets_by_name",
+    "all_samplings",
+    "default_off_grid",
+    "behind_a_float",
+    "odd_names",
+    "Declared",
+    "loss_function_on_logits",
+    "loss_class_on_logits",
+    "partial_loss_on_logits",
+    "logits_by_addition",
+    "regression",
+    "own_metrics",
+    "own_train_step",
+    "divided",
+    "preprocessed",
+    "means_subtracted",
+    "normalized_inside",
+    "augmentation_inside",
+]
 _OWN_FIT = ("TunedFit", "TunedEpochs", "TunedPreprocessing", "OwnLoop", "ReturnsMetrics", "TwoPhases")
 _OWN_CLASSES = ("registered_layer", "unregistered_layer", "subclassed")
 SEARCHED = [
