@@ -114,6 +114,7 @@ def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
     """Walks through a space, and rehearses one of the user's; an exception that its code raises is an answer, too."""
     from ... import spaces
     from ...errors import UserError
+    from ...text import named_line
 
     try:
         space = spaces.load(task.space.name, task.view.spec(), recipe=task.space.recipe, options=task.space.options)
@@ -127,7 +128,7 @@ def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
         return DiscoveryFailed(str(error), user_error=True)
     except Exception as error:
         logger.exception("the space cannot be built")
-        return DiscoveryFailed(f"{type(error).__name__}: {error}", user_error=False)
+        return DiscoveryFailed(named_line(error, most=500), user_error=False)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ def adapted(model: keras.Model, spec: DataSpec, *, name: str, rescale: bool | No
     Raises:
         SpaceError: The model does not fit the images or the classes, gives one answer only, or has several losses.
     """
-    _check_one_loss(model, name)
     columns = _check_shapes(model, spec, name)
+    _check_one_loss(model, name)
     pixels = detected_range(model, spec.image_shape) if rescale is None else stated_range(rescale)
     kind = detected_answers(model, spec, name=name, scale=pixels.scale, loss=compiled_loss(model))
     if (last := _last_layer(model)) is not None:
@@ -111,7 +111,7 @@ def _wanted_shape(model: keras.Model) -> tuple[int | None, ...] | None:
 def _check_one_loss(model: keras.Model, name: str) -> None:
     loss = compiled_loss(model)
     if loss is not None and not isinstance(loss, str) and not callable(loss):
-        raise SpaceError(f"{name} must be compiled with one loss, but has a {type(loss).__name__} of losses")
+        raise SpaceError(f"{name} must be compiled with one loss, but has several: {loss}")
 
 
 def _last_layer(model: keras.Model) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -12,7 +13,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
-from published_models import SEARCHED, Published, dataset
+from published_models import REFUSED, SEARCHED, Published, dataset
 
 from apertune import spaces
 from apertune.errors import ApertuneError
@@ -20,6 +21,9 @@ from apertune.search.evaluation.direction import Direction
 from apertune.search.evaluation.saved import load_evaluation
 from apertune.search.export.graph import predict
 from apertune.search.messages import (
+    Discovered,
+    DiscoveryFailed,
+    DiscoveryTask,
     EpochEnded,
     SpaceReference,
     StopRequest,
@@ -29,6 +33,7 @@ from apertune.search.messages import (
 from apertune.search.models import own_classes, safety
 from apertune.search.models.package import load_model
 from apertune.search.training.trial import run_trial
+from apertune.search.training.worker import discover
 from apertune.spaces.foreign.own_training import declare_in_fit
 
 DRAWS = 30
@@ -44,7 +49,8 @@ def name_of(published: Published) -> str:
 @pytest.fixture(autouse=True)
 def _trusts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_classes, "_trusted", {})
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    paths = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.delenv(own_classes.SPACE_VARIABLE, raising=False)
 
 
@@ -130,6 +136,8 @@ def rehearsed(published: Published, folder: Path, **settings: Any) -> Discovered
 SLOWLY_REFUSED = ("lambda_layer", "asks_in_call")
 
 
+# Keras warns of some of these mistakes.
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "published",
     [pytest.param(one, marks=pytest.mark.slow) if one.name.endswith(SLOWLY_REFUSED) else one for one in REFUSED],
