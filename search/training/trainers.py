@@ -27,7 +27,7 @@ STEPS_PER_EXECUTION = 16
 # Grouped steps save a millisecond each, but make TensorFlow trace the training step twice.
 STEPS_WORTH_GROUPING = 2000
 PREDICTION_BATCH = 512
-# Of the free memory, for the arrays that a `fit` of the user's gets; Keras makes a copy of them.
+# Share of the free memory for the arrays that a `fit` of the user's gets; Keras makes a copy of them.
 ARRAYS_SHARE_OF_MEMORY = 0.4
 
 Callbacks = Sequence[keras.callbacks.Callback]

@@ -14,6 +14,7 @@ import keras
 import keras_tuner
 
 from ... import spaces
+from ...spaces.search_space.discovery import check_asked
 from ...text import named_line
 from ..executors import devices
 from ..executors.retries import rule_of_error
@@ -82,7 +83,7 @@ def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialR
     candidate = space.candidate(hp, epochs=task.epochs, seed=task.seed)
     asks_freely = ":" in task.space.name and task.space.recipe is None
     if asks_freely:
-        spaces.check_asked(hp, task.values, task.search_space)
+        check_asked(hp, task.values, task.search_space)
     cost = measure_cost(candidate.network, task.view.image_shape, latency=task.measure_latency)
     if broken := broken_limits(cost, task.limits):
         return TrialResult(task.number, "infeasible", broken, cost=cost, over_limit=True)
@@ -93,5 +94,5 @@ def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialR
         return TrialResult(task.number, "interrupted", stop.reason, epochs=fitting.state.epoch)
     if asks_freely:
         # A `fit` of the user's own may have asked, too.
-        spaces.check_asked(hp, task.values, task.search_space)
+        check_asked(hp, task.values, task.search_space)
     return replace(fitting.finish(stop), cost=cost)

@@ -26,7 +26,7 @@ class Adapted:
     answers: AnswerKind
     """The numbers that the model answers with."""
     columns: int
-    """How many of them it gives for one image: 2 where a binary task has an output for each class."""
+    """Numbers per image: 2 where a binary task has an output for each class."""
 
 
 def adapted(model: keras.Model, spec: DataSpec, *, name: str, rescale: bool | None = None) -> Adapted:

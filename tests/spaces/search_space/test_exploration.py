@@ -12,6 +12,7 @@ import pytest
 from apertune import spaces
 from apertune.errors import SpaceError
 from apertune.spaces.search_space import exploration
+from apertune.spaces.search_space.discovery import check_asked
 from apertune.spaces.search_space.parameters import SearchSpace
 
 Declare = Callable[[keras_tuner.HyperParameters], object]
@@ -108,7 +109,7 @@ def test_a_trial_has_the_values_that_its_build_asks_for(declare: Declare) -> Non
             values[parameter.name] = options[(seed * 7 + len(values) * 3) % len(options)]  # type: ignore[assignment]
         drawn = spaces.hyperparameters(space, values)
         declare(drawn)
-        spaces.check_asked(drawn, values, space)
+        check_asked(drawn, values, space)
         assert drawn.values == values
 
 
@@ -123,7 +124,7 @@ def test_a_range_that_depends_on_another_value_is_refused_by_name() -> None:
 
 
 def test_a_parameter_that_discovery_did_not_meet_ends_the_trial_by_name() -> None:
-    """What only a rare value asks for is named when a trial asks for it, and is never trained with in silence."""
+    """A trial that asks for a name behind a rare value ends with that name, and never trains in silence."""
 
     def declare(hp: keras_tuner.HyperParameters) -> None:
         if 0.311 < hp.Float("rate", 0.0, 1.0) < 0.312:
@@ -135,7 +136,7 @@ def test_a_parameter_that_discovery_did_not_meet_ends_the_trial_by_name() -> Non
     hp = spaces.hyperparameters(space, values)
     declare(hp)
     with pytest.raises(SpaceError, match="the model asks for 'rare', which discovery did not meet"):
-        spaces.check_asked(hp, values, space)
+        check_asked(hp, values, space)
 
 
 def test_exploration_ends_at_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
