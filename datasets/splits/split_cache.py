@@ -17,6 +17,9 @@ from ..base import Labels
 from .duplicates import duplicates_of
 from .splitting import Splits, limit_rows, make_splits
 
+# Raise it whenever the same settings come to draw other splits: those of the version before are then drawn anew.
+_VERSION = 2
+
 
 @dataclass(frozen=True)
 class SplitSettings:
@@ -42,7 +45,7 @@ def splits_of(
     Returns:
         The splits, the fingerprint that the data set has with them, and notes on them for the user.
     """
-    digest = hashlib.sha256(json.dumps(astuple(settings)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps([_VERSION, *astuple(settings)]).encode()).hexdigest()[:16]
     name = f"splits-{digest}"
     known = _read(arrays, name)
     if known is not None:
