@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ def collect_groups(labels: Labels, groups: Rows) -> Groups:
     from scipy.sparse import coo_array
 
     _, of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    rows: NDArray[Any]
+    carried: NDArray[Any]
     if labels.ndim == 2:
         rows, carried = np.nonzero(labels)
         shape = (len(sizes), labels.shape[1])
@@ -101,7 +103,7 @@ class _Deal:
         self._weights = 1 / totals
         self._weights[-1] = self._weights[:-1].mean() if len(totals) > 1 else self._weights[-1]
         self._cost = self._kinds.power(2) @ self._weights
-        self._owner = owner.copy()
+        self._owner: Rows = owner.copy()
         self._members: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for group, (number, part) in enumerate(zip(kind.tolist(), owner.tolist(), strict=True)):
             self._members[number, part].append(group)
