@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -27,14 +28,16 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
     Returns:
         The facts, ready for JSON. Those whose names do not say it all:
 
-        - `imbalance`: training images of the largest class, divided by those of the smallest class that has any.
+        - `imbalance`: training images of the largest class, divided by those of the smallest; infinite where a
+          class has none, None without any training image.
+        - `untrained_classes`: the classes that have no training image.
         - `majority_accuracy`: accuracy per split of always answering the largest class in training; for multilabel
           data the mean over labels of always giving the commoner answer.
         - `cooccurrence`: for multilabel data, the number of images that carry both the row's and the column's class.
         - `sizes`: widths and heights before resizing, in pixels.
     """
     counts = {split: class_counts(dataset, split) for split in _SPLITS}
-    present = [count for count in counts["train"] if count]
+    untrained = [name for name, count in zip(dataset.classes, counts["train"], strict=True) if not count]
     return {
         "name": dataset.name,
         "task": dataset.task,
@@ -46,12 +49,20 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
         "classes": {
             name: {split: counts[split][number] for split in _SPLITS} for number, name in enumerate(dataset.classes)
         },
-        "imbalance": max(present) / min(present) if present else None,
+        "imbalance": _imbalance(counts["train"]),
+        "untrained_classes": untrained,
         "majority_accuracy": {split: _majority_accuracy(dataset, split) for split in _SPLITS},
         "cooccurrence": cooccurrence(dataset).tolist() if dataset.task == "multilabel" else None,
         "sizes": _size_summary(dataset),
         "notes": list(dataset.notes),
     }
+
+
+def _imbalance(counts: list[int]) -> float | None:
+    largest, smallest = max(counts), min(counts)
+    if smallest:
+        return largest / smallest
+    return math.inf if largest else None
 
 
 def class_counts(dataset: ImageDataset, split: Split) -> list[int]:

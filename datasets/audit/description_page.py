@@ -29,8 +29,10 @@ Fingerprint <code>{{ facts.fingerprint }}</code></p>
 {% for split in splits %}{% set share = facts.majority_accuracy[split] %}
 <td>{{ "" if share is none else "%.3f" | format(share) }}</td>{% endfor %}</tr>
 </table>
-{% if facts.imbalance %}<p>The largest class has {{ "%.1f" | format(facts.imbalance) }} times the training images of
+{% if facts.imbalance and not facts.untrained_classes %}
+<p>The largest class has {{ "%.1f" | format(facts.imbalance) }} times the training images of
 the smallest.</p>{% endif %}
+{% if facts.untrained_classes %}<p>No training image of: {{ facts.untrained_classes | join(", ") }}.</p>{% endif %}
 {% for title, picture in plots.items() %}
 <h2>{{ title }}</h2>
 <img src="{{ picture }}" alt="{{ title }}">
