@@ -17,7 +17,7 @@ MappedPixels = np.memmap[Any, np.dtype[np.uint8]]
 # Work on a whole data set keeps this many bytes of pixels in memory at a time, however large the set is.
 BLOCK_BYTES = 16 << 20
 
-_NAMES = ("images", "labels", "origins", "stated", "original_sizes")
+_NAMES = ("images", "labels", "origins", "stated", "original_sizes", "groups")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,19 @@ class EntryArrays:
         """Reads the widths and heights before resizing: int32 (n, 2), in pixels."""
         sizes: NDArray[np.int32] = np.load(self.path("original_sizes"))
         return sizes
+
+    def groups(self) -> NDArray[np.int64]:
+        """Reads the groups that the adapter names: int64 (n,), the first row of each one's group.
+
+        Raises:
+            FileNotFoundError: The adapter names none.
+        """
+        groups: NDArray[np.int64] = np.load(self.path("groups"))
+        return groups
+
+    def save_groups(self, groups: NDArray[np.int64]) -> None:
+        """Writes the groups, shaped as `groups` returns them."""
+        np.save(self.path("groups"), groups)
 
     def new_images(self, count: int, shape: tuple[int, ...]) -> MappedPixels:
         """Creates the images, to be written through the map that is returned.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import DatasetError
 from .arrays import EntryArrays
+from .grouping import Grouping
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +88,8 @@ class ImageDataset:
     """The way images of other shapes were brought to `image_shape`."""
     adapter: str = ""
     """The adapter that read the data; empty for arrays in memory."""
+    grouping: Grouping | None = None
+    """The rule by which images, such as those of one person, stay in one split and fold; None without groups."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -119,6 +122,7 @@ class ImageDataset:
             licence=self.licence,
             resize=self.resize,
             adapter=self.adapter,
+            grouping=self.grouping,
         )
 
 
@@ -145,6 +149,7 @@ class TrainingView:
     licence: str | None = None
     resize: Resize = "stretch"
     adapter: str = ""
+    grouping: Grouping | None = None
 
     def images(self, split: Literal["train", "validation"]) -> Images:
         """Copies a split's pixels into memory: uint8 (rows, height, width, channels)."""
@@ -234,6 +239,8 @@ class Index:
     - `key`: str, a path relative to `source.root`, or "line 12".
     - `label`: str, a class name; for a multilabel task a tuple of class names.
     - `split`: str, "train", "validation" or "test"; None in every row when the format states no split.
+    - `group`: str, the name of the group of images, such as those of one person, that stays in one split; the column
+      is there only with `groups_from`.
     """
     classes: tuple[str, ...]
     """Class names in label order; for a binary task the second is the positive class."""
@@ -243,6 +250,8 @@ class Index:
     (n, height, width, 3) from 0 to 255, which may be a memory map in the scratch folder."""
     bad: tuple[BadItem, ...] = ()
     """Files and rows that had to be left out."""
+    groups_from: str | None = None
+    """The source of the names of groups in words, such as "column patient"; None without groups."""
     notes: tuple[str, ...] = ()
     """Lines that the user should read."""
     licence: str | None = None

@@ -108,6 +108,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "label-column": "column of labels; several labels are separated by ;",
             "label-columns": "columns of 0 or 1, one per label, separated by commas",
             "split-column": "column that says train, validation or test",
+            "group": "column of groups, such as persons, whose images stay in one split",
         }
         | _POSITIVE,
         files_beside=True,

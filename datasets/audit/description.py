@@ -34,6 +34,7 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
         - `majority_accuracy`: accuracy per split of always answering the largest class in training; for multilabel
           data the mean over labels of always giving the commoner answer.
         - `cooccurrence`: for multilabel data, the number of images that carry both the row's and the column's class.
+        - `groups`: the rule for groups that stay in one split, and their number; None without groups.
         - `sizes`: widths and heights before resizing, in pixels.
     """
     counts = {split: class_counts(dataset, split) for split in _SPLITS}
@@ -54,6 +55,7 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
         "majority_accuracy": {split: _majority_accuracy(dataset, split) for split in _SPLITS},
         "cooccurrence": cooccurrence(dataset).tolist() if dataset.task == "multilabel" else None,
         "sizes": _size_summary(dataset),
+        "groups": _group_summary(dataset),
         "notes": list(dataset.notes),
     }
 
@@ -118,6 +120,13 @@ def _size_summary(dataset: ImageDataset) -> dict[str, list[int]]:
         "median": np.median(sizes, axis=0).astype(int).tolist(),
         "largest": sizes.max(axis=0).tolist(),
     }
+
+
+def _group_summary(dataset: ImageDataset) -> dict[str, Any] | None:
+    if dataset.grouping is None:
+        return None
+    groups = dataset.grouping.rows(dataset.name, EntryArrays(dataset.folder))
+    return {"by": dataset.grouping.words, "count": len(np.unique(groups))}
 
 
 def _plot_counts(dataset: ImageDataset) -> Figure:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...errors import DatasetError
 from ..arrays import EntryArrays, row_blocks
 from ..base import STATED, UNSTATED, Index, Labels, Progress
+from ..grouping import first_rows
 from .decoding import PixelFormat, resize_array
 from .parallel_decoding import bad_items, decode_files
 
@@ -61,6 +62,8 @@ def build_entry(
     arrays.save_rows(
         labels=_encode(index)[good], origins=np.array(keys)[good], stated=stated[good], original_sizes=sizes[good]
     )
+    if index.groups_from is not None:
+        arrays.save_groups(first_rows(index.table["group"].iloc[good]))
     return {
         "task": index.task,
         "resize": pixel_format.resize,
@@ -69,6 +72,7 @@ def build_entry(
         "notes": index.notes,
         "licence": index.licence,
         "pixels": pixel_digest(images),
+        "groups_from": index.groups_from,
     }
 
 
