@@ -24,7 +24,7 @@ class Grouping:
     """The rule that tells which images are of one group."""
 
     by: Literal["names", "level", "pattern"]
-    """Where the names of the groups come from: those that the adapter read, a folder level, or a pattern."""
+    """The source of the groups: names that the adapter read, a folder level, or a pattern."""
     value: str
     """For `names` their source in words, for `level` its number, for `pattern` the regular expression."""
 

@@ -151,7 +151,7 @@ def _group(settings: LoadSettings) -> str | int | None:
     option = settings.options.get("group")
     if settings.group is not None and option not in (None, str(settings.group)):
         raise SettingError(
-            f"give groups by --group or by --option group, not both, but got {settings.group} and {option}"
+            f"--group and --option group must be the same, but got {settings.group} and {option}; give one of them"
         )
     return settings.group if settings.group is not None else option
 
