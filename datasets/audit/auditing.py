@@ -14,9 +14,18 @@ from ..arrays import EntryArrays, row_blocks
 from ..base import ImageDataset, Rows, Split
 from ..cache.entries import bad_items
 from ..splits.duplicates import duplicates_of
+from .altered_copies import altered_copies_of
 
 Kind = Literal[
-    "unreadable", "constant", "duplicate", "near_duplicate", "leak", "conflict", "mislabelled", "small_class"
+    "unreadable",
+    "constant",
+    "duplicate",
+    "near_duplicate",
+    "altered_copy",
+    "leak",
+    "conflict",
+    "mislabelled",
+    "small_class",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _KEEP = "keep one of them"
@@ -52,7 +61,7 @@ def audit(dataset: ImageDataset, *, labels: bool = False, seed: int = 0) -> list
         The findings, kind by kind.
     """
     rows = _Rows(dataset)
-    findings = [*_unreadable(dataset), *_constant(rows), *_repeated(rows), *_small_classes(rows)]
+    findings = [*_unreadable(dataset), *_constant(rows), *_repeated(rows), *_altered(rows), *_small_classes(rows)]
     if labels:
         findings += _mislabelled(rows, seed)
     return sorted(findings, key=lambda finding: KINDS.index(finding.kind))
@@ -114,6 +123,25 @@ def _repeated(rows: _Rows) -> Iterator[Finding]:
             yield rows.finding("duplicate", subgroup, f"the same pixels; {_DECIDE if contradicting else _KEEP}")
         if len(firsts) > 1 and not conflicting:
             yield rows.finding("near_duplicate", firsts, f"nearly the same picture; {_KEEP}")
+
+
+def _altered(rows: _Rows) -> Iterator[Finding]:
+    """Mirrored, turned and cropped copies, with the splits and labels that they lie in."""
+    found = altered_copies_of(EntryArrays(rows.dataset.folder))
+    changes: dict[int, set[str]] = {}
+    for row, change in zip(found.copies.tolist(), found.changes.tolist(), strict=True):
+        changes.setdefault(int(found.groups[row]), set()).add(change)
+    for group in _groups(found.groups):
+        number = int(found.groups[group[0]])
+        if number not in changes:
+            continue
+        told = [f"copies of one picture ({', '.join(sorted(changes[number]))})"]
+        advice = "keep one of them"
+        if len({rows.label(row) for row in group}) > 1:
+            told, advice = [*told, "under different labels"], _DECIDE
+        if len({rows.splits[row] for row in group} - {None}) > 1:
+            told, advice = [*told, "in several splits"], "remove all but those of one split"
+        yield rows.finding("altered_copy", group, f"{' '.join(told)}; {advice}")
 
 
 def _groups(numbers: Rows, rows: Rows | None = None) -> list[Rows]:

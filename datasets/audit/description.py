@@ -91,7 +91,7 @@ def page(dataset: ImageDataset, facts: dict[str, Any]) -> str:
     """
     from jinja2 import Environment
 
-    from .description_page import TEMPLATE
+    from .description_page import STYLE, TEMPLATE
 
     plots = {"Images by class": _plot_counts(dataset), "Examples": _plot_examples(dataset)}
     plots["Image sizes before resizing"] = _plot_sizes(dataset)
@@ -99,7 +99,7 @@ def page(dataset: ImageDataset, facts: dict[str, Any]) -> str:
         plots["Classes that occur together"] = _plot_cooccurrence(dataset)
     pictures = {title: _embedded(figure) for title, figure in plots.items()}
     template = Environment(autoescape=True).from_string(TEMPLATE)
-    return template.render(facts=facts, splits=_SPLITS, plots=pictures)
+    return template.render(style=STYLE, facts=facts, splits=_SPLITS, plots=pictures)
 
 
 def _majority_accuracy(dataset: ImageDataset, split: Split) -> float | None:

@@ -18,11 +18,11 @@ from .alike_hashes import alike_components
 SMALLEST_SIDE = 16
 # Grey levels of spread below which a picture counts as flat: it has no low frequencies to hash.
 _FLAT = 2.0
-_HASH_SIDE = 8
-_THUMBNAIL = 16
+HASH_SIDE = 8
+THUMBNAIL = 16
 # Correlation of thumbnails above which two pictures with near hashes count as one. Measured (benchmarks/findings.py):
 # recompressed, resized, brighter and higher-contrast copies are found; mirrored ones and crops of 3 % per side are
-# not. All thirty pairs of cartoons and faces that were checked by eye were one picture.
+# not (the audit finds those). All thirty pairs of cartoons and faces that were checked by eye were one picture.
 LEAST_CORRELATION = 0.985
 # Thumbnails of more bytes than this lie in a file.
 _THUMBNAIL_BYTES_IN_MEMORY = 64 << 20
@@ -110,10 +110,10 @@ def summarise(images: NDArray[np.uint8], folder: Path) -> Summaries:
         folder: The folder for a file of thumbnails, where they are too many for memory.
     """
     height, width, channels = images.shape[1:]
-    low_rows, low_columns = _low_frequencies(height), _low_frequencies(width)
-    small_rows, small_columns = area_means(height, _THUMBNAIL), area_means(width, _THUMBNAIL)
+    low_rows, low_columns = low_frequencies(height), low_frequencies(width)
+    small_rows, small_columns = area_means(height, THUMBNAIL), area_means(width, THUMBNAIL)
     hashes, flat = np.empty(len(images), np.uint64), np.empty(len(images), bool)
-    shape = (len(images), _THUMBNAIL * _THUMBNAIL * channels)
+    shape = (len(images), THUMBNAIL * THUMBNAIL * channels)
     thumbnails: NDArray[np.float32]
     if 4 * shape[0] * shape[1] > _THUMBNAIL_BYTES_IN_MEMORY:
         thumbnails = np.lib.format.open_memmap(folder / "thumbnails.npy", "w+", np.dtype(np.float32), shape)
@@ -133,7 +133,7 @@ def summarise(images: NDArray[np.uint8], folder: Path) -> Summaries:
 
 def hash_bits(frequencies: NDArray[np.float32]) -> NDArray[np.uint64]:
     """The hash of cosine frequencies, (n, 8, 8): uint64 (n,)."""
-    flat = frequencies.reshape(len(frequencies), -1)
+    flat = frequencies.reshape(-1, HASH_SIDE * HASH_SIDE)
     bits = flat > np.median(flat, axis=1, keepdims=True)
     packed: NDArray[np.uint64] = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
     return packed
@@ -153,10 +153,10 @@ def _near_groups(images: NDArray[np.uint8], exact: Rows, scratch: Path | None) -
     return numbers[exact]
 
 
-def _low_frequencies(length: int) -> NDArray[np.float32]:
+def low_frequencies(length: int) -> NDArray[np.float32]:
     """The matrix that takes a line of pixels to its lowest cosine frequencies, (8, length)."""
     place = (np.arange(length) + 0.5) / length
-    waves = np.cos(np.pi * np.arange(_HASH_SIDE)[:, None] * place)
+    waves = np.cos(np.pi * np.arange(HASH_SIDE)[:, None] * place)
     return (waves / length).astype(np.float32)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import EntryArrays
 from ..base import Rows
@@ -15,29 +14,32 @@ def kept_together(arrays: EntryArrays, groups: Rows | None) -> Rows:
 
     Args:
         arrays: The arrays of a cache entry.
-        groups: int64 (n,), the groups that the user names; None without any.
+        groups: int64 (n,), the first row of each one's group, as the user names them; None without any.
 
     Returns:
         int64 (n,): equal for near copies, for images of one group, and for those that a chain of these connects.
     """
     near = duplicates_of(arrays).near
-    return near if groups is None else joined(near, groups)
+    if groups is None:
+        return near
+    rows = np.arange(len(near))
+    return connected(len(near), np.concatenate([rows, rows]), np.concatenate([near, groups]))
 
 
-def joined(one: Rows, other: Rows) -> Rows:
-    """Numbers, int64 (n,), that are equal where either of two numberings is, directly or through other rows."""
+def connected(count: int, one: Rows, other: Rows) -> Rows:
+    """Groups rows that a chain of pairs connects.
+
+    Args:
+        count: Number of rows.
+        one: The first row of each pair, int64 (pairs,).
+        other: The second.
+
+    Returns:
+        int64 (count,): the number of each row's group.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    rows = np.arange(len(one))
-    places = np.concatenate([rows, rows]), np.concatenate([_firsts(one), _firsts(other)])
-    links = coo_array((np.ones(2 * len(rows), np.int8), places), shape=(len(rows), len(rows)))
-    found: NDArray[np.int32] = connected_components(links, directed=False)[1]
-    return found.astype(np.int64)
-
-
-def _firsts(numbers: Rows) -> Rows:
-    """The first row of each row's number."""
-    _, first, number = np.unique(numbers, return_index=True, return_inverse=True)
-    rows: Rows = first[number]
-    return rows
+    links = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(count, count))
+    groups: Rows = connected_components(links, directed=False)[1].astype(np.int64)
+    return groups
