@@ -83,7 +83,7 @@ def test_across_classes(make: SimpleNamespace) -> None:
     assert found.files == ("image 3", "image 29")
     assert found.labels == ("no", "yes")
     assert found.suggestion == (
-        "mirrored copies of one picture under different labels; correct the labels or remove the images"
+        "copies of one picture (mirrored) under different labels; correct the labels or remove the images"
     )
 
 
@@ -100,8 +100,8 @@ def test_across_splits(make: SimpleNamespace, tmp_path: Path) -> None:
     (found,) = [finding for finding in audit(load("folders", root)) if finding.kind == "altered_copy"]
     assert set(found.files) == {"train/a/1.png", "val/a/turned.png", "test/a/cropped.png"}
     assert set(found.splits) == {"train", "validation", "test"}
-    assert found.suggestion.startswith(
-        "cropped and turned by a quarter copies of one picture in several splits; remove"
+    assert found.suggestion == (
+        "copies of one picture (cropped, turned by a quarter) in several splits; remove all but those of one split"
     )
     words = ["apertune", "datasets", "audit", "folders", "--data", str(root), "--json"]
     answer = subprocess.run(words, capture_output=True, text=True, check=False)

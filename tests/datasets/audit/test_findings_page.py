@@ -54,7 +54,7 @@ def test_files_without_pictures(make: SimpleNamespace, tmp_path: Path) -> None:
     dataset = load("folders", root, LoadSettings(skip_bad=True))
     html = findings_page(dataset, audit(dataset))
     assert "<figcaption>train/cat/broken.png<br>" in html
-    assert "Eel: 1 image in all, none in validation" in html
+    assert "eel: 1 image in all, none in validation" in html
 
 
 def test_the_command_writes_the_page(make: SimpleNamespace, tmp_path: Path) -> None:
