@@ -10,6 +10,7 @@ from ...errors import DatasetError
 from ...text import first_line
 from ..base import BadItem, Index, Progress, Task
 from ..files.sources import Source
+from ..files.text_lines import check_lines
 from ..grouping import column_words
 from .folders import sort_classes, with_positive
 
@@ -83,6 +84,8 @@ def _find_table(source: Source) -> str:
 def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
+    if path.suffix.lower() != ".parquet":
+        check_lines("table", path)
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
