@@ -17,7 +17,7 @@ MappedPixels = np.memmap[Any, np.dtype[np.uint8]]
 # Work on a whole data set keeps this many bytes of pixels in memory at a time, however large the set is.
 BLOCK_BYTES = 16 << 20
 
-_NAMES = ("images", "labels", "origins", "stated", "original_sizes", "groups")
+_NAMES = ("images", "labels", "origins", "stated", "original_sizes", "groups", "masked")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,14 @@ class EntryArrays:
         labels: NDArray[np.int32] | NDArray[np.uint8] = np.load(self.path("labels"))
         labels.setflags(write=False)
         return labels
+
+    def masked(self) -> NDArray[np.bool_] | None:
+        """Reads which labels neither count nor teach: bool (n, classes); None where all do."""
+        return np.load(self.path("masked")) == 1 if self.path("masked").exists() else None
+
+    def save_masked(self, masked: NDArray[np.uint8]) -> None:
+        """Writes the labels that neither count nor teach: uint8 (n, classes), 1 where one is left out."""
+        np.save(self.path("masked"), masked)
 
     def origins(self) -> NDArray[np.str_]:
         """Maps the origins of the rows: paths relative to the source, or "line 12"."""

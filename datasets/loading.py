@@ -65,7 +65,7 @@ def load(
         return build_entry(folder, index, source.root, pixel_format, report)
 
     identity = source.identity() if entry.needs_data else name
-    folder, meta = cache.entry_or_build(_key(name, identity, pixel_format, options), build)
+    folder, meta = cache.entry_or_build(_key(name, identity, pixel_format, options, entry.revision), build)
     bad = [BadItem(**item) for item in meta["bad"]]
     if bad and not settings.skip_bad:
         raise DatasetError(bad_message(name, bad))
@@ -207,12 +207,12 @@ def _absolute(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> dic
     return resolved
 
 
-def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str]) -> str:
+def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str], revision: str) -> str:
     """The name of the cache entry, which changes with the source's files and with every setting of pixels or labels."""
     status = [Path(value).stat() for value in options.values() if Path(value).is_absolute() and Path(value).is_file()]
     times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in status]
     facts = json.dumps([pixel_format.shape, pixel_format.resize, sorted(options.items()), times])
-    return _digest(name, identity, facts)
+    return _digest(name, identity, facts, *([revision] if revision else []))
 
 
 def _digest(name: str, *facts: str) -> str:

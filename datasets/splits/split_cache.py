@@ -9,6 +9,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...text import counted
 from ..arrays import EntryArrays
@@ -52,7 +53,8 @@ def splits_of(
     if known is not None:
         return known
     splits, notes = _draw(arrays, labels, settings, groups)
-    fingerprint = _fingerprint(meta, labels, splits, groups)
+    masked = arrays.mapped("masked") if "masked" in arrays.present() else None
+    fingerprint = _fingerprint(meta, labels, splits, groups, masked)
     encoded = json.dumps({"fingerprint": fingerprint, "notes": notes})
     arrays.save_computed(
         name, train=splits.train, validation=splits.validation, test=splits.test, facts=np.array(encoded)
@@ -118,10 +120,13 @@ def _handle_leaks(splits: Splits, groups: Rows, drop: bool, what: str) -> tuple[
     )
 
 
-def _fingerprint(meta: Mapping[str, Any], labels: Labels, splits: Splits, groups: Rows | None) -> str:
+def _fingerprint(
+    meta: Mapping[str, Any], labels: Labels, splits: Splits, groups: Rows | None, masked: NDArray[np.uint8] | None
+) -> str:
     digest = hashlib.sha256(json.dumps([meta["pixels"], meta["classes"], meta["task"]]).encode())
     # Folds depend on groups, though the splits may be the same without them.
-    for array in (labels, splits.train, splits.validation, splits.test, *(() if groups is None else (groups,))):
+    further = [array for array in (groups, masked) if array is not None]
+    for array in (labels, splits.train, splits.validation, splits.test, *further):
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -75,7 +75,8 @@ class Fitting:
         self.folder = TrialFolder(task.folder)
         self.checkpoint = self.folder.checkpoint
         self.feed = _feed(task.view, candidate.batch_size, task.seed)
-        self.model = TrainingModel(candidate, task.view.task, self.feed.table)
+        masked = np.ma.isMaskedArray(self.labels)
+        self.model = TrainingModel(candidate, task.view.task, self.feed.table, masked=masked)
         self.state = TrainingState()
 
     def run(self) -> StopRequest:
