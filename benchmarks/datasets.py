@@ -3,26 +3,36 @@
     python benchmarks/datasets.py                            generated photographs, and generated rows like FER2013's
     python benchmarks/datasets.py --fer2013 fer2013.csv      the real table
     python benchmarks/datasets.py --photos FOLDER            photographs of your own, one folder per class
+    python benchmarks/datasets.py --large                    large sets alone, each in a process of its own
+    python benchmarks/datasets.py --large --alike 2000 --unlike 5000 --rows 10000 --files 1000    the same, quickly
 
 Takes some minutes. Prints one line per measurement: its name, Apertune's time, the other's time, and the speed-up. The
 two are measured in turn. Times are the minimum of the rounds, since other work on the machine only ever slows them
-down; the speed-up is the median of the rounds' ratios.
+down; the speed-up is the median of the rounds' ratios. For large sets, prints the time for half the size and for the
+whole, whose ratio is 2 where time grows as the size does, and the peak of the memory that the process alone holds.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import resource
 import shutil
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from apertune.datasets import LoadSettings
 
 ROUNDS = 5
 PHOTOS = 400
@@ -35,7 +45,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fer2013", type=Path)
     parser.add_argument("--photos", type=Path)
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--alike", type=int, default=20_000)
+    parser.add_argument("--unlike", type=int, default=200_000)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--files", type=int, default=200_000)
     arguments = parser.parse_args()
+    if arguments.large:
+        for what in (duplicates_alike, duplicates_unlike, table_rows, small_files):
+            measure_large(what, getattr(arguments, what.__name__.split("_")[1]))
+        return
     with tempfile.TemporaryDirectory() as folder:
         os.environ["APERTUNE_CACHE"] = str(Path(folder) / "cache")
         photos = arguments.photos or make_photos(Path(folder) / "photos")
@@ -114,6 +133,98 @@ def measure_audit(faces: Path) -> None:
         seconds = time.perf_counter() - started
         what = "audit with wrong labels" if labels else "audit"
         print(f"{what} of {len(dataset.images)} faces: {seconds:.1f} s, {len(found)} findings")
+
+
+def measure_large(what: Callable[[int, Path], float], size: int) -> None:
+    """Runs one piece of work at half the size and at the whole size, in processes whose memory is their own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        (half, _), (whole, megabytes) = (pool.submit(_in_process, what, count).result() for count in (size // 2, size))
+    name, ratio = (what.__doc__ or "").rstrip("."), whole / max(half, 1e-9)
+    print(f"{name}: {size:,}: {whole:.1f} s, {ratio:.2f} times those of half, {megabytes:.0f} MB at most", flush=True)
+
+
+def _in_process(what: Callable[[int, Path], float], size: int) -> tuple[float, float]:
+    """Returns the seconds that the work takes, and the most megabytes of private memory, sampled meanwhile."""
+    ended, most = threading.Event(), [0.0]
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            most[0] = max(most[0], private_megabytes())
+
+    watcher = threading.Thread(target=watch)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["APERTUNE_CACHE"] = str(Path(folder) / "cache")
+        watcher.start()
+        try:
+            return what(size, Path(folder)), most[0]
+        finally:
+            ended.set()
+            watcher.join()
+
+
+def private_megabytes() -> float:
+    """The memory that only this process holds; pages of mapped files, which the system can drop, do not count."""
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("RssAnon"))
+
+
+def duplicates_alike(size: int, folder: Path) -> float:
+    """Duplicates among frames of one still scene, 64x64 RGB."""
+    from apertune.datasets.splits.duplicates import find_duplicates
+
+    random = np.random.default_rng(0)
+    scene = np.asarray(Image.fromarray(random.integers(20, 230, (8, 8, 3), np.uint8)).resize((64, 64)))
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (size, 64, 64, 3))
+    for row in range(size):
+        images[row] = scene + random.integers(-4, 5, scene.shape)
+    return seconds_of(lambda: find_duplicates(images, folder))
+
+
+def duplicates_unlike(size: int, folder: Path) -> float:
+    """Duplicates among images of different scenes, 32x32 RGB."""
+    from apertune.datasets.splits.duplicates import find_duplicates
+
+    random = np.random.default_rng(0)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (size, 32, 32, 3))
+    for row in range(size):
+        images[row] = np.asarray(Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).resize((32, 32)))
+    return seconds_of(lambda: find_duplicates(images, folder))
+
+
+def table_rows(size: int, folder: Path) -> float:
+    """First load of a CSV of that many rows, which name a few hundred files."""
+    from apertune.datasets import load
+
+    names = _write_pictures(folder / "set", 256)
+    with (folder / "set" / "images.csv").open("w") as file:
+        file.write("path,label\n")
+        file.writelines(f"{names[row % len(names)]},{'ab'[row % 2]}\n" for row in range(size))
+    return seconds_of(lambda: load("table", folder / "set" / "images.csv", _small_images()))
+
+
+def small_files(size: int, folder: Path) -> float:
+    """First load of that many small files in folders."""
+    from apertune.datasets import load
+
+    _write_pictures(folder / "set", size)
+    return seconds_of(lambda: load("folders", folder / "set", _small_images()))
+
+
+def _small_images() -> LoadSettings:
+    from apertune.datasets import LoadSettings
+
+    return LoadSettings(image_size=16, channels=1)
+
+
+def _write_pictures(root: Path, count: int) -> list[str]:
+    """Writes PNG files of 16x16 pixels in folders of a thousand, and returns their names."""
+    random, names = np.random.default_rng(0), []
+    for number in range(count):
+        names.append(f"{'ab'[number % 2]}/{number // 1000}/{number}.png")
+        path = root / names[-1]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (16, 16), np.uint8)).save(path)
+    return names
 
 
 def rounds_of(

@@ -4,9 +4,9 @@
 
 Takes minutes. For each data set, 5 % of the labels are changed at random. Recall is the share of these that is found,
 precision the share of findings that had been changed (the set's own wrong labels count against it). Then, for each
-kind of change to a picture, prints the share of changed copies that count as the same picture as their originals, and
-the pairs of originals that count as the same; some of them are. --pictures FOLDER draws a sheet of these pairs to
-judge by eye.
+kind of change to a picture, prints the share of changed copies that splits keep with their originals, the share that
+the audit finds, and the pairs of originals that count as the same; some of them are. --pictures FOLDER draws a sheet
+of these pairs to judge by eye.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def measure_labels(name: str, images: NDArray[np.uint8], labels: NDArray[np.int3
 
 
 def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) -> None:
+    from apertune.datasets.audit.altered_copies import find_altered_copies
     from apertune.datasets.splits.duplicates import find_duplicates
 
     chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:IMAGES])
@@ -78,9 +79,13 @@ def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) 
         draw_pairs(originals, pairs, pictures / f"{name}.png")
     for what, change in CHANGES.items():
         copies = np.stack([changed_picture(picture, change) for picture in originals])
-        groups = find_duplicates(np.concatenate([originals, copies])).near
-        same = groups[: len(originals)] == groups[len(originals) :]
-        print(f"{name}: {what}: {same.mean():.3f} of the copies found", flush=True)
+        both = np.concatenate([originals, copies])
+        duplicates = find_duplicates(both)
+        kept, found = (
+            np.mean(groups[: len(originals)] == groups[len(originals) :])
+            for groups in (duplicates.near, find_altered_copies(both, duplicates).groups)
+        )
+        print(f"{name}: {what}: {kept:.3f} of the copies kept together, {found:.3f} found by the audit", flush=True)
 
 
 def changed_picture(picture: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
@@ -126,8 +131,10 @@ CHANGES: dict[str, Change] = {
     "cropped by 1 % a side": cropped(0.01),
     "cropped by 3 % a side": cropped(0.03),
     "cropped by 6 % a side": cropped(0.06),
+    "cropped by 12 % a side": cropped(0.12),
     "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC),
     "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "turned by a quarter": lambda image: image.transpose(Image.Transpose.ROTATE_90),
 }
 
 

@@ -17,7 +17,7 @@ MappedPixels = np.memmap[Any, np.dtype[np.uint8]]
 # Work on a whole data set keeps this many bytes of pixels in memory at a time, however large the set is.
 BLOCK_BYTES = 16 << 20
 
-_NAMES = ("images", "labels", "origins", "stated", "original_sizes")
+_NAMES = ("images", "labels", "origins", "stated", "original_sizes", "groups", "masked")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,14 @@ class EntryArrays:
         labels.setflags(write=False)
         return labels
 
+    def masked(self) -> NDArray[np.bool_] | None:
+        """Reads which labels neither count nor teach: bool (n, classes); None where all do."""
+        return np.load(self.path("masked")) == 1 if self.path("masked").exists() else None
+
+    def save_masked(self, masked: NDArray[np.uint8]) -> None:
+        """Writes the labels that neither count nor teach: uint8 (n, classes), 1 where one is left out."""
+        np.save(self.path("masked"), masked)
+
     def origins(self) -> NDArray[np.str_]:
         """Maps the origins of the rows: paths relative to the source, or "line 12"."""
         return self.mapped("origins")
@@ -53,6 +61,19 @@ class EntryArrays:
         """Reads the widths and heights before resizing: int32 (n, 2), in pixels."""
         sizes: NDArray[np.int32] = np.load(self.path("original_sizes"))
         return sizes
+
+    def groups(self) -> NDArray[np.int64]:
+        """Reads the groups that the adapter names: int64 (n,), the first row of each one's group.
+
+        Raises:
+            FileNotFoundError: The adapter names none.
+        """
+        groups: NDArray[np.int64] = np.load(self.path("groups"))
+        return groups
+
+    def save_groups(self, groups: NDArray[np.int64]) -> None:
+        """Writes the groups, shaped as `groups` returns them."""
+        np.save(self.path("groups"), groups)
 
     def new_images(self, count: int, shape: tuple[int, ...]) -> MappedPixels:
         """Creates the images, to be written through the map that is returned.

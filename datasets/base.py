@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DatasetError
 from .arrays import EntryArrays
+from .grouping import Grouping
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,23 @@ Progress = Callable[[str, int, int], None]
 # The codes for the splits that a format states itself, as a cache entry keeps them.
 STATED = {"train": 0, "validation": 1, "test": 2}
 UNSTATED = -1
+
+
+def unmasked(labels: Labels) -> Labels:
+    """Labels without their mask; masked ones are 0."""
+    plain: Any = np.ma.getdata(labels)
+    return cast(Labels, plain)
+
+
+def _masked(labels: Labels, arrays: EntryArrays, rows: Rows) -> Labels:
+    """The labels of some rows, with the mask that the cache entry has for them.
+
+    NumPy's masked arrays keep their mask through indexing, and hold 0 where they are masked.
+    """
+    masked = arrays.masked()
+    if masked is None:
+        return labels[rows]
+    return cast(Labels, np.ma.masked_array(labels[rows], masked[rows]))
 
 
 @dataclass(frozen=True)
@@ -87,6 +105,8 @@ class ImageDataset:
     """The way images of other shapes were brought to `image_shape`."""
     adapter: str = ""
     """The adapter that read the data; empty for arrays in memory."""
+    grouping: Grouping | None = None
+    """The rule by which images, such as those of one person, stay in one split and fold; None without groups."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -97,6 +117,13 @@ class ImageDataset:
     def rows(self, split: Split) -> Rows:
         """The row numbers of a split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+    def scored_labels(self, split: Split) -> Labels:
+        """A split's labels as metrics take them: a masked array where some labels neither count nor teach.
+
+        Those are VOC's classes that are only difficult in an image.
+        """
+        return _masked(self.labels, EntryArrays(self.folder), self.rows(split))
 
     def training_view(self) -> TrainingView:
         """The data set as a search may see it.
@@ -119,6 +146,7 @@ class ImageDataset:
             licence=self.licence,
             resize=self.resize,
             adapter=self.adapter,
+            grouping=self.grouping,
         )
 
 
@@ -145,6 +173,7 @@ class TrainingView:
     licence: str | None = None
     resize: Resize = "stretch"
     adapter: str = ""
+    grouping: Grouping | None = None
 
     def images(self, split: Literal["train", "validation"]) -> Images:
         """Copies a split's pixels into memory: uint8 (rows, height, width, channels)."""
@@ -155,25 +184,25 @@ class TrainingView:
         return MappedImages(self._arrays.images(), self._rows(split))
 
     def labels(self, split: Literal["train", "validation"]) -> Labels:
-        """A split's labels: int32 (rows,), or uint8 multi-hot (rows, classes)."""
-        return self._arrays.labels()[self._rows(split)]
+        """A split's labels: int32 (rows,), or uint8 multi-hot (rows, classes), masked as `scored_labels` are."""
+        return _masked(self._arrays.labels(), self._arrays, self._rows(split))
 
     def origins(self, split: Literal["train", "validation"]) -> NDArray[np.str_]:
         """The source of each row of a split, as in `ImageDataset`."""
         return self._arrays.origins()[self._rows(split)]
 
     def targets(self, split: Literal["train", "validation"]) -> NDArray[np.float32]:
-        """Labels as a network is trained on them: float32 (rows, outputs), one-hot or multi-hot."""
+        """Labels as a network is trained on them: float32 (rows, outputs), one-hot or multi-hot; NaN where masked."""
         labels = self.labels(split)
         if self.task == "multiclass":
             return np.eye(len(self.classes), dtype=np.float32)[labels]
-        return labels.astype(np.float32).reshape(len(labels), -1)
+        return np.ma.filled(labels.astype(np.float32), np.nan).reshape(len(labels), -1)
 
     def spec(self) -> DataSpec:
         """The facts of the training split that a space may depend on."""
         labels = self.labels("train")
         if self.task == "multilabel":
-            counts = labels.sum(axis=0, dtype=np.int64)
+            counts = unmasked(labels).sum(axis=0, dtype=np.int64)
         else:
             counts = np.bincount(labels, minlength=len(self.classes))
         return DataSpec(self.image_shape, self.task, self.classes, tuple(int(c) for c in counts), len(labels))
@@ -234,6 +263,10 @@ class Index:
     - `key`: str, a path relative to `source.root`, or "line 12".
     - `label`: str, a class name; for a multilabel task a tuple of class names.
     - `split`: str, "train", "validation" or "test"; None in every row when the format states no split.
+    - `group`: str, the name of the group of images, such as those of one person, that stays in one split; the column
+      is there only with `groups_from`.
+    - `masked`: tuple of the class names that neither count nor teach for the image, none of which it carries; only for
+      multilabel tasks, and the column may be missing.
     """
     classes: tuple[str, ...]
     """Class names in label order; for a binary task the second is the positive class."""
@@ -243,6 +276,8 @@ class Index:
     (n, height, width, 3) from 0 to 255, which may be a memory map in the scratch folder."""
     bad: tuple[BadItem, ...] = ()
     """Files and rows that had to be left out."""
+    groups_from: str | None = None
+    """The source of the names of groups in words, such as "column patient"; None without groups."""
     notes: tuple[str, ...] = ()
     """Lines that the user should read."""
     licence: str | None = None

@@ -16,13 +16,15 @@ from ..errors import DatasetError, SettingError
 from ..text import counted
 from .adapters.registry import AdapterEntry, find_adapter
 from .arrays import EntryArrays
-from .base import BadItem, ImageDataset, Labels, Progress
+from .base import STATED, BadItem, ImageDataset, Labels, Progress, Rows
 from .cache import entries as cache
 from .cache.building import build_entry, write_arrays
 from .cache.decoding import PixelFormat
 from .files.sources import Source, open_source
+from .grouping import Grouping, check_groups, find_grouping
 from .settings import DEFAULT_SETTINGS, LoadSettings
-from .splits.split_cache import SplitSettings, splits_of
+from .splits.split_cache import SplitSettings, crossing, splits_of
+from .splits.splitting import Splits
 
 _BAD_SHOWN = 3
 
@@ -55,13 +57,15 @@ def load(
         settings.image_size or entry.image_size, settings.channels or entry.channels, settings.resize
     )
     options = _absolute(name, entry, settings.options)
+    if "group" in entry.options and settings.group is not None:
+        options["group"] = str(settings.group)
 
     def build(folder: Path, scratch: Path) -> dict[str, Any]:
         index = entry.create().index(source, options, scratch, report)
         return build_entry(folder, index, source.root, pixel_format, report)
 
     identity = source.identity() if entry.needs_data else name
-    folder, meta = cache.entry_or_build(_key(name, identity, pixel_format, options), build)
+    folder, meta = cache.entry_or_build(_key(name, identity, pixel_format, options, entry.revision), build)
     bad = [BadItem(**item) for item in meta["bad"]]
     if bad and not settings.skip_bad:
         raise DatasetError(bad_message(name, bad))
@@ -114,7 +118,12 @@ def _open(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadSettin
     arrays = EntryArrays(folder)
     labels = arrays.labels()
     drawn = SplitSettings(settings.split, settings.seed, settings.limit, settings.drop_leaks)
-    splits, fingerprint, notes = splits_of(arrays, meta, labels, drawn)
+    grouping = find_grouping(_group(settings), meta.get("groups_from"))
+    groups = grouping.rows(name, arrays) if grouping else None
+    splits, fingerprint, notes = splits_of(arrays, meta, labels, drawn, groups)
+    if grouping is not None and groups is not None:
+        _check_groups(name, grouping, groups, labels, splits, arrays, settings)
+        notes = (f"{counted(len(np.unique(groups)), 'group')} by {grouping.words}, each in one split and fold", *notes)
     skipped = (f"left out {counted(len(meta['bad']), 'image')} that cannot be used",) if meta["bad"] else ()
     return ImageDataset(
         name=name,
@@ -133,7 +142,46 @@ def _open(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadSettin
         licence=meta["licence"],
         resize=settings.resize,
         adapter=name,
+        grouping=grouping,
     )
+
+
+def _group(settings: LoadSettings) -> str | int | None:
+    """The rule for groups, given by the flag or as an option of the adapter."""
+    option = settings.options.get("group")
+    if settings.group is not None and option not in (None, str(settings.group)):
+        raise SettingError(
+            f"--group and --option group must be the same, but got {settings.group} and {option}; give one of them"
+        )
+    return settings.group if settings.group is not None else option
+
+
+def _check_groups(
+    name: str,
+    grouping: Grouping,
+    groups: Rows,
+    labels: Labels,
+    splits: Splits,
+    arrays: EntryArrays,
+    settings: LoadSettings,
+) -> None:
+    """Refuses groups that the user asked for where splits cannot keep them together."""
+    if _group(settings) is None:
+        return
+    stated = {code for code in STATED.values() if np.any(arrays.stated() == code)}
+    if stated <= {STATED["train"]}:
+        parts = sum(share > 0 for share in settings.split)
+        classes = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1]
+        check_groups(name, grouping.words, groups, classes, parts)
+    several = crossing(splits, groups)
+    if len(several):
+        parts_of = [rows[groups[rows] == several[0]] for rows in (splits.train, splits.validation, splits.test)]
+        members = [str(arrays.origins()[rows[0]]) for rows in parts_of if len(rows)]
+        raise DatasetError(
+            f"{name}: --group must leave each group in one split, but by {grouping.words} "
+            f"{counted(len(several), 'group lies', 'groups lie')} in several splits that the data state, such as that "
+            f"of {' and '.join(members[:2])}; leave out training images of such groups with --drop-leaks"
+        )
 
 
 def _check_options(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> None:
@@ -159,12 +207,12 @@ def _absolute(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> dic
     return resolved
 
 
-def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str]) -> str:
+def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str], revision: str) -> str:
     """The name of the cache entry, which changes with the source's files and with every setting of pixels or labels."""
     status = [Path(value).stat() for value in options.values() if Path(value).is_absolute() and Path(value).is_file()]
     times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in status]
     facts = json.dumps([pixel_format.shape, pixel_format.resize, sorted(options.items()), times])
-    return _digest(name, identity, facts)
+    return _digest(name, identity, facts, *([revision] if revision else []))
 
 
 def _digest(name: str, *facts: str) -> str:

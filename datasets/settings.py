@@ -63,6 +63,13 @@ class LoadSettings:
     seed: int = setting(
         0, "Use this random seed for the splits that are drawn.", flag="data-seed", least=0, most=2**32 - 1
     )
+    group: str | int | None = setting(
+        None,
+        "Keep the images of one group, such as a person or a video, in one split and fold: name a column of the "
+        "table, a folder level (1 is the topmost, -1 the image's own), or a pattern over the path.",
+        metavar="COLUMN|LEVEL|PATTERN",
+    )
+    """A pattern is a regular expression; what its parentheses catch names the group."""
     limit: int | None = setting(
         None, "Take only this many training images, stratified, for quick runs.", metavar="N", least=1
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...errors import DatasetError
 from ...text import counted
 from ..base import BadItem, Index, Progress
+from ..files.text_lines import LONGEST_LINE, endless_line
 from .pixel_text import parse_rows
 
 SIDE = 48
@@ -84,9 +85,9 @@ def read_csv(path: Path, scratch: Path, emotions: tuple[str, ...], progress: Pro
     bad: list[BadItem] = []
     raw = scratch / "pixels.raw"
     with path.open("rb") as file, raw.open("wb") as out:
-        columns = _read_header(path, file.readline())
+        columns = _read_header(path, file.readline(LONGEST_LINE))
         line, size = 2, path.stat().st_size
-        for rows, position in _parsed_blocks(file, columns, len(emotions)):
+        for rows, position in _parsed_blocks(path, file, columns, len(emotions)):
             out.write(rows.pixels.data)
             keys += [f"line {line + number}" for number in rows.numbers]
             codes += rows.codes
@@ -104,12 +105,12 @@ def read_csv(path: Path, scratch: Path, emotions: tuple[str, ...], progress: Pro
     return Index(table, emotions, "multiclass", pixels=pixels, bad=tuple(bad))
 
 
-def _parsed_blocks(file: BinaryIO, columns: _Columns, emotions: int) -> Iterator[tuple[_Rows, int]]:
+def _parsed_blocks(path: Path, file: BinaryIO, columns: _Columns, emotions: int) -> Iterator[tuple[_Rows, int]]:
     """Yields parsed blocks in file order, each with the position reached; a few are parsed at a time."""
     workers = joblib.cpu_count()
     waiting: deque[tuple[Future[_Rows], int]] = deque()
     with ThreadPoolExecutor(workers) as pool:
-        for block in _blocks(file):
+        for block in _blocks(path, file):
             waiting.append((pool.submit(_parse_block, block, columns, emotions), file.tell()))
             if len(waiting) > workers:
                 future, position = waiting.popleft()
@@ -118,8 +119,12 @@ def _parsed_blocks(file: BinaryIO, columns: _Columns, emotions: int) -> Iterator
             yield future.result(), position
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Cuts the file into blocks of whole lines."""
+def _blocks(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    """Cuts the file into blocks of whole lines.
+
+    Raises:
+        DatasetError: A line is so long that the file can be no table of images.
+    """
     rest = b""
     while piece := file.read(_BLOCK_BYTES):
         head, newline, tail = piece.rpartition(b"\n")
@@ -128,6 +133,8 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
             rest = tail
         else:
             rest += piece
+            if len(rest) > LONGEST_LINE:
+                raise endless_line("fer2013", path)
     if rest:
         yield rest
 
@@ -176,6 +183,8 @@ def _take_line(line: bytes, number: int, columns: _Columns, emotions: int, rows:
 
 
 def _read_header(path: Path, line: bytes) -> _Columns:
+    if len(line) >= LONGEST_LINE:
+        raise endless_line("fer2013", path)
     names = _names(line)
     if b"emotion" not in names or b"pixels" not in names:
         found = ", ".join(_show(name) for name in names[:6])

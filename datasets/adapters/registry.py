@@ -36,6 +36,8 @@ class AdapterEntry:
     """The user must give the files with `--data`."""
     files_beside: bool = False
     """A single file given with `--data` refers to files beside it."""
+    revision: str = ""
+    """Changed whenever the adapter comes to read the same files otherwise, so that they are read anew."""
     home: str | None = None
     """The address where the data is officially published."""
 
@@ -96,6 +98,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "difficult": "keep: count objects marked difficult as well",
             "objects": "largest: take only the class of the largest object, one label per image",
         },
+        revision="masked",
         home="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
     ),
     "table": AdapterEntry(
@@ -108,6 +111,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "label-column": "column of labels; several labels are separated by ;",
             "label-columns": "columns of 0 or 1, one per label, separated by commas",
             "split-column": "column that says train, validation or test",
+            "group": "column of groups, such as persons, whose images stay in one split",
         }
         | _POSITIVE,
         files_beside=True,

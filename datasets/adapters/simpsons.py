@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MIN_IMAGES = 100
 _NUMBERED = re.compile(r"(?P<character>.+)_\d+")
+# The part before a frame's number tells the video where it holds a number itself: s01e02_0034, scene 7 frame 12.
+_FRAME = re.compile(r"(?P<video>.*\d.*?)[ _.-]+(?:frame|img|image|pic|f|t)?[ _.-]*\d+", re.IGNORECASE)
 
 
 class SimpsonsAdapter:
@@ -34,6 +36,7 @@ class SimpsonsAdapter:
         table, kept_notes = keep_classes(table, options.get("classes"), "simpsons")
         table, rare_notes = _leave_out_rare(table, _min_images(options))
         classes = sort_classes(table["label"])
+        table["group"], told = _videos(table["key"])
         if len(classes) < 2:
             raise DatasetError(
                 f"simpsons: at least two characters are needed, but only '{classes[0]}' is left; lower --min-images"
@@ -44,7 +47,14 @@ class SimpsonsAdapter:
             task="binary" if len(classes) == 2 else "multiclass",
             bad=tuple(BadItem(link, "a link that leads out of the folder") for link in source.links),
             notes=(*notes, *kept_notes, *rare_notes),
+            groups_from="videos that the frames' names tell" if told else None,
         )
+
+
+def _videos(keys: Iterable[str]) -> tuple[list[str], bool]:
+    """The video of each image, as far as its file's name tells it, else a name of its own; and whether any does."""
+    found = [(key, _FRAME.fullmatch(PurePosixPath(key).stem)) for key in keys]
+    return [f"video {match['video'].lower()}" if match else key for key, match in found], any(m for _, m in found)
 
 
 def _list(source: Source) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -10,6 +10,8 @@ from ...errors import DatasetError
 from ...text import first_line
 from ..base import BadItem, Index, Progress, Task
 from ..files.sources import Source
+from ..files.text_lines import check_lines
+from ..grouping import column_words
 from .folders import sort_classes, with_positive
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class TableAdapter:
             path-column, label-column, split-column: Names of columns that do not have one of the usual names.
             label-columns: Columns of 0 or 1, one per label, separated by commas.
             positive: The positive class of a binary task.
+            group: Column whose images of one value are one group; another value is a rule for paths.
         """
         import pandas as pd
 
@@ -46,18 +49,26 @@ class TableAdapter:
         paths = table[_column(table, options.get("path-column"), _PATH_COLUMNS, "paths", "--option path-column=NAME")]
         labels, classes, task = _labels(table, options)
         splits = _splits(table, options.get("split-column"))
+        grouped = options.get("group") in table.columns
+        groups = _texts(table[options["group"]]) if grouped else [None] * len(table)
         folder = PurePosixPath(path).parent
         known = {file.path for file in source.files}
         rows, bad = [], []
-        for number, (name, label, split) in enumerate(zip(paths, labels, splits, strict=True), start=2):
+        for number, (name, label, split, group) in enumerate(zip(paths, labels, splits, groups, strict=True), start=2):
             key = str(folder / str(name)).replace("\\", "/")
-            reason = _refusal(str(name), key, known, label)
+            reason = _refusal(str(name), key, known, label) or ("no group" if group == "" else None)
             if reason is None:
-                rows.append((key, label, split))
+                rows.append((key, label, split, group))
             else:
                 bad.append(BadItem(f"line {number}", reason))
-        kept = pd.DataFrame(rows, columns=["key", "label", "split"])
-        return Index(kept, classes, task, bad=tuple(bad))
+        kept = pd.DataFrame(rows, columns=["key", "label", "split", "group"])
+        groups_from = column_words(options["group"]) if grouped else None
+        return Index(kept, classes, task, bad=tuple(bad), groups_from=groups_from)
+
+
+def _texts(column: pd.Series[Any]) -> list[str]:
+    """The values of a column as texts without spaces around them; empty where a value is missing."""
+    return ["" if missing else str(value).strip() for value, missing in zip(column, column.isna(), strict=True)]
 
 
 def _find_table(source: Source) -> str:
@@ -73,6 +84,8 @@ def _find_table(source: Source) -> str:
 def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
+    if path.suffix.lower() != ".parquet":
+        check_lines("table", path)
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)

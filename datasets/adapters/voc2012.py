@@ -51,6 +51,10 @@ class VocAdapter:
             rows, list_notes = _by_lists(source.root, files, rows)
             notes += list_notes
         classes = sorted({label for row in rows for label in row["label"]})
+        columns = ["key", "label", "split"]
+        if chosen["objects"] == "each":
+            notes += _keep_masks_of(classes, rows)
+            columns += ["masked"] if any(row["masked"] for row in rows) else []
         if chosen["objects"] == "largest":
             rows = [{**row, "label": row["label"][0]} for row in rows if row["label"]]
         else:
@@ -63,7 +67,7 @@ class VocAdapter:
             )
         single = "binary" if len(classes) == 2 else "multiclass"
         return Index(
-            table=pd.DataFrame(rows, columns=["key", "label", "split"]),
+            table=pd.DataFrame(rows, columns=columns),
             classes=tuple(classes),
             task="multilabel" if chosen["objects"] == "each" else single,  # type: ignore[arg-type]
             bad=tuple(bad),
@@ -125,7 +129,9 @@ def _read_rows(
         if image is None:
             missing.append(stem)
         else:
-            rows.append({"key": image, "label": _labels(annotation, chosen), "split": None})
+            labels = _labels(annotation, chosen)
+            difficult = {each.name for each in annotation.objects} - set(labels)
+            rows.append({"key": image, "label": labels, "split": None, "masked": tuple(sorted(difficult))})
     return rows, missing
 
 
@@ -136,6 +142,15 @@ def _labels(annotation: Annotation, chosen: Mapping[str, str]) -> tuple[str, ...
     if chosen["objects"] == "largest":
         return (max(objects, key=lambda each: each.area).name,) if objects else ()
     return tuple(sorted({each.name for each in objects}))
+
+
+def _keep_masks_of(classes: Sequence[str], rows: list[dict[str, Any]]) -> list[str]:
+    """Masks the classes that are only difficult in an image, as the challenge does, and says how many there are."""
+    for row in rows:
+        row["masked"] = tuple(name for name in row["masked"] if name in classes)
+    masked = sum(len(row["masked"]) for row in rows)
+    what = "is difficult and neither counts nor teaches", "are difficult and neither count nor teach"
+    return [counted(masked, f"label {what[0]}", f"labels {what[1]}")] if masked else []
 
 
 def _pairing_notes(files: _Files, rows: Sequence[Mapping[str, Any]], missing: Sequence[str]) -> list[str]:

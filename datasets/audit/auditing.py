@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,11 +14,22 @@ from ..arrays import EntryArrays, row_blocks
 from ..base import ImageDataset, Rows, Split
 from ..cache.entries import bad_items
 from ..splits.duplicates import duplicates_of
+from .altered_copies import altered_copies_of
 
 Kind = Literal[
-    "unreadable", "constant", "duplicate", "near_duplicate", "leak", "conflict", "mislabelled", "small_class"
+    "unreadable",
+    "constant",
+    "duplicate",
+    "near_duplicate",
+    "altered_copy",
+    "leak",
+    "conflict",
+    "mislabelled",
+    "small_class",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+_KEEP = "keep one of them"
+_DECIDE = "correct the labels or remove the images"
 
 
 @dataclass(frozen=True)
@@ -29,11 +40,13 @@ class Finding:
     files: tuple[str, ...]
     """Origins of the rows with the fault."""
     splits: tuple[str | None, ...]
-    """Splits of the same rows, None for a row in no split; for `small_class` the splits that lack the class."""
+    """Splits of the same rows, None for a row in no split."""
     labels: tuple[str, ...]
     """Labels of the same rows; for `mislabelled` the given and the likelier one, for `small_class` the class."""
     suggestion: str
     """The reason where there is one, and what to do."""
+    missing_from: tuple[str, ...] = ()
+    """For `small_class`, the splits that hold no image of the class."""
 
 
 def audit(dataset: ImageDataset, *, labels: bool = False, seed: int = 0) -> list[Finding]:
@@ -48,7 +61,7 @@ def audit(dataset: ImageDataset, *, labels: bool = False, seed: int = 0) -> list
         The findings, kind by kind.
     """
     rows = _Rows(dataset)
-    findings = [*_unreadable(dataset), *_constant(rows), *_repeated(rows), *_small_classes(dataset)]
+    findings = [*_unreadable(dataset), *_constant(rows), *_repeated(rows), *_altered(rows), *_small_classes(rows)]
     if labels:
         findings += _mislabelled(rows, seed)
     return sorted(findings, key=lambda finding: KINDS.index(finding.kind))
@@ -96,21 +109,39 @@ def _constant(rows: _Rows) -> Iterator[Finding]:
 
 def _repeated(rows: _Rows) -> Iterator[Finding]:
     found = duplicates_of(EntryArrays(rows.dataset.folder))
-    for group in _groups(found.exact):
-        if len({rows.label(row) for row in group}) > 1:
-            yield rows.finding(
-                "conflict", group, "the same pixels under different labels; correct the labels or remove the images"
-            )
     for group in _groups(found.near):
+        firsts = np.unique(found.exact[group])
+        conflicting = len({rows.label(row) for row in group}) > 1
+        if conflicting:
+            alike = "the same pixels" if len(firsts) == 1 else "nearly the same picture"
+            yield rows.finding("conflict", group, f"label conflict: {alike} under different labels; {_DECIDE}")
         if len({rows.splits[row] for row in group} - {None}) > 1:
             yield rows.finding("leak", group, "one picture in several splits; leave out such images with --drop-leaks")
             continue
-        same = [subgroup for subgroup in _groups(found.exact[group], group) if len(subgroup) > 1]
-        for subgroup in same:
-            yield rows.finding("duplicate", subgroup, "the same pixels; keep one of them")
-        firsts = np.unique(found.exact[group])
-        if len(firsts) > 1:
-            yield rows.finding("near_duplicate", firsts, "nearly the same picture; keep one of them")
+        for subgroup in _groups(found.exact[group], group):
+            contradicting = len({rows.label(row) for row in subgroup}) > 1
+            yield rows.finding("duplicate", subgroup, f"the same pixels; {_DECIDE if contradicting else _KEEP}")
+        if len(firsts) > 1 and not conflicting:
+            yield rows.finding("near_duplicate", firsts, f"nearly the same picture; {_KEEP}")
+
+
+def _altered(rows: _Rows) -> Iterator[Finding]:
+    """Mirrored, turned and cropped copies, with the splits and labels that they lie in."""
+    found = altered_copies_of(EntryArrays(rows.dataset.folder))
+    changes: dict[int, set[str]] = {}
+    for row, change in zip(found.copies.tolist(), found.changes.tolist(), strict=True):
+        changes.setdefault(int(found.groups[row]), set()).add(change)
+    for group in _groups(found.groups):
+        number = int(found.groups[group[0]])
+        if number not in changes:
+            continue
+        told = [f"copies of one picture ({', '.join(sorted(changes[number]))})"]
+        advice = "keep one of them"
+        if len({rows.label(row) for row in group}) > 1:
+            told, advice = [*told, "under different labels"], _DECIDE
+        if len({rows.splits[row] for row in group} - {None}) > 1:
+            told, advice = [*told, "in several splits"], "remove all but those of one split"
+        yield rows.finding("altered_copy", group, f"{' '.join(told)}; {advice}")
 
 
 def _groups(numbers: Rows, rows: Rows | None = None) -> list[Rows]:
@@ -126,7 +157,8 @@ def _groups(numbers: Rows, rows: Rows | None = None) -> list[Rows]:
     return [named[start : start + count] for start, count in zip(starts, counts, strict=True) if count > 1]
 
 
-def _small_classes(dataset: ImageDataset) -> Iterator[Finding]:
+def _small_classes(rows: _Rows) -> Iterator[Finding]:
+    dataset = rows.dataset
     splits: tuple[Split, ...] = get_args(Split)
     drawn = [split for split in splits if len(dataset.rows(split))]
     for number, name in enumerate(dataset.classes):
@@ -135,9 +167,12 @@ def _small_classes(dataset: ImageDataset) -> Iterator[Finding]:
         )
         lacking = [split for split in drawn if not np.isin(members, dataset.rows(split)).any()]
         if lacking:
-            files = tuple(str(dataset.origins[row]) for row in members)
-            text = f"{counted(len(members), 'image')} in all; add some, or leave out the class{_by_flags(dataset)}"
-            yield Finding("small_class", files, tuple(lacking), (name,), text)
+            text = (
+                f"{counted(len(members), 'image')} in all, none in {' and '.join(lacking)}; "
+                f"add some, or leave out the class{_by_flags(dataset)}"
+            )
+            found = rows.finding("small_class", members, text)
+            yield replace(found, labels=(name,), missing_from=tuple(lacking))
 
 
 def _by_flags(dataset: ImageDataset) -> str:

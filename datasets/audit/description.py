@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -27,14 +28,17 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
     Returns:
         The facts, ready for JSON. Those whose names do not say it all:
 
-        - `imbalance`: training images of the largest class, divided by those of the smallest class that has any.
+        - `imbalance`: training images of the largest class, divided by those of the smallest; infinite where a
+          class has none, None without any training image.
+        - `untrained_classes`: the classes that have no training image.
         - `majority_accuracy`: accuracy per split of always answering the largest class in training; for multilabel
           data the mean over labels of always giving the commoner answer.
         - `cooccurrence`: for multilabel data, the number of images that carry both the row's and the column's class.
+        - `groups`: the rule for groups that stay in one split, and their number; None without groups.
         - `sizes`: widths and heights before resizing, in pixels.
     """
     counts = {split: class_counts(dataset, split) for split in _SPLITS}
-    present = [count for count in counts["train"] if count]
+    untrained = [name for name, count in zip(dataset.classes, counts["train"], strict=True) if not count]
     return {
         "name": dataset.name,
         "task": dataset.task,
@@ -46,12 +50,21 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
         "classes": {
             name: {split: counts[split][number] for split in _SPLITS} for number, name in enumerate(dataset.classes)
         },
-        "imbalance": max(present) / min(present) if present else None,
+        "imbalance": _imbalance(counts["train"]),
+        "untrained_classes": untrained,
         "majority_accuracy": {split: _majority_accuracy(dataset, split) for split in _SPLITS},
         "cooccurrence": cooccurrence(dataset).tolist() if dataset.task == "multilabel" else None,
         "sizes": _size_summary(dataset),
+        "groups": _group_summary(dataset),
         "notes": list(dataset.notes),
     }
+
+
+def _imbalance(counts: list[int]) -> float | None:
+    largest, smallest = max(counts), min(counts)
+    if smallest:
+        return largest / smallest
+    return math.inf if largest else None
 
 
 def class_counts(dataset: ImageDataset, split: Split) -> list[int]:
@@ -78,7 +91,7 @@ def page(dataset: ImageDataset, facts: dict[str, Any]) -> str:
     """
     from jinja2 import Environment
 
-    from .description_page import TEMPLATE
+    from .description_page import STYLE, TEMPLATE
 
     plots = {"Images by class": _plot_counts(dataset), "Examples": _plot_examples(dataset)}
     plots["Image sizes before resizing"] = _plot_sizes(dataset)
@@ -86,7 +99,7 @@ def page(dataset: ImageDataset, facts: dict[str, Any]) -> str:
         plots["Classes that occur together"] = _plot_cooccurrence(dataset)
     pictures = {title: _embedded(figure) for title, figure in plots.items()}
     template = Environment(autoescape=True).from_string(TEMPLATE)
-    return template.render(facts=facts, splits=_SPLITS, plots=pictures)
+    return template.render(style=STYLE, facts=facts, splits=_SPLITS, plots=pictures)
 
 
 def _majority_accuracy(dataset: ImageDataset, split: Split) -> float | None:
@@ -107,6 +120,13 @@ def _size_summary(dataset: ImageDataset) -> dict[str, list[int]]:
         "median": np.median(sizes, axis=0).astype(int).tolist(),
         "largest": sizes.max(axis=0).tolist(),
     }
+
+
+def _group_summary(dataset: ImageDataset) -> dict[str, Any] | None:
+    if dataset.grouping is None:
+        return None
+    groups = dataset.grouping.rows(dataset.name, EntryArrays(dataset.folder))
+    return {"by": dataset.grouping.words, "count": len(np.unique(groups))}
 
 
 def _plot_counts(dataset: ImageDataset) -> Figure:

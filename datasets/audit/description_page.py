@@ -1,4 +1,10 @@
-"""The Jinja template of the page that `apertune datasets describe` writes."""
+"""The Jinja template of the page that `apertune datasets describe` writes, and the style that pages share."""
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse } td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: right }
+td:first-child, th:first-child { text-align: left } img { max-width: 100% } code { color: #666 }
+""".strip()
 
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
@@ -6,9 +12,7 @@ TEMPLATE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <title>{{ facts.name }}: data set</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse } td, th { padding: .2rem .8rem; border-bottom: 1px solid #ddd; text-align: right }
-td:first-child, th:first-child { text-align: left } img { max-width: 100% } code { color: #666 }
+{{ style | safe }}
 </style>
 </head>
 <body>
@@ -29,8 +33,10 @@ Fingerprint <code>{{ facts.fingerprint }}</code></p>
 {% for split in splits %}{% set share = facts.majority_accuracy[split] %}
 <td>{{ "" if share is none else "%.3f" | format(share) }}</td>{% endfor %}</tr>
 </table>
-{% if facts.imbalance %}<p>The largest class has {{ "%.1f" | format(facts.imbalance) }} times the training images of
+{% if facts.imbalance and not facts.untrained_classes %}
+<p>The largest class has {{ "%.1f" | format(facts.imbalance) }} times the training images of
 the smallest.</p>{% endif %}
+{% if facts.untrained_classes %}<p>No training image of: {{ facts.untrained_classes | join(", ") }}.</p>{% endif %}
 {% for title, picture in plots.items() %}
 <h2>{{ title }}</h2>
 <img src="{{ picture }}" alt="{{ title }}">

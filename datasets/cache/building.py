@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ...errors import DatasetError
 from ..arrays import EntryArrays, row_blocks
 from ..base import STATED, UNSTATED, Index, Labels, Progress
+from ..grouping import first_rows
 from .decoding import PixelFormat, resize_array
 from .parallel_decoding import bad_items, decode_files
 
@@ -61,6 +63,10 @@ def build_entry(
     arrays.save_rows(
         labels=_encode(index)[good], origins=np.array(keys)[good], stated=stated[good], original_sizes=sizes[good]
     )
+    if "masked" in index.table:
+        arrays.save_masked(_multi_hot(index.table["masked"].iloc[good], index.classes))
+    if index.groups_from is not None:
+        arrays.save_groups(first_rows(index.table["group"].iloc[good]))
     return {
         "task": index.task,
         "resize": pixel_format.resize,
@@ -69,6 +75,7 @@ def build_entry(
         "notes": index.notes,
         "licence": index.licence,
         "pixels": pixel_digest(images),
+        "groups_from": index.groups_from,
     }
 
 
@@ -119,13 +126,20 @@ def _take_pixels(
 
 def _encode(index: Index) -> Labels:
     """Class names as numbers: int32 (n,), or uint8 multi-hot (n, classes) for a multilabel task."""
+    if index.task == "multilabel":
+        return _multi_hot(index.table["label"], index.classes)
     number = {name: position for position, name in enumerate(index.classes)}
-    if index.task != "multilabel":
-        return np.array([number[label] for label in index.table["label"]], np.int32)
-    labels = np.zeros((len(index.table), len(number)), np.uint8)
-    for row, names in enumerate(index.table["label"]):
-        labels[row, [number[name] for name in names]] = 1
-    return labels
+    return np.array([number[label] for label in index.table["label"]], np.int32)
+
+
+def _multi_hot(names_of_rows: Iterable[Iterable[str]], classes: Sequence[str]) -> NDArray[np.uint8]:
+    """Sets of class names as uint8 (n, classes), 1 where a set holds the class."""
+    number = {name: position for position, name in enumerate(classes)}
+    rows = list(names_of_rows)
+    found = np.zeros((len(rows), len(number)), np.uint8)
+    for row, names in enumerate(rows):
+        found[row, [number[name] for name in names]] = 1
+    return found
 
 
 def _first_reason(bad: tuple[Any, ...]) -> str:

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 
 from ...text import counted
 from ..arrays import EntryArrays
-from ..base import Labels
+from ..base import Labels, Rows
 from .duplicates import duplicates_of
 from .splitting import Splits, limit_rows, make_splits
+from .together import kept_together
+
+# Raise it whenever the same settings come to draw other splits: those of the version before are then drawn anew.
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class SplitSettings:
 
 
 def splits_of(
-    arrays: EntryArrays, meta: Mapping[str, Any], labels: Labels, settings: SplitSettings
+    arrays: EntryArrays, meta: Mapping[str, Any], labels: Labels, settings: SplitSettings, groups: Rows | None = None
 ) -> tuple[Splits, str, tuple[str, ...]]:
     """The splits of a cache entry, drawn the first time and read from then on.
 
@@ -38,29 +42,45 @@ def splits_of(
         meta: Its facts.
         labels: Its labels.
         settings: The settings to draw by.
+        groups: int64 (n,), the groups of images that stay in one split; None without any.
 
     Returns:
         The splits, the fingerprint that the data set has with them, and notes on them for the user.
     """
-    digest = hashlib.sha256(json.dumps(astuple(settings)).encode()).hexdigest()[:16]
-    name = f"splits-{digest}"
+    facts = [_VERSION, *astuple(settings), *([] if groups is None else [hashlib.sha256(groups.tobytes()).hexdigest()])]
+    name = f"splits-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"
     known = _read(arrays, name)
     if known is not None:
         return known
-    splits, notes = _draw(arrays, labels, settings)
-    fingerprint = _fingerprint(meta, labels, splits)
-    facts = json.dumps({"fingerprint": fingerprint, "notes": notes})
+    splits, notes = _draw(arrays, labels, settings, groups)
+    masked = arrays.mapped("masked") if "masked" in arrays.present() else None
+    fingerprint = _fingerprint(meta, labels, splits, groups, masked)
+    encoded = json.dumps({"fingerprint": fingerprint, "notes": notes})
     arrays.save_computed(
-        name, train=splits.train, validation=splits.validation, test=splits.test, facts=np.array(facts)
+        name, train=splits.train, validation=splits.validation, test=splits.test, facts=np.array(encoded)
     )
     return splits, fingerprint, notes
 
 
-def _draw(arrays: EntryArrays, labels: Labels, settings: SplitSettings) -> tuple[Splits, tuple[str, ...]]:
-    """Makes splits with duplicates on one side, reports or drops leaks in stated ones, and limits training rows."""
-    groups = duplicates_of(arrays).near
-    splits = make_splits(labels, arrays.stated(), groups, settings.split, settings.seed)
-    splits, notes = _handle_leaks(splits, groups, settings.drop_leaks)
+def crossing(splits: Splits, groups: Rows) -> Rows:
+    """The groups, by their numbers, that have images in more than one split."""
+    parts = [np.unique(groups[rows]) for rows in (splits.train, splits.validation, splits.test)]
+    found, times = np.unique(np.concatenate(parts), return_counts=True)
+    several: Rows = found[times > 1]
+    return several
+
+
+def _draw(
+    arrays: EntryArrays, labels: Labels, settings: SplitSettings, groups: Rows | None
+) -> tuple[Splits, tuple[str, ...]]:
+    """Makes splits with duplicates and groups on one side, reports or drops leaks, and limits training rows."""
+    together = kept_together(arrays, groups)
+    splits = make_splits(labels, arrays.stated(), together, settings.split, settings.seed)
+    near = duplicates_of(arrays).near
+    splits, notes = _handle_leaks(splits, near, settings.drop_leaks, "a copy or near copy")
+    if groups is not None:
+        splits, more = _handle_leaks(splits, groups, settings.drop_leaks, "images of their group")
+        notes += more
     if settings.limit is not None and settings.limit < len(splits.train):
         notes = (*notes, f"--limit kept {settings.limit} of {counted(len(splits.train), 'training image')}")
         train = limit_rows(labels, splits.train, settings.limit, settings.seed)
@@ -68,7 +88,15 @@ def _draw(arrays: EntryArrays, labels: Labels, settings: SplitSettings) -> tuple
     return splits, notes
 
 
-def _handle_leaks(splits: Splits, groups: NDArray[np.int64], drop: bool) -> tuple[Splits, tuple[str, ...]]:
+def _handle_leaks(splits: Splits, groups: Rows, drop: bool, what: str) -> tuple[Splits, tuple[str, ...]]:
+    """Leaves out, or counts in a note, the images whose copies or group lie in a later split, too.
+
+    Args:
+        splits: The splits.
+        groups: int64 (n,); images of one number belong in one split.
+        drop: Leave such images out.
+        what: The others in the later split, in words.
+    """
     held_out = groups[np.concatenate([splits.validation, splits.test])]
     leaking = np.isin(groups[splits.train], held_out)
     leaking_validation = np.isin(groups[splits.validation], groups[splits.test])
@@ -77,7 +105,7 @@ def _handle_leaks(splits: Splits, groups: NDArray[np.int64], drop: bool) -> tupl
         return splits, ()
     if not drop:
         found = " and ".join(
-            f"{counted(count, f'{split} image')} with a copy or near copy in {other}"
+            f"{counted(count, f'{split} image')} with {what} in {other}"
             for count, split, other in (
                 (train, "training", "validation or test"),
                 (validation, "validation", "test"),
@@ -87,13 +115,18 @@ def _handle_leaks(splits: Splits, groups: NDArray[np.int64], drop: bool) -> tupl
         return splits, (f"{found}; leave out such images with --drop-leaks",)
     kept = Splits(splits.train[~leaking], splits.validation[~leaking_validation], splits.test)
     return kept, (
-        f"--drop-leaks left out {counted(train, 'training image')} and {counted(validation, 'validation image')}",
+        f"--drop-leaks left out {counted(train, 'training image')} and {counted(validation, 'validation image')} "
+        f"with {what} in a later split",
     )
 
 
-def _fingerprint(meta: Mapping[str, Any], labels: Labels, splits: Splits) -> str:
+def _fingerprint(
+    meta: Mapping[str, Any], labels: Labels, splits: Splits, groups: Rows | None, masked: NDArray[np.uint8] | None
+) -> str:
     digest = hashlib.sha256(json.dumps([meta["pixels"], meta["classes"], meta["task"]]).encode())
-    for array in (labels, splits.train, splits.validation, splits.test):
+    # Folds depend on groups, though the splits may be the same without them.
+    further = [array for array in (groups, masked) if array is not None]
+    for array in (labels, splits.train, splits.validation, splits.test, *further):
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

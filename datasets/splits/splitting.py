@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import STATED, Labels, Rows
+from .balancing import Groups, balance, collect_groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,23 +51,32 @@ def make_splits(
 
 
 def draw(labels: Labels, groups: Rows, rows: Rows, shares: Sequence[float], seed: int) -> list[Rows]:
-    """Cuts rows into parts, with each label's share kept in each part.
+    """Cuts rows into parts, with each label's share kept in each part as nearly as the groups allow.
 
     Args:
         labels: The labels of all rows.
         groups: int64 (n,); rows of one number stay in one part.
         rows: The rows to cut, sorted.
-        shares: Sizes of the parts, relative to each other.
+        shares: Sizes of the parts, relative to each other; a part of share 0 gets no row.
         seed: Random seed.
 
     Returns:
         The rows of each part, sorted.
     """
+    if sum(shares) == 0 or len(rows) == 0:
+        return [rows if part == 0 else rows[:0] for part in range(len(shares))]
     fractions = np.asarray(shares, float) / sum(shares)
+    collected = collect_groups(labels[rows], groups[rows])
+    counts = np.asarray(collected.counts.sum(axis=0)).astype(np.int64)
+    targets: NDArray[np.float64]
     if labels.ndim == 2:
-        owner = _draw_multilabel(labels[rows], groups[rows], fractions, seed)
+        start = _deal_multilabel(collected, fractions, seed)
+        targets, sizes = counts[:, None] * fractions, _whole_numbers(np.array([len(rows)]), fractions)[0]
     else:
-        owner = _draw_single_label(labels[rows], groups[rows], fractions, seed)
+        wanted = _whole_numbers(counts, fractions)
+        start = _deal_single_label(collected, wanted, seed)
+        targets, sizes = wanted.astype(float), wanted.sum(axis=0)
+    owner = balance(collected, start, targets, sizes.astype(float))[collected.of_row]
     return [rows[owner == part] for part in range(len(shares))]
 
 
@@ -78,37 +88,57 @@ def limit_rows(labels: Labels, rows: Rows, limit: int, seed: int) -> Rows:
     return draw(labels, alone, rows, (limit, len(rows) - limit), seed)[0]
 
 
-def _draw_single_label(labels: Labels, groups: Rows, fractions: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """Gives each row a part, int64 (n,): groups one by one, largest first, each to the part that lacks most rows."""
+def _deal_single_label(groups: Groups, wanted: NDArray[np.int64], seed: int) -> Rows:
+    """Gives each group a part, int64 (groups,): largest first, each to the part that lacks most of its labels.
+
+    Groups of several labels come first, since those of one label can make up for them.
+
+    Args:
+        groups: The groups.
+        wanted: Wanted images of each label in each part, int64 (labels, parts).
+        seed: Random seed for the order of groups of one size.
+    """
     # scikit-learn's StratifiedShuffleSplit keeps no groups together and refuses a class with one image, and its
     # StratifiedGroupKFold deals out equal parts only.
-    random = np.random.default_rng(seed)
-    order = random.permutation(len(labels))
-    _, first, group_of, size = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
-    class_of_group = labels[first]
-    owner = np.empty(len(size), np.int64)
-    wanted = _whole_numbers(np.bincount(labels), fractions)
-    rank = np.empty(len(size), np.int64)
+    order = np.random.default_rng(seed).permutation(len(groups.of_row))
+    rank = np.empty(len(groups.sizes), np.int64)
     # A group has the place of its first row in the random order.
-    rank[group_of[order[::-1]]] = np.arange(len(order))[::-1]
-    for label in np.unique(class_of_group):
-        members = np.flatnonzero(class_of_group == label)
-        members = members[np.lexsort((rank[members], -size[members]))]
-        lacking = wanted[label].astype(np.int64)
-        large = members[size[members] > 1]
+    rank[groups.of_row[order[::-1]]] = np.arange(len(order))[::-1]
+    owner = np.empty(len(groups.sizes), np.int64)
+    lacking = wanted.copy()
+    allowed = wanted.sum(axis=0) > 0
+    by_size = np.lexsort((rank, -groups.sizes))
+    kinds = np.diff(groups.counts.indptr)
+    for group in by_size[kinds[by_size] > 1]:
+        _give(groups, group, lacking, allowed, owner)
+    only_label = groups.counts.indices[groups.counts.indptr[:-1]]
+    plain = by_size[kinds[by_size] == 1]
+    for label in np.unique(only_label[plain]):
+        members = plain[only_label[plain] == label]
+        large = members[groups.sizes[members] > 1]
         for group in large:
-            part = int(np.argmax(lacking))
-            owner[group] = part
-            lacking[part] -= size[group]
-        owner[members[len(large) :]] = _deal(lacking, len(members) - len(large))
-    return owner[group_of]
+            _give(groups, group, lacking, allowed, owner)
+        owner[members[len(large) :]] = _deal(lacking[label], len(members) - len(large))
+    return owner
+
+
+def _give(groups: Groups, group: int, lacking: NDArray[np.int64], allowed: NDArray[np.bool_], owner: Rows) -> None:
+    """Gives one group to the part that lacks most of its labels, and counts it there."""
+    place = slice(groups.counts.indptr[group], groups.counts.indptr[group + 1])
+    labels, brought = groups.counts.indices[place], groups.counts.data[place].astype(np.int64)
+    part = int(np.argmax(np.where(allowed, brought @ lacking[labels], np.iinfo(np.int64).min)))
+    owner[group] = part
+    lacking[labels, part] -= brought
 
 
 def _deal(lacking: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Gives `count` single rows to the parts that lack rows; any left over go to the first part."""
+    """Gives `count` single rows to the parts that lack rows; where they lack more, each goes without as many."""
     room = np.maximum(lacking, 0)
-    parts = np.repeat(np.arange(len(room)), room)[:count]
-    return np.concatenate([parts, np.zeros(count - len(parts), np.int64)])
+    while (over := int(room.sum()) - count) > 0:
+        open_parts = np.flatnonzero(room)
+        each = max(1, min(over // len(open_parts), int(room[open_parts].min())))
+        room[open_parts[np.argsort(-room[open_parts], kind="stable")][:over]] -= each
+    return np.repeat(np.arange(len(room)), room)
 
 
 def _whole_numbers(counts: NDArray[np.int64], fractions: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -131,19 +161,17 @@ def _whole_numbers(counts: NDArray[np.int64], fractions: NDArray[np.float64]) ->
     return shared
 
 
-def _draw_multilabel(labels: Labels, groups: Rows, fractions: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """Gives each row a part, int64 (n,), by iterative stratification of the groups (Sechidis et al., 2011).
+def _deal_multilabel(groups: Groups, fractions: NDArray[np.float64], seed: int) -> Rows:
+    """Gives each group a part, int64 (groups,), by iterative stratification (Sechidis et al., 2011).
 
     Each group carries all labels of its rows.
     """
     from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
 
-    _, group_of = np.unique(groups, return_inverse=True)
-    carried = np.zeros((group_of.max() + 1, labels.shape[1]), np.uint8)
-    np.maximum.at(carried, group_of, labels.astype(np.uint8))
+    carried = (groups.counts > 0).toarray().astype(np.uint8)
     # A column of ones balances the sizes of the parts as well, and deals out images without a label.
     carried = np.hstack([carried, np.ones((len(carried), 1), np.uint8)])
-    owner = np.zeros(len(carried), np.int64)
+    owner = np.full(len(carried), int(np.flatnonzero(fractions)[0]), np.int64)
     left = np.arange(len(carried))
     for part in range(len(fractions) - 1, 0, -1):
         share = fractions[part] / fractions[: part + 1].sum()
@@ -153,4 +181,4 @@ def _draw_multilabel(labels: Labels, groups: Rows, fractions: NDArray[np.float64
             kept, taken = next(splitter.split(left[:, None], carried[left]))
             owner[left[taken]] = part
             left = left[np.sort(kept)]
-    return owner[group_of]
+    return owner

@@ -8,12 +8,12 @@ any row, and keep every multilabel class, as scikit-learn does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...datasets.base import Labels
+from ...datasets.base import Labels, unmasked
 
 Probabilities = NDArray[np.float32]
 Thresholds = float | NDArray[np.float64]
@@ -34,6 +34,22 @@ def answers(labels: Labels, probabilities: Probabilities, thresholds: Thresholds
     if probabilities.shape[1] == 1:
         return np.asarray(probabilities[:, 0] >= thresholds, dtype=np.int32)
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int32)
+
+
+def judged(labels: NDArray[Any], values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Leaves out masked labels, and the values at their places.
+
+    Args:
+        labels: Labels of any shape, masked where they do not count.
+        values: One value per label, of the same shape.
+
+    Returns:
+        Both as they are where no label is masked, else flat.
+    """
+    if not np.ma.is_masked(labels):
+        return np.ma.getdata(labels), values
+    counting = ~np.ma.getmaskarray(labels)
+    return np.ma.getdata(labels)[counting], values[counting]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +89,9 @@ def count(labels: Labels, probabilities: Probabilities, thresholds: Thresholds =
     """Counts right and wrong answers of each class."""
     given = answers(labels, probabilities, thresholds)
     if labels.ndim == 2:
-        columns = (labels & given, given, labels)
+        # Where a label does not count, neither does the answer: both are no.
+        carried, given = unmasked(labels), np.where(np.ma.getmaskarray(labels), 0, given)
+        columns = (carried & given, given, carried)
         return Counts(*(column.sum(axis=0, dtype=np.int64) for column in columns))
     classes = max(2, probabilities.shape[1])
     return Counts(*(np.bincount(part, minlength=classes) for part in (labels[labels == given], given, labels)))
@@ -89,11 +107,13 @@ def accuracy(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def exact_match(labels: Labels, probabilities: Probabilities) -> float:
-    return float((answers(labels, probabilities) == labels).all(axis=1).mean())
+    right = answers(labels, probabilities) == np.ma.getdata(labels)
+    return float((right | np.ma.getmaskarray(labels)).all(axis=1).mean())
 
 
 def hamming_loss(labels: Labels, probabilities: Probabilities) -> float:
-    return float((answers(labels, probabilities) != labels).mean())
+    labels, given = judged(labels, answers(labels, probabilities))
+    return float((given != labels).mean())
 
 
 def top3_accuracy(labels: Labels, probabilities: Probabilities) -> float:

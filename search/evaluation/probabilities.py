@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import Labels
-from .decisions import Floats, Probabilities
+from .decisions import Floats, Probabilities, judged
 
 CALIBRATION_BINS = 15
 
@@ -22,7 +22,8 @@ def log_loss(labels: Labels, probabilities: Probabilities) -> float:
     kept = np.clip(probabilities.astype(np.float64), margin, 1 - margin)
     if probabilities.shape[1] > 1 and labels.ndim == 1:
         return float(-np.log(kept[np.arange(len(labels)), labels]).mean())
-    return float(-np.log(np.where(labels.reshape(kept.shape) == 1, kept, 1 - kept)).mean())
+    truth, stated = judged(labels.reshape(kept.shape), kept)
+    return float(-np.log(np.where(truth == 1, stated, 1 - stated)).mean())
 
 
 def brier_score(labels: Labels, probabilities: Probabilities) -> float:
@@ -55,8 +56,8 @@ def reliability(labels: Labels, probabilities: Probabilities, bins: int = CALIBR
         stated = probabilities.max(axis=1).astype(np.float64)
         truth = probabilities.argmax(axis=1) == labels
     else:
-        stated = probabilities.astype(np.float64).ravel()
-        truth = labels.ravel() == 1
+        known, stated = judged(labels.reshape(probabilities.shape), probabilities.astype(np.float64))
+        stated, truth = stated.ravel(), known.ravel() == 1
     place = np.clip((stated * bins).astype(np.int64), 0, bins - 1)
     rows = np.bincount(place, minlength=bins)
     size = np.where(rows > 0, rows, np.nan)

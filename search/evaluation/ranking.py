@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import Labels
-from .decisions import Floats, Probabilities
+from .decisions import Floats, Probabilities, judged
 
 
 def roc_auc(labels: Labels, probabilities: Probabilities) -> float:
@@ -40,6 +40,7 @@ def area_under_roc(positive: NDArray[np.integer], scores: Probabilities) -> floa
         positive: 1 for positive rows, 0 for others, (n,).
         scores: A score per row, (n,); higher for rows that look more positive.
     """
+    positive, scores = judged(positive, scores)
     positives = int(np.count_nonzero(positive))
     negatives = len(positive) - positives
     if positives == 0 or negatives == 0:
@@ -74,6 +75,9 @@ def eleven_point_precision(positive: NDArray[np.integer], scores: Probabilities)
 
 def ranked_steps(positive: NDArray[np.integer], scores: Probabilities) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Counts positive rows and all rows at or above each distinct score, from the highest score down."""
+    positive, scores = judged(positive, scores)
+    if len(scores) == 0:
+        return np.zeros(1, np.int64), np.ones(1, np.int64)
     # Equal scores form one step, so their order does not matter, and the unstable sort is several times faster.
     order = np.argsort(-scores)
     ranked = scores[order]

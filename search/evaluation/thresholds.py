@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import Labels
-from .decisions import Average, Floats, Probabilities, averaged
+from .decisions import Average, Floats, Probabilities, averaged, judged
 
 
 def best_thresholds(labels: NDArray[np.uint8], probabilities: Probabilities) -> Floats:
@@ -26,6 +26,7 @@ def tuned_f1(average: Average, labels: Labels, probabilities: Probabilities) -> 
 
 
 def _best_threshold(positive: NDArray[np.uint8], scores: Probabilities) -> float:
+    positive, scores = judged(positive, scores)
     positives = int(positive.sum())
     if positives == 0:
         return 0.5

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ...quiet import import_keras_quietly
+
 # Names the space whose module is trusted, for processes that load models on behalf of this one, and for servers.
 SPACE_VARIABLE = "APERTUNE_SPACE"
 
@@ -35,6 +37,7 @@ def trust_space(space: str) -> None:
     """
     if ":" not in space:
         return
+    import_keras_quietly()
     from ...spaces.foreign.importing import import_space
 
     import_space(space)

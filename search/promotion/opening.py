@@ -52,7 +52,8 @@ def open_test_split(dataset: ImageDataset, study_folder: Path, purpose: str) -> 
         file.flush()
         os.fsync(file.fileno())
     rows = dataset.test
-    return OpenedTest(dataset.images[rows], dataset.labels[rows], dataset.origins[rows], count_openings(study_folder))
+    labels = dataset.scored_labels("test")
+    return OpenedTest(dataset.images[rows], labels, dataset.origins[rows], count_openings(study_folder))
 
 
 def count_openings(study_folder: Path) -> int:

@@ -32,6 +32,7 @@ def logged_dataset(dataset: ImageDataset) -> DatasetLogged:
         "image_shape": "x".join(map(str, dataset.image_shape)),
         "classes": ", ".join(dataset.classes)[:1000],
         "task": dataset.task,
+        **({"groups": dataset.grouping.words} if dataset.grouping else {}),
     }
     return DatasetLogged("", dataset.name, dataset.fingerprint, dataset.source, facts)
 

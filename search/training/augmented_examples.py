@@ -41,7 +41,7 @@ def save_augmented(task: TrialTask, augmentation: Any, folder: Path) -> None:
     try:
         view = task.view
         rows = different_rows(view.targets("train"), IMAGES)
-        plain, targets = view.mapped_images("train")[rows], view.targets("train")[rows]
+        plain, targets = view.mapped_images("train")[rows], np.nan_to_num(view.targets("train")[rows])
         columns = [(plain, targets)]
         for _ in range(VARIANTS):
             changed, mixed = augmentation((plain, targets), training=True)

@@ -93,7 +93,8 @@ class TableTrainer:
             logger.info("pixels are streamed from disk: %.0f MB do not fit on the device", size / 1e6)
             self._train = StreamedImages(view.mapped_images("train"), targets[0], batch_size, seed=task.seed)
             self._validation = StreamedImages(view.mapped_images("validation"), targets[1], PREDICTION_BATCH, seed=None)
-        self._model = TrainingModel(candidate, view.task, self._table)
+        masked = np.ma.isMaskedArray(view.labels("train"))
+        self._model = TrainingModel(candidate, view.task, self._table, masked=masked)
 
     def fit(self, callbacks: Callbacks, *, first_epoch: int, epochs: int) -> None:
         steps = -(-len(self._task.view.train) // self._candidate.batch_size)

@@ -26,10 +26,13 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
     With a table, it is called with row numbers, int32 (batch,); the table's pixels, uint8 (n, height, width,
     channels), and targets, float32 (n, outputs), lie in device memory and nothing else crosses to the device.
     Without one, it is called with a dictionary of `images` and `targets`.
-    Yields (probabilities, targets), each float32 (batch, outputs); targets may have been mixed.
+    Yields (probabilities, targets), each float32 (batch, outputs); targets may have been mixed. With `masked`, targets
+    may be NaN: such a label neither teaches nor counts, nor does one that was mixed with it.
     """
 
-    def __init__(self, candidate: Candidate, task: Task, table: tuple[Images, Floats] | None) -> None:
+    def __init__(
+        self, candidate: Candidate, task: Task, table: tuple[Images, Floats] | None, *, masked: bool = False
+    ) -> None:
         super().__init__(name="training")
         self.task = task
         self.network = candidate.network
@@ -46,6 +49,8 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
             self.table_targets = keras.Variable(targets, dtype="float32", trainable=False, autocast=False)
             order = np.arange(len(images), dtype=np.int32)
             self.table_order = keras.Variable(order, dtype="int32", trainable=False, autocast=False)
+        # Data without masked labels keep the graph that they had.
+        self.masked = masked
 
     def shuffle(self, rows: int, seed: int, epoch: int) -> None:
         """Puts the first rows of the table into the order of an epoch; row number i then means the row in place i."""
@@ -68,6 +73,10 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         probabilities, targets = y_pred
+        if self.masked:
+            # A sure and right answer has no loss that teaches: nothing flows back from it to the network.
+            left_out = ops.isnan(targets)
+            probabilities, targets = (ops.where(left_out, 0.0, values) for values in (probabilities, targets))
         loss = ops.mean(self.candidate_loss(targets, probabilities))
         for regularization in self.losses:
             loss = loss + ops.cast(regularization, "float32")
@@ -79,7 +88,8 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
             right = ops.equal(ops.argmax(probabilities, axis=-1), ops.argmax(targets, axis=-1))
         else:
             right = ops.equal(probabilities > 0.5, targets > 0.5)
-        self.accuracy.update_state(ops.cast(right, "float32"))
+        counting = ops.cast(ops.logical_not(ops.isnan(targets)), "float32") if self.masked else None
+        self.accuracy.update_state(ops.cast(right, "float32"), sample_weight=counting)
         return {metric.name: metric.result() for metric in self.metrics}
 
 

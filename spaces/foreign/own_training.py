@@ -74,10 +74,13 @@ class UserTraining:
     def targets(self, targets: NDArray[np.float32], *, class_numbers: bool) -> NDArray[Any]:
         """Returns targets as the model's loss takes them: int32 (n,) or float32 (n, columns).
 
+        A masked label becomes 0, since no loss of Keras's can leave out single labels.
+
         Args:
-            targets: float32 (n, outputs), as a `TrainingView` has them.
+            targets: float32 (n, outputs), as a `TrainingView` has them, NaN where masked.
             class_numbers: True for class numbers.
         """
+        targets = np.nan_to_num(targets)
         if self.spec.task == "binary" and self.columns == 2:
             targets = np.concatenate([1 - targets, targets], axis=1)
         return targets.argmax(axis=1).astype(np.int32) if class_numbers else targets

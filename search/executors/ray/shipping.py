@@ -19,7 +19,7 @@ from ....datasets.arrays import EntryArrays
 from ....datasets.base import Rows, TrainingView
 from ....datasets.cache.entries import entry_or_build
 
-ARRAYS = ("images", "labels", "origins")
+ARRAYS = ("images", "labels", "origins", "masked")
 PART_BYTES = 32 * 2**20
 
 

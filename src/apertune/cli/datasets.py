@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 from ..text import counted
 from .dataset_options import dataset_options, dataset_options_without, load_from, progress_bar
 from .output import json_option, print_json, print_table
+from .pages import free_page
 
 if TYPE_CHECKING:
     from ..datasets.audit.auditing import Finding
@@ -62,14 +64,15 @@ def list_(as_json: bool) -> None:
 def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
     """Count the images per class and split, and draw plots in one HTML page.
 
-    The page is written to NAME.html unless --html names another file; with --json only if --html is given.
+    The page is written to NAME.html unless --html names another file; with --json only if --html is given. Where
+    NAME.html is the page of other data, it is kept, and the new one is NAME-2.html and so on.
     """
     from ..datasets.audit.description import describe as describe_dataset
     from ..datasets.audit.description import page
 
     dataset = load_from(name, flags)
     facts = describe_dataset(dataset)
-    target = html if html or as_json else Path(f"{name}.html")
+    target = html if html or as_json else free_page(dataset.name, dataset.fingerprint)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page(dataset, facts), encoding="utf-8")
@@ -84,28 +87,42 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
 @click.argument("name")
 @dataset_options_without("labels")
 @click.option("--labels", is_flag=True, help="Look for wrong labels, too, with a quick model.")
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with the pictures to this file."
+)
 @json_option
 @click.pass_context
-def audit(context: click.Context, /, name: str, labels: bool, as_json: bool, **flags: Any) -> None:
+def audit(context: click.Context, /, name: str, labels: bool, html: Path | None, as_json: bool, **flags: Any) -> None:
     """Find faults in a data set before a GPU is spent on it.
 
     The audit finds unreadable, constant and repeated images, leaks between splits, contradicting labels, and classes
-    that a split lacks. It exits with 0 when it finds nothing and with 1 when it finds something, so that it can gate
-    a pipeline. Give FER+ labels as --option labels=FILE here.
+    that a split lacks. With --html, a page shows the pictures of each finding side by side. The audit exits with 0 when
+    it finds nothing and with 1 when it finds something, so that it can gate a pipeline. Give FER+ labels as --option
+    labels=FILE here.
 
-    Near duplicates are recompressed, resized, brighter or darker copies; cropped, turned and mirrored copies are not
-    found. With --labels, check the list of suspicious labels by eye: it holds about half of the wrong labels among
-    drawings and a fifth among photographs, and a third of its entries are right labels after all.
+    Near duplicates are recompressed, resized, brighter or darker copies, which splits keep together. Copies that were
+    mirrored, turned by quarters, or cropped by up to an eighth per side are found, too, but not kept together. With
+    --labels, check the list of suspicious labels by eye: it holds about half of the wrong labels among drawings and a
+    fifth among photographs, and a third of its entries are right labels after all.
     """
     from ..datasets.audit.auditing import audit as audit_dataset
     from ..datasets.audit.auditing import counts
 
     dataset = load_from(name, {**flags, "skip_bad": True})
     findings = audit_dataset(dataset, labels=labels)
+    if html is not None:
+        from ..datasets.audit.findings_page import findings_page
+
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(findings_page(dataset, findings), encoding="utf-8")
     if as_json:
         print_json({"counts": counts(findings), "findings": [asdict(finding) for finding in findings]})
     else:
         _print_findings(findings, counts(findings))
+        if html is not None:
+            click.echo(f"Pictures: {html}", err=True)
+        elif findings:
+            click.echo("--html FILE shows the pictures of each finding side by side.", err=True)
     context.exit(1 if findings else 0)
 
 
@@ -167,27 +184,32 @@ def _print_description(facts: dict[str, Any]) -> None:
     rows.append(("largest class always", *("" if share is None else f"{share:.3f}" for share in accuracies)))
     print_table(("class", *splits), rows, title=f"{facts['name']}, {facts['task']}")
     sizes = {which: "x".join(map(str, size)) for which, size in facts["sizes"].items()}
-    if facts["imbalance"]:
+    if untrained := facts["untrained_classes"]:
+        lacking = counted(len(untrained), "class has", "classes have")
+        click.echo(f"Imbalance: without bound, since {lacking} no training image: {', '.join(untrained)}.")
+    else:
         click.echo(
             f"Imbalance: the largest class has {facts['imbalance']:.1f} times the training images of the smallest."
         )
     click.echo(f"Sizes before resizing: {sizes['smallest']} to {sizes['largest']}, median {sizes['median']} pixels.")
 
 
-def _print_findings(findings: list[Finding], counts: dict[str, int]) -> None:
+def _print_findings(findings: Sequence[Finding], counts: Mapping[str, int]) -> None:
     if not findings:
         click.echo("Nothing found.")
         return
     print_table(("kind", "findings"), [(kind, count) for kind, count in counts.items() if count])
-    rows = []
+    shown: list[Finding] = []
     for kind in counts:
-        rows += [_finding_row(finding) for finding in findings if finding.kind == kind][:_FINDINGS_SHOWN]
-    print_table(("kind", "files", "splits", "labels", "suggestion"), rows)
-    if len(rows) < len(findings):
-        click.echo(f"{counted(len(findings) - len(rows), 'more finding')}; --json shows all of them.")
+        shown += [finding for finding in findings if finding.kind == kind][:_FINDINGS_SHOWN]
+    missing = ("missing from",) if any(finding.missing_from for finding in shown) else ()
+    columns = ("kind", "files", "splits", "labels", *missing, "suggestion")
+    print_table(columns, [_finding_row(finding, missing=bool(missing)) for finding in shown])
+    if len(shown) < len(findings):
+        click.echo(f"{counted(len(findings) - len(shown), 'more finding')}; --json shows all of them.")
 
 
-def _finding_row(finding: Finding) -> tuple[str, ...]:
+def _finding_row(finding: Finding, *, missing: bool) -> tuple[str, ...]:
     more = f" and {len(finding.files) - _FILES_SHOWN} more" if len(finding.files) > _FILES_SHOWN else ""
     splits = [split or "left out" for split in finding.splits[:_FILES_SHOWN]]
     return (
@@ -195,5 +217,6 @@ def _finding_row(finding: Finding) -> tuple[str, ...]:
         ", ".join(finding.files[:_FILES_SHOWN]) + more,
         ", ".join(splits),
         ", ".join(finding.labels[:_FILES_SHOWN]),
+        *((", ".join(finding.missing_from),) if missing else ()),
         finding.suggestion,
     )

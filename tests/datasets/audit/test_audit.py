@@ -55,6 +55,38 @@ def test_findings(planted: Path) -> None:
     assert found["mislabelled"] == []
 
 
+def test_a_class_missing_from_splits(planted: Path) -> None:
+    """A class with no image in some splits is reported with its images' own splits, and apart those it misses."""
+    dataset = load("folders", planted, LoadSettings(skip_bad=True))
+    (found,) = [finding for finding in audit(dataset) if finding.kind == "small_class"]
+    assert (found.splits, found.labels, found.missing_from) == (("train",), ("c",), ("validation", "test"))
+    assert found.suggestion.startswith("1 image in all, none in validation and test; add some")
+    answer = _run("audit", "folders", "--data", str(planted))
+    assert "missing from" in answer.stdout
+    assert "validation, test" in answer.stdout
+
+
+@pytest.mark.parametrize("several_labels", [False, True])
+@pytest.mark.parametrize("near", [False, True])
+def test_label_conflicts(make: SimpleNamespace, *, near: bool, several_labels: bool) -> None:
+    """Copies and near copies with different labels are conflicts; no finding says to keep one of them."""
+    images = np.stack([make.picture(seed, 40, 40) for seed in range(40)])
+    images[30] = np.minimum(images[0], 250) + 4 if near else images[0]
+    labels = np.repeat([0, 1], [30, 10])
+    given = np.eye(2, dtype=np.uint8)[labels] if several_labels else labels
+    found = audit(from_arrays("mine", images, given, ["no", "yes"]))
+    conflicts = [finding for finding in found if finding.kind == "conflict"]
+    assert [finding.files for finding in conflicts] == [("image 0", "image 30")]
+    assert conflicts[0].labels == ("no", "yes")
+    assert conflicts[0].suggestion.startswith(
+        "label conflict: nearly the same picture under different labels"
+        if near
+        else "label conflict: the same pixels under different labels"
+    )
+    assert not any("keep one" in finding.suggestion for finding in found)
+    assert not any(finding.kind == "near_duplicate" for finding in found)
+
+
 def test_command(planted: Path) -> None:
     """`audit --json` prints the document that pipelines read, and exits with 1."""
     answer = _run("audit", "folders", "--data", str(planted), "--json")
@@ -113,6 +145,40 @@ def test_description(make: SimpleNamespace, tmp_path: Path) -> None:
     assert facts["majority_accuracy"]["train"] == 0.75
     assert facts["sizes"] == {"smallest": [20, 20], "median": [20, 20], "largest": [20, 20]}
     assert facts["cooccurrence"] is None
+
+
+def test_imbalance_counts_classes_without_training_images(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A class without a training image makes the imbalance infinite (null in JSON), and it is named."""
+    root = make.folders(tmp_path / "a" / "train", ("cat", "dog", "owl"), count=6)
+    make.folders(tmp_path / "a" / "val", ("cat", "dog", "eagle"), count=2)
+    facts = describe(load("folders", root.parent))
+    assert facts["imbalance"] == np.inf
+    assert facts["untrained_classes"] == ["eagle"]
+    assert "No training image of: eagle." in page(load("folders", root.parent), facts)
+    words = ("describe", "folders", "--data", str(root.parent), "--html", str(tmp_path / "x.html"))
+    document = json.loads(_run(*words, "--json").stdout)
+    assert (document["imbalance"], document["untrained_classes"]) == (None, ["eagle"])
+    said = _run(*words).stdout
+    assert "Imbalance: without bound, since 1 class has no training image: eagle." in said
+
+
+def test_pages_of_other_data_are_kept(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A second data set of one format gets a page of its own; describing one again replaces its own page only."""
+    first = str(make.folders(tmp_path / "a", ("cat", "dog"), count=8))
+    second = str(make.folders(tmp_path / "b", ("elm", "oak"), count=8))
+    for root in (first, second, first, second):
+        answer = subprocess.run(
+            ["apertune", "datasets", "describe", "folders", "--data", root],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+        )
+    assert "Plots: folders-2.html" in answer.stderr
+    pages = {path.name: path.read_text() for path in tmp_path.glob("*.html")}
+    assert set(pages) == {"folders.html", "folders-2.html"}
+    assert "cat" in pages["folders.html"]
+    assert "oak" in pages["folders-2.html"]
 
 
 def test_cooccurrence(make: SimpleNamespace, tmp_path: Path) -> None:

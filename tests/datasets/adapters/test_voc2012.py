@@ -1,0 +1,69 @@
+"""In VOC, a class that is only difficult in an image neither counts there nor teaches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from apertune.datasets import LoadSettings, load
+from apertune.datasets.audit.auditing import audit
+from apertune.datasets.audit.description import describe, page
+from apertune.search.executors.ray.shipping import ARRAYS
+
+
+def test_only_difficult_is_masked(make: SimpleNamespace, tmp_path: Path) -> None:
+    """`dog` is masked where it is only difficult, and carried where one of its objects is not."""
+    dataset = load("voc2012", make.voc(tmp_path / "v"))
+    dog = dataset.classes.index("dog")
+    odd = np.array([int(Path(origin).stem[-1]) % 2 == 1 for origin in dataset.origins])
+    assert dataset.labels[:, dog].tolist() == (~odd).astype(int).tolist()
+    for split in ("train", "validation", "test"):
+        labels = dataset.scored_labels(split)
+        assert isinstance(labels, np.ma.MaskedArray)
+        assert np.array_equal(labels.mask[:, dog], odd[dataset.rows(split)])
+        assert np.array_equal(labels.data, dataset.labels[dataset.rows(split)])
+        assert not np.delete(labels.mask, dog, axis=1).any()
+    assert any(note.startswith("7 labels are difficult and neither count nor teach") for note in dataset.notes)
+    assert "masked" in ARRAYS
+
+
+def test_the_view_hands_the_mask_on(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A search's labels carry the mask, its targets are NaN there, and its class counts leave them out."""
+    view = load("voc2012", make.voc(tmp_path / "v")).training_view()
+    labels, targets = view.labels("train"), view.targets("train")
+    assert np.array_equal(np.isnan(targets), np.ma.getmaskarray(labels))
+    assert np.isnan(targets).sum() == 4
+    assert view.spec().class_counts == (4, 4, 4)
+
+
+def test_kept_difficult_objects_mask_nothing(make: SimpleNamespace, tmp_path: Path) -> None:
+    """With difficult=keep, or one label per image, labels are plain arrays."""
+    root = make.voc(tmp_path / "v")
+    for options in ({"difficult": "keep"}, {"objects": "largest"}):
+        dataset = load("voc2012", root, LoadSettings(options=options))
+        assert not isinstance(dataset.scored_labels("train"), np.ma.MaskedArray)
+        assert not (dataset.folder / "masked.npy").exists()
+
+
+def test_masks_are_in_the_fingerprint(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Data that differ in what is difficult alone have different fingerprints; opening again gives the same one."""
+    root = make.voc(tmp_path / "v")
+    first = load("voc2012", root)
+    assert load("voc2012", root).fingerprint == first.fingerprint
+    annotation = next(root.rglob("2007_000001.xml"))
+    annotation.write_text(make.voc_xml("2007_000001.jpg", (("cat", 0),)))
+    second = load("voc2012", root)
+    assert np.array_equal(first.labels, second.labels)
+    assert first.fingerprint != second.fingerprint
+
+
+def test_masked_data_are_described_and_audited(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Counts leave masked labels out, and the page and the audit work with them."""
+    dataset = load("voc2012", make.voc(tmp_path / "v"), LoadSettings(options={"all-images": "yes"}))
+    facts = describe(dataset)
+    assert sum(facts["classes"]["dog"].values()) == 8
+    assert facts["cooccurrence"] == [[8, 0, 0], [0, 8, 8], [0, 8, 8]]
+    assert page(dataset, facts).count("<img ") == 4
+    assert audit(dataset) == []
