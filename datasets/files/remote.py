@@ -174,6 +174,11 @@ def _root(folder: Path) -> Path:
 
 def _reason(error: BaseException) -> str:
     """One line; some of these errors hold only the address that was asked for."""
+    cause = error.__cause__
+    # For any failure, fsspec says of a file on the web that it is not found, and gives the cause.
+    known = isinstance(cause, OSError) or getattr(cause, "status", 404) != 404
+    if cause is not None and known and isinstance(error, FileNotFoundError):
+        error = cause
     kinds: tuple[tuple[type[BaseException], str], ...] = (
         (FileNotFoundError, "nothing is there"),
         (PermissionError, "access is denied; sign in as its own tools ask for it"),
