@@ -152,7 +152,7 @@ def test_rows_that_cannot_be_used() -> None:
     ],
 )
 def test_refused(dataset: Any, message: str, own_cache: Path) -> None:
-    """What cannot be read is refused in one line, and leaves nothing in the cache."""
+    """Elements that cannot be read are refused in one line, and leave nothing in the cache."""
     with pytest.raises(DatasetError, match=message) as refused:
         from_tf_dataset("mine", dataset)
     assert "\n" not in str(refused.value)
