@@ -172,11 +172,14 @@ def _temporary(folder: Path) -> Iterator[Path]:
     try:
         yield temporary
     except OSError as error:
-        raise ApertuneError(
-            f"cannot fill the cache in {folder.parent}: {error}; set APERTUNE_CACHE to use another folder"
-        ) from error
+        raise unfilled(folder.parent, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def unfilled(folder: Path, error: OSError) -> ApertuneError:
+    """The error for a folder of the cache that cannot be written."""
+    return ApertuneError(f"cannot fill the cache in {folder}: {error}; set APERTUNE_CACHE to use another folder")
 
 
 def _remove_leftovers(folder: Path) -> None:

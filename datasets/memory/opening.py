@@ -28,6 +28,8 @@ from .labels import Labelling
 # Fills a scratch folder with what the index needs; returns it with the folder that its keys are relative to.
 Lister = Callable[[Path], tuple[Index, Path]]
 NO_LABEL = "no label"
+# Held in a scratch folder for as long as its process lives.
+_LOCK = ".lock"
 
 
 def check_settings(function: str, name: object, settings: LoadSettings) -> None:
@@ -137,13 +139,33 @@ def label_facts(labelling: Labelling) -> str:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yields a new folder within the cache, removed at the end, for pixels that are known only once they are read."""
+    """Yields a new folder within the cache, removed at the end, for pixels that are known only once they are read.
+
+    Folders that killed processes left are removed at the start.
+
+    Raises:
+        ApertuneError: The folder cannot be filled.
+    """
+    from filelock import FileLock, Timeout
+
     reading = cache.cache_folder() / "reading"
-    reading.mkdir(exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=reading))
+    with cache.lock("reading"):
+        reading.mkdir(exist_ok=True)
+        for left in reading.iterdir():
+            try:
+                with FileLock(left / _LOCK, timeout=0):
+                    shutil.rmtree(left, ignore_errors=True)
+            except Timeout:
+                continue
+        folder = Path(tempfile.mkdtemp(dir=reading))
+        held = FileLock(folder / _LOCK)
+        held.acquire()
     try:
         yield folder
+    except OSError as error:
+        raise cache.unfilled(reading, error) from error
     finally:
+        held.release()
         shutil.rmtree(folder, ignore_errors=True)
 
 
