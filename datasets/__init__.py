@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from .adapters.base import Adapter
     from .adapters.registry import ADAPTERS, AdapterEntry
     from .base import BadItem, DataSpec, ImageDataset, Index, TrainingView
-    from .loading import from_arrays, load
+    from .loading import load
+    from .memory.arrays import from_arrays
+    from .memory.dataframe import from_dataframe
+    from .memory.huggingface import from_huggingface
+    from .memory.tf_data import from_tf_dataset
     from .settings import LoadSettings
 
 __all__ = [
@@ -24,6 +28,9 @@ __all__ = [
     "LoadSettings",
     "TrainingView",
     "from_arrays",
+    "from_dataframe",
+    "from_huggingface",
+    "from_tf_dataset",
     "load",
 ]
 
@@ -38,7 +45,10 @@ _MODULES = {
     "Index": "base",
     "LoadSettings": "settings",
     "TrainingView": "base",
-    "from_arrays": "loading",
+    "from_arrays": "memory.arrays",
+    "from_dataframe": "memory.dataframe",
+    "from_huggingface": "memory.huggingface",
+    "from_tf_dataset": "memory.tf_data",
     "load": "loading",
 }
 

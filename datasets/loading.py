@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DatasetError, SettingError
 from ..text import counted
@@ -18,8 +16,9 @@ from .adapters.registry import AdapterEntry, find_adapter
 from .arrays import EntryArrays
 from .base import STATED, BadItem, ImageDataset, Labels, Progress, Rows
 from .cache import entries as cache
-from .cache.building import build_entry, write_arrays
+from .cache.building import build_entry
 from .cache.decoding import PixelFormat
+from .files.remote import is_address, local_copy, shown_address
 from .files.sources import Source, open_source
 from .grouping import Grouping, check_groups, find_grouping
 from .settings import DEFAULT_SETTINGS, LoadSettings
@@ -40,7 +39,8 @@ def load(
 
     Args:
         name: The adapter that reads it.
-        data: A folder, a file or an archive; None for an adapter that brings its own images.
+        data: A folder, a file or an archive, or the address of one, such as "s3://bucket/folder"; None for an adapter
+            that brings its own images.
         settings: Sizes, splits and the adapter's options.
         progress: Called with a stage ("reading", "decoding"), the work done so far and the total work.
 
@@ -52,7 +52,7 @@ def load(
     entry = find_adapter(name)
     _check_options(name, entry, settings.options)
     report = progress or _silent
-    source = _source(name, entry, data, report)
+    source, notes = _source(name, entry, data, report)
     pixel_format = PixelFormat(
         settings.image_size or entry.image_size, settings.channels or entry.channels, settings.resize
     )
@@ -64,57 +64,44 @@ def load(
         index = entry.create().index(source, options, scratch, report)
         return build_entry(folder, index, source.root, pixel_format, report)
 
-    identity = source.identity() if entry.needs_data else name
+    identity = source.identity() if entry.needs_data or entry.finder else name
     folder, meta = cache.entry_or_build(_key(name, identity, pixel_format, options, entry.revision), build)
     bad = [BadItem(**item) for item in meta["bad"]]
     if bad and not settings.skip_bad:
         raise DatasetError(bad_message(name, bad))
-    return _open(name, folder, meta, settings, str(data) if data is not None else "scikit-learn")
+    return open_entry(name, folder, {**meta, "notes": [*meta["notes"], *notes]}, settings, _shown(entry, data, source))
 
 
-def from_arrays(
-    name: str,
-    images: NDArray[np.uint8],
-    labels: Labels,
-    classes: Sequence[str],
-    *,
-    split: tuple[float, float, float] = (0.7, 0.15, 0.15),
-    seed: int = 0,
-) -> ImageDataset:
-    """Puts arrays in memory into the cache as a data set.
+def _shown(entry: AdapterEntry, data: str | Path | None, source: Source) -> str:
+    """The place that the images come from, as it may be recorded."""
+    if data is None:
+        return str(source.root / (source.named or "")) if entry.finder else "scikit-learn"
+    return shown_address(data) if isinstance(data, str) and is_address(data) else str(data)
+
+
+def bad_message(name: str, bad: Sequence[BadItem], remedy: str = "--skip-bad") -> str:
+    """One line that counts the images that cannot be used and names the first of them.
 
     Args:
-        name: The name that results are kept under.
-        images: uint8 (n, height, width, 1 or 3).
-        labels: int (n,), positions in `classes`, or multi-hot (n, classes).
-        classes: Class names in label order. Two make a binary task, in which the second is positive.
-        split: Shares of train, validation and test.
-        seed: Random seed for the splits.
-
-    Raises:
-        DatasetError: Shapes, types or label numbers do not fit.
+        name: The data set.
+        bad: The images.
+        remedy: The setting that leaves them out.
     """
-    labels = _checked_labels(name, np.asarray(images), np.asarray(labels), tuple(classes))
-    settings = LoadSettings(split=split, seed=seed)
-    digest = hashlib.sha256(np.ascontiguousarray(images).data)
-    digest.update(np.ascontiguousarray(labels).data)
-    identity = f"{images.shape}{labels.dtype}{digest.hexdigest()}{tuple(classes)}"
-
-    def build(folder: Path, scratch: Path) -> dict[str, Any]:
-        return write_arrays(folder, images, labels, tuple(classes))
-
-    folder, meta = cache.entry_or_build(_digest(name, "arrays", identity), build)
-    return replace(_open(name, folder, meta, settings, "arrays"), adapter="")
-
-
-def bad_message(name: str, bad: Sequence[BadItem]) -> str:
-    """One line that counts the images that cannot be used and names the first of them."""
     shown = "; ".join(f"{item.where}: {item.reason}" for item in bad[:_BAD_SHOWN])
     more = f"; and {len(bad) - _BAD_SHOWN} more" if len(bad) > _BAD_SHOWN else ""
-    return f"{name}: {counted(len(bad), 'image')} cannot be used ({shown}{more}); leave out such images with --skip-bad"
+    return f"{name}: {counted(len(bad), 'image')} cannot be used ({shown}{more}); leave out such images with {remedy}"
 
 
-def _open(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadSettings, source: str) -> ImageDataset:
+def open_entry(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadSettings, source: str) -> ImageDataset:
+    """Makes a data set of a cache entry, with the splits that the settings ask for.
+
+    Args:
+        name: The name that results are kept under, also taken as that of the adapter.
+        folder: The cache entry.
+        meta: The facts of the entry.
+        settings: The user's words about splits.
+        source: The place where the images come from.
+    """
     arrays = EntryArrays(folder)
     labels = arrays.labels()
     drawn = SplitSettings(settings.split, settings.seed, settings.limit, settings.drop_leaks)
@@ -212,17 +199,27 @@ def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[s
     status = [Path(value).stat() for value in options.values() if Path(value).is_absolute() and Path(value).is_file()]
     times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in status]
     facts = json.dumps([pixel_format.shape, pixel_format.resize, sorted(options.items()), times])
-    return _digest(name, identity, facts, *([revision] if revision else []))
+    return entry_key(name, identity, facts, *([revision] if revision else []))
 
 
-def _digest(name: str, *facts: str) -> str:
+def entry_key(name: str, *facts: str) -> str:
+    """The name of the cache entry that belongs to some facts."""
     return f"{name}-{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:20]}"
 
 
-def _source(name: str, entry: AdapterEntry, data: str | Path | None, progress: Progress) -> Source:
-    """The files to read; an empty source for an adapter that brings its own images."""
-    if entry.needs_data and data is not None:
-        return open_source(name, data, beside=entry.files_beside, progress=progress)
+def _source(
+    name: str, entry: AdapterEntry, data: str | Path | None, progress: Progress
+) -> tuple[Source, tuple[str, ...]]:
+    """The files to read, and notes on them; an empty source for an adapter that brings its own images."""
+    notes: tuple[str, ...] = ()
+    takes_data = entry.needs_data or entry.finder is not None
+    if data is None:
+        data = entry.find(name, progress)
+    elif takes_data and isinstance(data, str) and is_address(data):
+        copied = local_copy(name, data, progress)
+        data, notes = copied.path, copied.notes
+    if takes_data and data is not None:
+        return open_source(name, data, beside=entry.files_beside, progress=progress), notes
     if entry.needs_data:
         from .adapters.fetching import ORIGINS
 
@@ -230,37 +227,7 @@ def _source(name: str, entry: AdapterEntry, data: str | Path | None, progress: P
         raise DatasetError(f"{name} needs files; give them with --data PATH{fetched}")
     if data is not None:
         raise SettingError(f"{name} brings its own images and takes no --data, but got {data}")
-    return Source(Path())
-
-
-def _checked_labels(name: str, images: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> Labels:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise DatasetError(f"{name}: images must be uint8 (n, height, width, 1 or 3), but got {_shown(images)}")
-    if len(labels) != len(images):
-        raise DatasetError(
-            f"{name}: give one label per image, but got {len(labels)} for {counted(len(images), 'image')}"
-        )
-    if len(classes) < 2:
-        raise DatasetError(f"{name}: give at least 2 classes, but got {len(classes)}")
-    if labels.ndim == 2:
-        if labels.shape[1] != len(classes) or not np.isin(labels, (0, 1)).all():
-            raise DatasetError(
-                f"{name}: multi-hot labels must be 0 or 1, shaped (n, {len(classes)}), but got {_shown(labels)}"
-            )
-        return labels.astype(np.uint8)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise DatasetError(
-            f"{name}: labels must be whole numbers (n,) or multi-hot (n, classes), but got {_shown(labels)}"
-        )
-    if len(labels) and not (labels.min() >= 0 and labels.max() < len(classes)):
-        raise DatasetError(
-            f"{name}: labels must be from 0 to {len(classes) - 1}, but got {labels.min()} to {labels.max()}"
-        )
-    return labels.astype(np.int32)
-
-
-def _shown(array: NDArray[Any]) -> str:
-    return f"{array.dtype} {array.shape}"
+    return Source(Path()), notes
 
 
 def _silent(stage: str, done: int, total: int) -> None:

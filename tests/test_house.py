@@ -64,6 +64,9 @@ def test_public_names_are_these() -> None:
         "LoadSettings",
         "TrainingView",
         "from_arrays",
+        "from_dataframe",
+        "from_huggingface",
+        "from_tf_dataset",
         "load",
     ]
     for room in (apertune.search, apertune.spaces, apertune.datasets):

@@ -36,8 +36,19 @@ class Download:
     filename: str
     md5: str | None = None
     """The checksum in hexadecimal, as the owner publishes it; None when the owner publishes none."""
+    sha256: str | None = None
+    """The same, for those who publish this checksum."""
     pause_seconds: float = _SECONDS_BETWEEN
     """The pause between two attempts."""
+
+
+@dataclass(frozen=True)
+class DownloadedFolder:
+    """Several files on servers that make one data set."""
+
+    filename: str
+    """The name of the folder for them."""
+    files: tuple[Download, ...]
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,38 @@ class KaggleDataset:
         return f"{self.slug.partition('/')[2]}.zip"
 
 
-ORIGINS: dict[str, Download | KaggleDataset] = {
+# Where Keras itself gets its built-in data sets, with the checksums that it publishes.
+_KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_CIFAR = "https://www.cs.toronto.edu/~kriz/"
+
+ORIGINS: dict[str, Download | DownloadedFolder | KaggleDataset] = {
+    "cifar10": Download(
+        f"{_CIFAR}cifar-10-python.tar.gz",
+        "cifar-10-python.tar.gz",
+        sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
+    "cifar100": Download(
+        f"{_CIFAR}cifar-100-python.tar.gz",
+        "cifar-100-python.tar.gz",
+        sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    ),
+    "fashion_mnist": DownloadedFolder(
+        "fashion-mnist",
+        tuple(
+            Download(f"{_KERAS}{file}", file)
+            for file in (
+                "train-labels-idx1-ubyte.gz",
+                "train-images-idx3-ubyte.gz",
+                "t10k-labels-idx1-ubyte.gz",
+                "t10k-images-idx3-ubyte.gz",
+            )
+        ),
+    ),
+    "mnist": Download(
+        f"{_KERAS}mnist.npz",
+        "mnist.npz",
+        sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    ),
     "fer2013": KaggleDataset("deadskull7/fer2013"),
     "simpsons": KaggleDataset("alexattia/the-simpsons-characters-dataset"),
     "voc2012": Download(
@@ -73,7 +115,7 @@ def fetch(name: str, folder: Path, progress: Progress) -> Path:
         progress: Called with the stage "fetching", the bytes fetched so far and their total.
 
     Returns:
-        The path of the archive.
+        The path of the archive, or of the folder of a data set that is several files.
 
     Raises:
         SettingError: The data set cannot be fetched.
@@ -91,11 +133,17 @@ def fetch(name: str, folder: Path, progress: Progress) -> Path:
     try:
         if isinstance(origin, Download):
             download(origin, target, progress)
+        elif isinstance(origin, DownloadedFolder):
+            target.mkdir(exist_ok=True)
+            for file in origin.files:
+                download(file, target / file.filename, progress)
         else:
             _from_kaggle(origin, folder)
     except (OSError, HTTPException) as error:
+        files = ", ".join(file.filename for file in origin.files) if isinstance(origin, DownloadedFolder) else "it"
+        where = f"them in {target}" if isinstance(origin, DownloadedFolder) else f"it as {target}"
         raise ApertuneError(
-            f"{name} cannot be fetched: {error}. By hand: get it from {entry.home}, save it as {target}, "
+            f"{name} cannot be fetched: {error}. By hand: get {files} from {entry.home}, save {where}, "
             f"and continue with --data {target}"
         ) from error
     return target
@@ -118,9 +166,10 @@ def download(origin: Download, target: Path, progress: Progress) -> None:
         reraise=True,
     )
     attempts(_continue, origin.url, part, progress)
-    if origin.md5 is not None and _md5(part) != origin.md5:
-        part.unlink()
-        raise ApertuneError(f"{origin.filename} does not have its published checksum {origin.md5}; fetch it again")
+    for algorithm, published in (("md5", origin.md5), ("sha256", origin.sha256)):
+        if published is not None and _checksum(part, algorithm) != published:
+            part.unlink()
+            raise ApertuneError(f"{origin.filename} does not have its published checksum {published}; fetch it again")
     part.replace(target)
 
 
@@ -172,9 +221,9 @@ def _copy(response: IO[bytes], file: IO[bytes], done: int, total: int, progress:
         progress("fetching", done, max(total, done))
 
 
-def _md5(path: Path) -> str:
+def _checksum(path: Path, algorithm: str) -> str:
     # hashlib.file_digest would need Python 3.11.
-    digest = hashlib.md5(usedforsecurity=False)
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while piece := file.read(_PIECE_BYTES):
             digest.update(piece)

@@ -6,9 +6,11 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from ...errors import SettingError, UnknownNameError
+from ..base import Progress
 from .base import Adapter
 
 ENTRY_POINT_GROUP = "apertune.datasets"
@@ -40,12 +42,34 @@ class AdapterEntry:
     """Changed whenever the adapter comes to read the same files otherwise, so that they are read anew."""
     home: str | None = None
     """The address where the data is officially published."""
+    finder: str | None = None
+    """The function that finds the files, or fetches them, when they are not given with `--data`; written as `target`.
+    It is called with the name of the data set and a `Progress`, and returns a path."""
 
     def create(self) -> Adapter:
         """Imports the adapter and makes one."""
-        module, _, attribute = self.target.partition(":")
-        adapter: Adapter = getattr(importlib.import_module(module, __package__), attribute)()
+        adapter: Adapter = _imported(self.target)()
         return adapter
+
+    def find(self, name: str, progress: Progress) -> Path | None:
+        """Finds the files of a data set for which none were given; None when it has no way to.
+
+        Args:
+            name: The data set.
+            progress: Called while files are fetched.
+
+        Raises:
+            ApertuneError: They are not there, and cannot be fetched.
+        """
+        if self.finder is None:
+            return None
+        found: Path = _imported(self.finder)(name, progress)
+        return found
+
+
+def _imported(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module, __package__), attribute)
 
 
 _POSITIVE = {"positive": "positive class when there are two classes"}
@@ -59,13 +83,43 @@ _FOLDERS = AdapterEntry(
     options=_POSITIVE | _CLASSES,
 )
 
+# Keras keeps these sets in ~/.keras/datasets, and fetches them when they are not there; so does their finder.
+_KERAS_SET = AdapterEntry(
+    target=".keras_sets:Cifar10Adapter",
+    description="",
+    image_size=32,
+    channels=3,
+    objective="accuracy",
+    needs_data=False,
+    finder=".keras_sets:find",
+)
+_MNIST = replace(_KERAS_SET, target=".keras_sets:MnistAdapter", image_size=28, channels=1)
+
 ADAPTERS: dict[str, AdapterEntry] = {
+    "cifar10": replace(
+        _KERAS_SET,
+        description="Keras's CIFAR-10: photographs, 32x32, ten classes; from ~/.keras or its source",
+        home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    ),
+    "cifar100": replace(
+        _KERAS_SET,
+        target=".keras_sets:Cifar100Adapter",
+        description="Keras's CIFAR-100: photographs, 32x32, a hundred classes; from ~/.keras or its source",
+        options={"label-mode": "coarse: take the 20 superclasses instead of the 100 classes"},
+        home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    ),
     "digits": AdapterEntry(
         target=".digits:DigitsAdapter",
         description="scikit-learn's handwritten digits, 8x8 greyscale, ten classes; no download",
         image_size=8,
         channels=1,
         needs_data=False,
+    ),
+    "fashion_mnist": replace(
+        _MNIST,
+        target=".keras_sets:FashionMnistAdapter",
+        description="Keras's Fashion-MNIST: clothes, 28x28 greyscale, ten classes; from ~/.keras or its source",
+        home="https://github.com/zalandoresearch/fashion-mnist",
     ),
     "fer2013": AdapterEntry(
         target=".fer2013:Fer2013Adapter",
@@ -79,6 +133,11 @@ ADAPTERS: dict[str, AdapterEntry] = {
     ),
     "folders": _FOLDERS,
     "binary": replace(_FOLDERS, description="the same as folders"),
+    "mnist": replace(
+        _MNIST,
+        description="Keras's MNIST: handwritten digits, 28x28 greyscale, ten classes; from ~/.keras or its source",
+        home="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+    ),
     "simpsons": AdapterEntry(
         target=".simpsons:SimpsonsAdapter",
         description="Simpsons characters, one folder per character and a flat test folder",

@@ -19,7 +19,7 @@ from .parallel_decoding import bad_items, decode_files
 
 
 def build_entry(
-    folder: Path, index: Index, root: Path, pixel_format: PixelFormat, progress: Progress
+    folder: Path, index: Index, root: Path, pixel_format: PixelFormat | None, progress: Progress
 ) -> dict[str, Any]:
     """Writes the arrays of a cache entry.
 
@@ -27,7 +27,8 @@ def build_entry(
         folder: The folder of the new entry.
         index: The images to decode, or their pixels.
         root: The folder that the keys of the index are relative to.
-        pixel_format: The format that every image is brought to.
+        pixel_format: The format that every image is brought to; None keeps that of the pixels that the index comes
+            with, uint8 (n, height, width, channels).
         progress: Called with the stage "decoding", the images done so far and their total.
 
     Returns:
@@ -40,10 +41,16 @@ def build_entry(
     keys = [str(key) for key in index.table["key"]]
     if not keys:
         raise DatasetError(f"{root} holds no image that can be used" + _first_reason(index.bad))
-    images = arrays.new_images(len(keys), pixel_format.shape)
+    if pixel_format is None:
+        assert index.pixels is not None
+        shape: tuple[int, ...] = (*index.pixels.shape[1:], 1)[:3]
+    else:
+        shape = pixel_format.shape
+    images = arrays.new_images(len(keys), shape)
     sizes = np.zeros((len(keys), 2), np.int32)
     bad = index.bad
     if index.pixels is None:
+        assert pixel_format is not None
         paths = [root / key for key in keys]
         reasons = decode_files(paths, pixel_format, images, sizes, lambda done: progress("decoding", done, len(paths)))
         bad = (*bad, *bad_items(reasons, keys))
@@ -69,34 +76,13 @@ def build_entry(
         arrays.save_groups(first_rows(index.table["group"].iloc[good]))
     return {
         "task": index.task,
-        "resize": pixel_format.resize,
+        "resize": pixel_format.resize if pixel_format is not None else None,
         "classes": index.classes,
         "bad": [{"where": item.where, "reason": item.reason} for item in bad],
         "notes": index.notes,
         "licence": index.licence,
         "pixels": pixel_digest(images),
         "groups_from": index.groups_from,
-    }
-
-
-def write_arrays(folder: Path, images: NDArray[np.uint8], labels: Labels, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Writes the cache entry of a data set that was given as arrays, and returns the facts of the entry."""
-    arrays = EntryArrays(folder)
-    arrays.save_images(images)
-    arrays.save_rows(
-        labels=labels,
-        origins=np.array([f"image {row}" for row in range(len(images))]),
-        stated=np.full(len(images), UNSTATED, np.int8),
-        original_sizes=np.full((len(images), 2), images.shape[2:0:-1], np.int32),
-    )
-    task = "multilabel" if labels.ndim == 2 else "binary" if len(classes) == 2 else "multiclass"
-    return {
-        "task": task,
-        "classes": classes,
-        "bad": [],
-        "notes": [],
-        "licence": None,
-        "pixels": pixel_digest(images),
     }
 
 
@@ -109,14 +95,14 @@ def pixel_digest(images: NDArray[np.uint8]) -> str:
 
 
 def _take_pixels(
-    pixels: NDArray[np.uint8], pixel_format: PixelFormat, images: NDArray[np.uint8], progress: Progress
+    pixels: NDArray[np.uint8], pixel_format: PixelFormat | None, images: NDArray[np.uint8], progress: Progress
 ) -> None:
     """Copies pixels that came with the index, resizing them unless they have the format already."""
-    ready = pixels.shape[1:] in (pixel_format.shape, pixel_format.shape[:2]) and images.shape[3] == (
+    ready = pixels.shape[1:] in (images.shape[1:], images.shape[1:3]) and images.shape[3] == (
         pixels.shape[3] if pixels.ndim == 4 else 1
     )
     for block in row_blocks(images):
-        if ready:
+        if pixel_format is None or ready:
             images[block] = pixels[block].reshape(-1, *images.shape[1:])
         else:
             for row in range(*block.indices(len(images))):

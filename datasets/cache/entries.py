@@ -27,7 +27,8 @@ class Held:
     """A folder in the cache."""
 
     kind: str
-    """Either "datasets", for decoded images, or "unpacked", for the files of an archive."""
+    """One of "datasets", for decoded images, "unpacked", for the files of an archive, and "copied", for the files at
+    an address."""
     name: str
     """The folder's name."""
     bytes: int
@@ -97,14 +98,36 @@ def unpacked_folder(archive: Path, unpack: Callable[[Path], None]) -> Path:
     """
     status = archive.stat()
     facts = f"{archive}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}"
-    folder = cache_folder() / "unpacked" / hashlib.sha256(facts.encode(errors="replace")).hexdigest()[:20]
+    return _filled("unpacked", hashlib.sha256(facts.encode(errors="replace")).hexdigest()[:20], unpack)
+
+
+def copied_folder(address: str, version: str, copy: Callable[[Path], None]) -> Path:
+    """Returns the folder of the files copied from an address; copies them the first time, and again when they changed.
+
+    Args:
+        address: A short text that stands for the address, fit for the name of a folder.
+        version: A text that changes when the files do.
+        copy: Called with the empty folder to copy into.
+    """
+    return _filled("copied", f"{address}-{hashlib.sha256(version.encode(errors='replace')).hexdigest()[:20]}", copy)
+
+
+def latest_copy(address: str) -> Path | None:
+    """The folder of the newest copy of an address, whatever its version; None when there is none."""
+    copies = (cache_folder() / "copied").glob(f"{address}-*")
+    return max(copies, key=lambda folder: folder.stat().st_mtime_ns, default=None)
+
+
+def _filled(kind: str, name: str, fill: Callable[[Path], None]) -> Path:
+    """Returns a folder of the cache, complete, after filling it the first time."""
+    folder = cache_folder() / kind / name
     if folder.exists():
         return folder
-    with lock(f"unpacked/{folder.name}"):
+    with lock(f"{kind}/{name}"):
         if not folder.exists():
-            with _temporary(folder) as unpacking:
-                unpack(unpacking)
-                unpacking.replace(folder)
+            with _temporary(folder) as filling:
+                fill(filling)
+                filling.replace(folder)
     return folder
 
 
@@ -149,11 +172,14 @@ def _temporary(folder: Path) -> Iterator[Path]:
     try:
         yield temporary
     except OSError as error:
-        raise ApertuneError(
-            f"cannot fill the cache in {folder.parent}: {error}; set APERTUNE_CACHE to use another folder"
-        ) from error
+        raise unfilled(folder.parent, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def unfilled(folder: Path, error: OSError) -> ApertuneError:
+    """The error for a folder of the cache that cannot be written."""
+    return ApertuneError(f"cannot fill the cache in {folder}: {error}; set APERTUNE_CACHE to use another folder")
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -165,7 +191,7 @@ def _remove_leftovers(folder: Path) -> None:
 def usage() -> list[Held]:
     """Lists the folders in the cache, those that killed processes left included."""
     found = []
-    for kind in ("datasets", "unpacked"):
+    for kind in ("datasets", "unpacked", "copied"):
         for folder in sorted((cache_folder() / kind).glob("*")):
             size = sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
             found.append(Held(kind, folder.name, size))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,6 +33,10 @@ def make() -> SimpleNamespace:
         voc_xml=voc_xml,
         voc=make_voc,
         table=make_table,
+        cifar10=make_cifar10,
+        cifar100=make_cifar100,
+        fashion_mnist=make_fashion_mnist,
+        mnist=make_mnist,
     )
 
 
@@ -129,3 +135,67 @@ def make_table(path: Path) -> Path:
         lines.append(f"images/{image}.png,{'ab'[image % 2]},{split}")
     path.write_text("\n".join(lines))
     return path
+
+
+def keras_part(count: int, first: int, side: int, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (count, side, side, channels), unlike those of other numbers, and labels 0 to 9 in turn."""
+    images = np.stack([make_picture(first + row, side, side, channels) for row in range(count)])
+    return images, np.arange(count) % 10
+
+
+def make_mnist(path: Path) -> Path:
+    """Writes a file like Keras's mnist.npz."""
+    train, test = keras_part(80, 0, 28), keras_part(20, 80, 28)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        path,
+        x_train=train[0][..., 0],
+        y_train=train[1].astype(np.uint8),
+        x_test=test[0][..., 0],
+        y_test=test[1].astype(np.uint8),
+    )
+    return path
+
+
+def make_fashion_mnist(root: Path) -> Path:
+    """Writes the four files of Keras's folder fashion-mnist."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name, count, first in (("train", 80, 0), ("t10k", 20, 80)):
+        images, labels = keras_part(count, first, 28)
+        for kind, array in (("images-idx3", images[..., 0]), ("labels-idx1", labels.astype(np.uint8))):
+            head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            (root / f"{name}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes()))
+    return root
+
+
+def make_cifar10(root: Path) -> Path:
+    """Writes the pickled batches of Keras's folder cifar-10-batches-py-target."""
+    inner = root / "cifar-10-batches-py"
+    inner.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate((*(f"data_batch_{batch}" for batch in range(1, 6)), "test_batch")):
+        images, labels = keras_part(20, 20 * number, 32, 3)
+        batch = {b"data": images.transpose(0, 3, 1, 2).reshape(len(images), -1), b"labels": labels.tolist()}
+        (inner / name).write_bytes(pickle.dumps(batch, protocol=3))
+    names = {b"label_names": [f"kind {label}".encode() for label in range(10)]}
+    (inner / "batches.meta").write_bytes(pickle.dumps(names, protocol=3))
+    return root
+
+
+def make_cifar100(root: Path) -> Path:
+    """Writes the pickled batches of Keras's folder cifar-100-python-target, with 10 classes in 5 superclasses."""
+    inner = root / "cifar-100-python"
+    inner.mkdir(parents=True, exist_ok=True)
+    for name, count, first in (("train", 80, 0), ("test", 20, 80)):
+        images, labels = keras_part(count, first, 32, 3)
+        batch = {
+            b"data": images.transpose(0, 3, 1, 2).reshape(len(images), -1),
+            b"fine_labels": labels.tolist(),
+            b"coarse_labels": (labels // 2).tolist(),
+        }
+        (inner / name).write_bytes(pickle.dumps(batch, protocol=3))
+    names = {
+        b"fine_label_names": [f"kind {label}".encode() for label in range(10)],
+        b"coarse_label_names": [f"family {label}".encode() for label in range(5)],
+    }
+    (inner / "meta").write_bytes(pickle.dumps(names, protocol=3))
+    return root

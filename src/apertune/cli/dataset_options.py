@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..datasets.names import check_name
 from ..datasets.settings import LoadSettings
 from ..errors import SettingError
 from ..settings_fields import Declaration, check, declarations, setting
@@ -31,14 +31,16 @@ class Source:
         SettingError: The name cannot be part of the names of an experiment, a study and a registered model.
     """
 
-    data: str | None = setting(None, "Read the data from this folder, file, or archive of either.", metavar="PATH")
+    data: str | None = setting(
+        None, "Read the data from this folder or file, an archive of either, or an address.", metavar="PATH"
+    )
     name: str | None = setting(None, "Keep results under this name.", metavar="NAME", shown_default="that of DATASET")
     """The experiment, the study and the registered model are named after it."""
 
     def __post_init__(self) -> None:
         check(self)
-        if self.name is not None and not re.fullmatch(r"\w[\w-]{0,60}", self.name):
-            raise SettingError(f"--name must be letters, digits, '_' and '-' (at most 61), but got '{self.name}'")
+        if self.name is not None:
+            check_name("--name", self.name)
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ def _dataset(contract: ModelContract, data: str | None, option: tuple[str, ...])
 
     adapter = contract.adapter or contract.dataset
     entry = ADAPTERS.get(adapter)
-    if data is None and (entry is None or entry.needs_data):
+    if data is None and (entry is None or entry.needs_data or (entry.finder and not contract.adapter)):
+        # Arrays in memory may be called like a data set that would be fetched.
         return None
     height, width, channels = contract.image_shape
     if height != width:

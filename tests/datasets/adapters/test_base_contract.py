@@ -27,6 +27,10 @@ class Case:
 
 
 CASES = [
+    Case("cifar10", "cifar10", "multiclass"),
+    Case("cifar100", "cifar100", "multiclass"),
+    Case("fashion_mnist", "fashion_mnist", "multiclass"),
+    Case("mnist", "mnist", "multiclass", target="mnist.npz"),
     Case("digits", None, "multiclass"),
     Case("fer2013", "fer2013", "multiclass", target="fer2013.csv"),
     Case("fer2013", "fer2013_folders", "multiclass"),

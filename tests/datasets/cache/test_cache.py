@@ -10,10 +10,9 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from apertune.datasets import DataSpec, LoadSettings, from_arrays, load
+from apertune.datasets import LoadSettings, load
 from apertune.datasets.arrays import EntryArrays
 from apertune.datasets.cache import entries as cache
 from apertune.errors import DatasetError
@@ -145,28 +144,3 @@ def test_second_open_is_quick(make: SimpleNamespace, tmp_path: Path) -> None:
     )
     answer = subprocess.run([sys.executable, "-c", check, str(csv)], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
-
-
-def test_from_arrays() -> None:
-    """Arrays become a data set whose view gives back the training pixels, and cannot reach the test rows."""
-    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
-    labels = np.arange(60) % 3
-    dataset = from_arrays("mine", images, labels, ["a", "b", "c"], split=(0.5, 0.25, 0.25))
-    view = dataset.training_view()
-    assert np.array_equal(view.images("train"), images[dataset.train])
-    assert view.spec() == DataSpec((8, 8, 1), "multiclass", ("a", "b", "c"), (10, 10, 10), 30)
-    assert not hasattr(view, "test")
-    with pytest.raises(DatasetError, match="a search may read"):
-        view.images("test")  # type: ignore[arg-type]
-    assert from_arrays("mine", images, labels, ["a", "b", "c"], split=(0.5, 0.25, 0.25)).folder == dataset.folder
-
-
-def test_from_arrays_refusals() -> None:
-    """Wrong shapes, types and label numbers are refused."""
-    images = np.zeros((4, 8, 8, 1), np.uint8)
-    with pytest.raises(DatasetError, match=r"images must be uint8 .* but got float64"):
-        from_arrays("mine", images / 255, np.zeros(4, int), ["a", "b"])  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match="labels must be from 0 to 1"):
-        from_arrays("mine", images, np.array([0, 1, 2, 0]), ["a", "b"])
-    with pytest.raises(DatasetError, match="got 3 for 4"):
-        from_arrays("mine", images, np.zeros(3, int), ["a", "b"])

@@ -1,0 +1,204 @@
+"""Data sets made of a pandas DataFrame of paths and labels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DatasetError, SettingError
+from ...text import counted
+from ..base import ImageDataset, Index, Progress
+from ..cache.decoding import PixelFormat
+from ..names import SPLIT_NAMES
+from ..settings import DEFAULT_SETTINGS, LoadSettings
+from .labels import Labelling, LabelSettings, read_labels
+from .opening import check_settings, index_of, label_facts, open_index, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMAGE_SIZE = 128
+PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path")
+LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "tags")
+_SPLIT_COLUMNS = ("split", "subset", "set", "usage")
+
+
+def from_dataframe(
+    name: str,
+    frame: pd.DataFrame,
+    *,
+    validation: pd.DataFrame | None = None,
+    test: pd.DataFrame | None = None,
+    root: str | Path | None = None,
+    path_column: str | None = None,
+    label_column: str | Sequence[str] | None = None,
+    split_column: str | None = None,
+    classes: Sequence[str] | None = None,
+    label_separator: str | None = None,
+    task: str | None = None,
+    settings: LoadSettings = DEFAULT_SETTINGS,
+    progress: Progress | None = None,
+) -> ImageDataset:
+    """Opens the image files that a DataFrame lists, one per row.
+
+    Args:
+        name: The name that results are kept under: letters, digits, "_" and "-".
+        frame: One row per image: its path and its label, and its split where there is a column for it.
+        validation: The validation split as a DataFrame of its own.
+        test: The test split as a DataFrame of its own.
+        root: The folder that relative paths start from; None for the working directory.
+        path_column: The column of paths, where it has none of the usual names ("path", "file", "filename", ...).
+        label_column: The column of labels, where it has none of the usual names ("label", "class", "category", ...):
+            names, numbers or lists of names. Several columns of 0 or 1 are labels that an image may carry together.
+        split_column: The column that says "train", "validation" or "test", where it is not called "split".
+        classes: Class names in label order; None takes them from the labels, sorted.
+        label_separator: The mark between several labels in one text; empty to take every text for one label.
+        task: "multilabel", "multiclass" or "binary", where the labels leave it open.
+        settings: Sizes (128x128 in colour by default), splits, and the handling of images that cannot be used.
+        progress: Called with a stage ("decoding"), the work done so far and the total work.
+
+    Raises:
+        SettingError: The name or the task is none, or the splits are stated twice.
+        DatasetError: Columns are missing, or paths or labels cannot be used as they are.
+    """
+    import pandas as pd
+
+    check_settings("from_dataframe", name, settings)
+    frames = {"train": frame, "validation": validation, "test": test}
+    parts = {split: _checked(split, part) for split, part in frames.items() if part is not None}
+    stated_column = _split_column(name, parts, split_column)
+    table = pd.concat(list(parts.values()), ignore_index=True)
+    table.columns = [str(column) for column in table.columns]
+    splits: list[str | None] = [split if len(parts) > 1 else None for split, part in parts.items() for _ in part.index]
+    if stated_column is not None:
+        splits = _splits(name, table, stated_column)
+    folder = Path(root if root is not None else ".").expanduser().resolve()
+    path_column = _column(name, table, path_column, PATH_COLUMNS, "paths", "path_column")
+    keys = [_key(folder, cell) for cell in table[path_column]]
+    labels = _labels(name, table, label_column)
+    labelling = read_labels(name, [labels], LabelSettings(classes, task, label_separator))
+    facts, faults = _states(folder, keys)
+    rows, repeated = _once(keys, labelling, splits, faults)
+    note = (f"left out {counted(len(keys) - len(rows), 'row')} that repeat a file",) if len(rows) < len(keys) else ()
+    labelling = Labelling(
+        [labelling.labels[row] for row in rows], labelling.classes, labelling.task, (*labelling.notes, *note)
+    )
+    kept_keys, kept_splits = [keys[row] or f"row {row}" for row in rows], [splits[row] for row in rows]
+    reasons = {place: (faults | repeated)[row] for place, row in enumerate(rows) if row in faults | repeated}
+
+    def listed(scratch: Path) -> tuple[Index, Path]:
+        return index_of(labelling, kept_keys, kept_splits, faults=reasons), folder
+
+    pixel_format = PixelFormat(settings.image_size or IMAGE_SIZE, settings.channels or 3, settings.resize)
+    everything = (str(folder), facts, label_facts(labelling), hashlib.sha256(repr(splits).encode()).hexdigest())
+    return open_index(name, "DataFrame", everything, listed, pixel_format, settings, progress or silent)
+
+
+def _checked(split: str, frame: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        argument = "frame" if split == "train" else split
+        raise SettingError(f"{argument} must be a pandas DataFrame of paths and labels, but got {type(frame).__name__}")
+    return frame
+
+
+def _split_column(name: str, parts: Mapping[str, pd.DataFrame], wanted: str | None) -> str | None:
+    """The column that states splits; None when there is none.
+
+    Raises:
+        SettingError: The splits come as DataFrames of their own, too.
+    """
+    columns = {str(column).strip().lower(): str(column) for column in parts["train"].columns}
+    column = wanted or next((columns[usual] for usual in _SPLIT_COLUMNS if usual in columns), None)
+    if column is not None and len(parts) > 1:
+        others = " and ".join(f"{split}=" for split in parts if split != "train")
+        raise SettingError(
+            f"{name}: the splits are stated twice, by the column '{column}' and by {others}; drop that column, or give "
+            "one DataFrame"
+        )
+    return column
+
+
+def _column(name: str, frame: pd.DataFrame, wanted: str | None, usual: Sequence[str], what: str, argument: str) -> str:
+    columns = [str(column) for column in frame.columns]
+    if wanted is not None:
+        if wanted not in columns:
+            raise DatasetError(f"{name}: there is no column '{wanted}'; the columns are {', '.join(columns)}")
+        return wanted
+    by_name = {column.strip().lower(): column for column in columns}
+    for known in usual:
+        if known in by_name:
+            return by_name[known]
+    raise DatasetError(
+        f"{name}: no column is known to hold the {what}; write {argument}='NAME'; the columns are {', '.join(columns)}"
+    )
+
+
+def _labels(name: str, frame: pd.DataFrame, wanted: str | Sequence[str] | None) -> Any:
+    """One column of labels, or several of 0 and 1."""
+    import pandas as pd
+
+    if wanted is None or isinstance(wanted, str):
+        return frame[_column(name, frame, wanted, LABEL_COLUMNS, "labels", "label_column")]
+    columns = [_column(name, frame, column, (), "labels", "label_column") for column in wanted]
+    return frame[columns].apply(pd.to_numeric, errors="coerce")
+
+
+def _splits(name: str, frame: pd.DataFrame, column: str) -> list[str | None]:
+    column = _column(name, frame, column, (), "splits", "split_column")
+    texts = [str(value).strip().lower() for value in frame[column]]
+    wrong = sorted(set(texts) - set(SPLIT_NAMES))
+    if wrong:
+        raise DatasetError(f"{name}: column '{column}' must say train, validation or test, but a row says '{wrong[0]}'")
+    return [SPLIT_NAMES[text] for text in texts]
+
+
+def _key(root: Path, cell: Any) -> str:
+    """A path relative to the root, or absolute where it lies elsewhere; empty where the cell is."""
+    if not isinstance(cell, str | os.PathLike) or not str(cell).strip():
+        return ""
+    path = Path(os.path.normpath(root / Path(str(cell).replace("\\", "/")).expanduser()))
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _states(root: Path, keys: Sequence[str]) -> tuple[str, dict[int, str]]:
+    """SHA-256 of names, sizes and times of the files, which changes when a file does; and the rows without a file."""
+    digest = hashlib.sha256()
+    faults = {}
+    for row, key in enumerate(keys):
+        path = root / key
+        if not key:
+            faults[row] = "no path"
+        elif not path.is_file():
+            faults[row] = "a folder, not an image" if path.is_dir() else "no such file"
+        else:
+            state = path.stat()
+            digest.update(
+                f"{key}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\n".encode(errors="replace")
+            )
+            continue
+        digest.update(f"{key}\0{faults[row]}\n".encode(errors="replace"))
+    return digest.hexdigest(), faults
+
+
+def _once(
+    keys: Sequence[str], labelling: Labelling, splits: Sequence[str | None], faults: Mapping[int, str]
+) -> tuple[list[int], dict[int, str]]:
+    """The rows without those that repeat a file; and the rows that do so with another label or in another split."""
+    rows_of: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        rows_of.setdefault(key or f"\0{row}", []).append(row)
+    kept, reasons = [], {}
+    for rows in rows_of.values():
+        kept.append(rows[0])
+        if rows[0] in faults or len(rows) == 1:
+            continue
+        if any(labelling.labels[row] != labelling.labels[rows[0]] for row in rows):
+            reasons[rows[0]] = f"in {len(rows)} rows, with different labels"
+        elif any(splits[row] != splits[rows[0]] for row in rows):
+            reasons[rows[0]] = f"in {len(rows)} rows, in different splits"
+    return sorted(kept), reasons
