@@ -15,7 +15,8 @@ from typing import Any
 
 from ...quiet import import_keras_quietly
 
-# Names the space whose module is trusted, for processes that load models on behalf of this one, and for servers.
+# Names the spaces whose modules are trusted, with commas between them, for processes that load models on behalf of this
+# one, and for servers.
 SPACE_VARIABLE = "APERTUNE_SPACE"
 
 _trusted: dict[tuple[str, str], Any] = {}
@@ -45,7 +46,8 @@ def trust_space(space: str) -> None:
         for name, thing in vars(module).items():
             if _is_part(thing) and thing.__module__ == module.__name__:
                 _trusted[module.__name__, name] = thing
-    os.environ[SPACE_VARIABLE] = space
+    named = [name for name in os.environ.get(SPACE_VARIABLE, "").split(",") if name]
+    os.environ[SPACE_VARIABLE] = ",".join(dict.fromkeys([*named, space]))
     # Others may be started in another folder; last, so that a file there never replaces an installed package.
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if str(Path.cwd()) not in paths:
@@ -53,9 +55,10 @@ def trust_space(space: str) -> None:
 
 
 def trust_environment() -> None:
-    """Trusts the space that the environment names, if it names one."""
-    if (space := os.environ.get(SPACE_VARIABLE)) and not _trusted:
-        trust_space(space)
+    """Trusts the spaces that the environment names, if it names any."""
+    if not _trusted:
+        for space in filter(None, os.environ.get(SPACE_VARIABLE, "").split(",")):
+            trust_space(space)
 
 
 def is_trusted(module: str, name: str) -> bool:

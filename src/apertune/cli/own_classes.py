@@ -13,6 +13,7 @@ def space_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--space",
         metavar="MODULE:NAME",
+        multiple=True,
         expose_value=False,
         is_eager=True,
         callback=_trust,
@@ -20,11 +21,12 @@ def space_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def _trust(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    if value is None or context.resilient_parsing:
+def _trust(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
+    if not value or context.resilient_parsing:
         return
     from ..search.models.own_classes import trust_space
     from ..spaces.registry import check_name
 
-    check_name(value)
-    trust_space(value)
+    for name in value:
+        check_name(name)
+        trust_space(name)

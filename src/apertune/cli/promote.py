@@ -13,6 +13,7 @@ from ..search.promotion.settings import PromotionSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
 from .output import json_option, print_json, print_table
+from .own_classes import space_option
 from .setting_options import given_flags, made_from, setting_options, without
 from .storage_option import storage_option
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @name_option
 @setting_options([*declarations(PromotionSettings).values(), *declarations(PlaceSettings).values()])
 @storage_option
+@space_option
 @json_option
 def promote(dataset: str, storage: str | None, as_json: bool, **flags: Any) -> None:
     """Confirm, test and register the best trial, and make it DATASET@champion if it is really better.

@@ -13,7 +13,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
-from published_models import REFUSED, SEARCHED, Published, dataset
+from published_models import LARGE, REFUSED, SEARCHED, Published, dataset
 
 from apertune import spaces
 from apertune.errors import ApertuneError
@@ -242,3 +242,14 @@ def test_a_loop_of_the_users_own_ends_when_it_is_asked_to(stop_after: int, tmp_p
     )
     assert result.epochs == min(stop_after, 2)
     assert len(told) == result.epochs
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("published", [*SEARCHED, *LARGE], ids=name_of)
+def test_every_published_model_is_loaded_in_a_fresh_process_and_exported(published: Published, tmp_path: Path) -> None:
+    """The rehearsal of each model finds no format that it cannot be exported to."""
+    answer = rehearsed(published, tmp_path)
+    assert isinstance(answer, Discovered), answer
+    assert not [line for line in answer.notes if "cannot be exported" in line]
+    assert any("--space published" in line for line in answer.notes) == published.needs_space
