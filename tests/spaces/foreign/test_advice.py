@@ -18,7 +18,8 @@ from apertune.spaces.foreign.advice import build_advice
         (
             AttributeError("'HyperParameters' object has no attribute 'suggest_categorical'"),
             "m:build is an objective for Optuna (it calls suggest_categorical): write build(hp) in its place, which "
-            "returns the compiled model and does not train it; trial.suggest_categorical becomes hp.Choice(name, values)",
+            "returns the compiled model and does not train it; trial.suggest_categorical becomes "
+            "hp.Choice(name, values)",
         ),
         (
             KeyError("units does not exist."),
