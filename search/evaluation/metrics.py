@@ -56,6 +56,8 @@ class Metric:
     """Recorded after every epoch as well as at the end; for the few that show how a training goes."""
     counts_right_answers: bool = False
     """A share of right answers, so McNemar's test says whether two models differ in it."""
+    by_rank: bool = False
+    """Depends on the order of the probabilities of each class alone, so the scale of a model changes nothing."""
     tuned_on_its_images: bool = False
     """Tunes thresholds on the very images it scores, so it flatters; left out of test scores unless asked for."""
 
@@ -93,7 +95,14 @@ _TABLE = (
         per_epoch=True,
     ),
     Metric(
-        "roc_auc", MAXIMIZE, 1, BINARY, roc_auc, "Chance that a positive image outranks a negative one.", per_epoch=True
+        "roc_auc",
+        MAXIMIZE,
+        1,
+        BINARY,
+        roc_auc,
+        "Chance that a positive image outranks a negative one.",
+        per_epoch=True,
+        by_rank=True,
     ),
     Metric(
         "average_precision",
@@ -103,6 +112,7 @@ _TABLE = (
         average_precision,
         "Area under the precision-recall curve.",
         per_epoch=True,
+        by_rank=True,
     ),
     Metric("f1", MAXIMIZE, 1, BINARY, positive_f1, "Harmonic mean of precision and recall at 0.5.", per_epoch=True),
     Metric("precision", MAXIMIZE, 1, BINARY, positive_precision, "Share of answers 'positive' that are right, at 0.5."),
@@ -227,6 +237,7 @@ _TABLE = (
         mean_average_precision,
         "Mean of the classes' average precision (area).",
         per_epoch=True,
+        by_rank=True,
     ),
     Metric(
         "map_voc11",
@@ -235,6 +246,7 @@ _TABLE = (
         MULTILABEL,
         mean_average_precision_voc11,
         "Mean of the classes' 11-point average precision (VOC 2007).",
+        by_rank=True,
     ),
     Metric(
         "hamming_loss",

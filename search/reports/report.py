@@ -96,14 +96,14 @@ def write_report(data: ReportData, target: Path) -> Path:
 
 
 def learning_curves_figure(
-    histories: Mapping[int, Sequence[Mapping[str, float]]],
+    histories: Mapping[int, Sequence[Mapping[str, float]]] | Mapping[str, Sequence[Mapping[str, float]]],
     objective: str,
     levels: Mapping[str, float | None] | None = None,
 ) -> plotly.graph_objects.Figure:
     """Draws the objective on validation over the epochs, one curve per trial.
 
     Args:
-        histories: Metrics per epoch, by trial number.
+        histories: Metrics per epoch, by trial number or label.
         objective: Name of the metric to draw.
         levels: Scores to compare with, by name, drawn as dashed lines; None for one that is not known.
     """

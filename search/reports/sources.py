@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import ModelError
 from ...spaces.registry import published_by
 from ..evaluation.study_plots import importances, study_figures
-from ..results import complete_best_first, read_study
+from ..results import StudyResult, complete_best_first, read_study
 from ..settings import Home
 from ..studies.frozen_trials import steps_of
 from ..studies.opening import open_study
@@ -36,6 +36,8 @@ PICTURES = {
 SCORES = "scores.csv"
 FILES = (SCORES, *PICTURES.values())
 SPLITS = ("train", "validation", "test")
+# That of the shares that splits are drawn in, for studies whose searches ran in another folder.
+USUAL_SHARE = 0.15 / 0.7
 NOT_IN_MLFLOW = "has no MLflow run yet; send what is waiting with: apertune sync"
 
 
@@ -81,6 +83,16 @@ def dataset_facts(home: Home, study: Study) -> dict[str, str]:
             others = {name.replace("_", " "): value for name, value in record.facts.items() if name not in SPLITS}
             return {**facts, **told, **others}
     return facts
+
+
+def validation_share(home: Home, study: StudyResult) -> float:
+    """Returns the validation images per training image in one training of a study."""
+    if study.definition.folds is not None:
+        return 1 / (study.definition.folds - 1)
+    for record, _ in unsent(home.study_folder(study.name) / "outbox.jsonl", 0):
+        if isinstance(record, DatasetLogged) and int(record.facts.get("train", 0)):
+            return int(record.facts["validation"]) / int(record.facts["train"])
+    return USUAL_SHARE
 
 
 def _total(parts: Sequence[float | None], unit: float) -> float | None:

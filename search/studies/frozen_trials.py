@@ -30,7 +30,9 @@ STATES: dict[Outcome, TrialState] = {
 }
 
 _RECORDED = tuple(
-    item.name for item in fields(TrialRecord) if item.name not in ("number", "state", "value", "params", "began")
+    item.name
+    for item in fields(TrialRecord)
+    if item.name not in ("number", "state", "value", "params", "round_values", "began")
 )
 
 
@@ -106,6 +108,7 @@ class TrialReader:
             value=value,
             params=self.values(frozen) or {},
             epochs=epochs,
+            round_values=[steps[number] for number in sorted(steps)] if self._rounds > 1 else [],
             began=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
             **known,
         )

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 )
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Show this many trials at most.")
 @click.option(
-    "--trials", metavar="N,N,…", help="Compare these trials of one study, and test whether their differences are real."
+    "--trials",
+    metavar="N,N,…",
+    help="Compare these trials, as N or STUDY:N, and test whether their differences are real.",
 )
 @click.option(
     "--to",
@@ -42,8 +44,9 @@ def compare(
 ) -> None:
     """Compare the trials of a data set, best first, with the parameters that differ and their MLflow runs.
 
-    With --trials 3,7,12 show those trials side by side: the parameters that differ first, then a test of each pair
-    on the validation images (McNemar's test; the paired bootstrap for data with several labels per image).
+    With --trials 3,7,12 show those trials side by side: the parameters that differ first, then a paired test of the
+    objective for each pair, image by image or, with --folds and --repeats, round by round. Trials of several studies,
+    such as the published reference, are written STUDY:N.
     """
     from ..search.results import read_studies
     from ..search.settings import make_home
@@ -54,7 +57,8 @@ def compare(
     if trials is not None:
         from .compare_chosen import compare_chosen
 
-        compare_chosen(home, chosen, trials, page=page, as_json=as_json)
+        of_dataset = [result for result in every if result.definition.dataset == dataset]
+        compare_chosen(home, of_dataset, chosen, trials, page=page, as_json=as_json)
         return
     if page is not None:
         raise SettingError(

@@ -75,6 +75,7 @@ def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
         "value": trial.value,
         "metrics": trial.metrics,
         "cost": trial.cost,
+        "round_values": trial.round_values,
         "params": trial.params,
         "epochs": trial.epochs,
         "seconds": round(trial.seconds, 2),
