@@ -118,6 +118,14 @@ def read_answers(kept: Path, number: int) -> tuple[Labels, Probabilities] | None
         return None
 
 
+def answers_written(kept: Path, number: int) -> int:
+    """Returns when a trial's answers were written, in nanoseconds of Unix time; 0 where they were not kept."""
+    try:
+        return _answers_file(kept, number).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def forget_answers(kept: Path, number: int) -> None:
     """Removes what was kept of a trial's answers."""
     _answers_file(kept, number).unlink(missing_ok=True)

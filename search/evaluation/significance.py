@@ -140,7 +140,7 @@ def bootstrap_interval(
 ) -> Interval:
     """Returns the percentile bootstrap interval of a score. Source: Efron and Tibshirani (1993), chapter 13."""
     scores = resampled_scores(metric, labels, [probabilities], seed=seed, resamples=resamples)[0]
-    return Interval(metric.score(labels, probabilities), *_percentiles(scores, confidence), confidence)
+    return Interval(metric.score(labels, probabilities), *percentiles(scores, confidence), confidence)
 
 
 def paired_bootstrap(
@@ -174,7 +174,7 @@ def difference(
     gaps = second_scores - first_scores
     gaps = gaps[~np.isnan(gaps)]
     spread = float(gaps.std(ddof=1)) if len(gaps) > 1 else math.nan
-    return Difference(first, second, *_percentiles(gaps, confidence), spread, confidence)
+    return Difference(first, second, *percentiles(gaps, confidence), spread, confidence)
 
 
 def paired_test(
@@ -334,7 +334,8 @@ def _ranks(probabilities: Probabilities) -> Probabilities:
     return np.asarray(rankdata(probabilities, axis=0), dtype=np.float32)
 
 
-def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:
+def percentiles(values: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Returns the ends of the percentile interval of resampled scores; NaN where none is defined."""
     defined = values[~np.isnan(values)]
     if len(defined) == 0:
         return math.nan, math.nan

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import ModelError
 from ...spaces.registry import published_by
 from ..evaluation.study_plots import importances, study_figures
-from ..results import StudyResult, complete_best_first, read_study
+from ..results import complete_best_first, read_study
 from ..settings import Home
 from ..studies.frozen_trials import steps_of
 from ..studies.opening import open_study
@@ -23,6 +23,7 @@ from ..tracking.mlflow_store import fetch_run_file
 from ..tracking.outbox import unsent
 from ..tracking.records import DatasetLogged
 from .report import MOST_CURVES, ReportData
+from .study_standing import study_standing
 
 # Files of the best trial's run that a report shows, by title, the most telling first.
 PICTURES = {
@@ -36,8 +37,6 @@ PICTURES = {
 SCORES = "scores.csv"
 FILES = (SCORES, *PICTURES.values())
 SPLITS = ("train", "validation", "test")
-# That of the shares that splits are drawn in, for studies whose searches ran in another folder.
-USUAL_SHARE = 0.15 / 0.7
 NOT_IN_MLFLOW = "has no MLflow run yet; send what is waiting with: apertune sync"
 
 
@@ -54,7 +53,8 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         StudyError: There is no study of that name.
     """
     study = open_study(open_storage(home.storage), name)
-    records = list(read_study(home, name).trials)
+    result = read_study(home, name)
+    records = list(result.trials)
     scores = read_scores(files / SCORES)
     return ReportData(
         name=name,
@@ -69,6 +69,7 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         plots=study_figures(readable(study), [objective for objective, _ in study.definition.objectives]),
         histories=histories(study, complete_best_first(records, study.definition.direction)[:MOST_CURVES]),
         pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
+        standing=study_standing(home, result),
         gpu_hours=_total([record.gpu_seconds for record in records], 3600),
         energy_kwh=_total([record.energy_joules for record in records], 3.6e6),
     )
@@ -83,16 +84,6 @@ def dataset_facts(home: Home, study: Study) -> dict[str, str]:
             others = {name.replace("_", " "): value for name, value in record.facts.items() if name not in SPLITS}
             return {**facts, **told, **others}
     return facts
-
-
-def validation_share(home: Home, study: StudyResult) -> float:
-    """Returns the validation images per training image in one training of a study."""
-    if study.definition.folds is not None:
-        return 1 / (study.definition.folds - 1)
-    for record, _ in unsent(home.study_folder(study.name) / "outbox.jsonl", 0):
-        if isinstance(record, DatasetLogged) and int(record.facts.get("train", 0)):
-            return int(record.facts["validation"]) / int(record.facts["train"])
-    return USUAL_SHARE
 
 
 def _total(parts: Sequence[float | None], unit: float) -> float | None:

@@ -23,7 +23,8 @@ from ..studies.storage.storage import open_storage
 from ..studies.trial_records import TrialRecord
 from ..tracking.mlflow_store import fetch_run_file
 from .report import learning_curves_figure, shown_value
-from .sources import NOT_IN_MLFLOW, histories, validation_share
+from .sources import NOT_IN_MLFLOW, histories
+from .study_standing import validation_share
 
 PREDICTIONS = "predictions.npz"
 SEED = 0

@@ -13,10 +13,11 @@ from ..errors import SettingError, StudyError
 from ..text import counted
 from .output import json_option, print_json
 from .storage_option import storage_option
-from .trial_tables import print_trials, trials_document
+from .trial_tables import add_standing, print_trials, trials_document
 
 if TYPE_CHECKING:
     from ..search.results import StudyResult
+    from ..search.settings import Home
     from ..search.studies.trial_records import TrialRecord
 
 
@@ -64,7 +65,7 @@ def compare(
         raise SettingError(
             "--to writes a page about chosen trials, but got no --trials; name some, such as --trials 3,7,12"
         )
-    document = _latest_document(dataset, chosen)
+    document = _latest_document(home, dataset, chosen)
     if as_json:
         print_json(document)
     else:
@@ -95,8 +96,9 @@ def _chosen(studies: list[StudyResult], dataset: str, name: str | None) -> list[
     raise StudyError(f"no study of data set '{dataset}' is called '{name}'; there are: {have}")
 
 
-def _latest_document(dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
+def _latest_document(home: Home, dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
     """Returns the trials of the latest study and of all others with the same objectives on the same data."""
+    from ..search.reports.study_standing import common_standing
     from ..search.results import is_reference
 
     latest = max(chosen, key=lambda result: (result.owner is not None, not is_reference(result), result.updated))
@@ -113,9 +115,18 @@ def _latest_document(dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
     ]
     references, searches = [r for r in same if is_reference(r)], [r for r in same if not is_reference(r)]
     document = trials_document(dataset, about.objectives, _entries(searches or references))
+    by_name = {result.name: result for result in searches or references}
+    complete = [place for place, trial in enumerate(document["trials"]) if trial["state"] == "complete"]
+    judged = [(by_name[study], number) for study, number in _identities(document, complete)]
+    trials = [(study, next(one for one in study.trials if one.number == number)) for study, number in judged]
+    add_standing(document, common_standing(home, trials), {place: key for key, place in enumerate(complete)})
     if searches and references:
         document["reference"] = trials_document(dataset, about.objectives, _entries(references))["trials"][0]
     return document
+
+
+def _identities(document: Mapping[str, Any], places: list[int]) -> list[tuple[str, int]]:
+    return [(document["trials"][place]["study"], document["trials"][place]["number"]) for place in places]
 
 
 def _entries(studies: list[StudyResult]) -> list[tuple[str | None, TrialRecord, str | None]]:
