@@ -124,9 +124,17 @@ def _configuration(job: Job, selection: Selection, contract: ModelContract) -> l
         f"- study {job.study.name}, trial {source.trial.number} of the space {job.study.definition.space}",
         f"- MLflow runs: trial {source.run_id}, search {source.search_run_id or 'not known'}",
         *(f"- trial {entry.number}, {job.metric.name} {_confirmed(entry)}" for entry in selection.confirmations),
+        *([f"- {_thresholds(job, contract)}"] if contract.thresholds else []),
         f"- temperature {contract.temperature:.3f}, minimum probability {contract.minimum_probability:g}",
         *(f"- {name}: {value}" for name, value in source.trial.params.items()),
     ]
+
+
+def _thresholds(job: Job, contract: ModelContract) -> str:
+    chosen = "given" if job.settings.rule.kind == "fixed" else f"tuned on validation for {job.settings.rule}"
+    if contract.task == "binary":
+        return f"threshold {contract.thresholds[0]:.4f} for '{contract.classes[1]}', {chosen}"
+    return f"a threshold per class, {chosen}"
 
 
 def _confirmed(confirmation: Confirmation) -> str:
@@ -145,8 +153,9 @@ def _limits(job: Job, contract: ModelContract, examination: Examination) -> list
         "- It knows its classes alone, and answers with one of them whatever the image shows, unless a minimum "
         "probability is set.",
         "- Its scores hold for images like those of its data set; elsewhere they must be measured anew.",
-        f"- The test set of this study was opened {times(examination.openings)}; each time its scores become more "
-        "flattering.",
+        f"- The test images were opened {times(examination.openings)}, by any study or export; each time scores on "
+        f"them become more flattering, so p had to be below {examination.level:.3g} this time.",
+        *([f"- {examination.acceptance}"] if examination.acceptance else []),
     ]
 
 
