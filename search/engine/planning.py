@@ -195,7 +195,7 @@ def make_plan(
     def folder(number: int) -> TrialFolder:
         return TrialFolder(home.study_folder(study.name) / "trials" / f"{number:05d}")
 
-    reference = published_scores(dataset.adapter)
+    reference = published_scores(dataset)
 
     def task_of(asked: Asked) -> TrialTask:
         task = make_task(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...spaces.registry import SPACES, reference_for
+from ...datasets.base import ImageDataset
+from ...spaces.registry import SPACES, publication_of
 from ..models.contract import ModelContract
 from .examination import Examination
 from .job import Job
@@ -43,18 +44,13 @@ def model_card(
     return "\n".join(line for part in parts for line in [*part, ""])
 
 
-def published(dataset: str) -> str | None:
-    """Returns the result that an article reported on the data set, in words, or None."""
-    name = reference_for(dataset)
-    publication = SPACES[name].publication if name else None
-    return f"{publication.result} ({SPACES[name].summary.rstrip('.')})" if name and publication else None
-
-
-def published_line(adapter: str, examination: Examination) -> str | None:
+def published_line(dataset: ImageDataset, examination: Examination) -> str | None:
     """Returns a line on the article's result, measured on other images, which decides nothing; None without one."""
-    article = published(adapter)
-    if article is None:
+    found = publication_of(dataset)
+    if found is None:
         return None
+    name, publication = found
+    article = f"{publication.result} ({SPACES[name].summary.rstrip('.')})"
     if any(score.reference is not None for score in examination.scores):
         return f"An article reported: {article}; its network, trained on this data, was compared on the test images."
     return (
@@ -80,7 +76,7 @@ def _scores(job: Job, examination: Examination) -> list[str]:
         "",
         f"{job.metric.name} is {examination.gap:+.4f} higher on validation than on test.",
     ]
-    article = published_line(job.dataset.adapter, examination)
+    article = published_line(job.dataset, examination)
     return [*lines, article] if article else lines
 
 

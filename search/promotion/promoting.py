@@ -129,7 +129,7 @@ def _promoted(
         trial=selection.winner.number,
         confirmations=selection.confirmations,
         notes=selection.notes,
-        published=published_line(job.dataset.adapter, examination),
+        published=published_line(job.dataset, examination),
         examination=examination,
         registered=registered,
     )
