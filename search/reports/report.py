@@ -52,6 +52,8 @@ class ReportData:
     """The publication of those scores."""
     importances: Mapping[str, float] = field(default_factory=dict)
     """Share of the importance by parameter key."""
+    importance_warning: str = ""
+    """A sentence where these rest on few trials; empty otherwise."""
     plots: Sequence[tuple[str, plotly.graph_objects.Figure]] = ()
     """Titles and plotly figures of the study."""
     histories: Mapping[int, Sequence[Mapping[str, float]]] = field(default_factory=dict)
@@ -213,7 +215,8 @@ def _shown_interval(interval: Interval | None) -> str:
 
 def _advice(data: ReportData, complete: Sequence[TrialRecord]) -> list[str]:
     space = SearchSpace.from_json(data.definition.search_space)
-    return advice(space, [trial.params for trial in complete], data.importances)
+    sure = {} if data.importance_warning else data.importances
+    return advice(space, [trial.params for trial in complete], sure)
 
 
 def _costs(data: ReportData) -> list[tuple[str, str]]:

@@ -56,6 +56,9 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
     result = read_study(home, name)
     records = list(result.trials)
     scores = read_scores(files / SCORES)
+    # Charts and tables are made from this one copy, so that they agree.
+    shown = readable(study)
+    weights = importances(shown)
     return ReportData(
         name=name,
         definition=study.definition,
@@ -65,8 +68,9 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         baseline=scores["class_frequencies_alone"],
         reference=scores["published_reference"],
         reference_source=published_by(scores["published_reference"]),
-        importances=importances(study.optuna),
-        plots=study_figures(readable(study), [objective for objective, _ in study.definition.objectives]),
+        importances=weights.shares,
+        importance_warning=weights.warning,
+        plots=study_figures(shown, [objective for objective, _ in study.definition.objectives]),
         histories=histories(study, complete_best_first(records, study.definition.direction)[:MOST_CURVES]),
         pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
         standing=study_standing(home, result),

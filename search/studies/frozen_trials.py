@@ -21,6 +21,8 @@ REPEATED = "repeated"
 # The first objective's values by epoch or round, in a study of several objectives. Optuna's intermediate values would
 # break TPE there: it orders pruned trials by them in the study's one direction, and raises when there are several.
 STEPS = "steps"
+# All that the pruner noted of a trial there; without its rungs, a trial would pass them unjudged after a restart.
+PRUNER_NOTES = "pruner_notes"
 
 STATES: dict[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -48,6 +50,12 @@ def note_step(trial: Trial, value: float, step: int) -> None:
     steps = trial.user_attrs.get(STEPS, {})
     if str(step) not in steps:
         trial.set_user_attr(STEPS, {**steps, str(step): value})
+
+
+def note_pruning(trial: Trial, notes: dict[str, Any]) -> None:
+    """Keeps what the pruner noted of a trial in a study of several objectives, when that has changed."""
+    if notes and trial.user_attrs.get(PRUNER_NOTES) != notes:
+        trial.set_user_attr(PRUNER_NOTES, notes)
 
 
 def steps_of(frozen: FrozenTrial) -> dict[int, float]:
