@@ -246,6 +246,10 @@ class Home:
         """The folder of a study's own files."""
         return self.root / "studies" / name
 
+    def answers_folder(self, name: str) -> Path:
+        """The folder of the answers that a study's best trials gave to the validation images."""
+        return self.study_folder(name) / "answers"
+
     def stop_file(self, name: str) -> Path:
         """The file whose existence asks the search of a study to stop."""
         return self.study_folder(name) / "stop"

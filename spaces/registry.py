@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..datasets.base import DataSpec, Task
+from ..datasets.base import DataSpec, ImageDataset, Task
 from ..errors import SettingError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -30,6 +30,25 @@ class Publication:
     """The result in the article's words, on its own test images."""
     scores: Mapping[str, float] = field(default_factory=dict)
     """The numbers in it, by the names that the metrics have here."""
+    classes: tuple[str, ...] = ()
+    """Names of its classes; empty where the article does not list them."""
+    class_count: int = 0
+    """Number of its classes, where their names are not listed."""
+    held_out: int | None = None
+    """Images outside training in the official splits; None where the article drew splits of its own."""
+
+    def fits(self, classes: Sequence[str], held_out: int) -> bool:
+        """Returns whether a data set has the article's classes, and its official validation and test images.
+
+        Args:
+            classes: Names of the data set's classes.
+            held_out: Validation and test images together.
+        """
+        if self.classes:
+            same = {name.lower() for name in classes} == {name.lower() for name in self.classes}
+        else:
+            same = len(classes) == self.class_count
+        return same and self.held_out in (None, held_out)
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,28 @@ class Entry:
     """The article that the space is taken from, if any."""
 
 
+_VOC_CLASSES = (
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
 _WEIGHTS = {"weights": "imagenet, none or a file"}
 
 SPACES: dict[str, Entry] = {
@@ -74,20 +115,38 @@ SPACES: dict[str, Entry] = {
         ".networks.references:simpsons",
         "Article on the Simpsons: the network for CIFAR-10 of the Keras examples.",
         recipe=".recipes.references:simpsons",
-        publication=Publication("simpsons", 200, None, 64, "F1 above 0.8 for 17 of 18 characters"),
+        publication=Publication("simpsons", 200, None, 64, "F1 above 0.8 for 17 of 18 characters", class_count=18),
     ),
     "fer2013-cnn": Entry(
         ".networks.references:fer2013",
         "Article on FER2013: five stages of convolutions with 5.8 million parameters.",
         recipe=".recipes.references:fer2013",
-        publication=Publication("fer2013", 30, 5, 48, "accuracy 0.6266", {"accuracy": 0.6266}),
+        publication=Publication(
+            "fer2013",
+            30,
+            5,
+            48,
+            "accuracy 0.6266",
+            {"accuracy": 0.6266},
+            classes=("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"),
+            held_out=7178,
+        ),
     ),
     "voc2012-resnet50": Entry(
         ".networks.references:voc2012",
         "Article on VOC2012: a frozen ResNet50 with one dense layer.",
         options=_WEIGHTS,
         recipe=".recipes.references:voc2012",
-        publication=Publication("voc2012", 5, None, 128, "weighted F1 0.28 after one epoch", {"weighted_f1": 0.28}),
+        publication=Publication(
+            "voc2012",
+            5,
+            None,
+            128,
+            "weighted F1 0.28 after one epoch",
+            {"weighted_f1": 0.28},
+            classes=_VOC_CLASSES,
+            held_out=5823,
+        ),
     ),
 }
 
@@ -109,15 +168,23 @@ def reference_network(adapter: str, task: Task) -> str | None:
     return reference_for(adapter) or ("emotion-cnn" if adapter in ("folders", "binary") and task == "binary" else None)
 
 
-def published_scores(dataset: str) -> dict[str, float]:
-    """Returns the scores published for a data set by metric, empty where there are none.
+def publication_of(dataset: ImageDataset) -> tuple[str, Publication] | None:
+    """Returns the space and the article that a data set is compared with; None unless classes and splits are its own.
 
-    Args:
-        dataset: The name of the data set's adapter.
+    A set in the same layout, such as photographs of other things in that of VOC2012, is another data set.
     """
-    name = reference_for(dataset)
+    name = reference_for(dataset.adapter)
     publication = SPACES[name].publication if name else None
-    return dict(publication.scores) if publication else {}
+    held_out = len(dataset.validation) + len(dataset.test)
+    if name is None or publication is None or not publication.fits(dataset.classes, held_out):
+        return None
+    return name, publication
+
+
+def published_scores(dataset: ImageDataset) -> dict[str, float]:
+    """Returns the scores published for a data set by metric, empty where there are none."""
+    found = publication_of(dataset)
+    return dict(found[1].scores) if found else {}
 
 
 def published_by(scores: Mapping[str, float]) -> str:

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ...datasets.adapters.registry import all_adapters
@@ -63,6 +64,9 @@ class Plan:
 
     target_value: float | None = None
     """The search ends once the objective of a trial reaches this."""
+
+    answers: Path | None = None
+    """The folder to keep the best trials' answers to the validation images in; None keeps none."""
 
     describe_models: Callable[[int], str] = lambda parameters: ""
     """Gives a line, or none, on the disk space of all models, from the parameters of the first network."""
@@ -195,7 +199,7 @@ def make_plan(
     def folder(number: int) -> TrialFolder:
         return TrialFolder(home.study_folder(study.name) / "trials" / f"{number:05d}")
 
-    reference = published_scores(dataset.adapter)
+    reference = published_scores(dataset)
 
     def task_of(asked: Asked) -> TrialTask:
         task = make_task(
@@ -229,6 +233,7 @@ def make_plan(
         hang_seconds=settings.hang_seconds,
         epochs=launch.epochs or float("inf"),
         target_value=settings.target_value,
+        answers=home.answers_folder(study.name),
         describe_models=lambda parameters: _room_for_models(parameters, settings, home, launch.target - finished),
     )
 

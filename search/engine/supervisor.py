@@ -9,15 +9,21 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from ..evaluation.saved import forget_answers, keep_answers, kept_numbers
 from ..executors.base import Executor
 from ..messages import EpochEnded, RoundEnded, StopRequest, TrialResult, TrialTask
+from ..results import complete_best_first
 from ..studies.study import Asked, Study
 from ..tracking.journal import Journal
+from ..trial_folder import TrialFolder
 from .ends import Ends
 from .planning import Plan
 from .state import Attempt, Display, Running, State
 from .stopping import StopLevel
 from .trial_loop import TimeLimits, TrialLoop
+
+# Worse trials are never taken for the best one, and the answers of each take a table of images by classes.
+MOST_ANSWERS = 50
 
 
 class Supervisor:
@@ -125,6 +131,8 @@ class Supervisor:
             self._state.finished += not result.over_limit
             self._state.over_limit += result.over_limit
             folder.forget_progress()
+            if result.outcome == "complete":
+                self._keep_answers(result.number, folder)
             if result.outcome == "complete" and self._is_best(result):
                 self._state.best = result
                 self._journal.best_trial(result)
@@ -196,6 +204,17 @@ class Supervisor:
             if attempt.number in left_open:
                 result = TrialResult(attempt.number, "interrupted", "the search was stopped")
                 self._journal.trial_ended(result, self._plan.folder(attempt.number))
+
+    def _keep_answers(self, number: int, folder: TrialFolder) -> None:
+        """Keeps a trial's answers to the validation images, and forgets those of trials that are not among the best."""
+        if self._plan.answers is None or not folder.artifacts.is_dir():
+            return
+        keep_answers(folder.artifacts, self._plan.answers, number)
+        kept = kept_numbers(self._plan.answers)
+        if len(kept) > MOST_ANSWERS:
+            best = complete_best_first(self._study.records(), self._direction)[:MOST_ANSWERS]
+            for worse in set(kept) - {record.number for record in best}:
+                forget_answers(self._plan.answers, worse)
 
     def _is_best(self, result: TrialResult) -> bool:
         best = self._state.best

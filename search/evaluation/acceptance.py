@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import Labels
-from .decisions import Floats, Probabilities
+from .decisions import Floats, Probabilities, answers
 
 MINIMA: Floats = np.linspace(0, 1, 101)
 
@@ -48,6 +50,61 @@ class Certainty:
     """True where the answer is right; for multilabel, where the row carries the most probable class."""
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """The answers of a model that says "unknown" below a minimum probability."""
+
+    minimum: float
+    """The minimum probability."""
+    images: int
+    """Images that were asked."""
+    coverage: float
+    """Share of them that get an answer."""
+    accuracy: float
+    """Share of the answers given that are right; of several labels per image each one is an answer; NaN if none is."""
+    low: float
+    """Lower end of the accuracy's 95 % interval (Wilson)."""
+    high: float
+    """Upper end of it."""
+
+    def __str__(self) -> str:
+        if self.coverage == 0:
+            return f"At least {self.minimum:g} sure, it answers none of {self.images:,} images."
+        return (
+            f"At least {self.minimum:g} sure, it answers {self.coverage:.1%} of {self.images:,} images, and "
+            f"{self.accuracy:.1%} of these answers are right (95 % interval {self.low:.1%} to {self.high:.1%})."
+        )
+
+
+def accepted(
+    labels: Labels, probabilities: Probabilities, minimum: float, thresholds: Sequence[float] = ()
+) -> Accepted:
+    """Returns coverage and accuracy of the answers that are at least so probable.
+
+    Args:
+        labels: Labels of the images.
+        probabilities: A model's answers to them.
+        minimum: The minimum probability.
+        thresholds: The least probability to say yes per output; empty for 0.5.
+    """
+    from scipy.stats import binomtest
+
+    given = answers(labels, probabilities, np.asarray(thresholds or 0.5, np.float64))
+    if labels.ndim == 2:
+        named = (given == 1) & (probabilities >= minimum)
+        covered, right, total = named.any(axis=1), int((named & (labels == 1)).sum()), int(named.sum())
+    else:
+        columns = class_probabilities(probabilities)
+        covered = columns[np.arange(len(labels)), given] >= minimum
+        right, total = int((covered & (given == labels)).sum()), int(covered.sum())
+    if not total:
+        return Accepted(minimum, len(labels), 0.0, math.nan, math.nan, math.nan)
+    interval = binomtest(right, total).proportion_ci(method="wilson")
+    return Accepted(
+        minimum, len(labels), float(covered.mean()), right / total, float(interval.low), float(interval.high)
+    )
+
+
 def class_probabilities(probabilities: Probabilities) -> Probabilities:
     """Returns one column per class: the one column of a binary task becomes two."""
     if probabilities.shape[1] > 1:
@@ -84,11 +141,11 @@ def certainty(labels: Labels, probabilities: Probabilities) -> Certainty:
     return Certainty(two_best[:, 1], two_best[:, 1] - two_best[:, 0], columns.std(axis=1), right)
 
 
-def accuracy_by_refusal(answers: Certainty) -> tuple[Floats, Floats]:
+def accuracy_by_refusal(sureness: Certainty) -> tuple[Floats, Floats]:
     """Returns shares of rows refused, the least certain first, and the accuracy of the rest; float64 (n,) each."""
-    order = np.argsort(-answers.best, kind="stable")
+    order = np.argsort(-sureness.best, kind="stable")
     kept = np.arange(1, len(order) + 1)
-    accuracy = np.cumsum(answers.right[order]) / kept
+    accuracy = np.cumsum(sureness.right[order]) / kept
     return (1 - kept / len(order))[::-1], accuracy[::-1]
 
 

@@ -23,6 +23,19 @@ def baseline_scores(task: Task, labels: Labels, class_counts: Sequence[int], tra
     return evaluate(task, labels, frequencies(task, len(labels), class_counts, train_size))
 
 
+def label_frequencies(task: Task, labels: Labels, outputs: int) -> Probabilities:
+    """Returns the frequencies of the labels themselves, the same for each row, where training's are not at hand.
+
+    Args:
+        task: The data set's task.
+        labels: Labels of the rows.
+        outputs: Columns of a network's probabilities.
+    """
+    classes = 2 if task == "binary" else outputs
+    counts = labels.sum(axis=0, dtype=np.int64) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
+    return frequencies(task, len(labels), [int(count) for count in counts], len(labels))
+
+
 def frequencies(task: Task, rows: int, class_counts: Sequence[int], train_size: int) -> Probabilities:
     """Returns the classes' frequencies in training, the same for each row: float32 (rows, outputs)."""
     shares = np.asarray(class_counts, dtype=np.float64) / max(1, train_size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +27,7 @@ from .decisions import (
 from .direction import Direction
 from .probabilities import brier_score, expected_calibration_error, log_loss
 from .ranking import average_precision, mean_average_precision, mean_average_precision_voc11, roc_auc
-from .thresholds import tuned_f1
+from .thresholds import at_half, tuned_f1
 
 MAXIMIZE, MINIMIZE = Direction.MAXIMIZE, Direction.MINIMIZE
 ALL: frozenset[Task] = frozenset({"binary", "multiclass", "multilabel"})
@@ -56,6 +56,10 @@ class Metric:
     """Recorded after every epoch as well as at the end; for the few that show how a training goes."""
     counts_right_answers: bool = False
     """A share of right answers, so McNemar's test says whether two models differ in it."""
+    by_rank: bool = False
+    """Depends on the order of the probabilities of each class alone, so the scale of a model changes nothing."""
+    of_probabilities: bool = False
+    """Depends on the probabilities themselves, so a threshold changes nothing."""
     tuned_on_its_images: bool = False
     """Tunes thresholds on the very images it scores, so it flatters; left out of test scores unless asked for."""
     own: bool = False
@@ -66,6 +70,17 @@ class Metric:
         if len(labels) == 0 or not np.isfinite(probabilities).all():
             return math.nan
         return self.function(labels, probabilities)
+
+    def judged(self, probabilities: Probabilities, thresholds: Sequence[float]) -> Probabilities:
+        """Returns probabilities to score by this metric where a model answers at thresholds of its own.
+
+        Args:
+            probabilities: The model's probabilities.
+            thresholds: The least probability to say yes per output; empty for 0.5.
+        """
+        if self.of_probabilities or not thresholds:
+            return probabilities
+        return at_half(probabilities, np.asarray(thresholds, np.float64))
 
     def better(self, value: float, than: float) -> bool:
         """Returns whether `value` beats `than`; NaN beats nothing and is beaten by any number."""
@@ -95,7 +110,14 @@ _TABLE = (
         per_epoch=True,
     ),
     Metric(
-        "roc_auc", MAXIMIZE, 1, BINARY, roc_auc, "Chance that a positive image outranks a negative one.", per_epoch=True
+        "roc_auc",
+        MAXIMIZE,
+        1,
+        BINARY,
+        roc_auc,
+        "Chance that a positive image outranks a negative one.",
+        per_epoch=True,
+        by_rank=True,
     ),
     Metric(
         "average_precision",
@@ -105,12 +127,21 @@ _TABLE = (
         average_precision,
         "Area under the precision-recall curve.",
         per_epoch=True,
+        by_rank=True,
     ),
     Metric("f1", MAXIMIZE, 1, BINARY, positive_f1, "Harmonic mean of precision and recall at 0.5.", per_epoch=True),
     Metric("precision", MAXIMIZE, 1, BINARY, positive_precision, "Share of answers 'positive' that are right, at 0.5."),
     Metric("recall", MAXIMIZE, 1, BINARY, positive_recall, "Share of positive images that are found, at 0.5."),
     Metric("mcc", MAXIMIZE, 1, BINARY, matthews_correlation, "Matthews correlation coefficient, -1 to 1."),
-    Metric("brier_score", MINIMIZE, 0, BINARY, brier_score, "Mean squared error of the probability."),
+    Metric(
+        "brier_score",
+        MINIMIZE,
+        0,
+        BINARY,
+        brier_score,
+        "Mean squared error of the probability.",
+        of_probabilities=True,
+    ),
     Metric(
         "top3_accuracy",
         MAXIMIZE,
@@ -229,6 +260,7 @@ _TABLE = (
         mean_average_precision,
         "Mean of the classes' average precision (area).",
         per_epoch=True,
+        by_rank=True,
     ),
     Metric(
         "map_voc11",
@@ -237,6 +269,7 @@ _TABLE = (
         MULTILABEL,
         mean_average_precision_voc11,
         "Mean of the classes' 11-point average precision (VOC 2007).",
+        by_rank=True,
     ),
     Metric(
         "hamming_loss",
@@ -256,7 +289,16 @@ _TABLE = (
         "Share of images with every class right, at 0.5.",
         counts_right_answers=True,
     ),
-    Metric("log_loss", MINIMIZE, 0, ALL, log_loss, "Mean negative log likelihood, in nats.", per_epoch=True),
+    Metric(
+        "log_loss",
+        MINIMIZE,
+        0,
+        ALL,
+        log_loss,
+        "Mean negative log likelihood, in nats.",
+        per_epoch=True,
+        of_probabilities=True,
+    ),
     Metric(
         "expected_calibration_error",
         MINIMIZE,
@@ -264,6 +306,7 @@ _TABLE = (
         ALL,
         expected_calibration_error,
         "Mean gap between the stated probability and the share that comes true.",
+        of_probabilities=True,
     ),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _TABLE}

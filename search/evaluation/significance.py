@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,15 @@ from .metrics import Metric
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+SIGNIFICANT = 0.05
+# Promised is 0.8. Normal approximation, the estimate of the spread, and whole numbers of images cost up to 0.05 of it.
+POWER = 0.85
+# The least p-value of a test is this share of the level it is held against, so that the level can be reached.
+FINENESS = 0.2
+# Once so many exchanges differ as much as the two models do, their difference is no rare one.
+ENOUGH_EXCHANGES = 100
+EXCHANGE_STREAM = 0x9E37
+TestName = Literal["McNemar", "paired permutation", "corrected resampled t"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +43,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between two models' scores, its interval, and the chance of one so large between equals.
+    """The difference between two models' scores, with its interval.
 
-    Interval and p-value are NaN if the metric is undefined on all resamples.
+    Interval and spread are NaN if the metric is undefined on all resamples.
     """
 
     first: float
@@ -46,8 +56,8 @@ class Difference:
     """The lower end of the interval of `second` minus `first`."""
     high: float
     """Its upper end."""
-    p_value: float
-    """The chance of so large a difference if both were equal, two-sided."""
+    spread: float
+    """The standard error of the difference."""
     confidence: float
     """The confidence of the interval, such as 0.95."""
 
@@ -130,7 +140,7 @@ def bootstrap_interval(
 ) -> Interval:
     """Returns the percentile bootstrap interval of a score. Source: Efron and Tibshirani (1993), chapter 13."""
     scores = resampled_scores(metric, labels, [probabilities], seed=seed, resamples=resamples)[0]
-    return Interval(metric.score(labels, probabilities), *_percentiles(scores, confidence), confidence)
+    return Interval(metric.score(labels, probabilities), *percentiles(scores, confidence), confidence)
 
 
 def paired_bootstrap(
@@ -143,10 +153,7 @@ def paired_bootstrap(
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
 ) -> Difference:
-    """Compares two models' scores by the paired bootstrap, two-sided, for metrics that have no test of their own.
-
-    The p-value is twice the smaller share of resamples on either side of zero, and never below 2 / (resamples + 1).
-    """
+    """Returns the difference of two models' scores on the same rows, with its percentile bootstrap interval."""
     scores = resampled_scores(metric, labels, [first, second], seed=seed, resamples=resamples)
     whole = metric.score(labels, first), metric.score(labels, second)
     return difference(scores[0], scores[1], *whole, confidence=confidence)
@@ -166,11 +173,138 @@ def difference(
     """
     gaps = second_scores - first_scores
     gaps = gaps[~np.isnan(gaps)]
-    p_value = math.nan
-    if len(gaps):
-        tail = min(np.count_nonzero(gaps <= 0), np.count_nonzero(gaps >= 0))
-        p_value = min(1.0, 2 * (tail + 1) / (len(gaps) + 1))
-    return Difference(first, second, *_percentiles(gaps, confidence), p_value, confidence)
+    spread = float(gaps.std(ddof=1)) if len(gaps) > 1 else math.nan
+    return Difference(first, second, *percentiles(gaps, confidence), spread, confidence)
+
+
+def paired_test(
+    metric: Metric,
+    labels: Labels,
+    first: Probabilities,
+    second: Probabilities,
+    *,
+    seed: int,
+    level: float = SIGNIFICANT,
+) -> tuple[TestName, float]:
+    """Tests whether two models differ in a metric on the same rows, two-sided.
+
+    McNemar's test where the metric is a share of right answers, since it is the exact permutation test of that; else
+    the paired permutation test of the metric.
+
+    Args:
+        metric: the score that is compared.
+        labels: of all rows.
+        first: the first model's probabilities.
+        second: the second model's probabilities of the same rows.
+        seed: decides which rows are exchanged.
+        level: the level that the p-value is to be held against, divided by the number of tests made at once.
+
+    Returns:
+        The test, and its p-value: the chance of so large a difference between equals; NaN if the metric is undefined.
+    """
+    if metric.counts_right_answers:
+        return "McNemar", mcnemar(labels, first, second).p_value
+    resamples = resamples_for(level)
+    return "paired permutation", permutation_p_value(metric, labels, first, second, seed=seed, resamples=resamples)
+
+
+def resamples_for(level: float) -> int:
+    """Returns how many exchanges a permutation test needs to reach a level with some room to spare, at least 999."""
+    return max(RESAMPLES, math.ceil(1 / (FINENESS * level))) - 1
+
+
+def permutation_p_value(
+    metric: Metric, labels: Labels, first: Probabilities, second: Probabilities, *, seed: int, resamples: int
+) -> float:
+    """Returns the share of random exchanges of the two models' answers, image by image, that differ as much as they do.
+
+    Between equals every exchange is as likely as what was seen, so the p-value holds for any metric and any number of
+    rows. A metric of ranks compares the models' ranks, whose scales are alike. Sources: Good, "Permutation Tests"
+    (2000), section 3.2; Venkatraman and Begg (1996) for ranks; Besag and Clifford (1991) for the early end.
+    """
+    # Not scipy.stats.permutation_test: it draws every exchange, also when the first hundred have settled the matter,
+    # and holds a batch of row numbers for each.
+    if metric.by_rank:
+        first, second = _ranks(first), _ranks(second)
+    observed = abs(metric.score(labels, second) - metric.score(labels, first))
+    if math.isnan(observed):
+        return math.nan
+    # A stream of its own: answers that were drawn from the stream of the bare seed would be exchanged by their errors.
+    random = np.random.default_rng((seed, EXCHANGE_STREAM))
+    reached = 0
+    for drawn in range(1, resamples + 1):
+        exchanged = random.random(len(labels))[:, None] < 0.5
+        one, other = np.where(exchanged, second, first), np.where(exchanged, first, second)
+        gap = abs(metric.score(labels, one) - metric.score(labels, other))
+        # An exchange for which the metric is undefined speaks for neither; it counts against the difference.
+        reached += not gap < observed - 1e-12
+        if reached == ENOUGH_EXCHANGES:
+            return reached / drawn
+    return (reached + 1) / (resamples + 1)
+
+
+def smallest_difference(spread: float, *, level: float = SIGNIFICANT) -> float:
+    """Returns the true difference that a two-sided test at this level finds in at least 4 of 5 samples.
+
+    Args:
+        spread: the standard error of the difference.
+        level: of the test, divided by the number of tests made at once.
+    """
+    from scipy.stats import norm
+
+    return float((norm.isf(level / 2) + norm.ppf(POWER)) * spread)
+
+
+@dataclass(frozen=True)
+class RoundsTest:
+    """Two configurations that were trained on the same folds or with the same seeds."""
+
+    value: float
+    """The mean difference, the second one's values minus the first one's."""
+    low: float
+    """The lower end of its interval."""
+    high: float
+    """The upper end."""
+    p_value: float
+    """The chance of so large a difference between equals, two-sided."""
+    spread: float
+    """The standard error of the mean difference."""
+
+
+def corrected_resampled_t(
+    first: Sequence[float], second: Sequence[float], share: float, *, confidence: float = CONFIDENCE
+) -> RoundsTest:
+    """Tests the differences of two configurations round by round, by the corrected resampled t-test.
+
+    Rounds are not independent, since they share training or validation images; so the variance of the mean is taken
+    as (1 / rounds + share) times that of the differences, rather than 1 / rounds times. Source: Nadeau and Bengio,
+    "Inference for the Generalization Error" (2003), section 4.
+
+    Args:
+        first: the first one's value per round.
+        second: the second one's values of the same rounds.
+        share: validation images per training image; 1 / (folds - 1) for folds.
+        confidence: of the interval, 0 to 1.
+    """
+    from scipy.stats import t as student
+
+    gaps = np.asarray(second, np.float64) - np.asarray(first, np.float64)
+    mean, rounds = float(gaps.mean()), len(gaps)
+    if rounds < 2:
+        return RoundsTest(mean, math.nan, math.nan, math.nan, math.nan)
+    spread = float(np.sqrt((1 / rounds + share) * gaps.var(ddof=1)))
+    if spread < 1e-12:
+        # Equal differences, which few rounds of few images often show by chance, give no spread to judge them by.
+        return RoundsTest(mean, mean, mean, 1.0 if abs(mean) < 1e-12 else math.nan, spread)
+    p_value = float(2 * student.sf(abs(mean) / spread, rounds - 1))
+    reach = float(student.ppf((1 + confidence) / 2, rounds - 1)) * spread
+    return RoundsTest(mean, mean - reach, mean + reach, p_value, spread)
+
+
+def rounds_interval(values: Sequence[float], share: float, *, confidence: float = CONFIDENCE) -> Interval:
+    """Returns the interval of a configuration's mean over its folds or repeats, as `corrected_resampled_t` has it."""
+    test = corrected_resampled_t([0.0] * len(values), values, share, confidence=confidence)
+    return Interval(test.value, test.low, test.high, confidence)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -193,7 +327,15 @@ def _right(labels: Labels, probabilities: Probabilities) -> NDArray[np.bool_]:
     return np.asarray(same.all(axis=1) if labels.ndim == 2 else same, dtype=np.bool_)
 
 
-def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:
+def _ranks(probabilities: Probabilities) -> Probabilities:
+    """Returns the rank of each row in each column, the mean rank for equal ones."""
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(probabilities, axis=0), dtype=np.float32)
+
+
+def percentiles(values: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Returns the ends of the percentile interval of resampled scores; NaN where none is defined."""
     defined = values[~np.isnan(values)]
     if len(defined) == 0:
         return math.nan, math.nan

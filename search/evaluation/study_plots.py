@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ...text import counted
 from .direction import Direction
 from .pages import plot_html, plotly_script, render, write_page
 
@@ -22,6 +25,7 @@ MOST_CONTOURS = 4
 # More bars than this leave no room for their names.
 MOST_BARS = 20
 HEIGHT = 420
+ENOUGH_TRIALS = 20
 HEIGHTS = {"Contour": 800}
 
 StudyFigures = list[tuple[str, "plotly.graph_objects.Figure"]]
@@ -79,26 +83,73 @@ def study_figures(study: optuna.Study, objectives: Sequence[str] = ("objective",
     return figures
 
 
-def importances(study: optuna.Study, objective: int = 0) -> dict[str, float]:
-    """Returns each parameter's share of the importance, the largest first; empty with too few trials to tell.
+@dataclass(frozen=True)
+class Importances:
+    """The importance of each parameter for one objective, with what it rests on."""
+
+    shares: Mapping[str, float]
+    """Share of the importance by parameter, the largest first; empty with too few trials to tell."""
+    complete: int = 0
+    """Complete trials that it rests on."""
+    pruned: int = 0
+    """Pruned trials that it rests on, by their latest values."""
+
+    @property
+    def warning(self) -> str:
+        """Returns a sentence where too few trials are complete to rely on the shares; empty otherwise."""
+        if not self.shares or self.complete >= ENOUGH_TRIALS:
+            return ""
+        return (
+            f"These importances rest on {counted(self.complete, 'complete trial')} and {self.pruned:,} pruned; below "
+            f"{ENOUGH_TRIALS} complete trials they may come out quite differently in another search."
+        )
+
+
+def importances(study: optuna.Study, objective: int = 0) -> Importances:
+    """Returns Optuna's own importances (PED-ANOVA) of a study.
+
+    A pruned trial counts with its latest value where there is one objective: it was ended for being worse than others,
+    and parameters that make trials end early would seem not to matter without it.
 
     Args:
         study: The study, of one objective or several.
         objective: The place of the objective in the study's order.
     """
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-    params = _varied(complete)
-    if len(complete) < 3 or not params:
-        return {}
+    if len(complete) < 3 or not _varied(complete):
+        return Importances({})
+    judged, pruned = study, 0
+    if len(study.directions) == 1:
+        weak = [_completed(trial) for trial in study.get_trials(deepcopy=False) if _counts_as_weak(trial)]
+        judged, pruned = optuna.create_study(study_name=study.study_name, directions=study.directions), len(weak)
+        judged.add_trials([*complete, *weak])
     direction = Direction(study.directions[objective].name.lower())
+    target = None if len(study.directions) == 1 else (lambda trial: direction.loss(trial.values[objective]))
     with warnings.catch_warnings():
         # Optuna warns whenever a target is given; this target is a loss, so low values are the ones to achieve.
         warnings.filterwarnings("ignore", message=".*achieve low `target` values")
         # Optuna warns of each conditional parameter that few trials have; its importance is then rough, not wrong.
         warnings.filterwarnings("ignore", message="Some regimes for parameter")
-        return optuna.importance.get_param_importances(
-            study, params=params, target=lambda trial: direction.loss(trial.values[objective])
+        shares = optuna.importance.get_param_importances(
+            judged, params=_varied(judged.get_trials(deepcopy=False, states=[TrialState.COMPLETE])), target=target
         )
+    return Importances(shares, len(complete), pruned)
+
+
+def _counts_as_weak(trial: FrozenTrial) -> bool:
+    if trial.state is not TrialState.PRUNED or not trial.intermediate_values:
+        return False
+    return math.isfinite(trial.intermediate_values[max(trial.intermediate_values)])
+
+
+def _completed(trial: FrozenTrial) -> FrozenTrial:
+    """Returns a pruned trial as if it had completed with its latest value."""
+    return optuna.create_trial(
+        state=TrialState.COMPLETE,
+        value=trial.intermediate_values[max(trial.intermediate_values)],
+        params=trial.params,
+        distributions=trial.distributions,
+    )
 
 
 def _of_objective(
@@ -113,7 +164,7 @@ def _of_objective(
         return
     target = _value_of(number) if len(study.directions) > 1 else None
     yield "History", visualization.plot_optimization_history(study, target=target, target_name=name)
-    weights = importances(study, number)
+    weights = dict(importances(study, number).shares)
     if not weights:
         return
     ranked = sorted(weights, key=lambda parameter: -weights[parameter])

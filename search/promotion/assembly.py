@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..evaluation.calibration import apply_temperature, fit_temperature
+from ..evaluation.calibration import HIGHEST, LOWEST, apply_temperature, fit_temperature
 from ..evaluation.decisions import Probabilities
-from ..evaluation.thresholds import best_thresholds
+from ..evaluation.thresholds import tuned_thresholds
 from ..models.calibrated_network import with_temperature
 from ..models.contract import ModelContract
 from ..models.package import load_model, save_model
@@ -23,11 +23,17 @@ def assemble(job: Job, selection: Selection, folder: Path) -> tuple[ModelContrac
 
     Raises:
         ModelError: The files of a network are damaged.
+        SettingError: No threshold reaches what --threshold asks for.
     """
     task, labels = job.dataset.task, job.view.labels("validation")
     temperature = fit_temperature(task, labels, selection.probabilities)
     calibrated = apply_temperature(task, selection.probabilities, temperature)
-    thresholds = best_thresholds(labels.astype("uint8"), calibrated) if task == "multilabel" else ()
+    if not 1.01 * LOWEST < temperature < 0.99 * HIGHEST:
+        job.say(
+            f"WARNING: calibration took the temperature to its bound, {temperature:.3g}: the probabilities say little "
+            "about how often the answers are right."
+        )
+    thresholds = () if task == "multiclass" else tuned_thresholds(labels, calibrated, job.settings.rule)
     contract = ModelContract(
         classes=job.dataset.classes,
         task=task,

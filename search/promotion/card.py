@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...spaces.registry import SPACES, reference_for
+from ...datasets.base import ImageDataset
+from ...spaces.registry import SPACES, publication_of
 from ..models.contract import ModelContract
 from .examination import Examination
 from .job import Job
@@ -43,18 +44,13 @@ def model_card(
     return "\n".join(line for part in parts for line in [*part, ""])
 
 
-def published(dataset: str) -> str | None:
-    """Returns the result that an article reported on the data set, in words, or None."""
-    name = reference_for(dataset)
-    publication = SPACES[name].publication if name else None
-    return f"{publication.result} ({SPACES[name].summary.rstrip('.')})" if name and publication else None
-
-
-def published_line(adapter: str, examination: Examination) -> str | None:
+def published_line(dataset: ImageDataset, examination: Examination) -> str | None:
     """Returns a line on the article's result, measured on other images, which decides nothing; None without one."""
-    article = published(adapter)
-    if article is None:
+    found = publication_of(dataset)
+    if found is None:
         return None
+    name, publication = found
+    article = f"{publication.result} ({SPACES[name].summary.rstrip('.')})"
     if any(score.reference is not None for score in examination.scores):
         return f"An article reported: {article}; its network, trained on this data, was compared on the test images."
     return (
@@ -80,7 +76,7 @@ def _scores(job: Job, examination: Examination) -> list[str]:
         "",
         f"{job.metric.name} is {examination.gap:+.4f} higher on validation than on test.",
     ]
-    article = published_line(job.dataset.adapter, examination)
+    article = published_line(job.dataset, examination)
     return [*lines, article] if article else lines
 
 
@@ -124,9 +120,17 @@ def _configuration(job: Job, selection: Selection, contract: ModelContract) -> l
         f"- study {job.study.name}, trial {source.trial.number} of the space {job.study.definition.space}",
         f"- MLflow runs: trial {source.run_id}, search {source.search_run_id or 'not known'}",
         *(f"- trial {entry.number}, {job.metric.name} {_confirmed(entry)}" for entry in selection.confirmations),
+        *([f"- {_thresholds(job, contract)}"] if contract.thresholds else []),
         f"- temperature {contract.temperature:.3f}, minimum probability {contract.minimum_probability:g}",
         *(f"- {name}: {value}" for name, value in source.trial.params.items()),
     ]
+
+
+def _thresholds(job: Job, contract: ModelContract) -> str:
+    chosen = "given" if job.settings.rule.kind == "fixed" else f"tuned on validation for {job.settings.rule}"
+    if contract.task == "binary":
+        return f"threshold {contract.thresholds[0]:.4f} for '{contract.classes[1]}', {chosen}"
+    return f"a threshold per class, {chosen}"
 
 
 def _confirmed(confirmation: Confirmation) -> str:
@@ -145,8 +149,9 @@ def _limits(job: Job, contract: ModelContract, examination: Examination) -> list
         "- It knows its classes alone, and answers with one of them whatever the image shows, unless a minimum "
         "probability is set.",
         "- Its scores hold for images like those of its data set; elsewhere they must be measured anew.",
-        f"- The test set of this study was opened {times(examination.openings)}; each time its scores become more "
-        "flattering.",
+        f"- The test images were opened {times(examination.openings)}, by any study or export; each time scores on "
+        f"them become more flattering, so p had to be below {examination.level:.3g} this time.",
+        *([f"- {examination.acceptance}"] if examination.acceptance else []),
     ]
 
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...datasets.base import Labels
-from ..evaluation.comparison import SIGNIFICANT
 from ..evaluation.decisions import Probabilities
 from ..evaluation.metrics import Metric
-from ..evaluation.significance import Difference, paired_bootstrap
+from ..evaluation.significance import SIGNIFICANT, Difference, paired_bootstrap, paired_test
 
 if TYPE_CHECKING:
     import keras
@@ -51,7 +50,8 @@ def choose_ensemble(
         picks = greedy_selection(metric, labels[other], [answers[other] for answers in candidates], size)
         unseen[mine] = np.mean([candidates[pick][mine] for pick in picks], axis=0)
     gain = paired_bootstrap(metric, labels, single, unseen, seed=seed)
-    better = bool(metric.better(gain.second, gain.first) and gain.p_value < SIGNIFICANT)
+    _, p_value = paired_test(metric, labels, single, unseen, seed=seed)
+    better = bool(metric.better(gain.second, gain.first) and p_value < SIGNIFICANT)
     return EnsembleChoice(dict(Counter(greedy_selection(metric, labels, candidates, size))), gain, better)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ...datasets.base import Labels
-from ..evaluation.comparison import SIGNIFICANT
 from ..evaluation.decisions import Probabilities
 from ..evaluation.direction import Direction
 from ..evaluation.metrics import METRICS, Metric
-from ..evaluation.significance import RESAMPLES, mcnemar, paired_bootstrap
+from ..evaluation.significance import RESAMPLES, SIGNIFICANT, TestName, paired_bootstrap, paired_test
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,11 @@ class Contest:
     high: float
     """Upper end of that interval."""
 
-    test: Literal["McNemar", "paired bootstrap"]
+    test: TestName
     p_value: float
+    level: float
+    """The p-value must be below this."""
+
     better: bool
     """The challenger's score is the better one, and so large a difference would be rare between equals."""
 
@@ -41,7 +42,7 @@ class Contest:
         return (
             f"{self.metric} {self.challenger_score:.4f} against {self.opponent_score:.4f} of {self.opponent} "
             f"(difference {self.difference:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}, "
-            f"{self.test}, p = {self.p_value:.3g})"
+            f"{self.test}, p = {self.p_value:.3g}, needed below {self.level:.3g})"
         )
 
 
@@ -62,12 +63,13 @@ def contest(
     opponent: Probabilities,
     name: str,
     *,
+    level: float = SIGNIFICANT,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Contest:
-    """Compares by McNemar's test if the metric counts right answers, else by the paired bootstrap."""
+    """Compares the challenger with another model by a paired test of the metric; its p-value must be below `level`."""
     gap = paired_bootstrap(metric, labels, opponent, challenger, seed=seed, resamples=resamples)
-    p_value = mcnemar(labels, opponent, challenger).p_value if metric.counts_right_answers else gap.p_value
+    test, p_value = paired_test(metric, labels, opponent, challenger, seed=seed, level=level)
     return Contest(
         opponent=name,
         metric=metric.name,
@@ -76,9 +78,10 @@ def contest(
         difference=gap.value,
         low=gap.low,
         high=gap.high,
-        test="McNemar" if metric.counts_right_answers else "paired bootstrap",
+        test=test,
         p_value=p_value,
-        better=bool(metric.better(gap.second, gap.first) and p_value < SIGNIFICANT),
+        level=level,
+        better=bool(metric.better(gap.second, gap.first) and p_value < level),
     )
 
 

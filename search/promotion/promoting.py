@@ -11,23 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...datasets.base import ImageDataset
-from ...errors import DatasetError
+from ...errors import DatasetError, SettingError
 from ..engine.state import State
+from ..evaluation.decisions import Probabilities
 from ..evaluation.metrics import Metric, resolve_objective
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..executors.places import PlaceSettings
+from ..models.contract import ModelContract
 from ..models.own_classes import trust_space
 from ..settings import Home, make_home
 from .assembly import assemble
 from .card import model_card, published_line
-from .examination import Examination, examine
+from .examination import Examination, check_worth, examine
 from .job import Job
 from .opponents import Reference, trained_reference
 from .registration import Registered, register
+from .retraining import retrained_champion
 from .selection import Selection, select
 from .settings import PromotionSettings
-from .source import find_study
+from .source import TrainedNetwork, find_study
 from .training import Confirmation, followed_metric
 from .unfinished import alone, settle
 
@@ -89,6 +92,11 @@ def promote(
         )
     for name in settings.minimums:
         resolve_objective(name, dataset.task)
+    if settings.threshold is not None and dataset.task == "multiclass":
+        raise SettingError(
+            f"--threshold is for data of two classes or several labels, but {dataset.name} has one of "
+            f"{len(dataset.classes)} classes per image; leave it out"
+        )
     if len(dataset.test) == 0:
         raise DatasetError(f"{dataset.name}: the test split is empty; give shares with --split 0.7/0.15/0.15")
     with ExitStack() as stack:
@@ -103,13 +111,22 @@ def promote(
         with ExitStack() as training:
             training.callback(executor.close)
             selection = select(job, executor)
-        return _promoted(job, selection, reference)
+            contract, validation = assemble(job, selection, scratch / "model")
+            check_worth(job, selection, contract, validation)
+            retrained = retrained_champion(job, executor)
+        return _promoted(job, selection, contract, validation, reference, retrained)
 
 
-def _promoted(job: Job, selection: Selection, reference: Reference | None) -> Promotion:
+def _promoted(
+    job: Job,
+    selection: Selection,
+    contract: ModelContract,
+    validation: Probabilities,
+    reference: Reference | None,
+    retrained: TrainedNetwork | None,
+) -> Promotion:
     model, artifacts = job.scratch / "model", job.scratch / "artifacts"
-    contract, validation = assemble(job, selection, model)
-    examination = examine(job, selection, model, contract, validation, reference, artifacts)
+    examination = examine(job, selection, model, contract, validation, reference, artifacts, retrained)
     card = model_card(job, selection, contract, examination, artifacts)
     registered = register(job, selection, examination, model=model, artifacts=artifacts, card=card)
     return Promotion(
@@ -119,7 +136,7 @@ def _promoted(job: Job, selection: Selection, reference: Reference | None) -> Pr
         trial=selection.winner.number,
         confirmations=selection.confirmations,
         notes=selection.notes,
-        published=published_line(job.dataset.adapter, examination),
+        published=published_line(job.dataset, examination),
         examination=examination,
         registered=registered,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import SettingError
 from ...settings_fields import check, setting
+from ..evaluation.threshold_rules import RULES, ThresholdRule, read_rule
 
 
 def _bounds(called: str, given: Any) -> Any:
@@ -44,6 +45,13 @@ class PromotionSettings:
     minimum_probability: float = setting(
         0.0, 'Let the model answer "unknown" below this probability.', metavar="P", least=0, most=1
     )
+    threshold: str | None = setting(
+        None,
+        "Choose the least probability of a yes by this rule, on validation, for data of two classes or several labels: "
+        f"{RULES}.",
+        metavar="RULE",
+        shown_default="f1",
+    )
     minimums: Mapping[str, float] = setting(
         {},
         "Make it the champion only with this test score or a better one; repeat the flag for several metrics.",
@@ -52,11 +60,21 @@ class PromotionSettings:
         reader=_bounds,
     )
     """By metric; for a metric that should be small, the largest value allowed."""
-    force: bool = setting(False, "Make it the champion whatever the test says.")
+    retrain_champion: bool = setting(
+        False, "Train the present champion's configuration again on this split, and compare with that."
+    )
+    force: bool = setting(False, "Make it the champion whatever validation and test say.")
 
     def __post_init__(self) -> None:
         check(self)
+        if self.threshold is not None:
+            read_rule(self.threshold)
         if self.refit and self.ensemble is not None:
             raise SettingError(
                 "--refit leaves no validation images to choose an ensemble by; give --refit or --ensemble, not both"
             )
+
+    @property
+    def rule(self) -> ThresholdRule:
+        """The rule for thresholds."""
+        return read_rule(self.threshold or "f1")

@@ -82,7 +82,7 @@ def confirmation_tasks(
     for source in sources:
         for index in range(seeds):
             seed = Random(f"confirmation/{source.trial.number}/{index}").randrange(2**31)
-            task = _task(study, source, view, seed, folder / f"{source.trial.number:05d}-{seed}")
+            task = confirmation_task(study, source, view, seed, folder / f"{source.trial.number:05d}-{seed}")
             tasks.append(replace(task, number=len(tasks)))
     return tasks
 
@@ -97,10 +97,13 @@ def refit_task(
     """
     both = replace(view, train=np.union1d(view.train, view.validation))
     target = folder / f"{source.trial.number:05d}-{seed}-refit-{epochs}"
-    return replace(_task(study, source, both, seed, target), patience=None, fixed_epochs=epochs, number=0)
+    return replace(confirmation_task(study, source, both, seed, target), patience=None, fixed_epochs=epochs, number=0)
 
 
-def _task(study: StudyResult, source: TrialSource, view: TrainingView, seed: int, folder: Path) -> TrialTask:
+def confirmation_task(
+    study: StudyResult, source: TrialSource, view: TrainingView, seed: int, folder: Path
+) -> TrialTask:
+    """Returns the task of training a trial's configuration with a seed, on a view."""
     definition = study.definition
     return make_task(
         source.settings,

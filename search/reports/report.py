@@ -20,6 +20,8 @@ from ..results import complete_best_first
 if TYPE_CHECKING:
     import plotly.graph_objects
 
+    from ..evaluation.significance import Interval
+    from ..evaluation.standing import Standing
     from ..studies.definition import StudyDefinition
     from ..studies.trial_records import TrialRecord
 
@@ -50,12 +52,16 @@ class ReportData:
     """The publication of those scores."""
     importances: Mapping[str, float] = field(default_factory=dict)
     """Share of the importance by parameter key."""
+    importance_warning: str = ""
+    """A sentence where these rest on few trials; empty otherwise."""
     plots: Sequence[tuple[str, plotly.graph_objects.Figure]] = ()
     """Titles and plotly figures of the study."""
     histories: Mapping[int, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     """Metrics per epoch of the best trials, by trial number."""
     pictures: Sequence[tuple[str, Path]] = ()
     """Titles and PNG files of the best trial."""
+    standing: Standing | None = None
+    """The complete trials judged together; None where they cannot be."""
     gpu_hours: float | None = None
     """GPU hours of all trials; None if they were not measured."""
     energy_kwh: float | None = None
@@ -84,7 +90,8 @@ def write_report(data: ReportData, target: Path) -> Path:
         size=f"{counted(best.epochs, 'epoch')}, the best one {best.best_epoch}; {counted(best.parameters, 'parameter')}"
         if best
         else "",
-        table=_trial_table(complete, [name for name, _ in data.definition.more_objectives]),
+        standing=data.standing.lines(data.definition.objective) if data.standing else [],
+        table=_trial_table(complete, [name for name, _ in data.definition.more_objectives], data.standing),
         advice=_advice(data, complete),
         costs=_costs(data),
         plots=[(title, plot_html(figure)) for title, figure in plots],
@@ -96,14 +103,14 @@ def write_report(data: ReportData, target: Path) -> Path:
 
 
 def learning_curves_figure(
-    histories: Mapping[int, Sequence[Mapping[str, float]]],
+    histories: Mapping[int, Sequence[Mapping[str, float]]] | Mapping[str, Sequence[Mapping[str, float]]],
     objective: str,
     levels: Mapping[str, float | None] | None = None,
 ) -> plotly.graph_objects.Figure:
     """Draws the objective on validation over the epochs, one curve per trial.
 
     Args:
-        histories: Metrics per epoch, by trial number.
+        histories: Metrics per epoch, by trial number or label.
         objective: Name of the metric to draw.
         levels: Scores to compare with, by name, drawn as dashed lines; None for one that is not known.
     """
@@ -130,6 +137,10 @@ def _cards(data: ReportData, best: TrialRecord | None) -> list[tuple[str, str]]:
     objective = data.definition.objective
     name = objective.replace("_", " ")
     cards = [(f"best validation {name}", shown_value(best.value) if best else "none yet")]
+    if best and data.standing and (interval := data.standing.intervals.get(best.number)):
+        cards.append(("its 95 % interval", _shown_interval(interval)))
+    if best and data.standing and data.standing.corrected is not None:
+        cards.append(("without the gain from the choice", shown_value(data.standing.corrected)))
     if objective in data.baseline:
         cards.append((f"{name} of class frequencies alone", shown_value(data.baseline[objective])))
     if objective in data.reference:
@@ -176,14 +187,18 @@ def _space_rows(data: ReportData) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _trial_table(complete: Sequence[TrialRecord], others: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def _trial_table(
+    complete: Sequence[TrialRecord], others: Sequence[str], standing: Standing | None
+) -> tuple[list[str], list[list[str]]]:
     """Returns the columns and rows of the best trials, with further objectives and the parameters that differ."""
+    intervals = standing.intervals if standing else {}
     shown = complete[:MOST_TRIALS]
     differing = [row.name for row in parameter_rows([trial.params for trial in shown]) if row.differs]
     rows = [
         [
             str(trial.number),
             shown_value(trial.value),
+            _shown_interval(intervals.get(trial.number)),
             *(shown_value(trial.value_of(name)) for name in others),
             str(trial.epochs),
             f"{trial.seconds:,.0f}",
@@ -191,12 +206,17 @@ def _trial_table(complete: Sequence[TrialRecord], others: Sequence[str]) -> tupl
         ]
         for trial in shown
     ]
-    return ["trial", "value", *others, "epochs", "seconds", *differing], rows
+    return ["trial", "value", "95 % interval", *others, "epochs", "seconds", *differing], rows
+
+
+def _shown_interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"{shown_value(interval.low)} to {shown_value(interval.high)}"
 
 
 def _advice(data: ReportData, complete: Sequence[TrialRecord]) -> list[str]:
     space = SearchSpace.from_json(data.definition.search_space)
-    return advice(space, [trial.params for trial in complete], data.importances)
+    sure = {} if data.importance_warning else data.importances
+    return advice(space, [trial.params for trial in complete], sure)
 
 
 def _costs(data: ReportData) -> list[tuple[str, str]]:

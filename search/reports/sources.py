@@ -23,6 +23,7 @@ from ..tracking.mlflow_store import fetch_run_file
 from ..tracking.outbox import unsent
 from ..tracking.records import DatasetLogged
 from .report import MOST_CURVES, ReportData
+from .study_standing import study_standing
 
 # Files of the best trial's run that a report shows, by title, the most telling first.
 PICTURES = {
@@ -52,8 +53,12 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         StudyError: There is no study of that name.
     """
     study = open_study(open_storage(home.storage), name)
-    records = list(read_study(home, name).trials)
+    result = read_study(home, name)
+    records = list(result.trials)
     scores = read_scores(files / SCORES)
+    # Charts and tables are made from this one copy, so that they agree.
+    shown = readable(study)
+    weights = importances(shown)
     return ReportData(
         name=name,
         definition=study.definition,
@@ -63,10 +68,12 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         baseline=scores["class_frequencies_alone"],
         reference=scores["published_reference"],
         reference_source=published_by(scores["published_reference"]),
-        importances=importances(study.optuna),
-        plots=study_figures(readable(study), [objective for objective, _ in study.definition.objectives]),
+        importances=weights.shares,
+        importance_warning=weights.warning,
+        plots=study_figures(shown, [objective for objective, _ in study.definition.objectives]),
         histories=histories(study, complete_best_first(records, study.definition.direction)[:MOST_CURVES]),
         pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
+        standing=study_standing(home, result),
         gpu_hours=_total([record.gpu_seconds for record in records], 3600),
         energy_kwh=_total([record.energy_joules for record in records], 3.6e6),
     )

@@ -21,6 +21,8 @@ REPEATED = "repeated"
 # The first objective's values by epoch or round, in a study of several objectives. Optuna's intermediate values would
 # break TPE there: it orders pruned trials by them in the study's one direction, and raises when there are several.
 STEPS = "steps"
+# All that the pruner noted of a trial there; without its rungs, a trial would pass them unjudged after a restart.
+PRUNER_NOTES = "pruner_notes"
 
 STATES: dict[Outcome, TrialState] = {
     "complete": TrialState.COMPLETE,
@@ -30,7 +32,9 @@ STATES: dict[Outcome, TrialState] = {
 }
 
 _RECORDED = tuple(
-    item.name for item in fields(TrialRecord) if item.name not in ("number", "state", "value", "params", "began")
+    item.name
+    for item in fields(TrialRecord)
+    if item.name not in ("number", "state", "value", "params", "round_values", "began")
 )
 
 
@@ -46,6 +50,12 @@ def note_step(trial: Trial, value: float, step: int) -> None:
     steps = trial.user_attrs.get(STEPS, {})
     if str(step) not in steps:
         trial.set_user_attr(STEPS, {**steps, str(step): value})
+
+
+def note_pruning(trial: Trial, notes: dict[str, Any]) -> None:
+    """Keeps what the pruner noted of a trial in a study of several objectives, when that has changed."""
+    if notes and trial.user_attrs.get(PRUNER_NOTES) != notes:
+        trial.set_user_attr(PRUNER_NOTES, notes)
 
 
 def steps_of(frozen: FrozenTrial) -> dict[int, float]:
@@ -106,6 +116,7 @@ class TrialReader:
             value=value,
             params=self.values(frozen) or {},
             epochs=epochs,
+            round_values=[steps[number] for number in sorted(steps)] if self._rounds > 1 else [],
             began=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
             **known,
         )

@@ -2,10 +2,13 @@
 
 Optuna's `report` and `should_prune` work with one objective only. So the first objective's values of every trial are
 mirrored in a second study, in memory, which the pruner looks at. The study itself keeps them as an attribute of each
-trial, from which the next search makes the mirror again.
+trial, and beside them what the pruner noted of the trial, such as the rungs that it passed; from both the next search
+makes the mirror again.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
@@ -13,11 +16,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ..evaluation.direction import Direction
-from .frozen_trials import steps_of
+from .frozen_trials import PRUNER_NOTES, steps_of
 
 
 class MirroredPruning:
-    """The mirror of one study; it knows trials by the numbers they have in the study.
+    """The mirror of one study; its trials have the numbers that they have in the study, by which Hyperband draws lots.
 
     Args:
         pruner: Optuna's pruner.
@@ -34,23 +37,59 @@ class MirroredPruning:
             sampler=optuna.samplers.RandomSampler(seed=0),
         )
         self._running: dict[int, Trial] = {}
-        for frozen in earlier:
-            if frozen.state in (TrialState.COMPLETE, TrialState.PRUNED):
-                value = frozen.values[0] if frozen.values and frozen.state is TrialState.COMPLETE else None
-                self._mirror.add_trial(
-                    optuna.create_trial(state=frozen.state, value=value, intermediate_values=steps_of(frozen))
-                )
+        self._count = 0
+        for frozen in sorted(earlier, key=lambda trial: trial.number):
+            self._fill(frozen.number)
+            self._add(frozen)
 
-    def report(self, number: int, value: float, step: int) -> bool:
-        """Takes a value of a running trial, and returns whether the trial should be pruned."""
+    def report(self, number: int, value: float, step: int) -> tuple[bool, dict[str, Any]]:
+        """Takes a value of a running trial.
+
+        Returns:
+            Whether the trial should be pruned, and all that the pruner has noted of it.
+        """
         if number not in self._running:
-            self._running[number] = self._mirror.ask()
+            self._fill(number)
+            if number == self._count:
+                self._running[number] = self._mirror.ask()
+                self._count += 1
+            else:
+                self._running[number] = self._handle(number)
         trial = self._running[number]
         trial.report(value, step)
-        return trial.should_prune()
+        wanted = trial.should_prune()
+        return wanted, dict(self._mirror._storage.get_trial(trial._trial_id).system_attrs)
 
     def tell(self, number: int, value: float | None, state: TrialState) -> None:
         """Takes the end of a trial; a trial without a reported value is ignored."""
         trial = self._running.pop(number, None)
         if trial is not None:
             self._mirror.tell(trial, value, state=state)
+
+    def _fill(self, number: int) -> None:
+        """Begins trials up to a number; those that never report stay as they are, and no pruner looks at them."""
+        while self._count < number:
+            self._mirror.ask()
+            self._count += 1
+
+    def _add(self, frozen: FrozenTrial) -> None:
+        is_known = frozen.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        value = frozen.values[0] if frozen.values and frozen.state is TrialState.COMPLETE else None
+        steps = steps_of(frozen)
+        if not is_known and frozen.state is not TrialState.RUNNING:
+            steps = {}
+        self._mirror.add_trial(
+            optuna.create_trial(
+                state=frozen.state if is_known else TrialState.RUNNING,
+                value=value,
+                intermediate_values=steps,
+                system_attrs=frozen.user_attrs.get(PRUNER_NOTES, {}),
+            )
+        )
+        self._count += 1
+        if frozen.state is TrialState.RUNNING and steps:
+            self._running[frozen.number] = self._handle(frozen.number)
+
+    def _handle(self, number: int) -> Trial:
+        storage, study = self._mirror._storage, self._mirror._study_id
+        return Trial(self._mirror, storage.get_trial_id_from_study_id_trial_number(study, number))

@@ -28,7 +28,7 @@ from ...spaces.search_space.parameters import SearchSpace, Values
 from ..messages import TrialResult
 from .asking import Asking, begun_trials
 from .definition import Launch, StudyDefinition
-from .frozen_trials import REPEATED, RESULT, STATES, TrialReader, described, note_step
+from .frozen_trials import REPEATED, RESULT, STATES, TrialReader, described, note_pruning, note_step
 from .pruning import MirroredPruning
 from .storage.owned_storage import OwnedStorage
 from .storage.patience import persistently
@@ -151,7 +151,9 @@ class Study:
                     trial.report(value, step)
                     return trial.should_prune()
                 note_step(trial, value, step)
-                return self._mirror.report(number, value, step)
+                wanted, notes = self._mirror.report(number, value, step)
+                note_pruning(trial, notes)
+                return wanted
 
         return persistently(report_and_ask)
 

@@ -50,6 +50,8 @@ class TrialRecord:
     """Costs of the network, by the names of `network_cost`."""
     over_limit: bool = False
     """True if it was not trained, since its network costs more than a limit allows."""
+    round_values: list[float] = field(default_factory=list)
+    """The first objective per fold and repeat, in order; empty for a trial of one training."""
     began: float = 0.0
     """Unix time in seconds; 0 if unknown."""
 

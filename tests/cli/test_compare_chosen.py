@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,9 @@ def test_chosen_trials_are_tested_on_their_predictions(studied):
     (pair,) = document["pairs"]
     assert (pair["first"], pair["second"], pair["test"], pair["real"]) == (0, 1, "McNemar", True)
     assert pair["low"] > 0
-    assert document["missing"] == ["trial 2: it has no MLflow run yet; send what is waiting with: apertune sync"]
+    assert document["missing"] == [
+        "trial 2 of pets: it has no MLflow run yet; send what is waiting with: apertune sync"
+    ]
     assert "Not tested: trial 2" in done.stderr
     text = Path("page.html").read_text("utf-8")
     assert "McNemar" in text
@@ -91,12 +94,14 @@ def test_the_table_shows_the_pairs(studied):
     assert " real" in done.stdout
 
 
-@pytest.mark.parametrize("words", ["3", "0,0", "first,second", ""])
-def test_trials_must_be_different_numbers(studied, words):
-    """Fewer than two different numbers are refused in one line that shows what is right."""
+@pytest.mark.parametrize("words", ["3", "0,0", "first,second", "", ":0,1", "pets:0,0", "pets:,1"])
+def test_trials_must_be_different(studied, words):
+    """Fewer than two different trials are refused in one line that shows what is right."""
     done = CliRunner().invoke(compare, ["pets", "--trials", words])
     assert isinstance(done.exception, SettingError)
-    assert f"--trials must be two or more different numbers such as 3,7,12, but got '{words}'" in str(done.exception)
+    assert f"--trials must be two or more different trials such as 3,7,12 or STUDY:3,OTHER:0, but got '{words}'" in str(
+        done.exception
+    )
 
 
 def test_what_is_not_there_or_has_no_effect_is_refused(studied):
@@ -110,4 +115,66 @@ def test_what_is_not_there_or_has_no_effect_is_refused(studied):
     create_study(open_storage(studied.storage), "pets-2", definition("pets"))
     several = runner.invoke(compare, ["pets", "--trials", "0,1"])
     assert isinstance(several.exception, SettingError)
-    assert "name it with --study: pets, pets-2" in str(several.exception)
+    assert "write STUDY:NUMBER; there are: pets, pets-2" in str(several.exception)
+    absent = runner.invoke(compare, ["pets", "--trials", "pets:0,cats:1"])
+    assert str(absent.exception) == "no study of this data set is called 'cats'; there are: pets, pets-2"
+
+
+def test_trials_of_several_studies_are_compared(studied):
+    """STUDY:N names trials of different studies of the same data, whose answers this folder keeps."""
+    other = create_study(open_storage(studied.storage), "other", definition("pets"))
+    labels, _ = read_answers_of(studied)
+    other.tell(TrialResult(other.ask().number, "complete", value=0.5, metrics={"accuracy": 0.5}, epochs=1))
+    kept = studied.answers_folder("other")
+    kept.mkdir(parents=True)
+    np.savez_compressed(kept / "00000.npz", labels=labels, probabilities=np.full((200, 1), 0.9, np.float32))
+    done = CliRunner().invoke(compare, ["pets", "--trials", "pets:1,other:0", "--json"])
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    assert document["studies"] == ["pets", "other"]
+    (pair,) = document["pairs"]
+    assert (pair["first_study"], pair["first"], pair["second_study"], pair["second"]) == ("pets", 1, "other", 0)
+    assert pair["real"]
+    shown = CliRunner().invoke(compare, ["pets", "--trials", "pets:1,other:0"]).stdout
+    assert "pets:1" in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"fingerprint": "cd" * 32}, "are of other data or splits"),
+        ({"objective": "f1"}, "has the objective accuracy, but 'other' has f1"),
+    ],
+)
+def test_trials_of_other_data_or_objectives_are_not_compared(studied, changes, line):
+    """Studies with other images or another objective are refused in one line."""
+    other = create_study(open_storage(studied.storage), "other", replace(definition("pets"), **changes))
+    other.tell(TrialResult(other.ask().number, "complete", value=0.5, epochs=1))
+    done = CliRunner().invoke(compare, ["pets", "--trials", "pets:1,other:0"])
+    assert isinstance(done.exception, StudyError)
+    assert line in str(done.exception)
+
+
+def test_folds_are_all_compared(studied):
+    """Trials of three folds are compared by the differences in all of them; one that lacks a fold is named."""
+    about = replace(definition("pets"), folds=3)
+    study = create_study(open_storage(studied.storage), "folded", about)
+    for values in ((0.5, 0.6, 0.7), (0.61, 0.71, 0.815), (0.5, 0.6)):
+        number = study.ask().number
+        for place, value in enumerate(values):
+            study.report(number, value, place + 1)
+        study.tell(TrialResult(number, "complete", value=sum(values) / len(values), epochs=6))
+    done = CliRunner().invoke(compare, ["pets", "--study", "folded", "--trials", "0,1,2", "--json"])
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    (pair,) = document["pairs"]
+    assert (pair["test"], pair["real"]) == ("corrected resampled t", True)
+    assert pair["difference"] == pytest.approx(0.1116667)
+    assert document["missing"] == ["trial 2 of folded: it has 2 of 3 folds and repeats"]
+    assert document["trials"][1]["round_values"] == [0.61, 0.71, 0.815]
+
+
+def read_answers_of(home):
+    """Returns the labels and answers that the first trial left."""
+    with np.load(home.root / "files0" / "predictions.npz") as saved:
+        return saved["labels"], saved["probabilities"]

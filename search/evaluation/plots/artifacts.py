@@ -35,6 +35,7 @@ def write_trial_artifacts(
     class_counts: Sequence[int] | None = None,
     train_size: int | None = None,
     reference: Mapping[str, float] | None = None,
+    thresholds: Sequence[float] = (),
 ) -> list[Path]:
     """Writes plots (PNG), tables (CSV) and predictions (NPZ) into `folder`; returns the files.
 
@@ -53,6 +54,7 @@ def write_trial_artifacts(
         class_counts: Training images per class, for the baseline; without them the rows evaluated serve.
         train_size: Number of training images, for the baseline.
         reference: Published scores by metric.
+        thresholds: The threshold of a binary model, which confusion matrix and scores are shown at; empty for 0.5.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = [_write_predictions(folder / "predictions.npz", labels, probabilities, origins)]
@@ -69,7 +71,7 @@ def write_trial_artifacts(
     mistakes = examples.confident_mistakes(task, classes, labels, probabilities, MISTAKES_LISTED)
     mistake_rows = tables.mistake_rows(mistakes, origins)
     files.append(tables.write_table(folder / "mistakes.csv", _MISTAKE_COLUMNS, mistake_rows))
-    drawn = _plots(task, classes, labels, probabilities, images, mistakes)
+    drawn = _plots(task, classes, labels, probabilities, images, mistakes, thresholds)
     return files + [canvas.save(draw(), folder / f"{name}.png") for name, draw in drawn.items()]
 
 
@@ -84,12 +86,13 @@ def _plots(
     probabilities: Probabilities,
     images: Images,
     mistakes: Sequence[examples.Mistake],
+    thresholds: Sequence[float],
 ) -> dict[str, Callable[[], Figure | Image.Image]]:
     """Returns the task's plots: the name of each file, and the function that draws it."""
     sample = examples.sample(task, classes, labels, probabilities)
     worst = examples.mistake_examples(mistakes)
     drawn: dict[str, Callable[[], Figure | Image.Image]] = {
-        "confusion_matrix": lambda: confusion.confusion_figure(task, classes, labels, probabilities),
+        "confusion_matrix": lambda: confusion.confusion_figure(task, classes, labels, probabilities, thresholds),
         "class_scores": lambda: curves.class_scores(classes, labels, probabilities),
         "reliability": lambda: curves.reliability_diagram(labels, probabilities),
         "minimum_probability": lambda: minimum.acceptance_figure(classes, labels, probabilities),
@@ -99,6 +102,7 @@ def _plots(
     }
     if task == "binary":
         drawn["roc_precision_recall"] = lambda: curves.roc_and_precision_recall(labels, probabilities)
+        drawn["thresholds"] = lambda: curves.scores_by_threshold(classes, labels, probabilities, thresholds)
         drawn["probability_histogram"] = lambda: curves.probability_histogram(classes, labels, probabilities)
     return drawn
 

@@ -21,12 +21,27 @@ LEAST_SHARE_WRITTEN = 0.05
 BLOCKS_ACROSS = 5
 
 
-def confusion_figure(task: Task, classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
-    """Draws a confusion matrix: named rates (binary), a heat map (multiclass), one matrix per class (multilabel)."""
+def confusion_figure(
+    task: Task,
+    classes: Sequence[str],
+    labels: Labels,
+    probabilities: Probabilities,
+    thresholds: Sequence[float] = (),
+) -> Figure:
+    """Draws a confusion matrix: named rates (binary), a heat map (multiclass), one matrix per class (multilabel).
+
+    Args:
+        task: The data set's task.
+        classes: Names of the classes.
+        labels: Labels of the rows.
+        probabilities: Probabilities of the same rows.
+        thresholds: The threshold of a binary model; empty for 0.5.
+    """
     if task == "multilabel":
         return _matrix_per_class(classes, labels, probabilities)
-    matrix = confusion_matrix(labels, answers(labels, probabilities), len(classes))
-    return _binary(classes, matrix) if task == "binary" else _heat_map(classes, matrix)
+    threshold = thresholds[0] if task == "binary" and thresholds else 0.5
+    matrix = confusion_matrix(labels, answers(labels, probabilities, threshold), len(classes))
+    return _binary(classes, matrix, threshold) if task == "binary" else _heat_map(classes, matrix)
 
 
 def _row_shares(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -34,7 +49,7 @@ def _row_shares(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
     return shares
 
 
-def _binary(classes: Sequence[str], matrix: NDArray[np.int64]) -> Figure:
+def _binary(classes: Sequence[str], matrix: NDArray[np.int64], threshold: float) -> Figure:
     names = (("true negative", "false positive"), ("false negative", "true positive"))
     shares = _row_shares(matrix)
     figure, axes = new_figure(4.0, 4.0, _margins(classes))
@@ -44,7 +59,7 @@ def _binary(classes: Sequence[str], matrix: NDArray[np.int64]) -> Figure:
             text = f"{names[row][column]}\n{matrix[row, column]:,}\nrate {shares[row, column]:.1%}"
             axes.text(column, row, text, ha="center", va="center", color=_ink(shares[row, column]), fontsize=10)
     _name_classes(axes, classes)
-    set_title(axes, f"Confusion matrix; positive is '{shown(classes[1])}', at 0.5")
+    set_title(axes, f"Confusion matrix; positive is '{shown(classes[1])}', at {threshold:.3g}")
     return figure
 
 

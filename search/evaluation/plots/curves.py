@@ -12,7 +12,9 @@ from ....datasets.base import Labels
 from ..decisions import Probabilities, count
 from ..probabilities import reliability
 from ..ranking import area_under_precision_recall, area_under_roc, ranked_steps
+from ..thresholds import threshold_curve
 from .canvas import (
+    RIGHT,
     TRAINING,
     VALIDATION,
     WRONG,
@@ -55,6 +57,41 @@ def roc_and_precision_recall(labels: Labels, probabilities: Probabilities) -> Fi
     name_axes(right, f"Precision and recall, average precision {area:.3f}", "recall", "precision")
     for axes in (left, right):
         unit_square(axes)
+    return figure
+
+
+def scores_by_threshold(
+    classes: Sequence[str], labels: Labels, probabilities: Probabilities, thresholds: Sequence[float] = ()
+) -> Figure:
+    """Draws precision, recall and F1 of a binary task against the threshold, with the one in use and the best for F1.
+
+    Args:
+        classes: Names of the classes.
+        labels: Labels of the rows.
+        probabilities: Probabilities of the same rows.
+        thresholds: The threshold in use; empty for 0.5.
+    """
+    curve = threshold_curve(labels, probabilities[:, 0])
+    used = thresholds[0] if thresholds else 0.5
+    figure, axes = new_figure(5.2, 3.4)
+    for values, color, label in (
+        (curve.precision, VALIDATION, "precision"),
+        (curve.recall, RIGHT, "recall"),
+        (curve.f1, WRONG, "F1"),
+    ):
+        axes.step(curve.thresholds, values, color=color, where="pre", label=label)
+    best = int(np.argmax(curve.f1))
+    axes.axvline(used, color="black", linewidth=0.8, linestyle=":", label=f"in use, {used:.3g}")
+    axes.axvline(
+        curve.thresholds[best],
+        color=WRONG,
+        linewidth=0.8,
+        linestyle="--",
+        label=f"best F1, {curve.thresholds[best]:.3g}",
+    )
+    name_axes(axes, f"Answers '{shown(classes[1])}' by threshold, best F1 {curve.f1[best]:.3f}", "threshold", "")
+    unit_square(axes)
+    legend(axes)
     return figure
 
 

@@ -13,10 +13,11 @@ from ..errors import SettingError, StudyError
 from ..text import counted
 from .output import json_option, print_json
 from .storage_option import storage_option
-from .trial_tables import print_trials, trials_document
+from .trial_tables import add_standing, print_trials, trials_document
 
 if TYPE_CHECKING:
     from ..search.results import StudyResult
+    from ..search.settings import Home
     from ..search.studies.trial_records import TrialRecord
 
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 )
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="Show this many trials at most.")
 @click.option(
-    "--trials", metavar="N,N,…", help="Compare these trials of one study, and test whether their differences are real."
+    "--trials",
+    metavar="N,N,…",
+    help="Compare these trials, as N or STUDY:N, and test whether their differences are real.",
 )
 @click.option(
     "--to",
@@ -42,8 +45,9 @@ def compare(
 ) -> None:
     """Compare the trials of a data set, best first, with the parameters that differ and their MLflow runs.
 
-    With --trials 3,7,12 show those trials side by side: the parameters that differ first, then a test of each pair
-    on the validation images (McNemar's test; the paired bootstrap for data with several labels per image).
+    With --trials 3,7,12 show those trials side by side: the parameters that differ first, then a paired test of the
+    objective for each pair, image by image or, with --folds and --repeats, round by round. Trials of several studies,
+    such as the published reference, are written STUDY:N.
     """
     from ..search.results import read_studies
     from ..search.settings import make_home
@@ -54,13 +58,14 @@ def compare(
     if trials is not None:
         from .compare_chosen import compare_chosen
 
-        compare_chosen(home, chosen, trials, page=page, as_json=as_json)
+        of_dataset = [result for result in every if result.definition.dataset == dataset]
+        compare_chosen(home, of_dataset, chosen, trials, page=page, as_json=as_json)
         return
     if page is not None:
         raise SettingError(
             "--to writes a page about chosen trials, but got no --trials; name some, such as --trials 3,7,12"
         )
-    document = _latest_document(dataset, chosen)
+    document = _latest_document(home, dataset, chosen)
     if as_json:
         print_json(document)
     else:
@@ -91,8 +96,9 @@ def _chosen(studies: list[StudyResult], dataset: str, name: str | None) -> list[
     raise StudyError(f"no study of data set '{dataset}' is called '{name}'; there are: {have}")
 
 
-def _latest_document(dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
+def _latest_document(home: Home, dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
     """Returns the trials of the latest study and of all others with the same objectives on the same data."""
+    from ..search.reports.study_standing import common_standing
     from ..search.results import is_reference
 
     latest = max(chosen, key=lambda result: (result.owner is not None, not is_reference(result), result.updated))
@@ -109,9 +115,18 @@ def _latest_document(dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
     ]
     references, searches = [r for r in same if is_reference(r)], [r for r in same if not is_reference(r)]
     document = trials_document(dataset, about.objectives, _entries(searches or references))
+    by_name = {result.name: result for result in searches or references}
+    complete = [place for place, trial in enumerate(document["trials"]) if trial["state"] == "complete"]
+    judged = [(by_name[study], number) for study, number in _identities(document, complete)]
+    trials = [(study, next(one for one in study.trials if one.number == number)) for study, number in judged]
+    add_standing(document, common_standing(home, trials), {place: key for key, place in enumerate(complete)})
     if searches and references:
         document["reference"] = trials_document(dataset, about.objectives, _entries(references))["trials"][0]
     return document
+
+
+def _identities(document: Mapping[str, Any], places: list[int]) -> list[tuple[str, int]]:
+    return [(document["trials"][place]["study"], document["trials"][place]["number"]) for place in places]
 
 
 def _entries(studies: list[StudyResult]) -> list[tuple[str | None, TrialRecord, str | None]]:

@@ -63,6 +63,7 @@ def export(
     from ..search.export import export_model
     from ..search.export.samples import samples_of
     from ..search.models.contract import read_contract
+    from ..search.promotion.opening import record_opening, times
     from ..search.settings import make_home
     from ..search.tracking.model_addresses import model_folder
 
@@ -70,6 +71,9 @@ def export(
     with model_folder(model, home.tracking_uri) as folder:
         contract = read_contract(folder)
         dataset = _dataset(contract, data, option)
+        if dataset is not None and len(dataset.test):
+            openings = record_opening(dataset, home, f"export of {model}")
+            click.echo(f"These test images have been opened {times(openings)}.", err=True)
         samples = _kept_samples(model, contract, home.tracking_uri) if dataset is None else samples_of(dataset)
         report = export_model(
             folder,

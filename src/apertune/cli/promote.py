@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 def promote(dataset: str, storage: str | None, as_json: bool, **flags: Any) -> None:
     """Confirm, test and register the best trial, and make it DATASET@champion if it is really better.
 
-    The best trials are trained again with fresh seeds, and the winner is chosen on validation. Then the test set
-    is opened, and the model registered; it becomes the champion only when it really beats the present one.
+    The best trials are trained again with fresh seeds, and the winner is chosen on validation. If it is better than
+    chance there, the test set is opened, and the model registered; it becomes the champion only when it really beats
+    the present one. The more often these test images were opened, the surer that must be.
     Give the same data set flags as to apertune search.
     """
     from ..search.executors.choosing import check_places
@@ -110,6 +111,8 @@ def _print(promotion: Promotion) -> None:
     columns += [title for title, _ in other_models(examination.scores)]
     scored = [score_cells(score, examination.scores) for score in examination.scores]
     print_table(columns, scored, title=f"Scores on {examination.test_images:,} test images")
+    if examination.acceptance:
+        click.echo(str(examination.acceptance))
     click.echo(f"{registered.model} version {registered.version} is the {registered.alias}: ", nl=False)
     click.echo(f"{examination.verdict.reason}.")
     if promotion.published:

@@ -53,10 +53,11 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
     settings, rest = search_settings(merged)
     loaded = load_from(dataset, rest)
 
-    from .searching import run_shown, show_end
+    from .searching import judged, run_shown, show_end
 
     home = make_home(os.environ, storage=settings.storage)
-    show_end(run_shown(loaded, settings, home, reference=launch.reference), dataset, as_json=as_json)
+    result = run_shown(loaded, settings, home, reference=launch.reference)
+    show_end(result, dataset, as_json=as_json, standing=judged(result, home))
 
 
 def file_settings() -> dict[str, Declaration]:

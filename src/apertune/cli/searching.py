@@ -12,11 +12,12 @@ from ..errors import ApertuneError
 from ..text import counted
 from .closed_terminal import LastingDisplay, unread
 from .output import print_json
-from .trial_tables import compare_document, print_trials
+from .trial_tables import add_standing, compare_document, print_trials
 
 if TYPE_CHECKING:
     from ..datasets.base import ImageDataset
     from ..search.engine.launch import SearchResult
+    from ..search.evaluation.standing import Standing
     from ..search.settings import Home, SearchSettings
 
 # A shell adds this to the number of the signal that ended a command: 130 after Ctrl-C.
@@ -51,19 +52,30 @@ def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, re
         return run(dataset, settings, home=home, display=display)
 
 
-def show_end(result: SearchResult, dataset: str, *, as_json: bool) -> None:
+def judged(result: SearchResult, home: Home) -> Standing | None:
+    """Judges the trials of a search that was left to its end; a user who stopped one is not kept waiting."""
+    if result.signal or result.best is None:
+        return None
+    from ..search.reports.study_standing import study_standing
+    from ..search.results import read_study
+
+    return study_standing(home, read_study(home, result.study))
+
+
+def show_end(result: SearchResult, dataset: str, *, as_json: bool, standing: Standing | None = None) -> None:
     """Prints the results of a search and the next steps; exits with 128 + the signal that ended the search, if any.
 
     Args:
         result: the search.
         dataset: the data set as the command names it.
         as_json: print one JSON document and nothing else.
+        standing: its trials judged together, if they are.
 
     Raises:
         ApertuneError: trials ended and none completed.
     """
     with unread():
-        _show(result, dataset, as_json=as_json)
+        _show(result, dataset, standing, as_json=as_json)
         # With --json on standard error, since standard output holds the document alone.
         click.echo(_outcome(result), err=as_json)
     if result.signal:
@@ -72,8 +84,12 @@ def show_end(result: SearchResult, dataset: str, *, as_json: bool) -> None:
         raise ApertuneError(failure)
 
 
-def _show(result: SearchResult, dataset: str, *, as_json: bool) -> None:
+def _show(result: SearchResult, dataset: str, standing: Standing | None, *, as_json: bool) -> None:
     document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
+    complete = {
+        place: trial["number"] for place, trial in enumerate(document["trials"]) if trial["state"] == "complete"
+    }
+    add_standing(document, standing, complete)
     if not as_json:
         title = f"Study {result.study}: {counted(result.finished, 'trial')}, best first"
         print_trials(document, title=title, most=ROWS)

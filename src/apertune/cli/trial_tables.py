@@ -12,6 +12,7 @@ from .output import print_table
 
 if TYPE_CHECKING:
     from ..search.evaluation.direction import Direction
+    from ..search.evaluation.standing import Standing
     from ..search.studies.trial_records import TrialRecord
 
 LONGEST_VALUE = 14
@@ -67,6 +68,47 @@ def _mark_front(
         entry |= {"values": {objectives[0][0]: trial.value, **others}, "pareto": place in front}
 
 
+def add_standing(document: dict[str, Any], standing: Standing | None, keys: Mapping[int, int]) -> None:
+    """Adds intervals to the trials of a document, and what can be said of the best one.
+
+    Args:
+        document: What `trials_document` returned.
+        standing: The trials judged together; None where they cannot be.
+        keys: Each trial's key in the standing, by its place in the document.
+    """
+    if standing is None:
+        return
+    trials = document["trials"]
+    entries = {key: trials[place] for place, key in keys.items()}
+    for key, entry in entries.items():
+        interval = standing.intervals.get(key)
+        entry["interval"] = [interval.low, interval.high] if interval else None
+        entry["fault"] = standing.weak.get(key)
+        entry["tied_with_best"] = key in standing.tied
+    names = {key: _label(entry, trials) for key, entry in entries.items()}
+    objective = document["objective"]
+    document["standing"] = {
+        "best": _identified(entries[standing.best]),
+        "value": standing.value,
+        "corrected": standing.corrected,
+        "tied": [_identified(entries[key]) for key in standing.tied],
+        "smallest": _identified(entries[standing.smallest]),
+        "smallest_parameters": standing.parameters or None,
+        "lines": standing.lines(objective, names),
+    }
+
+
+def _identified(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in ("study", "number") if name in entry}
+
+
+def print_standing(document: Mapping[str, Any]) -> None:
+    """Prints what can be said of the best trials, warnings in colour where the terminal has it."""
+    for line in document.get("standing", {}).get("lines", ()):
+        is_warning = line.startswith("WARNING")
+        click.secho(line, fg="red" if is_warning else None, bold=is_warning)
+
+
 def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
     """Returns one trial as JSON shows it."""
     return {
@@ -75,6 +117,7 @@ def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
         "value": trial.value,
         "metrics": trial.metrics,
         "cost": trial.cost,
+        "round_values": trial.round_values,
         "params": trial.params,
         "epochs": trial.epochs,
         "seconds": round(trial.seconds, 2),
@@ -88,23 +131,27 @@ def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
     trials = document["trials"][:most]
     names = [objective["name"] for objective in document.get("objectives", ())][1:]
     front = ["front"] if names else []
-    columns = ["trial", "state", document["objective"], *names, *front, "epochs", "time", "MLflow run", "reason"]
-    rows = [[_label(trial, trials), *_cells(trial, names)] for trial in trials]
+    interval = ["95 % interval"] if "standing" in document else []
+    objective = document["objective"]
+    columns = ["trial", "state", objective, *interval, *names, *front, "epochs", "time", "MLflow run", "reason"]
+    rows = [[_label(trial, trials), *_cells(trial, names, interval)] for trial in trials]
     if (reference := document.get("reference")) is not None:
-        rows.append(["reference", *_cells(reference, names)])
+        rows.append(["reference", *_cells(reference, names, interval)])
     print_table(columns, rows, title=title)
     if len(document["trials"]) > most:
         click.echo(f"and {len(document['trials']) - most} more (--json shows all)")
+    print_standing(document)
     _print_differing(trials[:COMPARED_SIDE_BY_SIDE])
 
 
-def _cells(trial: Mapping[str, Any], more_objectives: Sequence[str]) -> list[object]:
+def _cells(trial: Mapping[str, Any], more_objectives: Sequence[str], interval: Sequence[str]) -> list[object]:
     """Returns a row without its label; with several objectives, a star marks the trials on the Pareto front."""
     others = [_number(trial.get("values", {}).get(name)) for name in more_objectives]
     front = ["*" if trial.get("pareto") else ""] if more_objectives else []
     return [
         trial["state"],
         shown_objective(trial["value"]),
+        *([_shown_interval(trial.get("interval"))] if interval else []),
         *others,
         *front,
         trial["epochs"],
@@ -112,6 +159,10 @@ def _cells(trial: Mapping[str, Any], more_objectives: Sequence[str]) -> list[obj
         trial["run_id"],
         trial["reason"],
     ]
+
+
+def _shown_interval(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
 
 
 def _number(value: float | None) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from apertune import datasets
@@ -10,6 +11,8 @@ from apertune.search import SearchSettings
 from apertune.search.engine.reference import reference_settings
 from apertune.settings_fields import declarations
 from apertune.spaces.registry import published_scores, reference_network
+
+SEVEN = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 
 
 def test_a_reference_is_trained_as_published() -> None:
@@ -51,7 +54,19 @@ def test_a_reference_takes_what_concerns_it_alone() -> None:
 def test_two_folders_have_the_emotion_article(adapter: str, task: str, space: str | None) -> None:
     """A folder of two classes is trained with the emotion article's network, without the article's scores."""
     assert reference_network(adapter, task) == space
-    assert published_scores(adapter) == {}
+    assert published_scores(replace(datasets.load("digits"), adapter=adapter, task=task)) == {}
+
+
+def test_published_scores_are_of_the_published_classes_and_splits() -> None:
+    """Only the official splits of FER2013's seven classes have its article's score; a set in its layout has none."""
+    digits = datasets.load("digits")
+    official = {"validation": np.arange(3589), "test": np.arange(3589)}
+    faces = replace(digits, adapter="fer2013", classes=SEVEN, **official)
+    assert published_scores(faces) == {"accuracy": 0.6266}
+    assert published_scores(replace(faces, test=np.arange(1000))) == {}
+    assert published_scores(replace(faces, classes=(*SEVEN, "Contempt"))) == {}
+    in_its_layout = replace(digits, adapter="voc2012", validation=np.arange(5823), test=np.arange(0))
+    assert published_scores(in_its_layout) == {}
 
 
 def test_a_data_set_without_a_reference_says_so() -> None:

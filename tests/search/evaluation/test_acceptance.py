@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from apertune.search.evaluation.acceptance import MINIMA, acceptance_scores, accuracy_by_refusal, certainty
+from apertune.search.evaluation.acceptance import MINIMA, acceptance_scores, accepted, accuracy_by_refusal, certainty
 from apertune.search.evaluation.thresholds import best_thresholds
 
 
@@ -73,3 +73,26 @@ def test_best_thresholds_lie_between_probabilities():
     labels = np.array([[1, 0], [1, 0], [0, 0]], np.uint8)
     probabilities = np.array([[0.5, 0.5], [0.25, 0.5], [0.125, 0.5]], np.float32)
     assert best_thresholds(labels, probabilities).tolist() == [0.1875, 0.5]
+
+
+def test_a_minimum_probability_tells_coverage_and_accuracy():
+    """Three of four images are sure enough, and two of these are right; without any, the accuracy is undefined."""
+    labels = np.array([0, 1, 2, 2], np.int32)
+    probabilities = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.7, 0.3, 0], [0.4, 0.3, 0.3]], np.float32)
+    told = accepted(labels, probabilities, 0.6)
+    assert (told.images, told.coverage, told.accuracy) == (4, 0.75, 2 / 3)
+    assert told.low < 2 / 3 < told.high
+    assert str(told).startswith("At least 0.6 sure, it answers 75.0% of 4 images, and 66.7% of these answers are right")
+    none = accepted(labels, probabilities, 0.95)
+    assert np.isnan(none.accuracy)
+    assert str(none) == "At least 0.95 sure, it answers none of 4 images."
+
+
+def test_a_minimum_holds_for_the_answer_at_the_threshold():
+    """Two classes are answered at the model's threshold, and several labels count one by one."""
+    labels = np.array([1, 0], np.int32)
+    told = accepted(labels, np.array([[0.4], [0.05]], np.float32), 0.5, [0.3])
+    assert (told.coverage, told.accuracy) == (0.5, 1.0)
+    many = np.array([[1, 0], [1, 1]], np.uint8)
+    told = accepted(many, np.array([[0.9, 0.8], [0.1, 0.2]], np.float32), 0.5, [0.5, 0.7])
+    assert (told.coverage, told.accuracy) == (0.5, 0.5)

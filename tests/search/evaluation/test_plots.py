@@ -28,7 +28,7 @@ EVERY_TASK = {
     "mistakes.png",
 }  # fmt: skip
 OWN = {
-    "binary": {"roc_precision_recall.png", "probability_histogram.png", "confused_pairs.csv"},
+    "binary": {"roc_precision_recall.png", "thresholds.png", "probability_histogram.png", "confused_pairs.csv"},
     "multiclass": {"confused_pairs.csv"},
     "multilabel": {"averages.csv"},
 }

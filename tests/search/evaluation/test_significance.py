@@ -7,7 +7,19 @@ import pytest
 from scipy import stats
 
 from apertune.search.evaluation.metrics import METRICS
-from apertune.search.evaluation.significance import bootstrap_interval, holm, mcnemar, paired_bootstrap
+from apertune.search.evaluation.significance import (
+    SIGNIFICANT,
+    bootstrap_interval,
+    corrected_resampled_t,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    paired_test,
+    permutation_p_value,
+    resamples_for,
+    rounds_interval,
+    smallest_difference,
+)
 
 
 def binary(right, rows, seed=0):
@@ -47,28 +59,94 @@ def test_interval_agrees_with_scipy():
     assert (found.low, found.high) == pytest.approx(tuple(reference.confidence_interval), abs=0.012)
 
 
-def test_paired_bootstrap_tells_better_from_equal():
-    """A clear difference is found with its sign; of two equal models none is better."""
+def test_a_paired_test_tells_better_from_equal():
+    """A clear difference is found, with its sign in the interval; of two equal models none is better."""
     labels, weak = binary(0.7, 400)
     _, strong = binary(0.9, 400, seed=5)
     better = paired_bootstrap(METRICS["f1"], labels, weak, strong, seed=0, resamples=300)
-    assert better.value > 0
     assert 0 < better.low < better.value < better.high
-    assert better.p_value == pytest.approx(2 / 301)
+    assert paired_test(METRICS["f1"], labels, weak, strong, seed=0) == ("paired permutation", 1 / 1000)
     same = paired_bootstrap(METRICS["f1"], labels, weak, weak, seed=0, resamples=50)
-    assert (same.value, same.low, same.high, same.p_value) == (0, 0, 0, 1)
+    assert (same.value, same.low, same.high, same.spread) == (0, 0, 0, 0)
+    assert paired_test(METRICS["f1"], labels, weak, weak, seed=0) == ("paired permutation", 1)
 
 
-def test_paired_bootstrap_of_map():
-    """Mean average precision, which has no test of its own, is compared on the same resampled rows."""
+def test_equal_ranking_is_no_difference_in_ranking():
+    """Two models whose order of images is the same do not differ by a metric of ranks, however their answers differ."""
+    labels, probabilities = binary(0.8, 300)
+    spread = probabilities + np.random.default_rng(0).random((300, 1), np.float32) * 0.05
+    shifted = (spread / 3).astype(np.float32)
+    assert mcnemar(labels, spread, shifted).p_value < 1e-7
+    assert paired_test(METRICS["roc_auc"], labels, spread, shifted, seed=0)[1] == 1
+
+
+def test_a_rank_test_does_not_hang_on_the_scale():
+    """The p-value of a metric of ranks is the same when one model's probabilities are squeezed."""
+    labels = (np.random.default_rng(1).random(200) < 0.4).astype(np.int32)
+    first, second = (
+        (np.random.default_rng(seed).random((200, 1)) * 0.7 + 0.3 * labels[:, None]).astype(np.float32) / 2
+        for seed in (2, 3)
+    )
+    plain, squeezed = (
+        permutation_p_value(METRICS["roc_auc"], labels, first, other, seed=0, resamples=199)
+        for other in (second, second**3)
+    )
+    assert plain == squeezed
+
+
+def test_a_permutation_is_mcnemar_for_right_answers():
+    """For a share of right answers the permutation test gives McNemar's p-value, which is its exact form."""
+    labels, weak = binary(0.7, 120)
+    _, strong = binary(0.85, 120, seed=5)
+    exact = mcnemar(labels, weak, strong).p_value
+    drawn = permutation_p_value(METRICS["accuracy"], labels, weak, strong, seed=0, resamples=4999)
+    assert drawn == pytest.approx(exact, abs=0.01)
+    assert paired_test(METRICS["accuracy"], labels, weak, strong, seed=0) == ("McNemar", exact)
+
+
+@pytest.mark.parametrize("pairs", [1, 10, 45, 190])
+def test_exchanges_suffice_for_every_pair(pairs):
+    """Holm's correction of the least p-value over all pairs is well below the level, however many pairs there are."""
+    least = 1 / (resamples_for(SIGNIFICANT / pairs) + 1)
+    assert holm([least] * pairs)[0] <= SIGNIFICANT / 5
+    assert resamples_for(SIGNIFICANT) == 999
+
+
+def test_a_test_of_map():
+    """Mean average precision, which has no test of its own, is tested by exchanging all of an image's answers."""
     random = np.random.default_rng(0)
     labels = (random.random((150, 3)) < 0.3).astype(np.uint8)
     noise = random.random((150, 3))
     first, second = ((weight * labels + noise).astype(np.float32) / 3 for weight in (0.2, 1.0))
     result = paired_bootstrap(METRICS["map"], labels, first, second, seed=0, resamples=200)
     assert result.low > 0
-    assert result.p_value < 0.05
     assert result == paired_bootstrap(METRICS["map"], labels, first, second, seed=0, resamples=200)
+    assert paired_test(METRICS["map"], labels, first, second, seed=0)[1] < 0.05
+
+
+def test_rounds_are_tested_by_their_paired_differences():
+    """The corrected resampled t of Nadeau and Bengio: a spread between rounds that both share is no obstacle."""
+    first, second = [0.50, 0.70, 0.60, 0.80, 0.65], [0.53, 0.74, 0.63, 0.84, 0.68]
+    test = corrected_resampled_t(first, second, 1 / 4)
+    gaps = np.subtract(second, first)
+    t = gaps.mean() / np.sqrt((1 / 5 + 1 / 4) * gaps.var(ddof=1))
+    assert test.p_value == pytest.approx(2 * stats.t.sf(t, 4))
+    assert test.p_value < 0.001
+    assert test.low < test.value < test.high
+    assert stats.ttest_rel(second, first).pvalue < test.p_value
+    assert stats.ttest_ind(second, first).pvalue > 0.5
+    assert corrected_resampled_t(first, first, 0.25).p_value == 1
+    assert math.isnan(corrected_resampled_t([0.5], [0.6], 0.25).p_value)
+    interval = rounds_interval(first, 0.25)
+    assert interval.value == pytest.approx(0.65)
+    assert interval.low < 0.65 < interval.high
+    assert math.isnan(corrected_resampled_t([0.5, 0.6], [0.6, 0.7], 0.25).p_value)
+
+
+def test_the_smallest_difference_grows_with_the_spread():
+    """A test of more pairs, and one of fewer images, can show only a larger difference."""
+    assert smallest_difference(0.01) == pytest.approx(0.01 * (1.96 + 1.036), abs=1e-4)
+    assert smallest_difference(0.02) > smallest_difference(0.01, level=0.005) > smallest_difference(0.01)
 
 
 def test_undefined_metrics_have_no_interval():
@@ -76,7 +154,9 @@ def test_undefined_metrics_have_no_interval():
     labels, probabilities = np.zeros(5, np.int32), np.full((5, 1), 0.2, np.float32)
     interval = bootstrap_interval(METRICS["roc_auc"], labels, probabilities, seed=0, resamples=20)
     assert math.isnan(interval.low)
-    assert math.isnan(paired_bootstrap(METRICS["roc_auc"], labels, probabilities, probabilities, seed=0).p_value)
+    metric = METRICS["roc_auc"]
+    assert math.isnan(paired_bootstrap(metric, labels, probabilities, probabilities, seed=0, resamples=20).spread)
+    assert math.isnan(paired_test(metric, labels, probabilities, probabilities, seed=0)[1])
 
 
 def test_holm_raises_p_values_in_order():

@@ -89,7 +89,31 @@ def test_importance_needs_something_to_compare():
     """A parameter that never varied is left out, and the one that matters comes first."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(lambda t: t.suggest_float("a", 0, 1) + 0 * t.suggest_float("b", 0, 1) + t.suggest_int("c", 1, 1), 30)
-    weights = importances(study)
+    weights = importances(study).shares
+    assert weights == optuna.importance.get_param_importances(study, params=["a", "b"])
     assert set(weights) == {"a", "b"}
     assert weights["a"] > weights["b"]
     assert sum(weights.values()) == pytest.approx(1)
+
+
+def test_pruned_trials_count_towards_importance(capsys):
+    """A parameter that makes trials end early matters, though all complete trials agree in it; few trials are told."""
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def ending_early(trial):
+        rate = trial.suggest_float("rate", 0, 1)
+        trial.suggest_float("other", 0, 1)
+        trial.report(0.9 - rate / 100 if rate < 0.5 else 0.1, 1)
+        if rate >= 0.5:
+            raise optuna.TrialPruned
+        return 0.9 - rate / 1000
+
+    study.optimize(ending_early, 30)
+    found = importances(study)
+    assert (found.complete, found.pruned) == (15, 15)
+    alone = optuna.create_study(direction="maximize")
+    alone.add_trials(study.get_trials(states=[optuna.trial.TrialState.COMPLETE]))
+    assert found.shares["rate"] > importances(alone).shares["rate"]
+    assert found.warning.startswith("These importances rest on 15 complete trials and 15 pruned; below 20")
+    assert importances(study_of(40)).warning == ""
+    assert "[W " not in capsys.readouterr().err

@@ -87,6 +87,7 @@ def search(
     space: SearchSpace,
     *,
     epochs: int,
+    objective: str = "macro_f1",
     training: Callable[[TrialTask], TrialResult] = lambda task: run_trial(task, lambda event: None, lambda: None),
 ) -> None:
     """Leaves the results of a search of one trial: the study, and its runs in MLflow."""
@@ -98,7 +99,7 @@ def search(
         data.fingerprint,
         "convnet",
         space.to_json(),
-        "macro_f1",
+        objective,
         Direction.MAXIMIZE,
         epochs,
     )

@@ -19,7 +19,7 @@ def answers(right: float, seed: int) -> np.ndarray:
     return np.where(np.arange(4) == answered[:, None], 0.7, 0.1).astype(np.float32)
 
 
-@pytest.mark.parametrize(("metric", "test"), [("accuracy", "McNemar"), ("macro_f1", "paired bootstrap")])
+@pytest.mark.parametrize(("metric", "test"), [("accuracy", "McNemar"), ("macro_f1", "paired permutation")])
 @pytest.mark.parametrize(("challenger", "promoted"), [(0.9, True), (0.7, False), (0.4, False)])
 def test_only_a_real_improvement_is_promoted(metric: str, test: str, challenger: float, promoted: bool) -> None:
     """A better challenger beats the champion of 0.7; an equal and a worse one do not, and the reason says so."""

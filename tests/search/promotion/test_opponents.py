@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from apertune.search.messages import EpochEnded, TrialEvent
@@ -36,9 +38,13 @@ def test_the_trained_reference_guards_the_gate(studies: Studies, monkeypatch: py
     assert score.reference is not None
     assert score.reference > score.high
     assert ("published reference", "reference") in other_models(promotion.examination.scores)
-    line = published_line("fer2013", promotion.examination)
+    rows = np.arange(3589)
+    classes = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
+    faces = replace(studies.dataset, adapter="fer2013", classes=classes, validation=rows, test=rows)
+    line = published_line(faces, promotion.examination)
     assert line is not None
     assert line.endswith("its network, trained on this data, was compared on the test images.")
+    assert published_line(replace(faces, test=rows[:100]), promotion.examination) is None
 
 
 def test_a_reference_is_not_promoted_unless_named(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from apertune.search.export.samples import SAMPLES_FILE, read_samples
 from apertune.search.models.contract import read_contract
 from apertune.search.models.package import load_model, write_manifest
 from apertune.search.promotion import Promotion, PromotionSettings, promote, rollback
-from apertune.search.promotion.opening import count_openings
+from apertune.search.promotion.opening import count_openings, level_after
 from apertune.search.results import read_study
 from apertune.search.tracking.mlflow_store import fetch_run_file, has_model, run_of_model
 from apertune.search.tracking.model_addresses import model_folder
@@ -142,15 +142,34 @@ def test_images_for_exports_are_kept(studies: Studies, first: Promotion, tmp_pat
 
 
 def test_every_opening_of_the_test_set_is_counted(studies: Studies, first: Promotion) -> None:
-    """Each promotion adds one to the study's count, which the trial's run, the version and the study's folder show."""
-    before = count_openings(studies.home.study_folder("weak"))
+    """Each promotion, of any study, adds one to the count of these images, which run and version show, too.
+
+    The level for p falls with it.
+    """
+    before = count_openings(studies.dataset, studies.home)
     again = studies.promote(WEAK)
     assert before >= 1
-    assert again.examination.openings == before + 1 == count_openings(studies.home.study_folder("weak"))
+    assert again.examination.openings == before + 1 == count_openings(studies.dataset, studies.home)
+    assert again.examination.level == level_after(before + 1)
+    assert all(each.level == again.examination.level for each in again.examination.contests)
+    assert 0 < again.examination.smallest < 0.3
     tags = studies.registry.version_tags(again.registered.version)
     assert tags["test_openings"] == str(before + 1)
     run_tags = MlflowClient(studies.home.tracking_uri).get_run(tags["trial_run"]).data.tags
     assert run_tags["test_openings"] == str(before + 1)
+
+
+def test_an_export_that_reads_test_images_is_an_opening(
+    studies: Studies, first: Promotion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export with the data at hand is counted with the promotions, and says so."""
+    before = count_openings(studies.dataset, studies.home)
+    monkeypatch.chdir(studies.home.root.parent)
+    words = ("export", f"digits@{first.registered.version}", "--to", "exported", "--formats", "keras")
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    assert count_openings(studies.dataset, studies.home) == before + 1
+    assert f"These test images have been opened {before + 1} times." in done.stderr
 
 
 def test_fresh_seeds_refit_and_force(studies: Studies, first: Promotion) -> None:
@@ -159,7 +178,7 @@ def test_fresh_seeds_refit_and_force(studies: Studies, first: Promotion) -> None
     What the gate would have said stays in the line, and a score below --min is named in it.
     """
     settings = PromotionSettings(
-        study="weak", top=1, seeds=2, refit=True, minimum_probability=0.3, minimums={"accuracy": 0.99}, force=True
+        study="weak", top=1, seeds=2, refit=True, minimum_probability=0.105, minimums={"accuracy": 0.99}, force=True
     )
     forced = studies.promote(settings)
     (confirmed,) = forced.confirmations
@@ -168,7 +187,12 @@ def test_fresh_seeds_refit_and_force(studies: Studies, first: Promotion) -> None
     assert "forced, although accuracy" in forced.examination.verdict.reason
     assert "Trained again on training and validation images together, for 1 epochs." in forced.notes
     with model_folder("digits@champion", studies.home.tracking_uri) as folder:
-        assert load_model(folder)[1].minimum_probability == 0.3
+        assert load_model(folder)[1].minimum_probability == 0.105
+    told = forced.examination.acceptance
+    assert told is not None
+    assert (told.minimum, told.images) == (0.105, forced.examination.test_images)
+    assert 0 < told.coverage <= 1
+    assert told.low < told.accuracy < told.high
 
 
 @pytest.fixture(params=["flipped", "gone", "pickle"])
@@ -197,7 +221,7 @@ def test_damage_is_refused(studies: Studies, damaged: str) -> None:
 
     The registry and the test set stay untouched, and nothing is run.
     """
-    aliases, openings = studies.registry.aliases(), count_openings(studies.home.study_folder("strong"))
+    aliases, openings = studies.registry.aliases(), count_openings(studies.dataset, studies.home)
     reasons = {
         "flipped": r"model\.keras was altered: its SHA-256 is not the one in manifest\.json",
         "gone": r"model\.keras is missing",
@@ -206,7 +230,7 @@ def test_damage_is_refused(studies: Studies, damaged: str) -> None:
     with pytest.raises(ModelError, match=reasons[damaged]):
         studies.promote(STRONG)
     assert studies.registry.aliases() == aliases
-    assert count_openings(studies.home.study_folder("strong")) == openings
+    assert count_openings(studies.dataset, studies.home) == openings
     assert not Path("run").exists()
 
 
@@ -216,6 +240,8 @@ def test_damage_is_refused(studies: Studies, damaged: str) -> None:
         ({"study": "none"}, StudyError, "there is no study of digits called 'none'"),
         ({"minimums": {"map": 0.5}}, UnknownNameError, "unknown multiclass objective 'map'"),
         ({"seeds": 0}, SettingError, "--seeds must be at least 1, but got 0"),
+        ({"threshold": "f1"}, SettingError, "--threshold is for data of two classes or several labels, but digits has"),
+        ({"threshold": "f2"}, SettingError, "--threshold must be f1, balanced, recall@precision=P, precision@recall=R"),
         ({"refit": True, "ensemble": 3}, SettingError, "give --refit or --ensemble, not both"),
     ],
 )

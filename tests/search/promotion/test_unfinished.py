@@ -80,7 +80,7 @@ class Writer:
         score = Score("accuracy", 0.9, 0.9, 0.8, 1.0)
         champion = self.registry.aliases().get("champion")
         verdict = Verdict(promoted, "as the test wants")
-        examination = Examination((score,), (), verdict, 0.0, 1, 100, champion)
+        examination = Examination((score,), (), verdict, 0.0, 1, 0.05, 100, champion, 0.01)
         return register(self.job, self.selection, examination, model=model, artifacts=artifacts, card=name).version
 
     def state(self) -> tuple[dict[str, str], list[str]]:

@@ -86,7 +86,7 @@ def test_the_plots_of_a_study_are_taken_as_they_are(trials, tmp_path):
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(lambda t: t.suggest_float("learning_rate", 1e-4, 1e-1, log=True), 12)
     data = ReportData(
-        "s", DEFINITION, trials, "now", importances=importances(study), plots=study_figures(study, ["accuracy"])
+        "s", DEFINITION, trials, "now", importances=importances(study).shares, plots=study_figures(study, ["accuracy"])
     )
     html = write_report(data, tmp_path / "r.html").read_text(encoding="utf-8")
     assert html.count("DecompressionStream") == 1

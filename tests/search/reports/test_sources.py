@@ -61,6 +61,7 @@ def test_a_report_is_gathered_from_study_and_files(home, tmp_path):
     assert data.reference == {}
     assert [title for title, _ in data.pictures] == ["Confusion matrix of the best trial"]
     assert data.importances == {"dropout": 1.0}
+    assert data.importance_warning.startswith("These importances rest on 3 complete trials")
     assert "History" in [title for title, _ in data.plots]
 
 
@@ -90,6 +91,33 @@ def test_a_report_tells_data_reference_and_cost(home, tmp_path):
     page = write_report(data, tmp_path / "page.html").read_text("utf-8")
     assert "0.2 kWh" in page
     assert "1,257" in page
+
+
+def test_chart_and_table_of_importances_agree(tmp_path, monkeypatch):
+    """The bars of the chart and the shares of the table are the same numbers, also for steps on a log scale."""
+    monkeypatch.chdir(tmp_path)
+    home = make_home({})
+    home.root.mkdir()
+    space = SearchSpace(
+        (
+            Parameter("width", "int", 8, low=8, high=512, step=2, sampling="log"),
+            Parameter("shear", "float", 0.1, low=0.0, high=0.5, sampling="linear"),
+            Parameter("momentum", "float", 0.9, low=0.1, high=0.99, sampling="reverse_log"),
+        )
+    )
+    definition = StudyDefinition(
+        dataset="digits", data="", task="multiclass", fingerprint="ab" * 32, space="convnet",
+        search_space=space.to_json(), objective="accuracy", direction=Direction.MAXIMIZE, epochs=3,
+    )  # fmt: skip
+    study = create_study(open_storage(home.storage), "steps", definition)
+    for _ in range(24):
+        asked = study.ask()
+        value = float(asked.values["width"]) / 1000 + float(asked.values["shear"])
+        study.tell(TrialResult(asked.number, "complete", value=value, epochs=1))
+    data = collect_report(home, "steps", files=tmp_path, created="today")
+    (chart,) = (figure for title, figure in data.plots if title == "Importance")
+    assert dict(zip(chart.data[0].y, chart.data[0].x, strict=True)) == pytest.approx(dict(data.importances))
+    assert data.importance_warning == ""
 
 
 def test_scores_of_no_file_are_empty(tmp_path):

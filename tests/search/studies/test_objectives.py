@@ -103,6 +103,35 @@ def test_trials_of_several_objectives_are_pruned_by_the_first(tmp_path: Path) ->
     assert steps_of(bench.study.optuna.trials[7]) == {1: 0.0}
 
 
+@pytest.mark.parametrize("pruner", ["successive-halving", "hyperband"])
+def test_rungs_of_several_objectives_survive_a_restart(tmp_path: Path, pruner: str) -> None:
+    """Hopeless trials end as early in the search after a restart as they do within one search."""
+
+    def falling(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        level = 0.9 if task.number < 6 else 0.1
+        for epoch in range(1, EPOCHS + 1):
+            emit(EpochEnded(task.number, epoch, {"val_accuracy": level + epoch / 1000}, 0.0, 0))
+        return TrialResult(task.number, "complete", value=level, epochs=EPOCHS, cost={"latency_ms": 1.0})
+
+    def stops(folder: Path, *, restart: bool) -> list[str]:
+        folder.mkdir()
+        bench = Bench(folder, pruner=pruner, more_objectives=TWO)
+        stopped: list[str] = []
+        executor = InProcessExecutor(falling, SPACE)
+        executor.stop = lambda request: stopped.append(f"{request.number} {request.reason}")  # type: ignore[method-assign]
+        if restart:
+            bench.run_with(executor, 6)
+            bench.reopen(pruner=pruner)
+            executor = InProcessExecutor(falling, SPACE)
+            executor.stop = lambda request: stopped.append(f"{request.number} {request.reason}")  # type: ignore[method-assign]
+        bench.run_with(executor, 12)
+        return stopped
+
+    whole = stops(tmp_path / "whole", restart=False)
+    assert sum(line.startswith(("6 ", "7 ", "8 ", "9 ", "10 ", "11 ")) for line in whole) >= 3
+    assert stops(tmp_path / "restarted", restart=True) == whole
+
+
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 def test_samplers_of_several_objectives_learn_from_pruned_trials(tmp_path: Path, sampler: str) -> None:
     """A sampler goes on asking when many trials were pruned, in this search and in the next."""
