@@ -19,6 +19,7 @@ from .labels import LabelSettings, read_labels
 from .opening import check_settings, index_of, label_facts, open_index, silent
 from .pixels import PixelFile, Range, blocks, check_range, image_arrays, is_ready, pixel_format, stated_range
 
+_GROUPS = "groups="
 # Images and their labels.
 Pair = tuple[Any, Any]
 
@@ -34,6 +35,7 @@ def from_arrays(
     task: str | None = None,
     label_separator: str | None = None,
     pixel_range: Range | None = None,
+    groups: Sequence[Any] | None = None,
     split: tuple[float, float, float] | None = None,
     seed: int | None = None,
     settings: LoadSettings = DEFAULT_SETTINGS,
@@ -58,6 +60,8 @@ def from_arrays(
         task: "multilabel", "multiclass" or "binary", where the labels leave it open.
         label_separator: The mark between several labels in one text; empty to take every text for one label.
         pixel_range: The lowest and the highest value that a pixel may have, such as (0, 1), for other types than uint8.
+        groups: One name or number per image of `images`; images of one group, such as those of a person or a video,
+            stay in one split and fold. Images of other splits are groups of their own.
         split: Shares of train, validation and test, instead of those of `settings`.
         seed: Random seed for the splits, instead of that of `settings`.
         settings: Sizes, splits, and the handling of images that cannot be used. Images keep their size unless it
@@ -84,11 +88,13 @@ def from_arrays(
     chosen = pixel_format({array.shape[1:] for array in together if len(array)}, settings, name)
     stated = len(parts) > 1
     keys = [key for part, count in counts.items() for key in _keys(part, count)]
+    named = _groups(name, groups, keys, counts["train"])
     splits = [part if stated else None for part, count in counts.items() for _ in range(count)]
 
     def listed(scratch: Path) -> tuple[Index, Path]:
         if is_ready(together, pixel_range):
-            return index_of(labelling, keys, splits, together[0]), Path("arrays")
+            index = index_of(labelling, keys, splits, together[0], groups=named, groups_from=_GROUPS)
+            return index, Path("arrays")
         file = PixelFile(scratch / "pixels", name, stated_range(name, together, pixel_range), chosen)
         try:
             for block in blocks(together):
@@ -96,12 +102,12 @@ def from_arrays(
             pixels = file.finish()
         finally:
             file.close()
-        index = index_of(labelling, keys, splits, pixels, file.faults)
+        index = index_of(labelling, keys, splits, pixels, file.faults, named, _GROUPS)
         gone = {item.where for item in index.bad}
         np.save(scratch / "sizes.npy", np.array(file.sizes, np.int32)[[key not in gone for key in keys]])
         return index, Path("arrays")
 
-    facts = (_digest(together), label_facts(labelling), counts if stated else (), pixel_range)
+    facts = (_digest(together), label_facts(labelling), counts if stated else (), pixel_range, named)
     return open_index(name, "arrays", facts, listed, chosen, settings, progress or silent)
 
 
@@ -131,6 +137,19 @@ def _check_counts(name: str, parts: dict[str, Pair], counts: dict[str, int]) -> 
             raise DatasetError(
                 f"{name}: give one label per image, but got {count} for {counted(counts[part], 'image')}{where}"
             )
+
+
+def _groups(name: str, groups: Sequence[Any] | None, keys: Sequence[str], count: int) -> list[str] | None:
+    """The name of each row's group: that given, and for rows of other splits one of their own.
+
+    Raises:
+        DatasetError: There is not one group per image.
+    """
+    if groups is None:
+        return None
+    if len(groups) != count:
+        raise DatasetError(f"{name}: give one group per image, but got {len(groups)} for {counted(count, 'image')}")
+    return [*map(str, groups), *keys[count:]]
 
 
 def _keys(part: str, count: int) -> list[str]:

@@ -12,6 +12,7 @@ from ...errors import DatasetError, SettingError
 from ...text import counted
 from ..base import ImageDataset, Index, Progress
 from ..cache.decoding import PixelFormat
+from ..grouping import column_words
 from ..names import SPLIT_NAMES
 from ..settings import DEFAULT_SETTINGS, LoadSettings
 from .labels import Labelling, LabelSettings, read_labels
@@ -57,7 +58,8 @@ def from_dataframe(
         classes: Class names in label order; None takes them from the labels, sorted.
         label_separator: The mark between several labels in one text; empty to take every text for one label.
         task: "multilabel", "multiclass" or "binary", where the labels leave it open.
-        settings: Sizes (128x128 in colour by default), splits, and the handling of images that cannot be used.
+        settings: Sizes (128x128 in colour by default), splits, the column of groups (`group`), and the handling of
+            images that cannot be used.
         progress: Called with a stage ("decoding"), the work done so far and the total work.
 
     Raises:
@@ -80,6 +82,7 @@ def from_dataframe(
     keys = [_key(folder, cell) for cell in table[path_column]]
     labels = _labels(name, table, label_column)
     labelling = read_labels(name, [labels], LabelSettings(classes, task, label_separator))
+    group = str(settings.group) if settings.group is not None and str(settings.group) in table.columns else None
     facts, faults = _states(folder, keys)
     rows, repeated = _once(keys, labelling, splits, faults)
     note = (f"left out {counted(len(keys) - len(rows), 'row')} that repeat a file",) if len(rows) < len(keys) else ()
@@ -89,11 +92,15 @@ def from_dataframe(
     kept_keys, kept_splits = [keys[row] or f"row {row}" for row in rows], [splits[row] for row in rows]
     reasons = {place: (faults | repeated)[row] for place, row in enumerate(rows) if row in faults | repeated}
 
+    groups = [str(table[group].iloc[row]) for row in rows] if group is not None else None
+
     def listed(scratch: Path) -> tuple[Index, Path]:
-        return index_of(labelling, kept_keys, kept_splits, faults=reasons), folder
+        words = column_words(group) if group is not None else None
+        return index_of(labelling, kept_keys, kept_splits, faults=reasons, groups=groups, groups_from=words), folder
 
     pixel_format = PixelFormat(settings.image_size or IMAGE_SIZE, settings.channels or 3, settings.resize)
-    everything = (str(folder), facts, label_facts(labelling), hashlib.sha256(repr(splits).encode()).hexdigest())
+    told = hashlib.sha256(repr((splits, groups)).encode()).hexdigest()
+    everything = (str(folder), facts, label_facts(labelling), told, group)
     return open_index(name, "DataFrame", everything, listed, pixel_format, settings, progress or silent)
 
 

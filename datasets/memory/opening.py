@@ -90,6 +90,8 @@ def index_of(
     splits: Sequence[str | None],
     pixels: NDArray[np.uint8] | None = None,
     faults: dict[int, str] | None = None,
+    groups: Sequence[str] | None = None,
+    groups_from: str | None = None,
 ) -> Index:
     """Makes an index of the rows that can be used; the others become its bad items.
 
@@ -99,6 +101,8 @@ def index_of(
         splits: The split of each row.
         pixels: The pixels of each row, for an index that comes with them.
         faults: Rows that cannot be used, each with its reason.
+        groups: The name of each row's group, for an index that comes with them.
+        groups_from: The source of these names, in words.
     """
     import pandas as pd
 
@@ -111,6 +115,8 @@ def index_of(
             "split": pd.Series([splits[row] for row in kept], dtype=object),
         }
     )
+    if groups is not None:
+        table["group"] = pd.Series([groups[row] for row in kept], dtype=object)
     return Index(
         table=table,
         classes=labelling.classes,
@@ -118,6 +124,7 @@ def index_of(
         pixels=pixels if pixels is None or not reasons else _rows(pixels, kept),
         bad=tuple(BadItem(keys[row], reason) for row, reason in sorted(reasons.items())),
         notes=labelling.notes,
+        groups_from=groups_from if groups is not None else None,
     )
 
 

@@ -173,6 +173,21 @@ def test_rows_that_cannot_be_used() -> None:
     assert dataset.origins[4] == "image 5"
 
 
+@pytest.mark.parametrize("pixel_range", [None, (0, 1)])
+def test_groups(pixel_range: tuple[int, int] | None) -> None:
+    """Images of one group stay in one split, and need one name each."""
+    groups = np.arange(COUNT) // 6
+    dataset = made(IMAGES if pixel_range is None else IMAGES / 255, groups=groups, pixel_range=pixel_range)
+    parts = [set(groups[dataset.rows(split)]) for split in ("train", "validation", "test")]
+    assert all(parts)
+    assert sum(map(len, parts)) == 10
+    assert any("10 groups by groups=" in note for note in dataset.notes)
+    with pytest.raises(DatasetError, match="give one group per image, but got 3 for 60 images"):
+        made(groups=[1, 2, 3])
+    stated = made(IMAGES[:50], LABELS[:50], test=(IMAGES[50:], LABELS[50:]), groups=groups[:50])
+    assert not set(groups[stated.train]) & set(groups[stated.validation])
+
+
 def test_images_of_several_sizes() -> None:
     """A list of unlike images needs a size; they keep their order and the sizes that they had."""
     images = [*IMAGES[:30], *np.random.default_rng(1).integers(0, 256, (30, 6, 9, 3), np.uint8)]

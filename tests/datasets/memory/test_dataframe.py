@@ -147,6 +147,21 @@ def test_wrong_root(frame: pd.DataFrame, tmp_path: Path) -> None:
         from_dataframe("mine", frame, root=tmp_path)
 
 
+def test_groups(root: Path, frame: pd.DataFrame) -> None:
+    """A column of groups, or a pattern over the paths, keeps its images in one split."""
+    scenes = np.arange(len(frame)) % 8
+    dataset = from_dataframe(
+        "mine", frame.assign(scene=scenes), root=root, settings=LoadSettings(image_size=16, group="scene")
+    )
+    parts = [set(scenes[dataset.rows(split)]) for split in ("train", "validation", "test")]
+    assert sum(map(len, parts)) == 8
+    assert any("8 groups by column scene" in note for note in dataset.notes)
+    pattern = LoadSettings(image_size=16, group=r"photo (\d)")
+    assert any(
+        "8 groups by pattern" in note for note in from_dataframe("mine", frame, root=root, settings=pattern).notes
+    )
+
+
 def test_repeated_rows(root: Path, frame: pd.DataFrame) -> None:
     """A file named twice counts once, with a note; with two labels or in two splits it cannot be used."""
     twice = pd.concat([frame, frame[:3]])
