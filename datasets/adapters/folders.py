@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError
 from ...text import counted
-from ..base import BadItem, Index, Progress
+from ..base import Index, Progress
 from ..files.sources import Source
+from .label_names import clean_name, refuse_twins
+from .split_folders import find_layout
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SPLIT_FOLDERS = {
-    "train": "train", "training": "train", "training_set": "train", "train_set": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "validation_set": "validation",
-    "test": "test", "testing": "test", "test_set": "test",
-}  # fmt: skip
-Parts = tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +53,16 @@ class FoldersAdapter:
             table=table,
             classes=classes,
             task="binary" if len(classes) == 2 else "multiclass",
-            bad=tuple(BadItem(link, "a link that leads out of the folder") for link in source.links),
+            bad=source.bad_links,
             notes=(*listing.notes, *notes),
         )
 
 
 def list_class_folders(source: Source) -> Listing:
-    """Finds the class folders at any depth, and ready-made split folders above them.
+    """Finds the class folders at any depth, and ready-made split folders above or below them.
 
     Raises:
-        DatasetError: There are no images, or they lie in no folders.
+        DatasetError: There are no images, they lie in no folders, or some folders are neither classes nor splits.
     """
     import pandas as pd
 
@@ -76,17 +71,21 @@ def list_class_folders(source: Source) -> Listing:
     if not inside:
         found = f"{counted(len(paths), 'image')} without a folder" if paths else "no images"
         raise DatasetError(f"--data must hold one folder of images per class, but {source.root} holds {found}")
-    splits, folders = _split_and_folders([tuple(path.split("/")[:-1]) for path in inside])
-    rows = [(path, parts[0], split) for path, parts, split in zip(inside, folders, splits, strict=True) if parts]
-    loose = len(paths) - len(rows)
+    layout = find_layout([tuple(path.split("/")[:-1]) for path in inside])
+    rows = [
+        (path, clean_name(parts[0]), split)
+        for path, parts, split in zip(inside, layout.folders, layout.splits, strict=True)
+        if parts
+    ]
+    loose = len(paths) - len(rows) - layout.left_out
     if not rows:
         raise DatasetError(
             f"--data must hold one folder of images per class, but {source.root} holds only split folders"
         )
     notes = (f"left out {counted(loose, 'image')} outside the class folders",) if loose else ()
     table = pd.DataFrame(rows, columns=["key", "label", "split"])
-    _refuse_case_twins(set(table["label"]))
-    return Listing(table, notes)
+    refuse_twins("class folders", set(table["label"]))
+    return Listing(table, (*layout.notes, *notes))
 
 
 def keep_classes(table: pd.DataFrame, wanted: str | None, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -124,26 +123,6 @@ def sort_classes(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(labels), key=lambda label: (label.casefold(), label)))
 
 
-def strip_common(folders: list[Parts]) -> list[Parts]:
-    """Removes the leading folders that all images share, as long as each image keeps a folder."""
-    while folders and min(map(len, folders)) > 1 and len({parts[0] for parts in folders}) == 1:
-        folders = [parts[1:] for parts in folders]
-    return folders
-
-
-def _split_and_folders(folders: list[Parts]) -> tuple[list[str | None], list[Parts]]:
-    folders = strip_common(folders)
-    splits = [_SPLIT_FOLDERS.get(parts[0].lower()) for parts in folders]
-    if "train" not in splits or len(set(splits)) < 2 or None in splits:
-        return [None] * len(folders), folders
-    inner: list[Parts] = [()] * len(folders)
-    for split in set(splits):
-        members = [row for row, name in enumerate(splits) if name == split and len(folders[row]) > 1]
-        for row, parts in zip(members, strip_common([folders[row][1:] for row in members]), strict=True):
-            inner[row] = parts
-    return splits, inner
-
-
 def with_positive(name: str, classes: tuple[str, ...], positive: str | None) -> tuple[str, ...]:
     """Puts the positive class second.
 
@@ -160,11 +139,3 @@ def with_positive(name: str, classes: tuple[str, ...], positive: str | None) -> 
     if positive != classes[0]:
         raise DatasetError(f"{name}: --positive must be '{classes[0]}' or '{classes[1]}', but got '{positive}'")
     return classes[1], classes[0]
-
-
-def _refuse_case_twins(labels: set[str]) -> None:
-    seen: dict[str, str] = {}
-    for label in sorted(labels):
-        twin = seen.setdefault(label.casefold(), label)
-        if twin != label:
-            raise DatasetError(f"the class folders '{twin}' and '{label}' differ only by case; rename one of them")

@@ -81,6 +81,7 @@ _FOLDERS = AdapterEntry(
     image_size=128,
     channels=3,
     options=_POSITIVE | _CLASSES,
+    revision="split folders",
 )
 
 # Keras keeps these sets in ~/.keras/datasets, and fetches them when they are not there; so does their finder.
@@ -157,7 +158,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "difficult": "keep: count objects marked difficult as well",
             "objects": "largest: take only the class of the largest object, one label per image",
         },
-        revision="masked",
+        revision="names and encodings",
         home="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
     ),
     "table": AdapterEntry(
@@ -173,6 +174,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "group": "column of groups, such as persons, whose images stay in one split",
         }
         | _POSITIVE,
+        revision="names",
         files_beside=True,
     ),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import DatasetError, SettingError
 from ...text import counted
-from ..base import BadItem, Index, Progress
+from ..base import Index, Progress
 from ..files.sources import Source, SourceFile
 from .folders import keep_classes, sort_classes
 
@@ -45,7 +45,7 @@ class SimpsonsAdapter:
             table=table,
             classes=classes,
             task="binary" if len(classes) == 2 else "multiclass",
-            bad=tuple(BadItem(link, "a link that leads out of the folder") for link in source.links),
+            bad=source.bad_links,
             notes=(*notes, *kept_notes, *rare_notes),
             groups_from="videos that the frames' names tell" if told else None,
         )

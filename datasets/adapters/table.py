@@ -13,6 +13,7 @@ from ..files.sources import Source
 from ..files.text_lines import check_lines
 from ..grouping import column_words
 from .folders import sort_classes, with_positive
+from .label_names import clean_name, refuse_twins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,11 +116,12 @@ def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any],
     if "label-columns" in options:
         return _label_columns(table, [name.strip() for name in options["label-columns"].split(",")])
     column = _column(table, options.get("label-column"), _LABEL_COLUMNS, "labels", "--option label-column=NAME")
-    texts = ["" if value is None else str(value).strip() for value in table[column]]
+    texts = ["" if value is None else clean_name(str(value)) for value in table[column]]
     if any(_SEPARATOR in text for text in texts):
         sets = [tuple(sorted({part.strip() for part in text.split(_SEPARATOR)} - {""})) for text in texts]
         return list(sets), sort_classes([name for names in sets for name in names]), "multilabel"
     classes = sort_classes([text for text in texts if text])
+    refuse_twins("labels", classes)
     if len(classes) < 2:
         raise DatasetError(f"table: at least 2 classes are needed, but column '{column}' holds {len(classes)}")
     if len(classes) == 2:

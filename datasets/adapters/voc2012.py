@@ -11,6 +11,7 @@ from ...errors import DatasetError, SettingError
 from ...text import counted
 from ..base import BadItem, Index, Progress
 from ..files.sources import Source
+from .label_names import refuse_twins
 from .voc_annotation import AnnotatedObject, Annotation, AnnotationError, read_annotation
 
 _LISTS = {"train": "train", "val": "validation", "test": "test"}
@@ -44,7 +45,7 @@ class VocAdapter:
 
         chosen = _choices(options)
         files = _find_files(source)
-        bad = [BadItem(link, "a link that leads out of the folder") for link in source.links]
+        bad = list(source.bad_links)
         rows, missing = _read_rows(source.root, files, chosen, bad, progress)
         notes = _pairing_notes(files, rows, missing)
         if chosen["all-images"] == "no" and "train" in files.lists:
@@ -60,6 +61,7 @@ class VocAdapter:
         else:
             unlabelled = sum(not row["label"] for row in rows)
             notes += [counted(unlabelled, "image has no label", "images have no label")] if unlabelled else []
+        refuse_twins("classes", classes)
         if not rows or len(classes) < 2:
             reason = f"; {bad[0].where}: {bad[0].reason}" if bad else ""
             raise DatasetError(
@@ -118,6 +120,7 @@ def _read_rows(
     rows: list[dict[str, Any]] = []
     missing: list[str] = []
     by_name = {PurePosixPath(path).name: path for path in files.images.values()}
+    taken: dict[str, str] = {}
     for number, (stem, path) in enumerate(sorted(files.annotations.items()), start=1):
         progress("annotations", number, len(files.annotations))
         try:
@@ -125,9 +128,12 @@ def _read_rows(
         except AnnotationError as error:
             bad.append(BadItem(path, str(error)))
             continue
-        image = by_name.get(annotation.filename) or files.images.get(stem)
+        # The annotation's own name decides, since tools often write one <filename> into all annotations.
+        image = files.images.get(stem) or by_name.get(annotation.filename)
         if image is None:
             missing.append(stem)
+        elif (twin := taken.setdefault(image, path)) != path:
+            bad.append(BadItem(path, f"a second annotation of {image}, after {twin}"))
         else:
             labels = _labels(annotation, chosen)
             difficult = {each.name for each in annotation.objects} - set(labels)

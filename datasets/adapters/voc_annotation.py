@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...text import first_line
+from .label_names import clean_name
+
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 16
+_DECLARED = re.compile(rb"""^(\s*<\?xml[^>]*?encoding\s*=\s*["'])([\w.:-]+)(["'])""")
+# Those that the parser reads itself.
+_READ_BY_PARSER = ("utf-8", "utf-16", "us-ascii", "ascii", "iso-8859-1")
+_NO = ("", "0", "no", "false", "f", "n", "unspecified", "none", "unknown")
 _OBJECT = ("annotation", "object")
 _KEPT_TEXTS = {
     ("annotation", "filename"): "filename",
@@ -61,7 +69,7 @@ def read_annotation(path: Path) -> Annotation:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise AnnotationError(f"the XML file is larger than {MAX_BYTES >> 20} MB")
-        parser.feed(content)
+        parser.feed(_in_utf8(content))
         parser.close()
     except ParseError as error:
         raise AnnotationError(f"damaged XML: {error}") from error
@@ -69,9 +77,35 @@ def read_annotation(path: Path) -> Annotation:
         raise AnnotationError("the XML file declares a DTD, entities or external references") from error
     except OSError as error:
         raise AnnotationError(error.strerror or str(error)) from error
+    # The parser's own, for encodings that it knows by name only.
+    except (LookupError, ValueError) as error:
+        if isinstance(error, AnnotationError):
+            raise
+        raise AnnotationError(f"damaged XML: {first_line(error)}") from error
     if any(part in collector.filename for part in ("/", "\\", "\0")) or collector.filename in ("..", "."):
         raise AnnotationError(f"<filename> points outside the image folder: '{collector.filename[:80]}'")
     return Annotation(collector.filename, tuple(_to_object(texts) for texts in collector.objects if texts.get("name")))
+
+
+def _in_utf8(content: bytes) -> bytes:
+    """Returns an XML file that declares an encoding which the parser lacks, such as GB2312, in UTF-8.
+
+    Raises:
+        AnnotationError: There is no such encoding, or the file is not in it.
+    """
+    declared = _DECLARED.match(content)
+    if declared is None:
+        return content
+    encoding = declared.group(2).decode("ascii", "replace")
+    if encoding.lower() in _READ_BY_PARSER:
+        return content
+    try:
+        text = content[declared.end() :].decode(encoding)
+    except LookupError:
+        raise AnnotationError(f"the XML file declares the unknown encoding '{encoding[:40]}'") from None
+    except UnicodeDecodeError:
+        raise AnnotationError(f"the XML file is not in the encoding that it declares, {encoding[:40]}") from None
+    return declared.group(1) + b"utf-8" + declared.group(3) + text.encode()
 
 
 @dataclass
@@ -114,4 +148,4 @@ def _to_object(texts: dict[str, str]) -> AnnotatedObject:
     except ValueError as error:
         raise AnnotationError(f"the box of '{texts['name']}' is not made of numbers") from error
     area = max(0.0, right - left) * max(0.0, bottom - top)
-    return AnnotatedObject(texts["name"], texts.get("difficult", "0") not in ("", "0"), area)
+    return AnnotatedObject(clean_name(texts["name"]), texts.get("difficult", "0").lower() not in _NO, area)

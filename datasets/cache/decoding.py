@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from ..base import Resize
+from .signatures import picture_kind
 
 # The formats that Pillow decodes in C without starting another program (EPS would start Ghostscript). JPEG files
 # that hold several pictures (MPO) are opened as JPEG.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
 # In Pillow, 50 million pixels take 200 MB as RGB, and as much again while a palette or transparency is resolved.
 MAX_PIXELS = 50_000_000
 _ROWS_AT_ONCE = 512
@@ -72,7 +73,8 @@ def decode_file(path: Path, pixel_format: PixelFormat) -> tuple[NDArray[np.uint8
     try:
         if path.stat().st_size == 0:
             raise UnusableImageError("the file is empty")
-        with Image.open(path, formats=FORMATS) as image:
+        _prepare_for(path)
+        with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise UnusableImageError(f"{width}x{height} pixels; at most {MAX_PIXELS:,} are allowed")
@@ -86,6 +88,24 @@ def decode_file(path: Path, pixel_format: PixelFormat) -> tuple[NDArray[np.uint8
     # Pillow's decoders raise many kinds of errors on damaged data, SyntaxError and struct.error among them.
     except Exception as error:
         raise UnusableImageError(str(error) or type(error).__name__) from error
+
+
+def _prepare_for(path: Path) -> None:
+    """Registers the decoder of formats that Pillow itself may lack.
+
+    Raises:
+        UnusableImageError: It is not installed.
+    """
+    if (kind := picture_kind(path)) == "HEIC" and "HEIF" not in Image.OPEN:
+        try:
+            import pillow_heif
+        except ImportError:
+            raise UnusableImageError(
+                "a HEIC picture, which takes the extra heic: pip install 'apertune[heic]', or convert it to JPEG"
+            ) from None
+        pillow_heif.register_heif_opener()
+    elif kind == "AVIF" and "AVIF" not in Image.OPEN:
+        raise UnusableImageError("an AVIF picture, which takes Pillow 11.3 or newer, or convert it to JPEG")
 
 
 def resize_array(pixels: NDArray[np.uint8], pixel_format: PixelFormat) -> NDArray[np.uint8]:

@@ -10,12 +10,14 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from ...errors import DatasetError
-from ..base import Progress
+from ..base import BadItem, Progress
 from ..cache.entries import unpacked_folder
+from ..cache.signatures import picture_kind
 from .archives import is_archive, unpack
 
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
+    | {".heic", ".heif"}
 )
 _CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
@@ -58,14 +60,15 @@ class Source:
         return tuple(sorted(_walk(self.root, ""), key=lambda file: file.path))
 
     @cached_property
-    def links(self) -> tuple[str, ...]:
-        """Links whose targets lie outside the root; they are not followed."""
-        return tuple(sorted(_outward_links(self.root, ""))) if not self.alone else ()
+    def bad_links(self) -> tuple[BadItem, ...]:
+        """Links that are not followed, since their targets lie outside the root or do not exist."""
+        found = () if self.alone else _refused_links(self.root, "")
+        return tuple(sorted(found, key=lambda item: item.where))
 
-    @property
+    @cached_property
     def images(self) -> tuple[SourceFile, ...]:
-        """The files that are images by their names."""
-        return tuple(file for file in self.files if file.is_image)
+        """The files that are images by their names, and those whose first bytes are a picture's."""
+        return tuple(file for file in self.files if file.is_image or picture_kind(self.root / file.path) is not None)
 
     def with_suffix(self, *suffixes: str) -> tuple[SourceFile, ...]:
         """The files whose names end with one of the suffixes, which are in lower case."""
@@ -114,16 +117,18 @@ def _walk(folder: Path, prefix: str) -> Iterator[SourceFile]:
                 yield _describe(path, entry.stat())
 
 
-def _outward_links(folder: Path, prefix: str) -> Iterator[str]:
+def _refused_links(folder: Path, prefix: str) -> Iterator[BadItem]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if _is_clutter(entry.name):
                 continue
             if entry.is_symlink():
-                if entry.is_dir() or _leaves(entry, prefix):
-                    yield prefix + entry.name
+                if not Path(entry.path).exists():
+                    yield BadItem(prefix + entry.name, "a link to nothing")
+                elif entry.is_dir() or _leaves(entry, prefix):
+                    yield BadItem(prefix + entry.name, "a link that leads out of the folder")
             elif entry.is_dir():
-                yield from _outward_links(Path(entry.path), prefix + entry.name + "/")
+                yield from _refused_links(Path(entry.path), prefix + entry.name + "/")
 
 
 def _leaves(entry: os.DirEntry[str], prefix: str) -> bool:

@@ -44,6 +44,7 @@ def threshold_curve(positive: NDArray[np.integer], scores: Probabilities) -> Thr
         positive: 1 for rows that carry the class, 0 for others, (n,).
         scores: Its probability per row, (n,).
     """
+    positive, scores = judged(positive, scores)
     positives, negatives = max(1, int(np.count_nonzero(positive))), max(1, int(np.count_nonzero(positive == 0)))
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order].astype(np.float64)

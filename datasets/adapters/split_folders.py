@@ -1,0 +1,156 @@
+"""Recognition of ready-made splits in folders: `train/cat`, `seg_train/seg_train/forest`, `cat/train`, `Test` beside.
+
+A top folder is a split folder by its name and by what it holds, since a class may be called `train` as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...errors import DatasetError
+from ...text import counted
+
+_WORDS = {
+    "train": "train", "training": "train", "trainset": "train",
+    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation", "eval": "validation",
+    "test": "test", "testing": "test", "testset": "test",
+}  # fmt: skip
+_NAMES_SHOWN = 6
+Parts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of images, sorted into splits and classes."""
+
+    splits: list[str | None]
+    """The split of each image; None in all of them without split folders."""
+    folders: list[Parts]
+    """The folders of each image below its split, the class first; empty for an image that is left out."""
+    left_out: int = 0
+    """Images of folders that are neither a split nor a class."""
+    notes: tuple[str, ...] = ()
+    """Lines that the user should read."""
+
+
+def find_layout(folders: Sequence[Parts]) -> Layout:
+    """Finds splits and classes in the folders of the images.
+
+    Args:
+        folders: The folders of each image, outermost first, at least one each.
+
+    Raises:
+        DatasetError: Beside split folders lie others that cannot be told.
+    """
+    folders = strip_common(list(folders))
+    below = _splits_below_classes(folders)
+    if below is not None:
+        return below
+    tops = _Tops(folders)
+    train = [name for name in tops.names if split_of(name) == "train" and tops.has_classes(name)]
+    if not train or len(tops.names) == len(train) == 1:
+        return Layout([None] * len(folders), folders)
+    classes = set().union(*(tops.classes(name) for name in train))
+    splits: list[str | None] = [None] * len(folders)
+    inner: list[Parts] = [()] * len(folders)
+    left: list[str] = []
+    for name in tops.names:
+        split = split_of(name)
+        if split is not None and tops.has_classes(name):
+            for row, parts in zip(tops.rows[name], tops.inner(name), strict=True):
+                splits[row], inner[row] = split, parts
+        elif not tops.has_classes(name) or _repeats(tops, name, classes):
+            left.append(name)
+        elif all(split_of(other) in (None, "train") for other in tops.names):
+            # A class may be called `train`, as among vehicles.
+            return Layout([None] * len(folders), folders)
+        else:
+            raise DatasetError(_unknown(tops, name, train))
+    if set(splits) <= {"train", None}:
+        splits = [None] * len(folders)
+    images = sum(len(tops.rows[name]) for name in left)
+    return Layout(splits, inner, images, _notes(tops, left, images))
+
+
+def split_of(name: str) -> str | None:
+    """Returns the split that a folder's name says, such as "train" for `seg_train`, `training-set` and `Train1`."""
+    found = {_WORDS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _WORDS}
+    return found.pop() if len(found) == 1 else None
+
+
+def strip_common(folders: list[Parts]) -> list[Parts]:
+    """Removes the leading folders that all images share, as long as each image keeps a folder."""
+    while folders and min(map(len, folders)) > 1 and len({parts[0] for parts in folders}) == 1:
+        folders = [parts[1:] for parts in folders]
+    return folders
+
+
+class _Tops:
+    """The outermost folders, with the images in each."""
+
+    def __init__(self, folders: Sequence[Parts]) -> None:
+        self._folders = folders
+        self.rows: dict[str, list[int]] = {}
+        for row, parts in enumerate(folders):
+            self.rows.setdefault(parts[0], []).append(row)
+        self.names = sorted(self.rows)
+
+    def inner(self, name: str) -> list[Parts]:
+        """The folders of a top folder's images below it, without a folder that all of them share."""
+        below = [self._folders[row][1:] for row in self.rows[name]]
+        deep = strip_common([parts for parts in below if parts])
+        stripped = iter(deep)
+        return [next(stripped) if parts else () for parts in below]
+
+    def classes(self, name: str) -> set[str]:
+        return {parts[0] for parts in self.inner(name) if parts}
+
+    def has_classes(self, name: str) -> bool:
+        """Returns whether a top folder holds folders of images rather than images."""
+        inner = self.inner(name)
+        return sum(map(bool, inner)) > len(inner) / 2 and len(self.classes(name)) > 1
+
+
+def _splits_below_classes(folders: list[Parts]) -> Layout | None:
+    """Returns the layout of `cat/train`, `cat/test`, `dog/train` and so on; None for any other."""
+    if not all(len(parts) > 1 for parts in folders) or len({parts[0] for parts in folders}) < 2:
+        return None
+    second = {parts[1] for parts in folders}
+    exact = {name: _WORDS.get(name.lower()) for name in second}
+    if None in exact.values() or "train" not in exact.values() or len(set(exact.values())) < 2:
+        return None
+    if any(split_of(parts[0]) for parts in folders):
+        return None
+    return Layout([exact[parts[1]] for parts in folders], [(parts[0],) for parts in folders])
+
+
+def _repeats(tops: _Tops, name: str, classes: set[str]) -> bool:
+    """Returns whether a folder repeats the whole set (`chest_xray/chest_xray`) or some of it (`sample/cat`)."""
+    inside = tops.classes(name)
+    return inside <= classes or all(split_of(part) is not None for part in inside)
+
+
+def _unknown(tops: _Tops, name: str, train: Sequence[str]) -> str:
+    seen = "; ".join(f"{top}: {_some(sorted(tops.classes(top)))}" for top in (*train, name))
+    return (
+        f"--data must hold split folders alone or class folders alone, but {', '.join(train)} looks like a split and "
+        f"'{name}' like neither a split nor a class ({seen}); move it away, or give the folder of one split with --data"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = "" if len(names) <= _NAMES_SHOWN else f" and {len(names) - _NAMES_SHOWN} more"
+    return ", ".join(names[:_NAMES_SHOWN]) + more
+
+
+def _notes(tops: _Tops, left: Sequence[str], images: int) -> tuple[str, ...]:
+    if not left:
+        return ()
+    flat = Counter(not tops.has_classes(name) for name in left)
+    why = "hold images without class folders" if flat[True] == len(left) else "are no split with classes of its own"
+    if len(left) == 1:
+        why = why.replace("hold ", "holds ").replace("are ", "is ")
+    return (f"left out {counted(images, 'image')} of {_some(left)}, which {why}",)
