@@ -174,10 +174,11 @@ def _check_groups(
         classes = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1]
         check_groups(name, grouping.words, groups, classes, parts)
     parts_of = [rows for rows in (splits.train, splits.validation, splits.test) if len(rows)]
-    if len(parts_of) > 1 and all(len(np.unique(groups[rows])) == 1 for rows in parts_of):
+    one_each = len(parts_of) > 1 and all(len(np.unique(groups[rows])) == 1 for rows in parts_of)
+    if grouping.by == "level" and one_each:
         raise DatasetError(
-            f"{name}: --group must cut splits into groups, but by {grouping.words} each split is one group, as where it "
-            "names the folders of the splits; give a deeper level or a pattern"
+            f"{name}: --group must name a level below the folders of the splits, but by {grouping.words} each split is "
+            "one group; give a deeper level or a pattern"
         )
     several = crossing(splits, groups)
     if len(several):
