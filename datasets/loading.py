@@ -160,10 +160,17 @@ def _check_groups(
         parts = sum(share > 0 for share in settings.split)
         classes = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1]
         check_groups(name, grouping.words, groups, classes, parts)
+    parts_of = [rows for rows in (splits.train, splits.validation, splits.test) if len(rows)]
+    one_each = len(parts_of) > 1 and all(len(np.unique(groups[rows])) == 1 for rows in parts_of)
+    if grouping.by == "level" and one_each:
+        raise DatasetError(
+            f"{name}: --group must name a level below the folders of the splits, but by {grouping.words} each split is "
+            "one group; give a deeper level or a pattern"
+        )
     several = crossing(splits, groups)
     if len(several):
-        parts_of = [rows[groups[rows] == several[0]] for rows in (splits.train, splits.validation, splits.test)]
-        members = [str(arrays.origins()[rows[0]]) for rows in parts_of if len(rows)]
+        inside = [rows[groups[rows] == several[0]] for rows in parts_of]
+        members = [str(arrays.origins()[rows[0]]) for rows in inside if len(rows)]
         raise DatasetError(
             f"{name}: --group must leave each group in one split, but by {grouping.words} "
             f"{counted(len(several), 'group lies', 'groups lie')} in several splits that the data state, such as that "

@@ -9,7 +9,7 @@ from ...errors import DatasetError
 
 
 def clean_name(name: str) -> str:
-    """Returns a name without spaces around it, in Unicode's composed form, NFC, which folder names of macOS do not have.
+    """Returns a name without spaces around it and in Unicode's composed form, NFC, which macOS does not keep to.
 
     Args:
         name: The name as a folder, a table or an annotation has it.

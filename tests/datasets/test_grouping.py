@@ -126,6 +126,13 @@ def test_a_group_that_crosses_stated_splits(make: SimpleNamespace, tmp_path: Pat
     assert not any("p1" in origin for origin in dropped.origins[dropped.train])
 
 
+def test_the_folders_of_splits_are_no_groups(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A level that names the split folders is refused, since it would keep nothing together in folds."""
+    root = stated(make, tmp_path / "s")
+    with pytest.raises(UserError, match="by folder level 1 each split is one group"):
+        load("folders", root, LoadSettings(group="1"))
+
+
 @pytest.mark.parametrize(
     ("name", "group", "said"),
     [
