@@ -53,6 +53,29 @@ def _masked(labels: Labels, arrays: EntryArrays, rows: Rows) -> Labels:
 
 
 @dataclass(frozen=True)
+class FileCounts:
+    """The files of a data set, as far as each image is a file."""
+
+    found: int
+    """Files found, clutter such as `.DS_Store` left out."""
+    read: int
+    """Files that were read as images."""
+    left_out: dict[str, int]
+    """Number of the others by reason; files that cannot be used are counted among `bad`, not here."""
+    bad: int = 0
+    """Files that cannot be used."""
+
+    @property
+    def words(self) -> str:
+        """The counts in one line."""
+        others = {**self.left_out, **({"cannot be used": self.bad} if self.bad else {})}
+        most_first = sorted(others.items(), key=lambda item: -item[1])
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in most_first)
+        left = f", {sum(others.values()):,} left out: {reasons}" if others else ", none left out"
+        return f"{self.found:,} files found, {self.read:,} read as images{left}"
+
+
+@dataclass(frozen=True)
 class DataSpec:
     """The facts of a data set that a space may depend on."""
 
@@ -107,6 +130,8 @@ class ImageDataset:
     """The adapter that read the data; empty for arrays in memory."""
     grouping: Grouping | None = None
     """The rule by which images, such as those of one person, stay in one split and fold; None without groups."""
+    files: FileCounts | None = None
+    """The files found, read and left out; None where images are no files of their own."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

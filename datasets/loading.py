@@ -14,10 +14,11 @@ from ..errors import DatasetError, SettingError
 from ..text import counted
 from .adapters.registry import AdapterEntry, find_adapter
 from .arrays import EntryArrays
-from .base import STATED, BadItem, ImageDataset, Labels, Progress, Rows
+from .base import STATED, BadItem, FileCounts, ImageDataset, Labels, Progress, Rows
 from .cache import entries as cache
 from .cache.building import build_entry
 from .cache.decoding import PixelFormat
+from .files.counting import count_files
 from .files.remote import is_address, local_copy, shown_address
 from .files.sources import Source, open_source
 from .grouping import Grouping, check_groups, find_grouping
@@ -26,6 +27,7 @@ from .splits.split_cache import SplitSettings, crossing, splits_of
 from .splits.splitting import Splits
 
 _BAD_SHOWN = 3
+_TEXTS = tuple(f"({suffix})" for suffix in (".csv", ".json", ".jsonl", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml"))
 
 
 def load(
@@ -62,14 +64,29 @@ def load(
 
     def build(folder: Path, scratch: Path) -> dict[str, Any]:
         index = entry.create().index(source, options, scratch, report)
-        return build_entry(folder, index, source.root, pixel_format, report)
+        facts = build_entry(folder, index, source.root, pixel_format, report)
+        return {**facts, "files": count_files(source, index, facts["bad"])}
 
     identity = source.identity() if entry.needs_data or entry.finder else name
     folder, meta = cache.entry_or_build(_key(name, identity, pixel_format, options, entry.revision), build)
     bad = [BadItem(**item) for item in meta["bad"]]
     if bad and not settings.skip_bad:
         raise DatasetError(bad_message(name, bad))
+    if emptied := meta.get("emptied"):
+        why = f"{bad[0].where}: {bad[0].reason}" if bad else "all were left out"
+        remedy = "leave it out with --classes" if "classes" in entry.options else "leave it out"
+        raise DatasetError(
+            f"{name}: no image of the class '{emptied[0]}' can be used ({why}); mend the class, or {remedy}"
+        )
     return open_entry(name, folder, {**meta, "notes": [*meta["notes"], *notes]}, settings, _shown(entry, data, source))
+
+
+def _file_notes(meta: Mapping[str, Any]) -> tuple[str, ...]:
+    """A line on the files that were left out, unless all of them are texts, such as lists and annotations."""
+    counts = meta.get("files")
+    if counts is None or not [reason for reason in counts["left_out"] if not reason.endswith(_TEXTS)]:
+        return ()
+    return (FileCounts(**counts).words,)
 
 
 def _shown(entry: AdapterEntry, data: str | Path | None, source: Source) -> str:
@@ -125,11 +142,12 @@ def open_entry(name: str, folder: Path, meta: Mapping[str, Any], settings: LoadS
         fingerprint=fingerprint,
         folder=folder,
         source=source,
-        notes=(*meta["notes"], *skipped, *notes),
+        notes=(*_file_notes(meta), *meta["notes"], *skipped, *notes),
         licence=meta["licence"],
         resize=settings.resize,
         adapter=name,
         grouping=grouping,
+        files=None if meta.get("files") is None else FileCounts(**meta["files"]),
     )
 
 

@@ -54,6 +54,10 @@ def find_layout(folders: Sequence[Parts]) -> Layout:
     if not train or len(tops.names) == len(train) == 1:
         return Layout([None] * len(folders), folders)
     classes = set().union(*(tops.classes(name) for name in train))
+    others = [name for name in tops.names if name not in train]
+    if all(split_of(name) is None for name in others) and any(tops.classes(name) - classes - {name} for name in others):
+        # A class may be called `train`, as among vehicles.
+        return Layout([None] * len(folders), folders)
     splits: list[str | None] = [None] * len(folders)
     inner: list[Parts] = [()] * len(folders)
     left: list[str] = []
@@ -64,9 +68,6 @@ def find_layout(folders: Sequence[Parts]) -> Layout:
                 splits[row], inner[row] = split, parts
         elif not tops.has_classes(name) or _repeats(tops, name, classes):
             left.append(name)
-        elif all(split_of(other) in (None, "train") for other in tops.names):
-            # A class may be called `train`, as among vehicles.
-            return Layout([None] * len(folders), folders)
         else:
             raise DatasetError(_unknown(tops, name, train))
     if set(splits) <= {"train", None}:

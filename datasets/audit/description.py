@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -34,6 +35,7 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
         - `majority_accuracy`: accuracy per split of always answering the largest class in training; for multilabel
           data the mean over labels of always giving the commoner answer.
         - `cooccurrence`: for multilabel data, the number of images that carry both the row's and the column's class.
+        - `files`: the files found, read as images and left out by reason; None where images are no files of their own.
         - `groups`: the rule for groups that stay in one split, and their number; None without groups.
         - `sizes`: widths and heights before resizing, in pixels.
     """
@@ -43,6 +45,7 @@ def describe(dataset: ImageDataset) -> dict[str, Any]:
         "name": dataset.name,
         "task": dataset.task,
         "source": dataset.source,
+        "files": None if dataset.files is None else asdict(dataset.files),
         "licence": dataset.licence,
         "fingerprint": dataset.fingerprint,
         "image_shape": list(dataset.image_shape),

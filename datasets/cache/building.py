@@ -83,7 +83,16 @@ def build_entry(
         "licence": index.licence,
         "pixels": pixel_digest(images),
         "groups_from": index.groups_from,
+        "emptied": _emptied(index, good),
     }
+
+
+def _emptied(index: Index, good: NDArray[np.int64]) -> list[str]:
+    """Returns the classes of whose images none can be used."""
+    labels = index.table["label"]
+    if index.task == "multilabel":
+        labels = labels.explode()
+    return sorted(set(labels.dropna()) - set(labels.loc[labels.index.intersection(index.table.index[good])].dropna()))
 
 
 def pixel_digest(images: NDArray[np.uint8]) -> str:

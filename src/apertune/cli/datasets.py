@@ -177,6 +177,10 @@ def clean(name: str | None, dry_run: bool, as_json: bool) -> None:
 
 
 def _print_description(facts: dict[str, Any]) -> None:
+    from ..datasets.base import FileCounts
+
+    if facts["files"] is not None:
+        click.echo(f"{FileCounts(**facts['files']).words}.")
     splits = list(facts["images"])
     rows = [(name, *(counts[split] for split in splits)) for name, counts in facts["classes"].items()]
     rows.append(("all images", *facts["images"].values()))
