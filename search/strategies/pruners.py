@@ -151,8 +151,8 @@ PRUNERS: dict[str, Pruner] = {
         },
     ),
     "paired": Pruner(
-        summary="Its folds or repeats so far, even the first alone, are worse than the best trial's, by a paired t-test "
-        "that learns the luck of a round from all trials",
+        summary="Its folds or repeats so far, even the first alone, are worse than the best trial's, by a paired "
+        "t-test that learns the luck of a round from all trials",
         advice="The default with `--folds` or `--repeats`",
         make=_make_paired,
         judges="rounds",
