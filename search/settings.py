@@ -96,7 +96,7 @@ class SearchSettings(PlaceSettings):
         None,
         "End weak trials with this pruner.",
         choices=PRUNER_NAMES,
-        shown_default="hyperband; with --folds or --repeats wilcoxon",
+        shown_default="hyperband; with --folds or --repeats paired",
         reference="own",
     )
     sampler_options: Mapping[str, str] = setting(
@@ -152,7 +152,7 @@ class SearchSettings(PlaceSettings):
         if self.in_rounds and self.pruning not in ROUND_PRUNERS:
             raise SettingError(
                 f"with --folds or --repeats trials are pruned by their rounds, not by epochs: --pruner must be "
-                f"{' or '.join(reversed(ROUND_PRUNERS))}, but got {self.pruning}"
+                f"{', '.join(ROUND_PRUNERS[:0:-1])} or {ROUND_PRUNERS[0]}, but got {self.pruning}"
             )
         if not self.in_rounds and self.pruning not in EPOCH_PRUNERS:
             raise SettingError(f"--pruner {self.pruning} compares folds or repeats; give --folds or --repeats with it")
@@ -184,7 +184,7 @@ class SearchSettings(PlaceSettings):
     @property
     def pruning(self) -> str:
         """The pruner's name."""
-        return self.pruner or ("wilcoxon" if self.in_rounds else "hyperband")
+        return self.pruner or ("paired" if self.in_rounds else "hyperband")
 
     @property
     def limits(self) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""FER+ labels for FER2013: ten votes per image (Barsoum et al., 2016, arXiv:1608.01041)."""
+"""FER+ labels for FER2013: ten votes per image (Barsoum et al., 2016, arXiv:1608.01041).
+
+Labels are taken by majority as the authors' own code does (`mode == "majority"` of ferplus.py, Microsoft's FERPlus).
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ _ROWS_AT_ONCE = 1000
 
 
 def relabel(index: Index, votes_file: Path, emotions: tuple[str, ...], scratch: Path) -> Index:
-    """Gives each image the emotion with the most votes.
+    """Gives each image the emotion that more than half of its votes name, single votes for an emotion left out.
 
-    Images are left out and counted when the most votes call them unknown or no face (NF), and when votes are tied.
+    Images without such a majority are left out and counted, and those whose majority is for unknown or no face (NF).
 
     Args:
         index: The images of the CSV table.
@@ -58,14 +61,16 @@ def relabel(index: Index, votes_file: Path, emotions: tuple[str, ...], scratch: 
             f"for {counted(expected, 'image')}"
         )
     counts = votes[names].fillna(0).to_numpy(float)[rows]
+    # One vote alone counts as a slip.
+    counts[counts <= 1] = 0
     winner = counts.argmax(axis=1)
-    tied = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    undecided = counts.max(axis=1) <= counts.sum(axis=1) / 2
     faceless = winner >= len(_VOTES)
-    kept = np.flatnonzero(~tied & ~faceless)
+    kept = np.flatnonzero(~undecided & ~faceless)
     labels = np.array([*_VOTES.values(), "", ""])[winner[kept]]
     note = (
-        f"FER+ labels: left out {counted(int((faceless & ~tied).sum()), 'image')} voted unknown or no face, and "
-        f"{counted(int(tied.sum()), 'image')} with tied votes"
+        f"FER+ labels: left out {counted(int((faceless & ~undecided).sum()), 'image')} voted unknown or no face, and "
+        f"{counted(int(undecided.sum()), 'image')} without a majority"
     )
     pixels = np.lib.format.open_memmap(scratch / "kept.npy", "w+", np.uint8, (len(kept), *index.pixels.shape[1:]))
     for start in range(0, len(kept), _ROWS_AT_ONCE):

@@ -60,6 +60,8 @@ class Metric:
     """Depends on the order of the probabilities of each class alone, so the scale of a model changes nothing."""
     of_probabilities: bool = False
     """Depends on the probabilities themselves, so a threshold changes nothing."""
+    has_interval: bool = True
+    """Its bootstrap interval holds the truth; False where resampling itself moves the score."""
     tuned_on_its_images: bool = False
     """Tunes thresholds on the very images it scores, so it flatters; left out of test scores unless asked for."""
     own: bool = False
@@ -307,6 +309,9 @@ _TABLE = (
         expected_calibration_error,
         "Mean gap between the stated probability and the share that comes true.",
         of_probabilities=True,
+        # Bins drawn with replacement vary more, and so lie further from the truth: a calibrated model's interval
+        # would begin above its score.
+        has_interval=False,
     ),
 )
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _TABLE}

@@ -138,7 +138,12 @@ def bootstrap_interval(
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
 ) -> Interval:
-    """Returns the percentile bootstrap interval of a score. Source: Efron and Tibshirani (1993), chapter 13."""
+    """Returns the percentile bootstrap interval of a score; NaN at both ends for a metric that has none.
+
+    Source: Efron and Tibshirani (1993), chapter 13.
+    """
+    if not metric.has_interval:
+        return Interval(metric.score(labels, probabilities), math.nan, math.nan, confidence)
     scores = resampled_scores(metric, labels, [probabilities], seed=seed, resamples=resamples)[0]
     return Interval(metric.score(labels, probabilities), *percentiles(scores, confidence), confidence)
 

@@ -49,8 +49,10 @@ class Standing:
     """Its objective, which was chosen for being the best."""
     images: int
     """Validation images that the trials were judged on; 0 where they were judged by their rounds."""
+    trials: int
+    """Number of trials judged."""
     intervals: Mapping[int, Interval]
-    """The 95 % interval of each trial's objective."""
+    """The 95 % interval of each trial's objective; empty for a metric that has none."""
     corrected: float | None
     """The best trial's objective without the gain from having been chosen; None with one trial."""
     tied: tuple[int, ...]
@@ -83,7 +85,7 @@ class Standing:
             lines.append(f"WARNING: {_trials([named(key) for key in others])} {each if len(others) == 1 else several}.")
         if self.corrected is not None:
             lines.append(
-                f"The best of {counted(len(self.intervals), 'trial')} looks better than it is: without the gain from "
+                f"The best of {counted(self.trials, 'trial')} looks better than it is: without the gain from "
                 f"the choice, {objective} is {self.corrected:.4f} instead of {self.value:.4f} (each time, "
                 f"the best on {'images' if self.images else 'rounds'} drawn at random is scored on those not drawn)."
             )
@@ -121,7 +123,9 @@ def stand(
     best = _best(whole, metric.direction)
     drawn = _draw(task, metric, labels, [probabilities[key] for key in keys], best, seed)
     intervals = {
-        key: Interval(float(whole[place]), *percentiles(drawn.scores[place]), 0.95) for place, key in enumerate(keys)
+        key: Interval(float(whole[place]), *percentiles(drawn.scores[place]), 0.95)
+        for place, key in enumerate(keys)
+        if metric.has_interval
     }
     tied = _tied(metric, labels, [probabilities[key] for key in keys], drawn.scores, whole, best, seed)
     weak = {
@@ -338,6 +342,7 @@ def _standing(
         best=keys[best],
         value=value,
         images=images,
+        trials=len(keys),
         intervals=intervals,
         corrected=None if math.isnan(gain) else value - gain,
         tied=tuple(keys[place] for place in ordered),

@@ -19,13 +19,16 @@ from ...errors import ApertuneError
 from ...processes import child_environment, module_command
 from ..evaluation.decisions import Probabilities, answers
 from ..models.contract import ModelContract
-from .formats import FORMATS, ExportFormat, Precision, Tolerance, Variant
+from .formats import FORMATS, ExportFormat, Precision, Variant
 from .graph import has_any_size
 
 # Resizing rounds to whole grey levels, so one in a hundred pixels may differ by one level.
 _ANY_SIZE_TOLERANCE = 2e-2
 _ANY_SIZE_IMAGES = 6
 _TIMEOUT_S = 600
+_TWO_SIDED_95 = 1.96
+# The accuracy that int8 may cost, as far as the images can tell; equal answers alone let every tenth change for worse.
+_MOST_LOST = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,10 @@ class ParityRow:
     """Share of right answers on the labelled images, 0 to 1; None without labels."""
     accuracy_loss: float | None
     """The original's accuracy less this one; None without labels."""
+    accuracy_loss_low: float | None
+    """Lower end of the 95 % interval of that loss."""
+    accuracy_loss_high: float | None
+    """Upper end of that interval, by which int8 is judged."""
     problem: str | None
     """Reason why it does not pass; None when it does."""
     note: str | None = None
@@ -143,6 +150,7 @@ class Comparison:
         any_size = _largest(measured["any_size"], self.expected_any) if "any_size" in measured else None
         equal = self._equal_answers(measured["probabilities"])
         accuracy, original = self._accuracy(measured["probabilities"]), self._accuracy(self.expected)
+        low, high = self._loss_interval(measured["probabilities"])
         return ParityRow(
             name,
             variant.file,
@@ -154,7 +162,9 @@ class Comparison:
             _bytes(folder / variant.file) / 1e6,
             accuracy,
             None if accuracy is None or original is None else original - accuracy,
-            _problem(variant.tolerance, difference, any_size, equal),
+            low,
+            high,
+            _problem(variant, difference, any_size, equal, high),
             str(measured["note"]) or None,
         )
 
@@ -198,17 +208,44 @@ class Comparison:
         thresholds = np.array(self.contract.class_thresholds())
         return float((answers(labels, probabilities, thresholds) == labels).mean())
 
+    def _loss_interval(self, probabilities: Probabilities) -> tuple[float | None, float | None]:
+        """Returns the 95 % interval of the accuracy that is lost, image by image; Nones without labels.
+
+        Half an image is added to each way of differing, so that a few images without a difference do not prove that
+        there is none. Source: Agresti and Min (2005), for matched pairs.
+        """
+        labels = self.images.labels
+        if labels is None:
+            return None, None
+        thresholds = np.array(self.contract.class_thresholds())
+        before, after = (
+            (answers(labels, given, thresholds) == labels).reshape(len(labels), -1).mean(axis=1)
+            for given in (self.expected, probabilities)
+        )
+        lost, images = before - after, len(labels) + 2
+        mean = float(lost.sum()) / images
+        spread = float(np.sqrt(max(0.0, (np.square(lost).sum() + 1) / images - mean**2) / images))
+        return mean - _TWO_SIDED_95 * spread, mean + _TWO_SIDED_95 * spread
+
     def _form(self) -> Labels:
         """Makes labels without meaning, whose form tells `answers` the task."""
         return np.zeros((1, 1) if self.contract.task == "multilabel" else 1, np.uint8)
 
 
-def _problem(tolerance: Tolerance, difference: float, any_size: float | None, equal: float) -> str | None:
-    most, least = tolerance.largest_difference, tolerance.equal_answers
+def _problem(
+    variant: Variant, difference: float, any_size: float | None, equal: float, most_lost: float | None
+) -> str | None:
+    most, least = variant.tolerance.largest_difference, variant.tolerance.equal_answers
     # Written so that NaN fails.
     if not difference <= most:
         return f"a probability differs by {difference:.2g}, more than {most:g}"
-    if not equal >= least:
+    if variant.precision == "int8" and most_lost is not None:
+        if not most_lost <= _MOST_LOST:
+            return (
+                f"it may lose {most_lost:.1%} of accuracy (upper end of the 95 % interval), more than "
+                f"{_MOST_LOST:.0%}; try --quantize float16, or compare on more images with --data"
+            )
+    elif not equal >= least:
         return f"only {equal:.1%} of the answers are equal, less than {least:.0%}"
     if any_size is not None and not any_size <= _ANY_SIZE_TOLERANCE:
         return f"for images of other sizes a probability differs by {any_size:.2g}, more than {_ANY_SIZE_TOLERANCE:g}"

@@ -89,7 +89,7 @@ def other_models(scores: Sequence[Score]) -> list[tuple[str, str]]:
 def score_cells(score: Score, scores: Sequence[Score]) -> list[str]:
     """Returns a row: metric, validation, test, interval, baseline, and the other models that took part."""
     others = [_number(getattr(score, name)) for _, name in other_models(scores)]
-    interval = f"{score.low:.4f} to {score.high:.4f}"
+    interval = "" if score.low is None or score.high is None else f"{score.low:.4f} to {score.high:.4f}"
     return [score.metric, _number(score.validation), _number(score.test), interval, _number(score.baseline), *others]
 
 

@@ -25,10 +25,10 @@ class Score:
     metric: str
     validation: float
     test: float
-    low: float
-    """Lower end of the 95 % bootstrap interval of the score on test."""
+    low: float | None
+    """Lower end of the 95 % bootstrap interval of the score on test; None for a metric that has none."""
 
-    high: float
+    high: float | None
     """Upper end of that interval."""
 
     baseline: float | None = None
@@ -120,8 +120,8 @@ def _score(metric: Metric, known: Labels, answers: Answers, contract: ModelContr
         metric.name,
         metric.score(known, judged(answers.validation, answers.thresholds)),
         interval.value,
-        interval.low,
-        interval.high,
+        interval.low if metric.has_interval else None,
+        interval.high if metric.has_interval else None,
         metric.score(answers.labels, baseline),
         *others,
     )

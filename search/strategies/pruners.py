@@ -79,6 +79,12 @@ def _make_wilcoxon(epochs: int, p_threshold: float, n_startup_steps: int) -> Bas
     return optuna.pruners.WilcoxonPruner(p_threshold=p_threshold, n_startup_steps=n_startup_steps)
 
 
+def _make_paired(epochs: int, p_threshold: float, n_startup_trials: int) -> BasePruner:
+    from .paired import PairedPruner
+
+    return PairedPruner(p_threshold, n_startup_trials)
+
+
 def _make_none(epochs: int) -> BasePruner:
     import optuna
 
@@ -144,9 +150,20 @@ PRUNERS: dict[str, Pruner] = {
             "n_warmup_steps": _WARMUP_STEPS,
         },
     ),
+    "paired": Pruner(
+        summary="Its folds or repeats so far, even the first alone, are worse than the best trial's, by a paired "
+        "t-test that learns the luck of a round from all trials",
+        advice="The default with `--folds` or `--repeats`",
+        make=_make_paired,
+        judges="rounds",
+        options={
+            "p_threshold": Option(0.05, "Largest p-value that prunes a trial", most=1),
+            "n_startup_trials": Option(3, "Complete trials before the first one is pruned"),
+        },
+    ),
     "wilcoxon": Pruner(
         summary="Its folds or repeats so far are worse than the best trial's, by Wilcoxon's signed-rank test",
-        advice="The default with `--folds` or `--repeats`",
+        advice="Many folds or repeats with outliers; it never prunes before the fourth",
         make=_make_wilcoxon,
         judges="rounds",
         options={

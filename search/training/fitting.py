@@ -91,8 +91,13 @@ class Fitting:
         return self.state.epoch >= self._epochs
 
     def out_of_patience(self) -> bool:
+        """Returns whether training has gone on without gain for long enough; patience starts anew with fine-tuning.
+
+        A frozen backbone soon has taught its new head all it can. To end there would be to never fine-tune.
+        """
         patience = self.task.patience
-        return patience is not None and self.state.epoch - self.state.best_epoch >= patience
+        frozen = max((getattr(one, "first_phase_epochs", 0) for one in self.candidate.callbacks), default=0)
+        return patience is not None and self.state.epoch - max(self.state.best_epoch, frozen) >= patience
 
     def finish(self, stop: StopRequest) -> TrialResult:
         """Restores the weights of the best epoch, evaluates them fully, and leaves model and predictions.

@@ -41,6 +41,8 @@ class Unfreezing(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships
         super().__init__()
         self._backbone, self._settings = backbone, settings
         self._first_epoch = settings.first_epoch(epochs)
+        self.first_phase_epochs = self._first_epoch
+        """Epochs before the second phase, over which patience is not counted."""
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if epoch < self._first_epoch or self._backbone.trainable:

@@ -18,7 +18,7 @@ def narrow(
     """Returns the part of a space that a user wants to search, without parameters that can no longer be active.
 
     A parameter is given by its key, or by its name, which then stands for all parameters of that name that can be
-    active.
+    active. Where these are several, of different branches, each takes the part of a range that it has.
 
     Args:
         space: The space to narrow.
@@ -39,14 +39,42 @@ def narrow(
             raise UnknownNameError("parameter", name, {parameter.name for parameter in parameters})
     used: set[str] = set()
     left: list[Parameter] = []
+    shared = {name for name in ranges if sum(parameter.name == name for parameter in parameters) > 1}
     for parameter in parameters:
         if _can_be_active(parameter, left):
-            left.append(_narrowed(parameter, fixed, ranges, used))
+            own = dict(ranges)
+            if parameter.name in shared and parameter.key not in ranges:
+                own[parameter.name] = _common(parameter, ranges[parameter.name])
+            left.append(_narrowed(parameter, fixed, own, used))
     for name in (*fixed, *ranges):
         if name not in used:
             conditions = " or ".join(wording.condition(p.conditions) for p in parameters if name in (p.name, p.key))
             raise SpaceError(f"'{name}' has no effect: it is used only when {conditions}, which is ruled out here")
     return SearchSpace(tuple(left))
+
+
+def _common(parameter: Parameter, text: str) -> str:
+    """Returns the part of a range that a parameter has; the whole text where that cannot be said in the same form."""
+    if ".." not in text:
+        within = [part.strip() for part in text.split(",") if _has(parameter, part)]
+        if not within:
+            raise _off_the_space(parameter, text)
+        return ",".join(within)
+    if parameter.low is None or parameter.high is None:
+        return text
+    low_text, _, high_text = text.partition("..")
+    low, high = _bound(parameter, low_text, text), _bound(parameter, high_text, text)
+    if max(low, parameter.low) > min(high, parameter.high):
+        raise _off_the_space(parameter, text)
+    return f"{max(low, parameter.low)!r}..{min(high, parameter.high)!r}" if low <= high else text
+
+
+def _has(parameter: Parameter, text: str) -> bool:
+    try:
+        _parse(parameter, text)
+    except SpaceError:
+        return False
+    return True
 
 
 def _can_be_active(parameter: Parameter, parents: list[Parameter]) -> bool:

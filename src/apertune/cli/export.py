@@ -136,7 +136,9 @@ def _print(report: ExportReport) -> None:
     scored = any(row.accuracy is not None for row in report.rows)
     rows = [_cells(row, scored=scored) for row in report.rows]
     print_table(
-        (*columns, "accuracy", "lost") if scored else columns, rows, title=f"Compared on {report.images} images"
+        (*columns, "accuracy", "lost", "95 % interval") if scored else columns,
+        rows,
+        title=f"Compared on {report.images} images",
     )
     for row in report.rows:
         if row.note:
@@ -157,4 +159,6 @@ def _cells(row: ParityRow, *, scored: bool) -> tuple[str | None, ...]:
     )
     if not scored or row.accuracy is None or row.accuracy_loss is None:
         return cells
-    return (*cells, f"{row.accuracy:.1%}", f"{row.accuracy_loss:+.1%}")
+    low, high = row.accuracy_loss_low, row.accuracy_loss_high
+    interval = "" if low is None or high is None else f"{low:+.1%} to {high:+.1%}"
+    return (*cells, f"{row.accuracy:.1%}", f"{row.accuracy_loss:+.1%}", interval)

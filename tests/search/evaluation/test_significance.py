@@ -159,6 +159,18 @@ def test_undefined_metrics_have_no_interval():
     assert math.isnan(paired_test(metric, labels, probabilities, probabilities, seed=0)[1])
 
 
+def test_the_calibration_error_has_no_interval():
+    """Resamples of a calibrated model's answers have a larger error than the model, so no interval is given."""
+    random = np.random.default_rng(0)
+    stated = random.random((400, 1), np.float32)
+    labels = (random.random(400) < stated[:, 0]).astype(np.int32)
+    metric = METRICS["expected_calibration_error"]
+    interval = bootstrap_interval(metric, labels, stated, seed=0)
+    assert interval.value == metric.score(labels, stated)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+
+
 def test_holm_raises_p_values_in_order():
     """Holm's correction multiplies the smallest p-value by the number of tests and keeps the order."""
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])

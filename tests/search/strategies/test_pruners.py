@@ -10,8 +10,8 @@ from apertune.search.strategies.pruners import EPOCH_PRUNERS, ROUND_PRUNERS, mak
 
 
 def test_pruners_are_of_epochs_or_of_rounds() -> None:
-    """Wilcoxon judges folds and repeats, the others epochs, and `none` fits either."""
-    assert ROUND_PRUNERS == ("none", "wilcoxon")
+    """The paired test and Wilcoxon's judge folds and repeats, the others epochs, and `none` fits either."""
+    assert ROUND_PRUNERS == ("none", "paired", "wilcoxon")
     assert EPOCH_PRUNERS == ("hyperband", "median", "none", "percentile", "successive-halving")
 
 
@@ -38,7 +38,7 @@ def test_a_pruner_that_would_judge_no_epoch_is_refused(name: str, options: dict[
     ("given", "message"),
     [
         ({"folds": 1}, "--folds must be at least 2, but got 1"),
-        ({"repeats": 2, "pruner": "median"}, "--pruner must be wilcoxon or none, but got median"),
+        ({"repeats": 2, "pruner": "median"}, "--pruner must be wilcoxon, paired or none, but got median"),
         ({"pruner": "wilcoxon"}, "compares folds or repeats"),
         ({"max_flops": 0.0}, "--max-flops must be more than 0, but got 0.0"),
         ({"total_epochs": 0}, "--total-epochs must be at least 1, but got 0"),

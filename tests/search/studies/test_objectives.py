@@ -23,7 +23,7 @@ from apertune.search.messages import (
     TrialTask,
 )
 from apertune.search.results import pareto_front, read_study
-from apertune.search.settings import make_home
+from apertune.search.settings import SearchSettings, make_home
 from apertune.search.strategies.pruners import make_pruner
 from apertune.search.strategies.samplers import make_sampler
 from apertune.search.studies.frozen_trials import steps_of
@@ -172,6 +172,26 @@ def test_rounds_are_pruned_by_their_values(tmp_path: Path) -> None:
     executor.stop = lambda request: stopped.append(request.reason)  # type: ignore[method-assign]
     bench.run_with(executor, 2)
     assert stopped == ["pruned after round 4"]
+
+
+def test_three_rounds_suffice_to_end_a_weak_trial(tmp_path: Path) -> None:
+    """With three folds the default pruner ends weak trials after the first one, in later searches too."""
+
+    def folds(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
+        level = 0.9 if task.number < 5 else 0.1
+        for index in range(1, 4):
+            emit(RoundEnded(task.number, index, level + index / 100 + (task.number * index % 3) / 1000))
+        return TrialResult(task.number, "complete", value=level, epochs=3)
+
+    settings = SearchSettings(folds=3)
+    bench = Bench(tmp_path, pruner=settings.pruning, folds=3)
+    stopped: list[str] = []
+    for target in (6, 7):
+        executor = InProcessExecutor(folds, SPACE)
+        executor.stop = lambda request: stopped.append(request.reason)  # type: ignore[method-assign]
+        bench.run_with(executor, target)
+        bench.reopen(pruner=settings.pruning)
+    assert stopped == ["pruned after round 1"] * 2
 
 
 def test_a_study_begins_with_what_another_found(tmp_path: Path) -> None:

@@ -100,3 +100,26 @@ def test_a_key_narrows_one_of_several_of_a_name() -> None:
     with pytest.raises(SpaceError, match=r"lr@optimizer=adam takes 0\.0001 to 0\.01, log, not 0\.1"):
         narrow(space, {"lr": "0.1"})
     assert [p.kind for p in narrow(space, {"lr": "0.005"}).parameters] == ["choice", "fixed", "fixed"]
+
+
+def test_a_range_of_a_name_is_met_by_each_branch_as_far_as_it_goes() -> None:
+    """Each of several parameters of one name takes the part of the range that it has; one that has none is named."""
+    adam, sgd = (Condition("optimizer", ("adam",)),), (Condition("optimizer", ("sgd",)),)
+    space = SearchSpace(
+        (
+            Parameter("optimizer", "choice", "adam", values=("adam", "sgd")),
+            Parameter("lr", "float", 1e-3, low=1e-4, high=1e-2, sampling="log", conditions=adam),
+            Parameter("lr", "float", 1e-2, low=1e-3, high=1.0, sampling="log", conditions=sgd),
+        )
+    )
+    _, first, second = narrow(space, {}, {"lr": "0.0005..0.05"}).parameters
+    assert (first.low, first.high) == (0.0005, 0.01)
+    assert (second.low, second.high) == (0.001, 0.05)
+    _, first, second = narrow(space, {}, {"lr": "0.0001,0.01,0.1"}).parameters
+    assert (first.values, second.values) == ((0.0001, 0.01), (0.01, 0.1))
+    _, first, second = narrow(space, {}, {"lr": "0.0005..0.05", "lr@optimizer=sgd": "0.5..1"}).parameters
+    assert (first.low, second.low) == (0.0005, 0.5)
+    with pytest.raises(SpaceError, match=r"lr@optimizer=adam takes 0\.0001 to 0\.01, log, not 0\.1\.\.1"):
+        narrow(space, {}, {"lr": "0.1..1"})
+    _, second = narrow(space, {"optimizer": "sgd"}, {"lr": "0.1..1"}).parameters
+    assert (second.low, second.high) == (0.1, 1.0)
