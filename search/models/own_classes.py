@@ -20,6 +20,7 @@ from ...quiet import import_keras_quietly
 SPACE_VARIABLE = "APERTUNE_SPACE"
 
 _trusted: dict[tuple[str, str], Any] = {}
+_named: set[str] = set()
 
 
 def trust_space(space: str) -> None:
@@ -38,6 +39,7 @@ def trust_space(space: str) -> None:
     """
     if ":" not in space:
         return
+    _named.add(space)
     import_keras_quietly()
     from ...spaces.foreign.importing import import_space
 
@@ -54,15 +56,12 @@ def trust_space(space: str) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([*paths, str(Path.cwd())])
 
 
-def trust_environment() -> None:
-    """Trusts the spaces that the environment names, if it names any."""
-    if not _trusted:
-        for space in filter(None, os.environ.get(SPACE_VARIABLE, "").split(",")):
-            trust_space(space)
-
-
 def is_trusted(module: str, name: str) -> bool:
-    """Returns whether a class of that module and name may be made."""
+    """Returns whether a class of that module and name may be made: the user, or the environment, names its module."""
+    if (module, name) not in _trusted:
+        for space in filter(None, os.environ.get(SPACE_VARIABLE, "").split(",")):
+            if space not in _named:
+                trust_space(space)
     return (module, name) in _trusted
 
 

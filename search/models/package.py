@@ -22,7 +22,7 @@ from ...files.staging import staging
 from ...quiet import import_keras_quietly
 from ...text import first_line
 from .contract import ModelContract, read_contract
-from .own_classes import custom_objects, trust_environment
+from .own_classes import custom_objects
 from .safety import check_keras_file, check_mlmodel
 
 if TYPE_CHECKING:
@@ -92,7 +92,6 @@ def load_network(path: Path, contract: ModelContract) -> keras.Model:
     Raises:
         ModelError: The file is damaged or unsafe, or does not fit the contract.
     """
-    trust_environment()
     check_keras_file(path)
     import_keras_quietly()
     import keras

@@ -97,8 +97,8 @@ def _check_config(path: Path, config: Any) -> None:
             raise ModelError(f"{path} has a layer of the kind {name}, which runs code of the file: it is not loaded")
         if name in _READS_FILES:
             raise ModelError(f"{path} has a layer of the kind {name}, which can read files: it is not loaded")
-        known = module is None or _is_known(str(module), name) or is_trusted(str(module), name)
-        if not (known or _is_registered(registered)):
+        known = module is None or _is_known(str(module), name) or _is_registered(registered)
+        if not (known or is_trusted(str(module), name)):
             raise ModelError(
                 f"{path} asks for {module}.{name}, which is not part of Keras: it is not loaded; if it is a class of "
                 f"yours, name its module with --space {module}:{name}"

@@ -49,9 +49,11 @@ def name_of(published: Published) -> str:
 @pytest.fixture(autouse=True)
 def _trusts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_classes, "_trusted", {})
+    monkeypatch.setattr(own_classes, "_named", set())
+    # Set, so that what a test leaves in it is gone afterwards.
+    monkeypatch.setenv(own_classes.SPACE_VARIABLE, "")
     paths = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    monkeypatch.delenv(own_classes.SPACE_VARIABLE, raising=False)
 
 
 def train(published: Published, folder: Path, objective: str = "", **settings: Any) -> tuple[TrialResult, list[Any]]:
