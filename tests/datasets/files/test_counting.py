@@ -12,7 +12,7 @@ from apertune.datasets import LoadSettings, load
 
 
 def test_files_are_counted_by_reason(make: SimpleNamespace, tmp_path: Path) -> None:
-    """What is no image, what is an image without a class, and what cannot be used are counted apart."""
+    """Texts, images without a class, and files that cannot be used are counted apart."""
     root = make.folders(tmp_path / "set", ("cat", "dog"), count=8)
     (root / "cat" / "notes.txt").write_text("about cats")
     (root / "dog" / "vectors.npy").write_bytes(bytes(40))
