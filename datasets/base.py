@@ -301,6 +301,8 @@ class Index:
     (n, height, width, 3) from 0 to 255, which may be a memory map in the scratch folder."""
     bad: tuple[BadItem, ...] = ()
     """Files and rows that had to be left out."""
+    root: Path | None = None
+    """The folder that keys are relative to, where it is not the source's, such as one in the scratch folder."""
     groups_from: str | None = None
     """The source of the names of groups in words, such as "column patient"; None without groups."""
     notes: tuple[str, ...] = ()

@@ -64,7 +64,7 @@ def load(
 
     def build(folder: Path, scratch: Path) -> dict[str, Any]:
         index = entry.create().index(source, options, scratch, report)
-        facts = build_entry(folder, index, source.root, pixel_format, report)
+        facts = build_entry(folder, index, index.root or source.root, pixel_format, report)
         return {**facts, "files": count_files(source, index, facts["bad"])}
 
     identity = source.identity() if entry.needs_data or entry.finder else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from ...text import counted
 from ..base import Index, Progress
 from ..files.sources import Source
 from .label_names import clean_name, refuse_twins
-from .split_folders import find_layout
+from .split_folders import find_layout, strip_common
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,11 @@ class FoldersAdapter:
         Options:
             classes: The classes to keep, separated by commas.
             positive: The positive class of a binary task; by default the second in the alphabet.
+            labels: repeated for several labels per image, by copies of its file in several class folders; nested for
+                one label per folder on the way to the image. One label per image by default.
         """
+        if "labels" in options:
+            return _several_labels(source, options)
         listing = list_class_folders(source)
         table, notes = keep_classes(listing.table, options.get("classes"), "folders")
         classes = sort_classes(table["label"])
@@ -56,6 +61,58 @@ class FoldersAdapter:
             bad=source.bad_links,
             notes=(*listing.notes, *notes),
         )
+
+
+def _several_labels(source: Source, options: Mapping[str, str]) -> Index:
+    """Lists images with several labels each.
+
+    Raises:
+        DatasetError: The option's value is unknown, or there are fewer than two labels.
+    """
+    import pandas as pd
+
+    way = options["labels"]
+    if way not in ("repeated", "nested"):
+        raise DatasetError(f"folders: option labels must be repeated or nested, but got '{way}'")
+    if others := sorted(options.keys() & {"positive", "classes"}):
+        raise DatasetError(
+            f"folders: --{others[0]} is for one label per image; leave it out with --option labels={way}"
+        )
+    if way == "repeated":
+        table = list_class_folders(source).table
+        table["content"] = [_content(source.root / key) for key in table["key"]]
+        together = table.groupby(["content", table["split"].fillna("")], sort=False)
+        rows = [
+            (group["key"].iloc[0], tuple(sorted(set(group["label"]))), group["split"].iloc[0]) for _, group in together
+        ]
+    else:
+        paths = [file.path for file in source.images if "/" in file.path]
+        folders = strip_common([tuple(path.split("/")[:-1]) for path in paths])
+        rows = [
+            (path, tuple(sorted({clean_name(part) for part in parts})), None)
+            for path, parts in zip(paths, folders, strict=True)
+        ]
+    classes = sort_classes([name for _, names, _ in rows for name in names])
+    refuse_twins("class folders", classes)
+    if len(classes) < 2:
+        raise DatasetError(
+            f"folders: --data must hold at least two class folders, but {source.root} holds {len(classes)}"
+        )
+    return Index(
+        table=pd.DataFrame(rows, columns=["key", "label", "split"]),
+        classes=classes,
+        task="multilabel",
+        bad=source.bad_links,
+    )
+
+
+def _content(path: Path) -> str:
+    """Returns the SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def list_class_folders(source: Source) -> Listing:

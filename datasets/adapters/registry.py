@@ -75,12 +75,13 @@ def _imported(target: str) -> Any:
 _POSITIVE = {"positive": "positive class when there are two classes"}
 _CLASSES = {"classes": "classes to keep, separated by commas"}
 
+_SEVERAL = {"labels": "repeated: a file in several class folders has them all; nested: each folder is a label"}
 _FOLDERS = AdapterEntry(
     target=".folders:FoldersAdapter",
     description="one folder of images per class, with or without train, validation and test folders above",
     image_size=128,
     channels=3,
-    options=_POSITIVE | _CLASSES,
+    options=_POSITIVE | _CLASSES | _SEVERAL,
     revision="split folders",
 )
 
@@ -108,6 +109,15 @@ ADAPTERS: dict[str, AdapterEntry] = {
         description="Keras's CIFAR-100: photographs, 32x32, a hundred classes; from ~/.keras or its source",
         options={"label-mode": "coarse: take the 20 superclasses instead of the 100 classes"},
         home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    ),
+    "coco": AdapterEntry(
+        target=".coco:CocoAdapter",
+        description="COCO's annotations, several labels per image: instances_*.json beside the images",
+        image_size=128,
+        channels=3,
+        options={"crowds": "yes: count annotations of crowds as well"},
+        files_beside=True,
+        home="https://cocodataset.org",
     ),
     "digits": AdapterEntry(
         target=".digits:DigitsAdapter",
@@ -171,6 +181,10 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "label-column": "column of labels; several labels are separated by ;",
             "label-columns": "columns of 0 or 1, one per label, separated by commas",
             "split-column": "column that says train, validation or test",
+            "separator": "separator of the columns, such as ; or tab",
+            "label-separator": "separator of several labels in one cell; none for one label per cell",
+            "root": "folder that the paths are relative to, itself relative to the table",
+            "suffix": "suffix of the image files, for paths that lack it",
             "group": "column of groups, such as persons, whose images stay in one split",
         }
         | _POSITIVE,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,8 @@ _SPLITS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 _SEPARATOR = ";"
+_COLUMN_SEPARATORS = (",", ";", "\t", "|")
+_MOST_SHOWN = 300
 
 
 class TableAdapter:
@@ -35,9 +39,15 @@ class TableAdapter:
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the rows of the table, whose paths are relative to it.
 
-        A label that holds several names, separated by `;`, makes a multilabel task.
+        A label that holds several names makes a multilabel task. They are separated by `;`, or by `|` or a comma where
+        the names also stand alone, or as the option says. The table is CSV with any of the usual separators, TSV,
+        Parquet, JSON lines as in Hugging Face's `metadata.jsonl`, or Parquet that holds the image files themselves.
 
         Options:
+            separator: The table's separator, such as `;` or tab; found in its first line unless given.
+            label-separator: The separator of several labels in one cell; none for one label per cell.
+            root: Folder that paths are relative to, itself relative to the table.
+            suffix: Suffix of the image files, for paths that lack it.
             path-column, label-column, split-column: Names of columns that do not have one of the usual names.
             label-columns: Columns of 0 or 1, one per label, separated by commas.
             positive: The positive class of a binary task.
@@ -46,25 +56,93 @@ class TableAdapter:
         import pandas as pd
 
         path = _find_table(source)
-        table = _read(source.root / path)
-        paths = table[_column(table, options.get("path-column"), _PATH_COLUMNS, "paths", "--option path-column=NAME")]
+        table = _read(source.root / path, options.get("separator"))
+        column = _column(table, options.get("path-column"), _PATH_COLUMNS, "paths", "--option path-column=NAME")
         labels, classes, task = _labels(table, options)
         splits = _splits(table, options.get("split-column"))
         grouped = options.get("group") in table.columns
         groups = _texts(table[options["group"]]) if grouped else [None] * len(table)
-        folder = PurePosixPath(path).parent
-        known = {file.path for file in source.files}
+        embedded = _embedded_images(table[column], scratch)
+        files = None if embedded is not None else _Files(source, path, options)
         rows, bad = [], []
-        for number, (name, label, split, group) in enumerate(zip(paths, labels, splits, groups, strict=True), start=2):
-            key = str(folder / str(name)).replace("\\", "/")
-            reason = _refusal(str(name), key, known, label) or ("no group" if group == "" else None)
+        for number, (name, label, split, group) in enumerate(
+            zip(embedded or table[column], labels, splits, groups, strict=True), start=2
+        ):
+            key, reason = (name, None) if files is None else files.find(str(name).strip())
+            if reason is None:
+                reason = "no label" if label is None else "no group" if group == "" else None
             if reason is None:
                 rows.append((key, label, split, group))
             else:
                 bad.append(BadItem(f"line {number}", reason))
         kept = pd.DataFrame(rows, columns=["key", "label", "split", "group"])
         groups_from = column_words(options["group"]) if grouped else None
-        return Index(kept, classes, task, bad=tuple(bad), groups_from=groups_from)
+        root = None if embedded is None else scratch
+        return Index(kept, classes, task, bad=tuple(bad), root=root, groups_from=groups_from)
+
+
+class _Files:
+    """The image files that a table may name.
+
+    Args:
+        source: The files.
+        table: The table's path in it.
+        options: The options `root` and `suffix`.
+    """
+
+    def __init__(self, source: Source, table: str, options: Mapping[str, str]) -> None:
+        root = options.get("root", "")
+        if Path(root).is_absolute():
+            try:
+                root = str(Path(root).resolve().relative_to(source.root))
+            except ValueError:
+                raise DatasetError(
+                    f"table: --option root must lie in the table's folder {source.root}, but got {root}"
+                ) from None
+            self._folder = PurePosixPath(root)
+        else:
+            self._folder = PurePosixPath(table).parent / root
+        self._root = source.root
+        self._suffix = options.get("suffix", "")
+        self._known = {file.path for file in source.files}
+        self._by_stem: dict[str, str] = {}
+        for known in sorted(self._known):
+            self._by_stem.setdefault(str(PurePosixPath(known).with_suffix("")), known)
+
+    def find(self, name: str) -> tuple[str, str | None]:
+        """Returns the path of a file by its name in the table, or why it cannot be used."""
+        if not name or name.lower() == "nan":
+            return "", "no path"
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute():
+            resolved = Path(path)
+            if not resolved.is_relative_to(self._root):
+                return "", f"the path '{name[:80]}' leads out of the table's folder"
+            key = str(resolved.relative_to(self._root))
+        elif ".." in path.parts:
+            return "", f"the path '{name[:80]}' leads out of the table's folder"
+        else:
+            key = str(self._folder / path)
+        for candidate in (f"{key}{self._suffix}" if self._suffix else key, key):
+            if candidate in self._known:
+                return candidate, None
+        # An id without a suffix; a name that has one is never taken for another file's.
+        if not path.suffix and key in self._by_stem:
+            return self._by_stem[key], None
+        return "", f"no such file: {name[:80]}"
+
+
+def _embedded_images(column: pd.Series[Any], scratch: Path) -> list[str] | None:
+    """Writes the image files that a column holds, as Hugging Face saves them; returns their names, None without any."""
+    held = [isinstance(value, dict) and isinstance(value.get("bytes"), bytes) for value in column]
+    if not held or not all(held):
+        return None
+    names = []
+    for row, value in enumerate(column):
+        suffix = PurePosixPath(str(value.get("path") or "")).suffix
+        names.append(f"{row:07d}{suffix}")
+        (scratch / names[-1]).write_bytes(value["bytes"])
+    return names
 
 
 def _texts(column: pd.Series[Any]) -> list[str]:
@@ -75,40 +153,100 @@ def _texts(column: pd.Series[Any]) -> list[str]:
 def _find_table(source: Source) -> str:
     if source.named is not None:
         return source.named
-    tables = [file.path for file in source.with_suffix(".csv", ".tsv", ".parquet")]
+    tables = [file.path for file in source.with_suffix(".csv", ".tsv", ".parquet", "metadata.jsonl")]
     if len(tables) != 1:
         found = f"several ({', '.join(tables[:5])}); give one of them with --data" if tables else "none"
         raise DatasetError(f"table: --data must hold one CSV or Parquet table, but {source.root} holds {found}")
     return tables[0]
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(path: Path, separator: str | None) -> pd.DataFrame:
     import pandas as pd
 
-    if path.suffix.lower() != ".parquet":
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        raise DatasetError(
+            f"table: {path.name} is a JSON document, but a table is CSV, TSV, Parquet or JSON lines; "
+            "annotations of COCO are read by the data set coco"
+        )
+    if suffix != ".parquet":
         check_lines("table", path)
     try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
+        if suffix == ".parquet":
+            return _with_class_names(path, pd.read_parquet(path))
+        if suffix == ".jsonl":
+            return pd.read_json(path, lines=True, dtype=False)
+        return pd.read_csv(path, sep=_separator_of(path, separator), dtype=str, keep_default_na=False)
     # pandas and pyarrow raise many kinds of errors on damaged tables.
     except Exception as error:
         raise DatasetError(f"table: {path.name} cannot be read: {first_line(error)}") from error
+
+
+def _with_class_names(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Puts names for the numbers of Hugging Face's ClassLabel columns, which the file's own metadata tell."""
+    from pyarrow import parquet
+
+    told = (parquet.read_schema(path).metadata or {}).get(b"huggingface")
+    features = json.loads(told).get("info", {}).get("features", {}) if told else {}
+    for column, feature in features.items():
+        names = feature.get("names") if isinstance(feature, dict) else None
+        if names and column in table and feature.get("_type") == "ClassLabel":
+            table[column] = [names[number] if 0 <= number < len(names) else None for number in table[column]]
+    return table
+
+
+def _separator_of(path: Path, given: str | None) -> str:
+    """Returns the separator of the columns: the given one, or the commonest of the usual ones in the first line."""
+    if given is not None:
+        return "\t" if given.lower() in ("tab", "\\t") else given
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline()
+    return max(_COLUMN_SEPARATORS, key=header.count)
 
 
 def _column(table: pd.DataFrame, wanted: str | None, usual: Sequence[str], what: str, flag: str) -> str:
     columns = [str(column) for column in table.columns]
     if wanted is not None:
         if wanted not in columns:
-            raise DatasetError(f"table: there is no column '{wanted}'; the columns are {', '.join(columns)}")
+            raise DatasetError(f"table: there is no column '{wanted}'; the columns are {_listed(columns)}")
         return wanted
     by_name = {column.strip().lower(): column for column in columns}
     for name in usual:
         if name in by_name:
             return by_name[name]
     raise DatasetError(
-        f"table: no column is known to hold the {what}; name it with {flag}; the columns are {', '.join(columns)}"
+        f"table: no column is known to hold the {what}; name it with {flag}; the columns are {_listed(columns)}"
     )
+
+
+def _listed(columns: Sequence[str]) -> str:
+    text = ", ".join(columns)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} and so on"
+
+
+def _label_separator(texts: Sequence[str], given: str | None) -> str | None:
+    """Returns what separates several labels in one cell; None where each cell holds one label.
+
+    Raises:
+        DatasetError: Cells look as if they held several labels, and it is not plain.
+    """
+    if given is not None:
+        return None if given.lower() == "none" else given
+    if any(_SEPARATOR in text for text in texts):
+        return _SEPARATOR
+    for separator in ("|", ","):
+        several = {text for text in texts if separator in text}
+        alone = {text for text in texts if separator not in text}
+        parts = Counter(part.strip() for text in several for part in set(text.split(separator)))
+        known = [part for part, count in parts.items() if part in alone or count > 1]
+        if several and len(known) == len(parts):
+            return separator
+        if known or (several and separator == "|"):
+            raise DatasetError(
+                f"table: the label '{min(several)[:80]}' may be several labels in one cell; give "
+                f"--option label-separator='{separator}' if it is, or --option label-separator=none"
+            )
+    return None
 
 
 def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any], tuple[str, ...], Task]:
@@ -117,9 +255,12 @@ def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any],
         return _label_columns(table, [name.strip() for name in options["label-columns"].split(",")])
     column = _column(table, options.get("label-column"), _LABEL_COLUMNS, "labels", "--option label-column=NAME")
     texts = ["" if value is None else clean_name(str(value)) for value in table[column]]
-    if any(_SEPARATOR in text for text in texts):
-        sets = [tuple(sorted({part.strip() for part in text.split(_SEPARATOR)} - {""})) for text in texts]
-        return list(sets), sort_classes([name for names in sets for name in names]), "multilabel"
+    separator = _label_separator(texts, options.get("label-separator"))
+    if separator is not None:
+        sets = [tuple(sorted({part.strip() for part in text.split(separator)} - {""})) for text in texts]
+        several = sort_classes([name for names in sets for name in names])
+        refuse_twins("labels", several)
+        return list(sets), several, "multilabel"
     classes = sort_classes([text for text in texts if text])
     refuse_twins("labels", classes)
     if len(classes) < 2:
@@ -153,12 +294,3 @@ def _splits(table: pd.DataFrame, wanted: str | None) -> list[str | None]:
     if wrong:
         raise DatasetError(f"table: column '{column}' must say train, validation or test, but a row says '{wrong[0]}'")
     return [_SPLITS[text] for text in texts]
-
-
-def _refusal(name: str, key: str, known: set[str], label: object) -> str | None:
-    """The reason why a row cannot be used; None when it can."""
-    if label is None:
-        return "no label"
-    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        return f"the path '{name[:80]}' leads out of the table's folder"
-    return None if key in known else f"no such file: {name[:80]}"

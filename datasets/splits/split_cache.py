@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...text import counted
 from ..arrays import EntryArrays
-from ..base import Labels, Rows
+from ..base import STATED, Labels, Rows
 from .duplicates import duplicates_of
 from .splitting import Splits, limit_rows, make_splits
 from .together import kept_together
@@ -78,6 +78,7 @@ def _draw(
     splits = make_splits(labels, arrays.stated(), together, settings.split, settings.seed)
     near = duplicates_of(arrays).near
     splits, notes = _handle_leaks(splits, near, settings.drop_leaks, "a copy or near copy")
+    notes = (*_inner_split_notes(arrays.stated(), splits), *notes)
     if groups is not None:
         splits, more = _handle_leaks(splits, groups, settings.drop_leaks, "images of their group")
         notes += more
@@ -86,6 +87,21 @@ def _draw(
         train = limit_rows(labels, splits.train, settings.limit, settings.seed)
         splits = Splits(train, splits.validation, splits.test)
     return splits, notes
+
+
+def _inner_split_notes(stated: NDArray[np.int8], splits: Splits) -> tuple[str, ...]:
+    """Returns a line where a split that the data state was divided to make one that they do not state."""
+    sizes = {name: int(np.count_nonzero(stated == code)) for name, code in STATED.items()}
+    if not sizes["validation"] and not sizes["test"]:
+        return ()
+    if not sizes["validation"] and sizes["train"]:
+        drawn = len(splits.validation), "validation", counted(sizes["train"], "training image")
+    elif not sizes["test"] and sizes["validation"]:
+        drawn = len(splits.test), "test", counted(sizes["validation"], "validation image")
+    else:
+        return ()
+    number, name, source = drawn
+    return (f"no {name} split is stated, so {number:,} of the {source} are it; --split sets the shares",)
 
 
 def _handle_leaks(splits: Splits, groups: Rows, drop: bool, what: str) -> tuple[Splits, tuple[str, ...]]:

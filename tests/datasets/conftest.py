@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,12 +33,28 @@ def make() -> SimpleNamespace:
         simpsons=make_simpsons,
         voc_xml=voc_xml,
         voc=make_voc,
+        coco=make_coco,
         table=make_table,
         cifar10=make_cifar10,
         cifar100=make_cifar100,
         fashion_mnist=make_fashion_mnist,
         mnist=make_mnist,
     )
+
+
+def make_coco(root: Path) -> Path:
+    """Writes 24 images of cats, dogs or both, with the annotations of COCO beside them."""
+    document: dict[str, list[dict[str, object]]] = {
+        "images": [], "annotations": [], "categories": [{"id": 1, "name": "cat"}, {"id": 5, "name": "dog"}]
+    }  # fmt: skip
+    for number in range(24):
+        save_picture(root / "train2017" / f"{number:012d}.jpg", seed=number)
+        document["images"].append({"id": number, "file_name": f"{number:012d}.jpg"})
+        for category in ((1,), (5,), (1, 5))[number % 3]:
+            document["annotations"].append({"image_id": number, "category_id": category})
+    (root / "annotations").mkdir()
+    (root / "annotations" / "instances_all2017.json").write_text(json.dumps(document))
+    return root
 
 
 def make_picture(seed: int, width: int = 40, height: int = 32, channels: int = 3) -> np.ndarray:

@@ -31,6 +31,7 @@ CASES = [
     Case("cifar100", "cifar100", "multiclass"),
     Case("fashion_mnist", "fashion_mnist", "multiclass"),
     Case("mnist", "mnist", "multiclass", target="mnist.npz"),
+    Case("coco", "coco", "multilabel"),
     Case("digits", None, "multiclass"),
     Case("fer2013", "fer2013", "multiclass", target="fer2013.csv"),
     Case("fer2013", "fer2013_folders", "multiclass"),

@@ -55,6 +55,8 @@ def test_train_and_test_only(make: SimpleNamespace, tmp_path: Path) -> None:
     assert len(dataset.test) == 2
     assert len(dataset.train) + len(dataset.validation) == 34
     assert 5 <= len(dataset.validation) <= 7
+    note = f"no validation split is stated, so {len(dataset.validation)} of the 34 training images are it"
+    assert f"{note}; --split sets the shares" in dataset.notes
 
 
 def test_limit(make: SimpleNamespace, tmp_path: Path) -> None:
@@ -88,8 +90,8 @@ def test_refusals(make: SimpleNamespace, tmp_path: Path) -> None:
         load("folders", tmp_path / "empty")
     with pytest.raises(DatasetError, match="at least two class folders"):
         load("folders", make.folders(tmp_path / "one", ("only",)))
-    with pytest.raises(SettingError, match="folders has no option --labels; its own options: --positive, --classes"):
-        load("folders", tmp_path / "one", LoadSettings(options={"labels": "x"}))
+    with pytest.raises(SettingError, match="folders has no option --objects; its own options: --positive, --classes"):
+        load("folders", tmp_path / "one", LoadSettings(options={"objects": "x"}))
 
 
 def test_outward_link(make: SimpleNamespace, tmp_path: Path) -> None:
@@ -100,3 +102,21 @@ def test_outward_link(make: SimpleNamespace, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"Negative/linked\.jpg: a link that leads out of the folder"):
         load("folders", root)
     assert len(load("folders", root, LoadSettings(skip_bad=True)).images) == 8
+
+
+def test_several_labels_by_folders(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A file in several class folders, or in folders inside each other, carries all their names."""
+    for image in range(6):
+        make.save(tmp_path / "copies" / "cat" / f"{image}.jpg", seed=image)
+        make.save(tmp_path / "copies" / "dog" / f"other {image}.jpg", seed=image if image < 2 else 50 + image)
+    dataset = load("folders", tmp_path / "copies", LoadSettings(options={"labels": "repeated"}))
+    assert (dataset.task, dataset.classes, len(dataset.images)) == ("multilabel", ("cat", "dog"), 10)
+    assert dataset.labels.sum(axis=0).tolist() == [6, 6]
+    for number, folder in enumerate(("animal/cat", "animal/dog", "thing/cup")):
+        for image in range(4):
+            make.save(tmp_path / "nested" / folder / f"{image}.jpg", seed=100 * number + image)
+    dataset = load("folders", tmp_path / "nested", LoadSettings(options={"labels": "nested"}))
+    assert dataset.classes == ("animal", "cat", "cup", "dog", "thing")
+    assert dataset.labels.sum(axis=0).tolist() == [8, 4, 4, 4, 4]
+    with pytest.raises(DatasetError, match="option labels must be repeated or nested, but got 'x'"):
+        load("folders", tmp_path / "nested", LoadSettings(options={"labels": "x"}))

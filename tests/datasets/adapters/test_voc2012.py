@@ -6,10 +6,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from apertune.datasets import LoadSettings, load
 from apertune.datasets.audit.auditing import audit
 from apertune.datasets.audit.description import describe, page
+from apertune.errors import DatasetError
 from apertune.search.executors.ray.shipping import ARRAYS
 
 
@@ -67,3 +69,38 @@ def test_masked_data_are_described_and_audited(make: SimpleNamespace, tmp_path: 
     assert facts["cooccurrence"] == [[8, 0, 0], [0, 8, 8], [0, 8, 8]]
     assert page(dataset, facts).count("<img ") == 4
     assert audit(dataset) == []
+
+
+@pytest.mark.parametrize("word", ["False", "Unspecified", "0", "no"])
+def test_words_for_not_difficult(word: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """What tools write for an object that is not difficult leaves its label in place."""
+    root = make.voc(tmp_path / "odd")
+    for path in root.rglob("Annotations/*.xml"):
+        path.write_text(path.read_text().replace("<difficult>0</difficult>", f"<difficult>{word}</difficult>"))
+    plain = load("voc2012", make.voc(tmp_path / "plain"))
+    assert load("voc2012", root).labels.tolist() == plain.labels.tolist()
+
+
+@pytest.mark.parametrize("encoding", ["gb2312", "cp1251", "shift_jis"])
+def test_encodings_that_the_parser_lacks_are_read(encoding: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """Annotations in an encoding that Python knows are read; an unknown one is one line about its file."""
+    root = make.voc(tmp_path / "odd")
+    plain = load("voc2012", make.voc(tmp_path / "plain"))
+    paths = sorted(root.rglob("Annotations/*.xml"))
+    for path in paths:
+        path.write_bytes(f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + path.read_text().encode(encoding))
+    assert load("voc2012", root).labels.tolist() == plain.labels.tolist()
+    paths[0].write_bytes(b'<?xml version="1.0" encoding="klingon"?><annotation/>')
+    with pytest.raises(DatasetError, match="declares the unknown encoding 'klingon'"):
+        load("voc2012", root)
+
+
+def test_annotations_that_all_name_one_file(make: SimpleNamespace, tmp_path: Path) -> None:
+    """An annotation belongs to the image of its own name, whatever <filename> says."""
+    root = make.voc(tmp_path / "odd")
+    plain = load("voc2012", make.voc(tmp_path / "plain"))
+    for path in root.rglob("Annotations/*.xml"):
+        text = path.read_text()
+        start, end = text.index("<filename>") + 10, text.index("</filename>")
+        path.write_text(f"{text[:start]}one.jpg{text[end:]}")
+    assert load("voc2012", root).labels.tolist() == plain.labels.tolist()

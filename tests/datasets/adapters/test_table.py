@@ -1,0 +1,102 @@
+"""Tables as people write them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from apertune.datasets import ImageDataset, LoadSettings, load
+from apertune.errors import DatasetError
+
+
+def pictures(make: SimpleNamespace, folder: Path, count: int = 8) -> list[str]:
+    names = [f"{number}.jpg" for number in range(count)]
+    for number, name in enumerate(names):
+        make.save(folder / name, seed=number)
+    return names
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def read(path: Path, **options: str) -> ImageDataset:
+    return load("table", path, LoadSettings(options={name.replace("_", "-"): value for name, value in options.items()}))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_separator_is_found(separator: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """The usual separator that is commonest in the first line separates the columns."""
+    rows = [
+        separator.join((name, "cat" if number % 2 else "dog")) for number, name in enumerate(pictures(make, tmp_path))
+    ]
+    dataset = read(write(tmp_path / "t.csv", [separator.join(("file", "label")), *rows]))
+    assert dataset.classes == ("cat", "dog")
+    assert len(dataset.images) == 8
+
+
+def test_paths_are_found_as_people_write_them(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Absolute paths inside the folder, ids without suffix, a root, and a given suffix lead to the files."""
+    names = pictures(make, tmp_path / "images")
+    labels = ["cat", "dog"] * 4
+    absolute = [f"{tmp_path / 'images' / name},{label}" for name, label in zip(names, labels, strict=True)]
+    assert len(read(write(tmp_path / "a.csv", ["path,label", *absolute])).images) == 8
+    ids = [f"{name.removesuffix('.jpg')},{label}" for name, label in zip(names, labels, strict=True)]
+    assert len(read(write(tmp_path / "b.csv", ["path,label", *ids]), root="images").images) == 8
+    assert len(read(tmp_path / "b.csv", root="images", suffix=".jpg").images) == 8
+    with pytest.raises(DatasetError, match=r"the path '/etc/hosts' leads out of the table's folder"):
+        read(write(tmp_path / "c.csv", ["path,label", "/etc/hosts,cat", *absolute]))
+
+
+@pytest.mark.parametrize("separator", [",", "|", ";"])
+def test_several_labels_in_one_cell(separator: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """Labels that also stand alone, joined in one cell, are several labels."""
+    cells = ["cat", "dog", f"cat{separator}dog", "cat", "dog", f"dog{separator}cat", "cat", "dog"]
+    rows = [f'{name},"{cell}"' for name, cell in zip(pictures(make, tmp_path), cells, strict=True)]
+    dataset = read(write(tmp_path / "t.csv", ["path,label", *rows]), separator=",")
+    assert (dataset.task, dataset.classes) == ("multilabel", ("cat", "dog"))
+    assert dataset.labels.sum(axis=0).tolist() == [5, 5]
+
+
+def test_cells_that_are_not_plain_are_asked_for(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Where it is not plain whether a cell holds several labels, the line says what to give; names with commas stay."""
+    names = pictures(make, tmp_path)
+    rows = [f'{name},"{cell}"' for name, cell in zip(names, ["cat", "cat|cow", *["dog"] * 6], strict=True)]
+    table = write(tmp_path / "t.csv", ["path,label", *rows])
+    with pytest.raises(DatasetError, match=r"'cat\|cow' may be several labels in one cell; give --option label-sep"):
+        read(table, separator=",")
+    assert read(table, separator=",", label_separator="none").classes == ("cat", "cat|cow", "dog")
+    assert read(table, separator=",", label_separator="|").classes == ("cat", "cow", "dog")
+    places = [f'{name},"{cell}"' for name, cell in zip(names, ["Paris, France", "Rome, Italy"] * 4, strict=True)]
+    assert read(write(tmp_path / "p.csv", ["path,label", *places])).classes == ("Paris, France", "Rome, Italy")
+
+
+def test_hugging_faces_own_files(make: SimpleNamespace, tmp_path: Path) -> None:
+    """`metadata.jsonl` of an image folder, and Parquet that holds the image files, are read."""
+    names = pictures(make, tmp_path / "set")
+    lines = [json.dumps({"file_name": name, "label": "ab"[number % 2]}) for number, name in enumerate(names)]
+    write(tmp_path / "set" / "metadata.jsonl", lines)
+    assert load("table", tmp_path / "set").classes == ("a", "b")
+    held = [{"bytes": (tmp_path / "set" / name).read_bytes(), "path": name} for name in names]
+    (tmp_path / "held").mkdir()
+    pd.DataFrame({"image": held, "label": [0, 1] * 4}).to_parquet(tmp_path / "held" / "train.parquet")
+    dataset = load("table", tmp_path / "held")
+    assert dataset.classes == ("0", "1")
+    assert len(dataset.images) == 8
+
+
+def test_a_json_document_is_no_table(tmp_path: Path) -> None:
+    """A JSON document, and a table with endless columns, are refused in one short line."""
+    (tmp_path / "coco.json").write_text(json.dumps({"images": ["x" * 100] * 1000}))
+    with pytest.raises(DatasetError, match=r"coco\.json is a JSON document, but a table is CSV") as caught:
+        load("table", tmp_path / "coco.json")
+    assert len(str(caught.value)) < 300
+    write(tmp_path / "wide.csv", [",".join(f"column_{number}" for number in range(2000))])
+    with pytest.raises(DatasetError, match="no column is known to hold the paths") as caught:
+        load("table", tmp_path / "wide.csv")
+    assert len(str(caught.value)) < 600
