@@ -185,6 +185,7 @@ _TABLE = (
         MULTILABEL,
         partial(averaged, "precision", "micro"),
         "Precision of all answers pooled, at 0.5.",
+        per_epoch=True,
     ),
     Metric(
         "macro_precision",
@@ -209,6 +210,7 @@ _TABLE = (
         MULTILABEL,
         partial(averaged, "recall", "micro"),
         "Recall of all answers pooled, at 0.5.",
+        per_epoch=True,
     ),
     Metric(
         "macro_recall",
