@@ -251,8 +251,9 @@ def _draw(
         scores[:, number] = [metric.score(labels[rows], given[rows]) for given in models]
     gaps = scores[:-1] - scores[-1]
     whole = np.array([metric.score(labels, given) for given in models])
+    spreads = np.array([_spread(row) for row in gaps])
     with np.errstate(invalid="ignore", divide="ignore"):
-        above = (whole[:-1] - whole[-1]) / np.nanstd(gaps, axis=1, ddof=1)
+        above = (whole[:-1] - whole[-1]) / spreads
     gain = math.nan
     if len(probabilities) > 1 and len(labels) >= PARTS:
         repeats = int(min(MOST_REPEATS, max(FEWEST_REPEATS, budget / (PARTS * len(models)))))
@@ -308,7 +309,7 @@ def _tied(
     level = SIGNIFICANT / max(1, len(probabilities) - 1)
     p_values = []
     for place, given in enumerate(probabilities):
-        spread = np.nanstd(scores[best] - scores[place], ddof=1) if scores.shape[1] > 1 else math.nan
+        spread = _spread(scores[best] - scores[place])
         if place == best:
             p_values.append(math.nan)
         elif abs(whole[best] - whole[place]) > CLEAR * spread > 0:
@@ -366,6 +367,12 @@ def _standing(
         parameters=parameters.get(smallest, 0),
         weak=weak,
     )
+
+
+def _spread(values: Floats) -> float:
+    """Returns the standard deviation of the defined values; NaN for fewer than two."""
+    defined = values[~np.isnan(values)]
+    return float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
 
 
 def _best(scores: NDArray[np.float64], direction: Direction) -> int:
