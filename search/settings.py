@@ -54,7 +54,8 @@ class SearchSettings(PlaceSettings):
     )
     objective: str | tuple[str, ...] | None = setting(
         None,
-        "Search by this metric; repeat the flag for several objectives, which may be costs such as latency_ms.",
+        "Search by this metric, or by kappa, worst_class_recall, fbeta:B, cost:FILE or package.module:function; repeat "
+        "the flag for several objectives, which may be costs such as latency_ms.",
         shown_default="roc_auc for two classes, macro_f1 for more, map for several labels, or the data set's own",
     )
     """The first objective is a metric of the answers; the others may be costs of the network."""

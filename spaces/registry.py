@@ -26,6 +26,9 @@ class Publication:
     """Epochs without gain before training stopped; None where it never stopped early."""
     image_size: int
     """Pixels per side."""
+    training_flops: float
+    """Floating-point operations of training on one image for one epoch: three times those of an answer, or once where
+    most of the network is frozen."""
     result: str
     """The result in the article's words, on its own test images."""
     scores: Mapping[str, float] = field(default_factory=dict)
@@ -108,14 +111,16 @@ SPACES: dict[str, Entry] = {
         "Article on emotion in images: four convolutions with 64 filters and two dense layers.",
         recipe=".recipes.references:emotion",
         publication=Publication(
-            "emotion", 10, None, 64, "accuracy 0.55, AUC 0.57", {"accuracy": 0.55, "roc_auc": 0.57}
+            "emotion", 10, None, 64, 1.4e9, "accuracy 0.55, AUC 0.57", {"accuracy": 0.55, "roc_auc": 0.57}
         ),
     ),
     "simpsons-cnn": Entry(
         ".networks.references:simpsons",
         "Article on the Simpsons: the network for CIFAR-10 of the Keras examples.",
         recipe=".recipes.references:simpsons",
-        publication=Publication("simpsons", 200, None, 64, "F1 above 0.8 for 17 of 18 characters", class_count=18),
+        publication=Publication(
+            "simpsons", 200, None, 64, 5.6e8, "F1 above 0.8 for 17 of 18 characters", class_count=18
+        ),
     ),
     "fer2013-cnn": Entry(
         ".networks.references:fer2013",
@@ -126,6 +131,7 @@ SPACES: dict[str, Entry] = {
             30,
             5,
             48,
+            2.1e9,
             "accuracy 0.6266",
             {"accuracy": 0.6266},
             classes=("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"),
@@ -142,6 +148,7 @@ SPACES: dict[str, Entry] = {
             5,
             None,
             128,
+            2.5e9,
             "weighted F1 0.28 after one epoch",
             {"weighted_f1": 0.28},
             classes=_VOC_CLASSES,

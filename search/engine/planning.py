@@ -23,7 +23,7 @@ from ..settings import Home, SearchSettings, most_models
 from ..strategies.pruners import make_pruner
 from ..strategies.samplers import make_sampler
 from ..studies.definition import Launch
-from ..studies.objectives import Objective, check_target_value, resolve_objectives
+from ..studies.objectives import Objective, check_computable, check_target_value, resolve_objectives
 from ..studies.storage.storage import check_storage
 from ..studies.study import Asked, Study
 from ..studies.trial_records import TrialRecord
@@ -96,8 +96,11 @@ def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Prep
     check_strategies(settings)
     check_storage(home)
     objectives = _objectives(dataset, settings)
-    check_target_value(settings.target_value, objectives[0])
+    check_target_value(settings.target_value, objectives[0], dataset.task)
     view, source = dataset.training_view(), settings.from_study
+    for objective in objectives:
+        if objective.name not in COST_NAMES:
+            check_computable(objective, dataset.task, view.labels("validation"), view.spec().outputs)
     return Preparation(
         view=view,
         objectives=objectives,

@@ -7,10 +7,14 @@ from dataclasses import replace
 from ...datasets.base import ImageDataset
 from ...errors import SettingError
 from ...spaces.registry import SPACES, reference_network
+from ...text import counted
 from ..results import read_studies
 from ..settings import Home, SearchSettings, reference_defaults
 from .launch import SearchResult, run
 from .state import Display
+
+# Measured with TensorFlow on two cores of a server of 2023, for the network of the article on FER2013.
+TWO_CORES_PER_SECOND = 2e11
 
 
 def reference_settings(dataset: ImageDataset, settings: SearchSettings) -> SearchSettings:
@@ -57,5 +61,27 @@ def train_reference(
                     f"The reference {wanted.space} is trained: {study.definition.objective} {done[0].value:.4f}."
                 )
                 return None
-    display.say(f"Training the published reference {wanted.space} first, for at most {wanted.epochs} epochs.")
+    display.say(cost_line(dataset, wanted))
+    if settings.epochs != wanted.epochs:
+        display.say(
+            f"--epochs {settings.epochs} holds for the search alone: the reference is trained as published, since a "
+            "comparison with half a training would mean little. Leave --reference out to do without."
+        )
     return run(dataset, wanted, home=home, display=display)
+
+
+def cost_line(dataset: ImageDataset, settings: SearchSettings) -> str:
+    """Returns a line on what the training of a reference takes, before it begins."""
+    publication = SPACES[settings.space].publication
+    assert publication is not None
+    height, width, _ = dataset.image_shape
+    # Operations of convolutions grow with the pixels.
+    scale = height * width / publication.image_size**2
+    operations = publication.training_flops * scale * len(dataset.train)
+    minutes = operations / TWO_CORES_PER_SECOND / 60
+    shown = f"{minutes:.0f} minutes" if minutes >= 1.5 else "a minute" if minutes >= 0.5 else "seconds"
+    return (
+        f"Training the published reference {settings.space} first, for at most {counted(settings.epochs, 'epoch')} of "
+        f"{counted(len(dataset.train), 'image')}: {operations:.1e} operations per epoch, about {shown} on two "
+        "processor cores."
+    )

@@ -25,6 +25,7 @@ from .decisions import (
     top3_accuracy,
 )
 from .direction import Direction
+from .own_metrics import FORMS, own_score
 from .probabilities import brier_score, expected_calibration_error, log_loss
 from .ranking import average_precision, mean_average_precision, mean_average_precision_voc11, roc_auc
 from .thresholds import at_half, tuned_f1
@@ -186,6 +187,7 @@ _TABLE = (
         MULTILABEL,
         partial(averaged, "precision", "micro"),
         "Precision of all answers pooled, at 0.5.",
+        per_epoch=True,
     ),
     Metric(
         "macro_precision",
@@ -210,6 +212,7 @@ _TABLE = (
         MULTILABEL,
         partial(averaged, "recall", "micro"),
         "Recall of all answers pooled, at 0.5.",
+        per_epoch=True,
     ),
     Metric(
         "macro_recall",
@@ -353,10 +356,12 @@ def task_objective(name: str, task: Task, direction: Direction | None) -> Metric
     Raises:
         UnknownNameError: The task has no metric of that name, and no direction is given.
     """
-    metric = METRICS.get(name)
-    if direction is not None and (metric is None or task not in metric.tasks):
+    try:
+        return resolve_objective(name, task)
+    except UnknownNameError:
+        if direction is None:
+            raise
         return own_metric(name, direction)
-    return resolve_objective(name, task)
 
 
 def own_metric(name: str, direction: Direction) -> Metric:
@@ -367,12 +372,24 @@ def own_metric(name: str, direction: Direction) -> Metric:
 
 
 def resolve_objective(name: str, task: Task) -> Metric:
-    """Returns the metric of that name.
+    """Returns the metric of that name, from the table or made from the name (`own_metrics`).
 
     Raises:
         UnknownNameError: The task has no metric of that name; the message lists those it has.
+        SettingError: The name asks for a number, file or function that is wrong.
     """
     metric = METRICS.get(name)
-    if metric is None or task not in metric.tasks:
-        raise UnknownNameError(f"{task} objective", name, (known.name for known in for_task(task)))
-    return metric
+    if metric is not None and task in metric.tasks:
+        return metric
+    own = own_score(name, task) if metric is None else None
+    if own is None:
+        raise UnknownNameError(f"{task} objective", name, (*(known.name for known in for_task(task)), *FORMS))
+    return Metric(
+        name,
+        own.direction,
+        own.best,
+        frozenset({task}),
+        own.function,
+        own.description,
+        of_probabilities=own.of_probabilities,
+    )

@@ -68,6 +68,12 @@ def reliability(labels: Labels, probabilities: Probabilities, bins: int = CALIBR
     )
 
 
+def label_reliability(labels: Labels, probabilities: Probabilities) -> list[Reliability]:
+    """Bins the probabilities of each label on its own (multilabel)."""
+    columns = zip(labels.T, probabilities.T, strict=True)
+    return [reliability(mine, given[:, None]) for mine, given in columns]
+
+
 def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
     """Expected calibration error over 15 bins, 0 (best) to 1.
 

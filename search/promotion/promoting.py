@@ -7,7 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...datasets.base import ImageDataset
@@ -111,7 +111,8 @@ def promote(
         with ExitStack() as training:
             training.callback(executor.close)
             selection = select(job, executor)
-            contract, validation = assemble(job, selection, scratch / "model")
+            contract, validation, note = assemble(job, selection, scratch / "model")
+            selection = replace(selection, notes=(*selection.notes, note))
             check_worth(job, selection, contract, validation)
             retrained = retrained_champion(job, executor)
         return _promoted(job, selection, contract, validation, reference, retrained)

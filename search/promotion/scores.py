@@ -96,6 +96,8 @@ def all_scores(job: Job, contract: ModelContract, answers: Answers) -> tuple[Sco
     known = job.view.labels("validation")
     wanted = {job.metric.name, *job.settings.minimums}
     metrics = [m for m in for_task(job.dataset.task) if not m.tuned_on_its_images or m.name in wanted]
+    if job.metric.name not in {metric.name for metric in metrics}:
+        metrics.insert(0, job.metric)
     return tuple(_score(metric, known, answers, contract) for metric in (*metrics, *_at_thresholds(contract)))
 
 

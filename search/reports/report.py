@@ -166,7 +166,8 @@ def _scores(data: ReportData, best: TrialRecord) -> list[tuple[str, str, str, st
         metrics[data.definition.objective] = best.value
     rows = []
     for name, value in metrics.items():
-        better = "higher" if METRICS[name].direction is Direction.MAXIMIZE else "lower"
+        direction = METRICS[name].direction if name in METRICS else data.definition.direction
+        better = "higher" if direction is Direction.MAXIMIZE else "lower"
         baseline, reference = shown_value(data.baseline.get(name)), shown_value(data.reference.get(name))
         rows.append((name, shown_value(value), baseline, reference, better))
     return rows

@@ -32,10 +32,14 @@ PICTURES = {
     "Most confident mistakes": "mistakes.png",
     "Predictions": "predictions.png",
     "Reliability": "reliability.png",
+    "Reliability of each label": "label_reliability.png",
+    "Precision, recall and F1 by threshold": "thresholds.png",
     "Minimum probability to accept an answer": "minimum_probability.png",
 }
 SCORES = "scores.csv"
 FILES = (SCORES, *PICTURES.values())
+# Files that only trials of one task leave.
+OF_TASK = {"label_reliability.png": "multilabel", "thresholds.png": "binary"}
 SPLITS = ("train", "validation", "test")
 NOT_IN_MLFLOW = "has no MLflow run yet; send what is waiting with: apertune sync"
 
@@ -106,7 +110,7 @@ def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:
     if run_id is None:
         return [f"trial {complete[0].number} {NOT_IN_MLFLOW}"]
     missing = []
-    for file in FILES:
+    for file in (name for name in FILES if OF_TASK.get(name, result.definition.task) == result.definition.task):
         try:
             fetch_run_file(run_id, file, home.tracking_uri, folder)
         except ModelError as error:

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.base import Labels
+from ...errors import UserError
 from ...files.replacing import replacing
 from ..evaluation.baselines import label_frequencies
 from ..evaluation.decisions import Probabilities
-from ..evaluation.metrics import METRICS, Metric
+from ..evaluation.metrics import Metric, resolve_objective
 from ..evaluation.saved import answers_written, read_answers
 from ..evaluation.significance import Interval
 from ..evaluation.standing import Standing, stand, stand_by_rounds
@@ -26,7 +27,7 @@ from ..tracking.records import DatasetLogged
 
 FILE = "standing.json"
 # Raised when the judgement itself changes, so that what an earlier version noted is not shown.
-EDITION = 2
+EDITION = 3
 # That of the shares that splits are drawn in, for studies whose searches ran in another folder.
 USUAL_SHARE = 0.15 / 0.7
 
@@ -57,8 +58,12 @@ def common_standing(
         return None
     definition = trials[0][0].definition
     rounds = {(study.definition.folds, study.definition.repeats) for study, _ in trials}
-    metric = METRICS.get(definition.objective)
-    if len(rounds) > 1 or metric is None:
+    if len(rounds) > 1:
+        return None
+    try:
+        metric = resolve_objective(definition.objective, definition.task)
+    except UserError:
+        # The user's function or file of costs is not here any more.
         return None
     keyed = {trial.number if numbered else place: (study, trial) for place, (study, trial) in enumerate(trials)}
     noted = home.study_folder(trials[0][0].name) / FILE

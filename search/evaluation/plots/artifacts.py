@@ -100,6 +100,8 @@ def _plots(
         "predictions": lambda: examples.grid("Predictions: green right, red wrong", sample, images),
         "mistakes": lambda: examples.grid("Most confident mistakes", worst, images),
     }
+    if task == "multilabel":
+        drawn["label_reliability"] = lambda: curves.reliability_of_labels(classes, labels, probabilities)
     if task == "binary":
         drawn["roc_precision_recall"] = lambda: curves.roc_and_precision_recall(labels, probabilities)
         drawn["thresholds"] = lambda: curves.scores_by_threshold(classes, labels, probabilities, thresholds)

@@ -106,10 +106,10 @@ def _matrix_per_class(classes: Sequence[str], labels: Labels, probabilities: Pro
     counts = count(labels, probabilities)
     across = min(BLOCKS_ACROSS, len(classes))
     down = -(-len(classes) // across)
-    figure, axes = new_figure(max(5.5, 2.1 * across), 1.4 * down, Margins(left=0.1, right=0.1, bottom=0.1))
-    board = np.full((3 * down, 3 * across), np.nan)
+    figure, axes = new_figure(max(5.5, 2.2 * across), 1.5 * down, Margins(left=0.1, right=0.1, bottom=0.1))
+    board = np.full((3 * down + 1, 3 * across), np.nan)
     for place, name in enumerate(classes):
-        row, column = 3 * (place // across) + 1, 3 * (place % across)
+        row, column = 3 * (place // across) + 1, 3 * (place % across) + 1
         hits, said, actual = (int(part[place]) for part in (counts.hits, counts.predicted, counts.actual))
         matrix = np.array([[len(labels) - said - actual + hits, said - hits], [actual - hits, hits]])
         board[row : row + 2, column : column + 2] = shares = _row_shares(matrix)
@@ -117,6 +117,10 @@ def _matrix_per_class(classes: Sequence[str], labels: Labels, probabilities: Pro
         for y, x, letters in ((0, 0, "TN"), (0, 1, "FP"), (1, 0, "FN"), (1, 1, "TP")):
             text = f"{letters} {matrix[y, x]:,}\n{shares[y, x]:.1%}"
             axes.text(column + x, row + y, text, ha="center", va="center", fontsize=7, color=_ink(shares[y, x]))
+        for place_on_axis, answer in enumerate(("no", "yes")):
+            axes.text(column + place_on_axis, row + 1.53, f"predicted {answer}", fontsize=6, va="top", ha="center")
+            beside = column - 0.53, row + place_on_axis
+            axes.text(*beside, f"true {answer}", fontsize=6, va="center", ha="right", rotation=90)
     axes.imshow(board, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_axis_off()
     set_title(axes, "One confusion matrix per class, at 0.5: images, share of the row")

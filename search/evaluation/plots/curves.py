@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ....datasets.base import Labels
 from ..decisions import Probabilities, count
-from ..probabilities import reliability
+from ..probabilities import label_reliability, reliability
 from ..ranking import area_under_precision_recall, area_under_roc, ranked_steps
 from ..thresholds import threshold_curve
 from .canvas import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HISTOGRAM_BINS = 40
+MOST_LABELS = 20
 
 
 def roc_and_precision_recall(labels: Labels, probabilities: Probabilities) -> Figure:
@@ -124,6 +125,20 @@ def reliability_diagram(labels: Labels, probabilities: Probabilities) -> Figure:
     for axes in (upper, lower):
         axes.set_xlim(0, 1)
     upper.set_ylim(0, 1.02)
+    return figure
+
+
+def reliability_of_labels(classes: Sequence[str], labels: Labels, probabilities: Probabilities) -> Figure:
+    """Draws the reliability of each label in a panel of its own (multilabel), the most frequent labels first."""
+    order = np.argsort(-labels.sum(axis=0, dtype=np.int64), kind="stable")[:MOST_LABELS]
+    every = label_reliability(labels, probabilities)
+    figure, axes = panels(len(order), width=1.7, height=1.5, columns=5)
+    for panel, place in zip(axes, order, strict=True):
+        bins = every[place]
+        panel.plot([0, 1], [0, 1], color=TRAINING, linestyle="--", linewidth=0.8)
+        panel.plot(bins.confidence, bins.frequency, "o-", color=VALIDATION, markersize=3, linewidth=0.9)
+        name_axes(panel, f"{shown(classes[place], 14)}, error {bins.expected_error:.3f}", "probability", "came true")
+        unit_square(panel)
     return figure
 
 

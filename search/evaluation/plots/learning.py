@@ -24,7 +24,9 @@ def learning_curves(
     baseline: Mapping[str, float] | None = None,
     reference: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Draws one panel for each quantity, the loss first, then the objective.
+    """Draws one panel for each quantity that has a validation line, the loss first, then the objective.
+
+    The learning rate, which has none by nature, is drawn, too.
 
     Args:
         history: Metrics per epoch; `val_x` is `x` on validation.
@@ -49,7 +51,9 @@ def learning_curves(
 
 
 def _quantities(history: Sequence[Mapping[str, float]], objective: str | None) -> list[str]:
-    found = dict.fromkeys(name.removeprefix(PREFIX) for epoch in history for name in epoch)
+    validated = {name.removeprefix(PREFIX) for epoch in history for name in epoch if name.startswith(PREFIX)}
+    named = dict.fromkeys(name.removeprefix(PREFIX) for epoch in history for name in epoch)
+    found = [name for name in named if name in validated or name == "learning_rate"]
     first = [name for name in ("loss", objective, "accuracy") if name in found]
     return list(dict.fromkeys([*first, *found]))[:MOST_PANELS] or ["loss"]
 

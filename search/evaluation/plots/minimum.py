@@ -74,13 +74,14 @@ def _rows(axes: Axes, names: Sequence[str], scores: Floats) -> None:
 def certainty_figure(labels: Labels, probabilities: Probabilities) -> Figure:
     """Draws the best probability against gap and spread, and the accuracy against the share refused.
 
-    With two classes, gap and spread follow from the best probability, so its histogram takes their place.
+    With two classes, gap and spread follow from the best probability; with several labels per image, more than one may
+    be there, so that a small gap says nothing. The histogram of the best probability takes their place in both.
     """
     answers = certainty(labels, probabilities)
-    binary = probabilities.shape[1] == 1
-    figure, axes = panels(2 if binary else 3)
-    if binary:
-        _histogram(axes[0], answers)
+    plain = probabilities.shape[1] == 1 or labels.ndim == 2
+    figure, axes = panels(2 if plain else 3)
+    if plain:
+        _histogram(axes[0], answers, 0.0 if labels.ndim == 2 else 0.5)
     else:
         _scatter(axes[0], answers, answers.gap, "gap", "gap between the two best")
         _scatter(axes[1], answers, answers.spread, "spread", "standard deviation of the probabilities")
@@ -92,8 +93,8 @@ def certainty_figure(labels: Labels, probabilities: Probabilities) -> Figure:
     return figure
 
 
-def _histogram(axes: Axes, answers: Certainty) -> None:
-    edges = np.linspace(0.5, 1, 26)
+def _histogram(axes: Axes, answers: Certainty, lowest: float) -> None:
+    edges = np.linspace(lowest, 1, 26)
     for right, color, label in ((True, RIGHT, "right"), (False, WRONG, "wrong")):
         heights, _ = np.histogram(answers.best[answers.right == right], edges)
         axes.stairs(heights, edges, fill=True, alpha=0.55, color=color, label=label)

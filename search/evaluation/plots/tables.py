@@ -14,6 +14,7 @@ from ....datasets.base import Labels, Task
 from ..acceptance import class_probabilities
 from ..decisions import Average, Probabilities, answers, averaged, confusion_matrix, count
 from ..metrics import METRICS
+from ..probabilities import label_reliability
 from ..ranking import area_under_precision_recall
 from ..thresholds import best_thresholds
 from .examples import Mistake
@@ -45,7 +46,7 @@ def score_rows(
 def class_rows(
     task: Task, classes: Sequence[str], labels: Labels, probabilities: Probabilities
 ) -> tuple[list[str], list[list[Cell]]]:
-    """Returns the columns and one row per class; for multilabel with scores at tuned thresholds, too."""
+    """Returns the columns and one row per class; for multilabel with tuned thresholds and calibration, too."""
     columns = ["class", "images", "predicted", "precision", "recall", "f1", "average_precision"]
     counts = count(labels, probabilities)
     scores = class_probabilities(probabilities) if task != "multilabel" else probabilities
@@ -57,6 +58,9 @@ def class_rows(
         tuned = best_thresholds(labels.astype(np.uint8), probabilities)
         at_tuned = count(labels, probabilities, tuned)
         parts += [tuned, at_tuned.precision, at_tuned.recall, at_tuned.f1]
+        columns += ["mean_probability", "calibration_error"]
+        errors = [bins.expected_error for bins in label_reliability(labels, probabilities)]
+        parts += [probabilities.mean(axis=0, dtype=np.float64), np.array(errors)]
     return columns, [[name, *(part[c].item() for part in parts)] for c, name in enumerate(classes)]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from apertune import datasets
 from apertune.errors import SettingError
 from apertune.search import SearchSettings
-from apertune.search.engine.reference import reference_settings
+from apertune.search.engine import reference
+from apertune.search.engine.reference import cost_line, reference_settings, train_reference
+from apertune.search.engine.state import NoDisplay
+from apertune.search.settings import make_home
 from apertune.settings_fields import declarations
 from apertune.spaces.registry import published_scores, reference_network
 
@@ -67,6 +71,30 @@ def test_published_scores_are_of_the_published_classes_and_splits() -> None:
     assert published_scores(replace(faces, classes=(*SEVEN, "Contempt"))) == {}
     in_its_layout = replace(digits, adapter="voc2012", validation=np.arange(5823), test=np.arange(0))
     assert published_scores(in_its_layout) == {}
+
+
+def test_the_cost_of_a_reference_is_told_beforehand() -> None:
+    """Epochs, images, operations and a rough time are said; images of another size take as many more."""
+    digits = datasets.load("digits")
+    images = np.broadcast_to(np.zeros((1, 48, 48, 1), np.uint8), (40_000, 48, 48, 1))
+    faces = replace(digits, name="faces", adapter="fer2013", images=images, train=np.arange(28_709))
+    settings = reference_settings(faces, SearchSettings())
+    line = cost_line(faces, settings)
+    assert line == (
+        "Training the published reference fer2013-cnn first, for at most 30 epochs of 28,709 images: 6.0e+13 "
+        "operations per epoch, about 5 minutes on two processor cores."
+    )
+    assert "about seconds on two" in cost_line(replace(faces, train=np.arange(100)), settings)
+
+
+def test_epochs_of_the_search_are_not_the_reference_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another --epochs is said to hold for the search alone, before anything is trained."""
+    monkeypatch.setattr(reference, "run", lambda *given, **more: None)
+    faces = replace(datasets.load("digits"), name="faces", adapter="fer2013")
+    display = NoDisplay()
+    train_reference(faces, SearchSettings(epochs=1), home=make_home({}, root=tmp_path / "mlflow"), display=display)
+    assert display.lines[0].startswith("Training the published reference fer2013-cnn first, for at most 30 epochs")
+    assert display.lines[1].startswith("--epochs 1 holds for the search alone")
 
 
 def test_a_data_set_without_a_reference_says_so() -> None:

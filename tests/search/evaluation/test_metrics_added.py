@@ -37,6 +37,6 @@ def test_the_metric_of_the_guide_is_an_objective(kappa: Metric) -> None:
     """The guide's metric can be searched by, and its best value bounds --target-value."""
     (objective,) = resolve_objectives(["kappa"], "multiclass")
     assert objective == Objective("kappa", Direction.MAXIMIZE)
-    check_target_value(0.9, objective)
+    check_target_value(0.9, objective, "multiclass")
     with pytest.raises(SettingError, match=r"must be at most 1, the best kappa there is, but got 1\.5"):
-        check_target_value(1.5, objective)
+        check_target_value(1.5, objective, "multiclass")

@@ -20,7 +20,8 @@ from apertune.search.evaluation.plots.examples import (
     grid,
 )
 from apertune.search.evaluation.plots.learning import learning_curves
-from apertune.search.evaluation.plots.minimum import acceptance_figure
+from apertune.search.evaluation.plots.minimum import acceptance_figure, certainty_figure
+from apertune.search.evaluation.probabilities import expected_calibration_error
 
 EVERY_TASK = {
     "learning_curves.png", "predictions.npz", "scores.csv", "classes.csv", "mistakes.csv", "confusion_matrix.png",
@@ -30,7 +31,7 @@ EVERY_TASK = {
 OWN = {
     "binary": {"roc_precision_recall.png", "thresholds.png", "probability_histogram.png", "confused_pairs.csv"},
     "multiclass": {"confused_pairs.csv"},
-    "multilabel": {"averages.csv"},
+    "multilabel": {"averages.csv", "label_reliability.png"},
 }
 HISTORY = [
     {"loss": 1.0 / n, "val_loss": 1.2 / n, "val_accuracy": 1 - 0.5 / n, "learning_rate": 1e-3} for n in (1, 2, 3)
@@ -209,3 +210,32 @@ def test_each_of_many_classes_can_be_found(task):
     for panel in figure.axes[1:]:
         assert [label.get_text() for label in panel.get_yticklabels()] == given["classes"]
         assert panel.images[0].get_array().shape == (42, 101)
+
+
+def test_a_panel_needs_a_validation_line():
+    """A number that only training has, such as Keras's accuracy of several labels, gets no panel of learning curves."""
+    history = [{"loss": 1.0, "val_loss": 1.1, "accuracy": 0.5, "learning_rate": 0.1, "val_map": 0.4}] * 3
+    titles = [axes.get_title() for axes in learning_curves(history, "map").axes]
+    assert [title.split(" (")[0] for title in titles] == ["loss", "map", "learning rate"]
+
+
+def test_several_labels_have_axes_and_no_gap():
+    """Each matrix of several labels names its axes, and no plot shows the gap between the two best labels."""
+    given = evaluation("multilabel")
+    figure = confusion_figure("multilabel", given["classes"], given["labels"], given["probabilities"])
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert words.count("predicted yes") == words.count("true no") == len(given["classes"])
+    drawn = certainty_figure(given["labels"], given["probabilities"])
+    assert [axes.get_xlabel() for axes in drawn.axes] == ["best probability", "share of images refused"]
+
+
+def test_calibration_is_told_per_label(tmp_path):
+    """The table of classes has the calibration error of each label, that of the column alone."""
+    given = evaluation("multilabel")
+    write_trial_artifacts(tmp_path, **given)
+    rows = table(tmp_path / "classes.csv")
+    for number, row in enumerate(rows):
+        column = slice(number, number + 1)
+        expected = expected_calibration_error(given["labels"][:, number], given["probabilities"][:, column])
+        assert float(row["calibration_error"]) == pytest.approx(expected, rel=1e-4)
+        assert float(row["mean_probability"]) == pytest.approx(given["probabilities"][:, number].mean(), rel=1e-4)

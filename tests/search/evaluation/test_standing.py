@@ -100,7 +100,7 @@ def test_rounds_are_judged_by_their_differences() -> None:
         2: "is not really better than class frequencies (0.4000)",
         4: "is not really better than class frequencies (0.4000)",
     }
-    assert "on rounds drawn at random" in standing.lines("accuracy")[2]
+    assert "the best on all rounds but one" in standing.lines("accuracy")[2]
 
 
 def test_a_loss_is_judged_downwards() -> None:
@@ -111,3 +111,25 @@ def test_a_loss_is_judged_downwards() -> None:
     assert standing.corrected is not None
     assert standing.corrected > standing.value
     assert 2 not in standing.tied
+
+
+@pytest.mark.parametrize("rows", [1, 3, 40])
+def test_an_undefined_objective_is_judged_without_a_warning(rows: int) -> None:
+    """Where the objective has no value, as ROC AUC on images of one class, trials are tied and nothing is promised."""
+    labels = np.zeros(rows, np.int32)
+    answers = {n: np.random.default_rng(n).random((rows, 1), np.float32) for n in range(3)}
+    standing = stand("binary", METRICS["roc_auc"], labels, answers, {})
+    assert np.isnan(standing.value)
+    assert set(standing.tied) == {1, 2}
+    assert set(standing.weak) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "map", "expected_calibration_error"])
+def test_several_labels_are_judged(name: str) -> None:
+    """Trials of several labels per image stand by any of their metrics."""
+    random = np.random.default_rng(0)
+    labels = (random.random((80, 4)) < 0.4).astype(np.uint8)
+    answers = {n: (0.2 * n * labels + 0.3 * random.random((80, 4))).astype(np.float32) for n in range(3)}
+    standing = stand("multilabel", METRICS[name], labels, answers, {0: 5, 1: 4, 2: 3})
+    assert standing.trials == 3
+    assert bool(standing.intervals) == (name != "expected_calibration_error")

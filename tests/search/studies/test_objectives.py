@@ -61,12 +61,12 @@ def test_what_cannot_be_an_objective_is_refused(names: list[str], error: type[Ex
 def test_a_value_that_no_trial_reaches_is_refused(name: str, value: float, bound: str) -> None:
     """A target value beyond the best there is would never end the search."""
     (objective,) = resolve_objectives([name], "multiclass")
-    check_target_value(1.0, objective)
-    check_target_value(None, objective)
+    check_target_value(1.0, objective, "multiclass")
+    check_target_value(None, objective, "multiclass")
     with pytest.raises(
         SettingError, match=f"--target-value must be {bound}, the best {name} there is, but got {value}"
     ):
-        check_target_value(value, objective)
+        check_target_value(value, objective, "multiclass")
 
 
 def test_the_front_holds_what_no_other_beats() -> None:
