@@ -97,7 +97,7 @@ class _Files:
                 root = str(Path(root).resolve().relative_to(source.root))
             except ValueError:
                 raise DatasetError(
-                    f"table: --option root must lie in the table's folder {source.root}, but got {root}"
+                    f"table: --root must lie in the table's folder {source.root}, but got {root}"
                 ) from None
             self._folder = PurePosixPath(root)
         else:

@@ -55,6 +55,11 @@ class AdapterOptions:
     classes: str | tuple[str, ...] | None = setting(
         None, "Keep only these classes (folders, simpsons).", metavar="A,B,C"
     )
+    separator: str | None = setting(
+        None, "Separate the table's columns by this, such as ; or tab (table).", metavar="TEXT", shown_default="found"
+    )
+    root: str | None = setting(None, "Look for the table's images below this folder (table).", metavar="FOLDER")
+    suffix: str | None = setting(None, "Add this suffix to the table's paths, such as .jpg (table).", metavar="TEXT")
     all_images: bool = setting(False, "Take every annotated image, and draw the splits (voc2012).")
 
 
