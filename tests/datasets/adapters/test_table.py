@@ -47,7 +47,7 @@ def test_paths_are_found_as_people_write_them(make: SimpleNamespace, tmp_path: P
     absolute = [f"{tmp_path / 'images' / name},{label}" for name, label in zip(names, labels, strict=True)]
     assert len(read(write(tmp_path / "a.csv", ["path,label", *absolute])).images) == 8
     ids = [f"{name.removesuffix('.jpg')},{label}" for name, label in zip(names, labels, strict=True)]
-    assert len(read(write(tmp_path / "b.csv", ["path,label", *ids]), root="images").images) == 8
+    assert len(read(write(tmp_path / "b.csv", ["id,label", *ids]), root="images").images) == 8
     assert len(read(tmp_path / "b.csv", root="images", suffix=".jpg").images) == 8
     with pytest.raises(DatasetError, match=r"the path '/etc/hosts' leads out of the table's folder"):
         read(write(tmp_path / "c.csv", ["path,label", "/etc/hosts,cat", *absolute]))
