@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PATH_COLUMNS = (
-    "path", "file", "filename", "file_name", "filepath", "image", "image_path", "img", "photo", "picture", "image_id", "id",
+    "path", "file", "filename", "file_name", "filepath", "image", "image_path", "img", "photo", "picture", "image_id",
+    "id",
 )  # fmt: skip
 _LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "tags")
 _SPLIT_COLUMNS = ("split", "subset", "set", "usage")
