@@ -176,3 +176,34 @@ def test_holm_raises_p_values_in_order():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def alike(seed, gain=0.0, rows=120):
+    """Labels of three classes, and two models whose errors go together, the second better by `gain`."""
+    random = np.random.default_rng((seed, 7))
+    labels = random.choice(3, rows, p=(0.6, 0.3, 0.1)).astype(np.int32)
+    hardness = random.normal(size=rows)
+    models = []
+    for right in (0.75, 0.75 + gain):
+        skill = stats.norm.cdf((hardness + random.normal(size=rows)) / np.sqrt(2))
+        given = np.where(skill < right, labels, (labels + random.integers(1, 3, rows)) % 3)
+        models.append(np.where(np.arange(3) == given[:, None], 0.8, 0.1).astype(np.float32))
+    return labels, *models
+
+
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
+def test_verdicts_hold_on_models_of_known_truth(name):
+    """Equal models are called different in at most 5 % of cases, and those as far apart as stated in at least 80 %.
+
+    `benchmarks/verdicts.py` measures this closely; here each bound is given as far as 200 and 60 cases can tell.
+    """
+    metric = METRICS[name]
+    equal = sum(paired_test(metric, *alike(seed), seed=seed)[1] < SIGNIFICANT for seed in range(200))
+    assert stats.binomtest(equal, 200, 0.05, alternative="greater").pvalue > 0.01
+    spreads = [paired_bootstrap(metric, *alike(seed, 0.15), seed=seed, resamples=100).spread for seed in range(20)]
+    labels, first, second = alike(1, 0.15, rows=100_000)
+    apart = metric.score(labels, second) - metric.score(labels, first)
+    # So many images that this difference is the smallest one stated.
+    rows = round(120 * (smallest_difference(float(np.mean(spreads))) / apart) ** 2)
+    found = sum(paired_test(metric, *alike(seed, 0.15, rows), seed=seed)[1] < SIGNIFICANT for seed in range(60))
+    assert stats.binomtest(found, 60, 0.8, alternative="less").pvalue > 0.01

@@ -7,6 +7,7 @@ import pytest
 
 from apertune.search.evaluation.metrics import METRICS
 from apertune.search.promotion.gate import contest, judge
+from apertune.search.promotion.opening import level_after
 
 LABELS = np.random.default_rng(1).integers(0, 4, 400).astype(np.int32)
 
@@ -70,3 +71,23 @@ def test_a_champion_that_cannot_be_compared_stays() -> None:
     won = contest(METRICS["accuracy"], LABELS, answers(0.9, 2), answers(0.2, 3), "the baseline", resamples=50)
     verdict = judge([won], {}, {}, obstacles=["version 1, the champion, has other classes"])
     assert (verdict.promoted, verdict.reason) == (False, "version 1, the champion, has other classes")
+
+
+def test_equal_challengers_do_not_pass_by_trying_often() -> None:
+    """Of 200 series of ten openings by equal challengers, no more than one in 20 makes any of them champion."""
+    passed = 0
+    for series in range(200):
+        champion = answers(0.8, 1000 + series)
+        passed += any(
+            contest(
+                METRICS["accuracy"],
+                LABELS,
+                answers(0.8, 10_000 * opening + series),
+                champion,
+                "the champion",
+                level=level_after(opening),
+                resamples=2,
+            ).better
+            for opening in range(1, 11)
+        )
+    assert passed <= 10
