@@ -65,6 +65,8 @@ class Standing:
     """The 95 % interval of each trial's objective; empty for a metric that has none."""
     corrected: float | None
     """The best trial's objective without the gain from having been chosen; None with one trial."""
+    flattered: bool
+    """The corrected objective is worse than the best trial's own by what four digits show."""
     tied: tuple[int, ...]
     """Trials that cannot be told from the best, the best of them first."""
     smallest: int
@@ -93,7 +95,7 @@ class Standing:
             each = "gives one answer or is no better than chance"
             several = "give one answer or are no better than chance"
             lines.append(f"WARNING: {_trials([named(key) for key in others])} {each if len(others) == 1 else several}.")
-        if self.corrected is not None:
+        if self.corrected is not None and self.flattered:
             lines.append(
                 f"The best of {counted(self.trials, 'trial')} looks better than it is: without the gain from "
                 f"the choice, {objective} is {self.corrected:.4f} instead of {self.value:.4f} "
@@ -355,13 +357,15 @@ def _standing(
     known = [keys[place] for place in (best, *ordered) if parameters.get(keys[place])]
     smallest = min(known, key=lambda key: parameters[key], default=keys[best])
     value = float(whole[best])
+    corrected = value - gain
     return Standing(
         best=keys[best],
         value=value,
         images=images,
         trials=len(keys),
         intervals=intervals,
-        corrected=None if math.isnan(gain) else value - gain,
+        corrected=None if math.isnan(gain) else corrected,
+        flattered=direction.better(value, corrected) and f"{value:.4f}" != f"{corrected:.4f}",
         tied=tuple(keys[place] for place in ordered),
         smallest=smallest,
         parameters=parameters.get(smallest, 0),

@@ -27,7 +27,7 @@ from ..tracking.records import DatasetLogged
 
 FILE = "standing.json"
 # Raised when the judgement itself changes, so that what an earlier version noted is not shown.
-EDITION = 3
+EDITION = 4
 # That of the shares that splits are drawn in, for studies whose searches ran in another folder.
 USUAL_SHARE = 0.15 / 0.7
 

@@ -203,7 +203,7 @@ def test_verdicts_hold_on_models_of_known_truth(name):
     spreads = [paired_bootstrap(metric, *alike(seed, 0.15), seed=seed, resamples=100).spread for seed in range(20)]
     labels, first, second = alike(1, 0.15, rows=100_000)
     apart = metric.score(labels, second) - metric.score(labels, first)
-    # So many images that this difference is the smallest one stated.
+    # With this many images that difference is the smallest one stated.
     rows = round(120 * (smallest_difference(float(np.mean(spreads))) / apart) ** 2)
     found = sum(paired_test(metric, *alike(seed, 0.15, rows), seed=seed)[1] < SIGNIFICANT for seed in range(60))
     assert stats.binomtest(found, 60, 0.8, alternative="less").pvalue > 0.01

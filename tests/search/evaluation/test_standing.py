@@ -55,6 +55,8 @@ def test_a_clear_winner_is_alone_and_hardly_corrected(labels: np.ndarray) -> Non
     standing = judged(labels, [0.6, 0.95, 0.55], [5, 7, 9])
     assert (standing.best, standing.tied, standing.smallest) == (1, (), 1)
     assert standing.corrected == standing.value
+    assert not standing.flattered
+    assert standing.lines("accuracy") == []
     assert not standing.weak
 
 

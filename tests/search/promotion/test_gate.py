@@ -74,7 +74,7 @@ def test_a_champion_that_cannot_be_compared_stays() -> None:
 
 
 def test_equal_challengers_do_not_pass_by_trying_often() -> None:
-    """Of 200 series of ten openings by equal challengers, no more than one in 20 makes any of them champion."""
+    """No more than one in 20 of 200 series of ten openings by equal challengers makes any of them champion."""
     passed = 0
     for series in range(200):
         champion = answers(0.8, 1000 + series)
