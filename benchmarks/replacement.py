@@ -22,7 +22,6 @@ from apertune.search.executors import devices
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.messages import DiscoveryTask, SpaceReference, TrialLost, TrialStarted, TrialTask
-from apertune.spaces.search_space.parameters import SearchSpace
 
 # Longer than the imports, shorter than the training.
 SETTLED_S = 12.0
@@ -52,7 +51,7 @@ def stands_still() -> float:
         try:
             executor.start()
             view, space = datasets.load("digits").training_view(), SpaceReference("convnet")
-            searched = SearchSpace.from_json(executor.discover(DiscoveryTask(view, space)))
+            searched = executor.discover(DiscoveryTask(view, space)).search_space
             task = TrialTask(
                 0, view, space, searched, searched.defaults(), 0, 500, None, "accuracy", Path(folder) / "trial"
             )

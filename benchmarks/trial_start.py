@@ -29,7 +29,7 @@ from apertune.search.executors import devices, environments
 from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.messages import EpochEnded, SpaceReference, TrialEvent, TrialStarted, TrialTask
 from apertune.search.studies.sampling import suggest
-from apertune.search.training import custom_gradients, fitting, trial, worker
+from apertune.search.training import custom_gradients, fitting, trainers, trial, worker
 
 SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128", "augmentation": "none"}
 WARM_TRIALS = 2
@@ -62,11 +62,11 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     worker.set_aside_imports()
     times = Times()
-    times.watch(fitting, "_feed", "reading pixels")
+    times.watch(fitting, "make_trainer", "reading pixels")
     times.watch(trial, "measure_cost", "cost")
     times.watch(trial.spaces, "hyperparameters", "values")
-    times.watch(fitting.TrainingModel, "fit", "fit, with its first step and validation")
-    times.watch(fitting.Fitting, "predict", "of which predictions, and one after fit")
+    times.watch(trainers.TableTrainer, "fit", "fit, with its first step and validation")
+    times.watch(trainers.TableTrainer, "predict", "of which predictions, and one after fit")
     times.watch(fitting.Fitting, "_save_evaluation", "plots and predictions")
     times.watch(fitting.Fitting, "_save_model", "model")
     times.watch(keras.utils, "clear_session", "clear_session")
