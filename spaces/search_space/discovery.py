@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SpaceError
+from .conversion import to_parameter
 from .exploration import Exploration
 from .parameters import Condition, Parameter, SearchSpace, Value, Values
 
@@ -54,7 +55,7 @@ def _among(parameters: list[Any], conditions: Mapping[str, tuple[Condition, ...]
 
 
 def check_asked(hp: keras_tuner.HyperParameters, values: Values, search_space: SearchSpace) -> None:
-    """Checks that a build asked for no parameter that the study does not know.
+    """Checks that a build asked for no parameter whose value the study did not draw.
 
     Args:
         hp: The object that the model was built from, made by `hyperparameters`.
@@ -62,15 +63,17 @@ def check_asked(hp: keras_tuner.HyperParameters, values: Values, search_space: S
         search_space: The study's space.
 
     Raises:
-        SpaceError: It asked for another parameter, whose value would be neither searched nor recorded.
+        SpaceError: It asked for another, unknown or thought unused, whose value would be neither searched nor recorded.
     """
+    if not (strangers := sorted(hp.values.keys() - values.keys())):
+        return
     known = {parameter.name for parameter in search_space.parameters}
-    if strangers := sorted(hp.values.keys() - values.keys() - known):
-        raise SpaceError(
-            f"the model asks for {', '.join(map(repr, strangers))}, which discovery did not meet, so that it would be "
-            "neither searched nor recorded; declare it in every case, for instance in declare_hyperparameters(hp), and "
-            "begin a new study"
-        )
+    met = "did not meet" if known.isdisjoint(strangers) else "met under other values only"
+    raise SpaceError(
+        f"the model asks for {', '.join(map(repr, strangers))}, which discovery {met}, so that it would be "
+        "neither searched nor recorded; declare it in every case, for instance in declare_hyperparameters(hp), and "
+        "begin a new study"
+    )
 
 
 def hyperparameters(search_space: SearchSpace, values: Values) -> keras_tuner.HyperParameters:
@@ -174,7 +177,7 @@ def _fill_with_defaults(hp: keras_tuner.HyperParameters) -> None:
 
 
 def _to_search_space(parameters: list[Any], conditions: Mapping[str, tuple[Condition, ...]]) -> SearchSpace:
-    converted = [_to_parameter(parameter) for parameter in parameters]
+    converted = [to_parameter(parameter) for parameter in parameters]
     converted = [
         parameter if parameter.conditions else replace(parameter, conditions=conditions.get(parameter.name, ()))
         for parameter in converted
@@ -184,26 +187,3 @@ def _to_search_space(parameters: list[Any], conditions: Mapping[str, tuple[Condi
         if by_key.setdefault(parameter.key, parameter) != parameter:
             raise SpaceError(f"two different parameters of the space are called '{parameter.key}'; rename one of them")
     return SearchSpace(tuple(converted))
-
-
-def _to_parameter(parameter: Any) -> Parameter:
-    kind = type(parameter).__name__.lower()
-    if kind not in ("int", "float", "choice", "boolean", "fixed"):
-        raise SpaceError(
-            f"'{parameter.name}' must be an Int, Float, Choice, Boolean or Fixed, but is a {type(parameter).__name__}"
-        )
-    numeric = kind in ("int", "float")
-    number = int if kind == "int" else float
-    default = parameter.default
-    return Parameter(
-        name=parameter.name,
-        kind=kind,  # type: ignore[arg-type]  # one of Kind: checked above
-        default=number(default) if numeric else default,
-        low=number(parameter.min_value) if numeric else None,
-        high=number(parameter.max_value) if numeric else None,
-        step=None if not numeric or parameter.step is None else number(parameter.step),
-        sampling=parameter.sampling if numeric else None,
-        values=tuple(parameter.values) if kind in ("choice", "fixed") else (),
-        ordered=bool(parameter.ordered) if kind == "choice" else False,
-        conditions=tuple(Condition(c.name, tuple(c.values)) for c in parameter.conditions),
-    )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...errors import SpaceError
+from .conversion import to_parameter
 from .parameters import Condition, Value, Values
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ MOST_SECONDS = 60.0
 FRUITLESS_CALLS = 20
 # Integers with no more values than this are tried with each of them, as numbers of layers must be.
 FEW_VALUES = 12
+# Numbers with no more values than this are tried with each of them where a branch seems to depend on them.
+MOST_VALUES_OF_A_CONDITION = 40
+# Three parameters may decide together; only those asked for last are looked at, since triples are many.
+NEAREST = 8
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,11 @@ class Exploration:
             self._cover()
             fruitless = 0
             while fruitless < FRUITLESS_CALLS and not self._is_spent() and len(self._parameters) == known:
-                fruitless = fruitless + 1 if self._call(self._drawn()) else FRUITLESS_CALLS
+                fruitless = fruitless + 1 if self._call(self._drawn(within=fruitless % 2 == 0)) else FRUITLESS_CALLS
             if len(self._parameters) == known:
-                break
+                self._try_values_that_decide()
+                if len(self._parameters) == known:
+                    break
         if self._is_spent():
             logger.warning("discovery ended after %d calls of the space", len(self._calls))
         return self._parameters
@@ -92,6 +99,9 @@ class Exploration:
                 before = [one for one in self._parameters[:place] if names.count(one.name) == 1]
                 found[parameter.name] = _condition(parameter.name, before, self._calls)
         return found
+
+    def _end_of(self, parameter: Any) -> Value:
+        return self._random.choice(_ends_to_try(parameter))
 
     def _is_spent(self) -> bool:
         return len(self._calls) >= MOST_CALLS or time.monotonic() > self._until
@@ -149,13 +159,38 @@ class Exploration:
                     self._call({**both, **dict(items)})
                 self._pairs.add(items)
 
+    def _try_values_that_decide(self) -> None:
+        """Calls with the untried values of a number that seems to decide whether another parameter is asked for.
+
+        Only numbers with steps have values that a condition can name.
+        """
+        for place, parameter in enumerate(self._parameters):
+            asked = [call.values for call in self._calls if parameter.name in call.values]
+            not_asked = [call.values for call in self._calls if call.ended and parameter.name not in call.values]
+            if parameter.conditions or not not_asked:
+                continue
+            for one in self._parameters[:place]:
+                with_it = {values[one.name] for values in asked if one.name in values}
+                without = {values[one.name] for values in not_asked if one.name in values}
+                base = next((values for values in asked if one.name in values), None)
+                if base is None or with_it & without or not with_it or not without:
+                    continue
+                for value in _every_value(one) or ():
+                    if value not in with_it | without:
+                        self._call({**base, one.name: value})
+
     def _met_together(self, first: str, second: str) -> Values | None:
         return next((call.values for call in self._calls if first in call.values and second in call.values), None)
 
-    def _drawn(self, names: Container[str] | None = None) -> Values:
-        """Returns random values, for the parameters of these names or for all."""
+    def _drawn(self, names: Container[str] | None = None, *, within: bool = False) -> Values:
+        """Returns random values.
+
+        Args:
+            names: Those of the parameters to draw for; None for all.
+            within: Whether numbers come from all of their range, as in a trial, rather than from its ends.
+        """
         return {
-            one.name: self._random.choice(_ends_to_try(one))
+            one.name: one.random_sample(self._random.randrange(2**31)) if within else self._end_of(one)
             for one in self._parameters
             if names is None or one.name in names
         }
@@ -231,7 +266,7 @@ def _range(parameter: Any) -> str:
 
 
 def _condition(name: str, before: list[Any], calls: list[_Call]) -> tuple[Condition, ...]:
-    """Returns the condition, on one parameter or on two, under which a parameter is asked for; empty if always."""
+    """Returns the condition, on up to three parameters, under which a parameter is asked for; empty if always."""
     asked = [call.values for call in calls if name in call.values]
     # A call that failed might have asked later on.
     not_asked = [call.values for call in calls if call.ended and name not in call.values]
@@ -240,16 +275,10 @@ def _condition(name: str, before: list[Any], calls: list[_Call]) -> tuple[Condit
     # The parameter asked for last before it is the likeliest to decide.
     candidates = [one for one in reversed(before) if all(one.name in values for values in asked)]
     split = {one.name: _values_when(one, asked, calls) for one in candidates}
-    for one in candidates:
-        values = split[one.name]
-        if values and not any(others.get(one.name) in values for others in not_asked):
-            return (Condition(one.name, values),)
-    for second, first in itertools.combinations(candidates, 2):
-        both = split[first.name], split[second.name]
-        if all(both) and not any(
-            others.get(first.name) in both[0] and others.get(second.name) in both[1] for others in not_asked
-        ):
-            return Condition(first.name, both[0]), Condition(second.name, both[1])
+    for count, pool in ((1, candidates), (2, candidates), (3, candidates[:NEAREST])):
+        for group in itertools.combinations([one.name for one in pool if split[one.name]], count):
+            if not any(all(others.get(other) in split[other] for other in group) for others in not_asked):
+                return tuple(Condition(other, split[other]) for other in reversed(group))
     return ()
 
 
@@ -267,6 +296,9 @@ def _values_when(parameter: Any, asked: list[Values], calls: list[_Call]) -> tup
 
 
 def _every_value(parameter: Any) -> list[Value] | None:
-    if type(parameter).__name__ in ("Int", "Float") and not _is_count(parameter):
-        return None
-    return values_to_try(parameter)
+    """Returns all values of a KerasTuner object; None for a range without steps, or with too many of them."""
+    if type(parameter).__name__ not in ("Int", "Float") or _is_count(parameter):
+        return values_to_try(parameter)
+    # As data, since values of a condition are compared with those that a study draws.
+    options = None if parameter.step is None else to_parameter(parameter).options
+    return None if options is None or len(options) > MOST_VALUES_OF_A_CONDITION else list(options)

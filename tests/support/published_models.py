@@ -56,10 +56,24 @@ _PLAIN = [
     "normalized_inside",
     "augmentation_inside",
 ]
+_FURTHER = [
+    "architectures_in_a_table",
+    "loop_from_zero",
+    "loops_nested",
+    "behind_numbers",
+    "rate_per_optimizer",
+    "tuned_optimizer",
+    "residual_blocks",
+    "nested",
+    "Augmented",
+    "uncompiled_logits",
+]
 _OWN_FIT = ("TunedFit", "TunedEpochs", "TunedPreprocessing", "OwnLoop", "ReturnsMetrics", "TwoPhases")
 _OWN_CLASSES = ("registered_layer", "unregistered_layer", "subclassed")
 SEARCHED = [
     *(Published(f"published.shapes:{name}") for name in _PLAIN),
+    *(Published(f"published.further_shapes:{name}") for name in _FURTHER),
+    Published("published.further_shapes:ClassWeighted", own_fit=True),
     *(Published(f"published.shapes:{name}", own_fit=True) for name in _OWN_FIT),
     *(Published(f"published.shapes:{name}", needs_space=True) for name in _OWN_CLASSES),
     Published("published.own_policy:build"),
@@ -83,6 +97,7 @@ REFUSED = [
     Published("published.shapes:NoBuild", refused=r"has no method build\(self, hp\)"),
     Published("published.shapes:NeedsArguments", refused="--space-option width=VALUE --space-option depth=VALUE"),
     Published("published.shapes:undeclared", refused=r"calls hp.get\('units'\), but nothing declares"),
+    Published("published.further_shapes:dependent_range", refused="the range of 'second' depends on other values"),
     Published("published.shapes:objective", refused=r"is an objective for Optuna .* hp.Int\(name, low, high\)"),
     Published("published.shapes:lambda_layer", refused="Lambda"),
     Published("published.shapes:asks_in_call", refused="cannot be saved|cannot be loaded"),

@@ -59,6 +59,32 @@ def beside_the_default_branch(hp: keras_tuner.HyperParameters) -> None:
             hp.Int(f"filters_{index}", 8, 32, step=8)
 
 
+def behind_a_step(hp: keras_tuner.HyperParameters) -> None:
+    if hp.Int("units", 8, 64, step=8, default=16) <= 8:
+        hp.Int("second", 8, 16)
+
+
+def behind_a_log_step(hp: keras_tuner.HyperParameters) -> None:
+    if hp.Int("batch", 8, 64, step=2, sampling="log", default=32) < 32:
+        hp.Boolean("slow")
+
+
+def behind_a_band(hp: keras_tuner.HyperParameters) -> None:
+    if 5 < hp.Int("layers", 1, 40) < 12:
+        hp.Int("seed", 0, 9)
+
+
+def behind_a_continuous_band(hp: keras_tuner.HyperParameters) -> None:
+    if 0.1 < hp.Float("rate", 0.0, 1.0) < 0.3:
+        hp.Int("seed", 0, 9)
+
+
+def behind_three_together(hp: keras_tuner.HyperParameters) -> None:
+    n, d, k = hp.Int("n", 1, 3), hp.Boolean("d"), hp.Choice("k", ["a", "b", "c", "d"])
+    if n == 2 and d and k == "c":
+        hp.Int("deep", 1, 3)
+
+
 def three_deep(hp: keras_tuner.HyperParameters) -> None:
     if hp.Boolean("one") and hp.Boolean("two") and hp.Boolean("three"):
         hp.Float("hidden", 0.0, 1.0)
@@ -67,7 +93,12 @@ def three_deep(hp: keras_tuner.HyperParameters) -> None:
 @pytest.mark.parametrize(
     ("declare", "keys"),
     [
-        (behind_a_float, {"rate", "kind"}),
+        (behind_a_float, {"rate", "kind@rate=0.1|0.2|0.3|0.4|0.5"}),
+        (behind_a_step, {"units", "second@units=8"}),
+        (behind_a_log_step, {"batch", "slow@batch=8|16"}),
+        (behind_a_band, {"layers", "seed@layers=6|7|8|9|10|11"}),
+        (behind_a_continuous_band, {"rate", "seed"}),
+        (behind_three_together, {"n", "d", "k", "deep@n=2&d=True&k=c"}),
         (behind_the_low_end, {"depth", "width@depth=1"}),
         (behind_two_together, {"first", "second", "hidden@first=True&second=c"}),
         (behind_two_numbers, {"blocks", "heads", "hidden@blocks=3&heads=3"}),
@@ -91,6 +122,10 @@ def test_hidden_parameters_are_found_with_their_conditions(declare: Declare, key
     "declare",
     [
         behind_a_float,
+        behind_a_step,
+        behind_a_log_step,
+        behind_a_band,
+        behind_three_together,
         behind_the_low_end,
         behind_two_together,
         behind_two_numbers,
@@ -137,6 +172,30 @@ def test_a_parameter_that_discovery_did_not_meet_ends_the_trial_by_name() -> Non
     declare(hp)
     with pytest.raises(SpaceError, match="the model asks for 'rare', which discovery did not meet"):
         check_asked(hp, values, space)
+
+
+def test_a_known_parameter_asked_for_under_other_values_ends_the_trial_by_name() -> None:
+    """A condition that holds in all calls of discovery and not in a trial ends that trial, never in silence."""
+
+    def declare(hp: keras_tuner.HyperParameters) -> None:
+        wide, rate = hp.Boolean("wide"), hp.Float("rate", 0.0, 1.0)
+        if wide or 0.311 < rate < 0.312:
+            hp.Boolean("rare")
+
+    space = discover(declare)
+    assert {parameter.key for parameter in space.parameters} == {"wide", "rate", "rare@wide=True"}
+    values: dict[str, Any] = {"wide": False, "rate": 0.3115}
+    hp = spaces.hyperparameters(space, values)
+    declare(hp)
+    with pytest.raises(SpaceError, match="asks for 'rare', which discovery met under other values only"):
+        check_asked(hp, values, space)
+
+
+def test_a_default_outside_of_a_continuous_range_becomes_its_nearest_end() -> None:
+    """KerasTuner takes such a default; the study begins at the end of the range that is nearest to it."""
+    space = discover(lambda hp: hp.Float("rate", 1e-4, 1e-2, sampling="log", default=0.1))
+    assert space.defaults() == {"rate": 0.01}
+    assert spaces.hyperparameters(space, {}).values == {"rate": 0.01}
 
 
 def test_exploration_ends_at_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
