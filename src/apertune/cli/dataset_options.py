@@ -56,7 +56,10 @@ class AdapterOptions:
         None, "Keep only these classes (folders, simpsons).", metavar="A,B,C"
     )
     separator: str | None = setting(
-        None, "Separate the table's columns by this, such as ; or tab (table).", metavar="TEXT", shown_default="found"
+        None,
+        "Read the table's columns as separated by this, such as ; or tab (table).",
+        metavar="TEXT",
+        shown_default="found",
     )
     root: str | None = setting(None, "Look for the table's images below this folder (table).", metavar="FOLDER")
     suffix: str | None = setting(None, "Add this suffix to the table's paths, such as .jpg (table).", metavar="TEXT")
