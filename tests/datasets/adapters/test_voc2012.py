@@ -73,7 +73,7 @@ def test_masked_data_are_described_and_audited(make: SimpleNamespace, tmp_path: 
 
 @pytest.mark.parametrize("word", ["False", "Unspecified", "0", "no"])
 def test_words_for_not_difficult(word: str, make: SimpleNamespace, tmp_path: Path) -> None:
-    """Words that tools write for an object that is not difficult leaves its label in place."""
+    """Words that tools write for an object that is not difficult leave its label in place."""
     root = make.voc(tmp_path / "odd")
     for path in root.rglob("Annotations/*.xml"):
         path.write_text(path.read_text().replace("<difficult>0</difficult>", f"<difficult>{word}</difficult>"))
