@@ -188,7 +188,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "group": "column of groups, such as persons, whose images stay in one split",
         }
         | _POSITIVE,
-        revision="names",
+        revision="lists and missing labels",
         files_beside=True,
     ),
 }

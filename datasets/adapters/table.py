@@ -42,9 +42,10 @@ class TableAdapter:
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the rows of the table, whose paths are relative to it.
 
-        A label that holds several names makes a multilabel task. They are separated by `;`, or by `|` or a comma where
-        the names also stand alone, or as the option says. The table is CSV with any of the usual separators, TSV,
-        Parquet, JSON lines as in Hugging Face's `metadata.jsonl`, or Parquet that holds the image files themselves.
+        A label that holds several names, or a list of them, makes a multilabel task. Names in one text are separated by
+        `;`, or by `|` or a comma where they also stand alone, or as the option says. The table is CSV with any of the
+        usual separators, TSV, Parquet, JSON lines as in Hugging Face's `metadata.jsonl`, or Parquet that holds the
+        image files themselves.
 
         Options:
             separator: The table's separator, such as `;` or tab; found in its first line unless given.
@@ -187,15 +188,26 @@ def _read(path: Path, separator: str | None) -> pd.DataFrame:
 
 def _with_class_names(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Puts names for the numbers of Hugging Face's ClassLabel columns, which the file's own metadata tell."""
+    import pandas as pd
     from pyarrow import parquet
 
     told = (parquet.read_schema(path).metadata or {}).get(b"huggingface")
     features = json.loads(told).get("info", {}).get("features", {}) if told else {}
     for column, feature in features.items():
-        names = feature.get("names") if isinstance(feature, dict) else None
-        if names and column in table and feature.get("_type") == "ClassLabel":
-            table[column] = [names[number] if 0 <= number < len(names) else None for number in table[column]]
+        inner = feature.get("feature", feature) if isinstance(feature, dict) else None
+        if column not in table or not isinstance(inner, dict) or inner.get("_type") != "ClassLabel":
+            continue
+        if names := inner.get("names"):
+            table[column] = pd.Series([_named(value, names) for value in table[column]], table.index, dtype=object)
     return table
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """Returns the name of a number, or of each in a list; None for a missing number or one without a name."""
+    if _is_list(value):
+        return [_named(number, names) for number in value]
+    known = value is not None and value == value and 0 <= value < len(names)
+    return names[int(value)] if known else None
 
 
 def _separator_of(path: Path, given: str | None) -> str:
@@ -233,6 +245,10 @@ def _label_separator(texts: Sequence[str], given: str | None) -> str | None:
     Raises:
         DatasetError: Cells look as if they held several labels, and it is not plain.
     """
+    if given == "":
+        raise DatasetError(
+            "table: --option label-separator must be a text such as | or none for one label per cell, but got nothing"
+        )
     if given is not None:
         return None if given.lower() == "none" else given
     if any(_SEPARATOR in text for text in texts):
@@ -257,13 +273,15 @@ def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any],
     if "label-columns" in options:
         return _label_columns(table, [name.strip() for name in options["label-columns"].split(",")])
     column = _column(table, options.get("label-column"), _LABEL_COLUMNS, "labels", "--option label-column=NAME")
-    texts = ["" if value is None else clean_name(str(value)) for value in table[column]]
-    separator = _label_separator(texts, options.get("label-separator"))
+    given = options.get("label-separator")
+    if any(_is_list(value) for value in table[column]):
+        if given is not None:
+            raise DatasetError(f"table: column '{column}' holds lists of labels; leave out --option label-separator")
+        return _several([_list_parts(value) for value in table[column]])
+    texts = [clean_name(text) for text in _label_texts(table[column])]
+    separator = _label_separator(texts, given)
     if separator is not None:
-        sets = [tuple(sorted({part.strip() for part in text.split(separator)} - {""})) for text in texts]
-        several = sort_classes([name for names in sets for name in names])
-        refuse_twins("labels", several)
-        return list(sets), several, "multilabel"
+        return _several([text.split(separator) for text in texts])
     classes = sort_classes([text for text in texts if text])
     refuse_twins("labels", classes)
     if len(classes) < 2:
@@ -271,6 +289,34 @@ def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any],
     if len(classes) == 2:
         classes = with_positive("table", classes, options.get("positive"))
     return [text or None for text in texts], classes, "binary" if len(classes) == 2 else "multiclass"
+
+
+def _several(cells: Sequence[Sequence[str]]) -> tuple[list[Any], tuple[str, ...], Task]:
+    """The labels, classes and task of rows with several labels each."""
+    sets = [tuple(sorted({clean_name(part) for part in parts} - {""})) for parts in cells]
+    classes = sort_classes([name for names in sets for name in names])
+    refuse_twins("labels", classes)
+    if len(classes) < 2:
+        raise DatasetError(f"table: at least 2 classes are needed, but the labels hold {len(classes)}")
+    return list(sets), classes, "multilabel"
+
+
+def _is_list(value: object) -> bool:
+    """Returns whether a cell of JSON lines or Parquet is a list, which Parquet reads as an array."""
+    return isinstance(value, list | tuple) or (hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1)
+
+
+def _list_parts(value: Any) -> list[str]:
+    """The labels in a cell of a column of lists; a missing cell has none."""
+    if _is_list(value):
+        return [str(part) for part in value if part is not None]
+    return [] if value is None or value != value else [str(value)]
+
+
+def _label_texts(column: pd.Series[Any]) -> list[str]:
+    """The labels as texts, empty where missing; whole numbers that a gap turned into floats lose their `.0`."""
+    whole = column.dtype.kind == "f" and (column.dropna() % 1 == 0).all()
+    return [text.removesuffix(".0") for text in _texts(column)] if whole else _texts(column)
 
 
 def _label_columns(table: pd.DataFrame, names: Sequence[str]) -> tuple[list[Any], tuple[str, ...], Task]:

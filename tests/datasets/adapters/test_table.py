@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from apertune.datasets import ImageDataset, LoadSettings, load
@@ -100,3 +102,48 @@ def test_a_json_document_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no column is known to hold the paths") as caught:
         load("table", tmp_path / "wide.csv")
     assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+@pytest.mark.parametrize("names", [("x", "y"), (0, 1)])
+def test_a_missing_label_is_no_class(
+    missing: float | None, names: tuple[object, object], make: SimpleNamespace, tmp_path: Path
+) -> None:
+    """A row of a Parquet table without a label is refused by line, and whole numbers stay whole beside it."""
+    paths = pictures(make, tmp_path, 12)
+    labels = [missing, *(names[number % 2] for number in range(1, 12))]
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"path": paths, "label": labels}).to_parquet(path)
+    with pytest.raises(DatasetError, match=r"1 image cannot be used \(line 2: no label"):
+        load("table", path)
+    dataset = load("table", path, LoadSettings(skip_bad=True))
+    assert (dataset.classes, len(dataset.images)) == (tuple(map(str, names)), 11)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "class numbers"])
+def test_lists_of_labels(kind: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """A column of lists gives several labels per image, also as numbers whose names Hugging Face keeps beside them."""
+    paths = pictures(make, tmp_path, 12)
+    labels = [["b", " a"] if number % 3 == 0 else ["b"] if number % 3 == 1 else [] for number in range(12)]
+    path = tmp_path / ("metadata.jsonl" if kind == "jsonl" else "t.parquet")
+    if kind == "jsonl":
+        rows = [{"file_name": name, "labels": one} for name, one in zip(paths, labels, strict=True)]
+        path.write_text("\n".join(map(json.dumps, rows)))
+    elif kind == "parquet":
+        pd.DataFrame({"path": paths, "labels": labels}).to_parquet(path)
+    else:
+        numbers = [["ab".index(name.strip()) for name in one] for one in labels]
+        feature = {"feature": {"names": ["a", "b"], "_type": "ClassLabel"}, "_type": "List"}
+        told = json.dumps({"info": {"features": {"labels": feature}}})
+        table = pa.table({"path": paths, "labels": numbers}).replace_schema_metadata({"huggingface": told})
+        pq.write_table(table, path)
+    dataset = load("table", path)
+    assert (dataset.task, dataset.classes) == ("multilabel", ("a", "b"))
+    assert dataset.labels.tolist() == [[[1, 1], [0, 1], [0, 0]][number % 3] for number in range(12)]
+
+
+def test_an_empty_label_separator_is_refused(make: SimpleNamespace, tmp_path: Path) -> None:
+    """An empty separator gets one line that says what to give."""
+    path = make.table(tmp_path / "labels.csv")
+    with pytest.raises(DatasetError, match=r"label-separator must be a text such as \| or none"):
+        load("table", path, LoadSettings(options={"label-separator": ""}))
