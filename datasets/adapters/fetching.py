@@ -64,7 +64,7 @@ class KaggleDataset:
         return f"{self.slug.partition('/')[2]}.zip"
 
 
-# Where Keras itself gets its built-in data sets, with the checksums that it publishes.
+# The places that Keras itself gets its built-in data sets from, with the checksums that it publishes.
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _CIFAR = "https://www.cs.toronto.edu/~kriz/"
 

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 
 from ...errors import DatasetError
 from ...text import counted
+from ..names import SPLIT_NAMES
 
-_WORDS = {
-    "train": "train", "training": "train", "trainset": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation", "eval": "validation",
-    "test": "test", "testing": "test", "testset": "test",
-}  # fmt: skip
+_WORDS = {**SPLIT_NAMES, "trainset": "train", "testset": "test", "eval": "validation"}
 _NAMES_SHOWN = 6
 Parts = tuple[str, ...]
 

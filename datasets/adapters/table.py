@@ -14,6 +14,7 @@ from ..base import BadItem, Index, Progress, Task
 from ..files.sources import Source
 from ..files.text_lines import check_lines
 from ..grouping import column_words
+from ..names import SPLIT_NAMES
 from .folders import sort_classes, with_positive
 from .label_names import clean_name, refuse_twins
 
@@ -26,11 +27,6 @@ _PATH_COLUMNS = (
 )  # fmt: skip
 _LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "tags")
 _SPLIT_COLUMNS = ("split", "subset", "set", "usage")
-_SPLITS = {
-    "train": "train", "training": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _SEPARATOR = ";"
 _COLUMN_SEPARATORS = (",", ";", "\t", "|")
 _MOST_SHOWN = 300
@@ -339,7 +335,7 @@ def _splits(table: pd.DataFrame, wanted: str | None) -> list[str | None]:
         return [None] * len(table)
     _column(table, column, (), "splits", "--option split-column=NAME")
     texts = [str(value).strip().lower() for value in table[column]]
-    wrong = sorted(set(texts) - set(_SPLITS))
+    wrong = sorted(set(texts) - set(SPLIT_NAMES))
     if wrong:
         raise DatasetError(f"table: column '{column}' must say train, validation or test, but a row says '{wrong[0]}'")
-    return [_SPLITS[text] for text in texts]
+    return [SPLIT_NAMES[text] for text in texts]

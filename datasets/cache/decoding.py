@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ...errors import install_hint
 from ..base import Resize
 from .signatures import picture_kind
 
@@ -101,7 +102,7 @@ def _prepare_for(path: Path) -> None:
             import pillow_heif
         except ImportError:
             raise UnusableImageError(
-                "a HEIC picture, which takes the extra heic: pip install 'apertune[heic]', or convert it to JPEG"
+                f"a HEIC picture needs an optional package; {install_hint('heic')}, or convert it to JPEG"
             ) from None
         pillow_heif.register_heif_opener()
     elif kind == "AVIF" and "AVIF" not in Image.OPEN:

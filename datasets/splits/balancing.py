@@ -78,7 +78,7 @@ def balance(groups: Groups, owner: Rows, targets: Table, sizes: Table) -> Rows:
     deal = _Deal(groups, owner, np.vstack([targets, sizes]))
     if deal.is_even():
         return owner
-    # Where every group is one image, the parts can have exactly the sizes wanted, and swaps keep them.
+    # Groups of one image each let the parts have exactly the sizes wanted, and swaps keep them.
     single = bool((groups.sizes == 1).all())
     while single and deal.resize():
         pass

@@ -89,7 +89,7 @@ def count(labels: Labels, probabilities: Probabilities, thresholds: Thresholds =
     """Counts right and wrong answers of each class."""
     given = answers(labels, probabilities, thresholds)
     if labels.ndim == 2:
-        # Where a label does not count, neither does the answer: both are no.
+        # An answer counts only where its label does: both are no elsewhere.
         carried, given = unmasked(labels), np.where(np.ma.getmaskarray(labels), 0, given)
         columns = (carried & given, given, carried)
         return Counts(*(column.sum(axis=0, dtype=np.int64) for column in columns))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ...datasets.base import Resize as Resize
-from ...datasets.base import Task
+from ...datasets.base import Task, TrainingView
 from ...errors import ModelError
 
 CONTRACT_FILE = "model.json"
@@ -54,12 +54,24 @@ class ModelContract:
     """The data set's licence, if it is known."""
     adapter: str = ""
     """Name of the adapter that read the data set; empty for arrays in memory."""
-    space: str = ""
-    """Name of the space that built the network, whose module may hold classes that the network needs."""
     apertune_version: str | None = field(default_factory=lambda: _installed("apertune"))
     """The version of apertune that wrote the contract."""
     keras_version: str | None = field(default_factory=lambda: _installed("keras"))
     """The version of Keras that it was written with."""
+
+    @classmethod
+    def of(cls, view: TrainingView) -> ModelContract:
+        """Returns the contract of a network that was trained on a view, without thresholds or calibration."""
+        return cls(
+            view.classes,
+            view.task,
+            view.image_shape,
+            view.name,
+            view.fingerprint,
+            resize=view.resize,
+            licence=view.licence,
+            adapter=view.adapter,
+        )
 
     @property
     def outputs(self) -> int:
@@ -145,7 +157,6 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "minimum_probability": ("a number from 0 to 1", lambda v: _is_number(v, 0, 1)),
     "temperature": ("a number above 0, at most 1000", lambda v: _is_number(v, 1e-6, 1000)),
     "adapter": ("a name", lambda v: isinstance(v, str)),
-    "space": ("a name", lambda v: isinstance(v, str)),
     "dataset": ("a name", lambda v: isinstance(v, str)),
     "fingerprint": ("a SHA-256 in hexadecimal", lambda v: isinstance(v, str)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...datasets.base import Labels, Task
@@ -39,18 +40,11 @@ def assemble(job: Job, selection: Selection, folder: Path) -> tuple[ModelContrac
             "about how often the answers are right."
         )
     thresholds = () if task == "multiclass" else tuned_thresholds(labels, calibrated, job.settings.rule)
-    contract = ModelContract(
-        classes=job.dataset.classes,
-        task=task,
-        image_shape=job.dataset.image_shape,
-        dataset=job.dataset.name,
-        fingerprint=job.dataset.fingerprint,
-        resize=job.dataset.resize,
+    contract = replace(
+        ModelContract.of(job.view),
         thresholds=tuple(float(threshold) for threshold in thresholds),
         minimum_probability=job.settings.minimum_probability,
         temperature=temperature,
-        licence=job.dataset.licence,
-        adapter=job.dataset.adapter,
     )
     networks = [load_model(member.folder)[0] for member, _ in selection.members]
     weights = [weight for _, weight in selection.members]

@@ -158,16 +158,4 @@ class Fitting:
     def _save_model(self) -> None:
         folder = self.folder.model
         shutil.rmtree(folder, ignore_errors=True)
-        view = self.task.view
-        contract = ModelContract(
-            view.classes,
-            view.task,
-            view.image_shape,
-            view.name,
-            view.fingerprint,
-            resize=view.resize,
-            licence=view.licence,
-            adapter=view.adapter,
-            space=self.task.space.name,
-        )
-        save_model(self.network, contract, folder)
+        save_model(self.network, ModelContract.of(self.task.view), folder)

@@ -23,6 +23,7 @@ import numpy as np
 
 from ...errors import SpaceError
 from ...files.replacing import replacing
+from ...processes import child_environment, module_command
 from ...spaces.base import Candidate, Space
 from ...spaces.search_space.discovery import hyperparameters
 from ...spaces.search_space.parameters import SearchSpace
@@ -135,25 +136,21 @@ class _OneStep(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships n
 
 
 def _saved_and_loaded(candidate: Candidate, task: DiscoveryTask, name: str, folder: Path) -> list[str]:
-    view = task.view
-    contract = ModelContract(
-        view.classes,
-        view.task,
-        view.image_shape,
-        view.name,
-        view.fingerprint,
-        resize=view.resize,
-        space=task.space.name,
-    )
-    images = np.random.default_rng(0).integers(0, 256, (_PROBE_IMAGES, *view.image_shape), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (_PROBE_IMAGES, *task.view.image_shape), np.uint8)
     try:
-        save_model(candidate.network, contract, folder / "model")
+        save_model(candidate.network, ModelContract.of(task.view), folder / "model")
     except Exception as error:
         logger.exception("the rehearsal's model cannot be saved")
         raise SpaceError(f"{name} builds a network that cannot be saved: {_save_advice(error)}") from error
     np.savez(folder / "probe.npz", images=images, answers=np.asarray(candidate.network.predict_on_batch(images)))
-    command = [sys.executable, "-m", _LOADER, str(folder), task.space.name]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
+    run = subprocess.run(
+        module_command(_LOADER, str(folder), task.space.name),
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE_S,
+        check=False,
+    )
     try:
         found = json.loads((folder / "found.json").read_text(encoding="utf-8"))
     except OSError:

@@ -50,10 +50,12 @@ class MissingExtraError(SettingError):
     """An optional package is not installed; the message names the commands that install it from a checkout."""
 
     def __init__(self, purpose: str, extra: str) -> None:
-        super().__init__(
-            f"{purpose} needs an optional package; in Apertune's checkout type: uv sync --extra {extra} "
-            f"(without uv: pip install '.[{extra}]')"
-        )
+        super().__init__(f"{purpose} needs an optional package; {install_hint(extra)}")
+
+
+def install_hint(extra: str) -> str:
+    """Returns the commands that install the optional packages of an extra from a checkout."""
+    return f"in Apertune's checkout type: uv sync --extra {extra} (without uv: pip install '.[{extra}]')"
 
 
 class DatasetError(UserError):

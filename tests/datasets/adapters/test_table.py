@@ -66,7 +66,7 @@ def test_several_labels_in_one_cell(separator: str, make: SimpleNamespace, tmp_p
 
 
 def test_cells_that_are_not_plain_are_asked_for(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Where it is not plain whether a cell holds several labels, the line says what to give; names with commas stay."""
+    """A cell that may hold one label or several is asked about in one line; names with commas stay."""
     names = pictures(make, tmp_path)
     rows = [f'{name},"{cell}"' for name, cell in zip(names, ["cat", "cat|cow", *["dog"] * 6], strict=True)]
     table = write(tmp_path / "t.csv", ["path,label", *rows])

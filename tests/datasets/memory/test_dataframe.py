@@ -142,7 +142,7 @@ def test_rows_that_cannot_be_used(root: Path, frame: pd.DataFrame) -> None:
 
 
 def test_wrong_root(frame: pd.DataFrame, tmp_path: Path) -> None:
-    """Where no path leads to a file, the folder that was searched is named."""
+    """The folder that was searched is named if no path leads to a file."""
     with pytest.raises(DatasetError, match=rf"^{tmp_path} holds no image that can be used; cat/photo 0\.JPG: no such"):
         from_dataframe("mine", frame, root=tmp_path)
 

@@ -264,7 +264,7 @@ def test_split_without_labels(maker: Any, pictures: list[dict[str, Any]], featur
 
 
 def test_columns_are_named(maker: Any, pictures: list[dict[str, Any]]) -> None:
-    """Where several columns may be meant, or none, the message has the argument to write."""
+    """The message has the argument to write if several columns may be meant, or none."""
     held = {"image": pictures, "fine": LABELS, "coarse": [row % 2 for row in range(30)]}
     features = {"image": Image(), "fine": ClassLabel(NAMES), "coarse": ClassLabel(["a", "b"])}
     whole = maker(held, features)

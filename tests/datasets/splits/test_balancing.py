@@ -28,7 +28,7 @@ def copied(labels: np.ndarray, copies: int) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_copies_in_another_class(seed: int) -> None:
-    """Where pictures of one class were copied into another, both classes have their shares: 67/14/14 or so of 96."""
+    """Both classes have their shares, 67/14/14 or so of 96, though pictures of one were copied into the other."""
     labels = np.repeat([0, 1, 1], [120, 80, 16]).astype(np.int32)
     parts = draw(labels, copied(labels, 16), np.arange(216), SHARES, seed)
     assert deviation(labels, parts) < 1

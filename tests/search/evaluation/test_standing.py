@@ -117,7 +117,7 @@ def test_a_loss_is_judged_downwards() -> None:
 
 @pytest.mark.parametrize("rows", [1, 3, 40])
 def test_an_undefined_objective_is_judged_without_a_warning(rows: int) -> None:
-    """Where the objective has no value, as ROC AUC on images of one class, trials are tied and nothing is promised."""
+    """Trials are tied and nothing is promised for an objective without a value, as ROC AUC on images of one class."""
     labels = np.zeros(rows, np.int32)
     answers = {n: np.random.default_rng(n).random((rows, 1), np.float32) for n in range(3)}
     standing = stand("binary", METRICS["roc_auc"], labels, answers, {})
