@@ -71,7 +71,7 @@ def _configurations(space, count: int) -> list[dict]:
     """Returns the configurations for both, drawn by the search's sampler without a study."""
     import optuna
 
-    from apertune.search.studies.sampling import suggest
+    from apertune.search.strategies.translation import suggest
 
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     return [suggest(study.ask(), space) for _ in range(count)]

@@ -76,7 +76,7 @@ class Work:
         import optuna
 
         from apertune import spaces
-        from apertune.search.studies.sampling import suggest
+        from apertune.search.strategies.translation import suggest
 
         self.epochs = arguments.epochs
         view = load(arguments).training_view()
@@ -143,7 +143,7 @@ def bare(arguments: argparse.Namespace, note: Events) -> None:
     import keras
     import optuna
 
-    from apertune.search.studies.sampling import suggest
+    from apertune.search.strategies.translation import suggest
 
     work = Work(arguments)
 
@@ -257,7 +257,7 @@ def ray_tune(arguments: argparse.Namespace, note: Events) -> None:
 
 def _draw(searched: Any, trial: Any) -> None:
     """Draws values; at module level because Ray pickles it in its record of the search."""
-    from apertune.search.studies.sampling import suggest
+    from apertune.search.strategies.translation import suggest
 
     suggest(trial, searched)
 
@@ -267,7 +267,7 @@ def _ray_trial(settings: dict[str, Any], config: dict[str, Any]) -> None:
     import keras
     from ray import tune
 
-    from apertune.search.studies.sampling import from_optuna
+    from apertune.search.strategies.translation import from_optuna
 
     work = Work(argparse.Namespace(**settings))
 

@@ -43,9 +43,9 @@ from apertune.search.messages import (
 from apertune.search.settings import make_home
 from apertune.search.strategies.pruners import make_pruner
 from apertune.search.strategies.samplers import make_sampler
+from apertune.search.strategies.translation import distribution_of, suggest, to_optuna
 from apertune.search.studies.definition import Launch, StudyDefinition
 from apertune.search.studies.opening import create_study, open_study
-from apertune.search.studies.sampling import distribution_of, suggest, to_optuna
 from apertune.search.studies.storage.storage import open_storage
 from apertune.search.studies.study import Asked, Study
 from apertune.search.tracking.journal import Journal

@@ -28,7 +28,7 @@ from apertune import datasets, search, spaces
 from apertune.search.executors import devices, environments
 from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.messages import EpochEnded, SpaceReference, TrialEvent, TrialStarted, TrialTask
-from apertune.search.studies.sampling import suggest
+from apertune.search.strategies.translation import suggest
 from apertune.search.training import custom_gradients, fitting, trainers, trial, worker
 
 SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128", "augmentation": "none"}

@@ -13,7 +13,7 @@ from ..settings_fields import Declaration, declarations, setting
 from .evaluation.costs import COST_NAMES
 from .executors.places import PlaceSettings
 from .strategies.pruners import EPOCH_PRUNERS, PRUNER_NAMES, ROUND_PRUNERS
-from .strategies.samplers import SAMPLER_NAMES
+from .strategies.samplers import SAMPLER_NAMES, SAMPLERS
 
 # Half of what NumPy takes: the number of a study's finished trials is added to it.
 LARGEST_SEED = 2**31 - 1
@@ -92,12 +92,33 @@ class SearchSettings(PlaceSettings):
         0, f"Use this random seed for sampling and training, from 0 to {LARGEST_SEED}.", least=0, most=LARGEST_SEED
     )
     """None draws a fresh seed."""
-    sampler: str = setting("tpe", "Draw values with this sampler.", choices=SAMPLER_NAMES)
+    sampler: str = setting("guided", "Draw values with this sampler.", choices=SAMPLER_NAMES)
+    prior: str = setting(
+        "weak",
+        "Draw the first trials, and some later ones, near what the space believes, which are the defaults: none draws "
+        "them evenly, strong draws them nearer than weak.",
+        choices=("none", "weak", "strong"),
+        reference="default",
+    )
+    believe: Mapping[str, str] = setting(
+        {},
+        "Draw a hyperparameter mostly from where you believe it to be good: NAME=LOW..HIGH or NAME=a,b,c. Others stay "
+        "possible.",
+        metavar="NAME=RANGE",
+        reference="default",
+    )
+    portfolio: str = setting(
+        "shipped",
+        "Try configurations that were good on other data sets first, after the defaults, in at most a third of the "
+        "trials: shipped or none.",
+        choices=("none", "shipped"),
+        reference="default",
+    )
     pruner: str | None = setting(
         None,
         "End weak trials with this pruner.",
         choices=PRUNER_NAMES,
-        shown_default="hyperband; with --folds or --repeats paired",
+        shown_default="chance; with --folds or --repeats paired",
         reference="own",
     )
     sampler_options: Mapping[str, str] = setting(
@@ -116,6 +137,13 @@ class SearchSettings(PlaceSettings):
     from_study: str | None = setting(
         None,
         "Try the five best configurations of this other study first; in a new study, after the space's defaults.",
+        reference="default",
+    )
+    from_studies: str | None = setting(
+        None,
+        "Try the best configuration of each earlier study of the same space first, the latest studies first, in at "
+        "most a third of the trials: all.",
+        choices=("all",),
         reference="default",
     )
     max_parameters: float | None = setting(
@@ -162,6 +190,9 @@ class SearchSettings(PlaceSettings):
                 f"--study must be letters, digits, '.', '_' and '-' (at most 100), but got '{self.study}'"
             )
         most_models(self.keep_models)
+        if self.believe and (self.prior == "none" or not SAMPLERS[self.sampler].uses_prior):
+            cause = "--prior none" if self.prior == "none" else f"--sampler {self.sampler}"
+            raise SettingError(f"--believe has no effect with {cause}; leave one of the two out")
         both = set(self.fix) & set(self.narrow)
         if both:
             raise SettingError(f"--fix and --narrow both name {', '.join(sorted(both))}; give one of them")
@@ -185,7 +216,7 @@ class SearchSettings(PlaceSettings):
     @property
     def pruning(self) -> str:
         """The pruner's name."""
-        return self.pruner or ("paired" if self.in_rounds else "hyperband")
+        return self.pruner or ("paired" if self.in_rounds else "chance")
 
     @property
     def limits(self) -> dict[str, float]:

@@ -32,11 +32,11 @@ from ..studies.trial_records import TrialRecord
 from ..tracking.journal import Journal
 from ..tracking.outbox import Outbox, read_progress
 from ..tracking.provenance import about, described
-from .planning import Preparation, make_plan, prepare, space_reference
+from .beginning import begin
+from .planning import Preparation, make_plan, make_prior, prepare, space_reference
 from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
 from .supervisor import Supervisor
-from .warm_start import warm_start
 
 # The user is waiting for the end; what is not sent by then, the next search or `apertune sync` sends.
 PATIENCE_WHEN_STOPPED_S = 2.0
@@ -118,14 +118,15 @@ def run(
         executor.start()
         display.say(_opening_line(dataset, executor.slots, ready.objectives))
         definition = _definition(dataset, ready, settings, home, executor, display)
-        check_sampler(settings.sampler, SearchSpace.from_json(definition.search_space), len(ready.objectives))
+        search_space = SearchSpace.from_json(definition.search_space)
+        check_sampler(settings.sampler, search_space, len(ready.objectives))
+        make_prior(search_space, settings)
         study = stack.enter_context(_claimed(home, settings, definition, display))
         stopping = stack.enter_context(stop_wishes(home.stop_file(study.name), display.say))
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
         outbox = stack.enter_context(Outbox(outbox_path))
         sender = stack.enter_context(SenderProcess(outbox_path, home, display.say))
-        if settings.from_study is not None:
-            warm_start(study, settings.from_study, ready.begin_with, display.say)
+        begin(study, settings, home, ready.begin_with, display.say)
         plan = make_plan(dataset, ready, settings, home, study, began)
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), most_models(settings.keep_models))
         journal.search_started(plan.dataset, described(settings, study.name, executor.slots))

@@ -12,11 +12,13 @@ from typing import Any
 from ...datasets.adapters.registry import all_adapters
 from ...datasets.base import ImageDataset, TrainingView
 from ...datasets.splits.folding import fold_views
+from ...spaces.beliefs import beliefs_about
 from ...spaces.registry import published_scores
 from ...spaces.search_space.parameters import SearchSpace, Values
+from ...spaces.search_space.prior import Prior, believe
 from ..evaluation.costs import COST_NAMES
 from ..evaluation.direction import Direction
-from ..evaluation.metrics import default_objective
+from ..evaluation.metrics import default_objective, for_task
 from ..messages import SpaceReference, TrialTask
 from ..results import read_study
 from ..settings import Home, SearchSettings, most_models
@@ -31,7 +33,7 @@ from ..tracking.model_keeping import room_needed
 from ..tracking.provenance import logged_dataset
 from ..tracking.records import DatasetLogged
 from ..trial_folder import TrialFolder
-from .warm_start import best_of
+from .beginning import best_of
 
 
 @dataclass(frozen=True)
@@ -167,13 +169,30 @@ def check_strategies(settings: SearchSettings) -> None:
     Raises:
         SettingError: One of them cannot be made of these settings.
     """
-    _strategies(settings, settings.seed)
+    make_sampler(settings.sampler, settings.seed, settings.sampler_options)
+    make_pruner(settings.pruning, settings.epochs, settings.pruner_options)
 
 
-def _strategies(settings: SearchSettings, seed: int | None) -> tuple[Any, Any]:
+def make_prior(search_space: SearchSpace, settings: SearchSettings) -> Prior:
+    """Returns what space and user believe beforehand.
+
+    Raises:
+        UnknownNameError: The user believes something of a parameter that is not there.
+        SpaceError: The parameter cannot take such a value.
+    """
+    beliefs = beliefs_about(settings.space, settings.epochs)
+    return Prior(search_space, believe(search_space, beliefs, settings.believe), settings.prior)  # type: ignore[arg-type]  # one of the strengths: checked
+
+
+def _strategies(settings: SearchSettings, seed: int | None, study: Study) -> tuple[Any, Any]:
+    definition = study.definition
+    metrics = {metric.name: metric for metric in for_task(definition.task)}
+    known = metrics.get(definition.objective)
     return (
-        make_sampler(settings.sampler, seed, settings.sampler_options),
-        make_pruner(settings.pruning, settings.epochs, settings.pruner_options),
+        make_sampler(settings.sampler, seed, settings.sampler_options, make_prior(study.search_space, settings)),
+        make_pruner(
+            settings.pruning, settings.epochs, settings.pruner_options, perfect=None if known is None else known.best
+        ),
     )
 
 
@@ -194,7 +213,7 @@ def make_plan(
     launch = _launch(study, settings, finished)
     study.note_launch(launch)
     seed = None if settings.seed is None else settings.seed + finished
-    study.use(*_strategies(settings, seed))
+    study.use(*_strategies(settings, seed, study))
     # A cost that is an objective must be known, however large it may be.
     costs = [name for name, _ in study.definition.objectives if name in COST_NAMES]
     limits = {**dict.fromkeys(costs, math.inf), **study.definition.limits}

@@ -25,7 +25,8 @@ class Pruner:
     advice: str
     """The occasion to choose it, in one line."""
     make: Callable[..., BasePruner]
-    """Makes Optuna's pruner from `epochs`, the most that a trial takes, and the options, all by name.
+    """Makes Optuna's pruner from `epochs`, the most that a trial takes, `perfect`, the objective's best possible
+    value or None, and the options, all by name.
 
     A ValueError that it raises reaches the user as a SettingError.
     """
@@ -35,9 +36,24 @@ class Pruner:
     """The options it takes, by name."""
 
 
-def _make_hyperband(epochs: int, min_resource: int, reduction_factor: int) -> BasePruner:
+def _make_chance(
+    epochs: int, perfect: float | None, least_chance: float, n_startup_trials: int, n_warmup_steps: int
+) -> BasePruner:
+    from .chance import ChancePruner
+
+    return ChancePruner(
+        epochs,
+        perfect,
+        least_chance=least_chance,
+        n_warmup_steps=_first_judged(epochs, n_warmup_steps),
+        n_startup_trials=n_startup_trials,
+    )
+
+
+def _make_hyperband(epochs: int, perfect: float | None, min_resource: int, reduction_factor: int) -> BasePruner:
     import optuna
 
+    min_resource = _first_judged(epochs, min_resource)
     _check_first_judgement(epochs, min_resource)
     return optuna.pruners.HyperbandPruner(
         min_resource=min_resource, max_resource=max(1, epochs), reduction_factor=reduction_factor
@@ -45,10 +61,11 @@ def _make_hyperband(epochs: int, min_resource: int, reduction_factor: int) -> Ba
 
 
 def _make_successive_halving(
-    epochs: int, min_resource: int, reduction_factor: int, min_early_stopping_rate: int
+    epochs: int, perfect: float | None, min_resource: int, reduction_factor: int, min_early_stopping_rate: int
 ) -> BasePruner:
     import optuna
 
+    min_resource = _first_judged(epochs, min_resource)
     _check_first_judgement(epochs, min_resource * reduction_factor**min_early_stopping_rate)
     return optuna.pruners.SuccessiveHalvingPruner(
         min_resource=min_resource,
@@ -57,7 +74,7 @@ def _make_successive_halving(
     )
 
 
-def _make_median(epochs: int, n_startup_trials: int, n_warmup_steps: int) -> BasePruner:
+def _make_median(epochs: int, perfect: float | None, n_startup_trials: int, n_warmup_steps: int) -> BasePruner:
     import optuna
 
     return optuna.pruners.MedianPruner(
@@ -65,7 +82,9 @@ def _make_median(epochs: int, n_startup_trials: int, n_warmup_steps: int) -> Bas
     )
 
 
-def _make_percentile(epochs: int, percentile: float, n_startup_trials: int, n_warmup_steps: int) -> BasePruner:
+def _make_percentile(
+    epochs: int, perfect: float | None, percentile: float, n_startup_trials: int, n_warmup_steps: int
+) -> BasePruner:
     import optuna
 
     return optuna.pruners.PercentilePruner(
@@ -73,19 +92,19 @@ def _make_percentile(epochs: int, percentile: float, n_startup_trials: int, n_wa
     )
 
 
-def _make_wilcoxon(epochs: int, p_threshold: float, n_startup_steps: int) -> BasePruner:
+def _make_wilcoxon(epochs: int, perfect: float | None, p_threshold: float, n_startup_steps: int) -> BasePruner:
     import optuna
 
     return optuna.pruners.WilcoxonPruner(p_threshold=p_threshold, n_startup_steps=n_startup_steps)
 
 
-def _make_paired(epochs: int, p_threshold: float, n_startup_trials: int) -> BasePruner:
+def _make_paired(epochs: int, perfect: float | None, p_threshold: float, n_startup_trials: int) -> BasePruner:
     from .paired import PairedPruner
 
     return PairedPruner(p_threshold, n_startup_trials)
 
 
-def _make_none(epochs: int) -> BasePruner:
+def _make_none(epochs: int, perfect: float | None) -> BasePruner:
     import optuna
 
     return optuna.pruners.NopPruner()
@@ -93,6 +112,11 @@ def _make_none(epochs: int) -> BasePruner:
 
 def _warm_up(epochs: int, steps: int) -> int:
     return max(1, epochs // 5) if steps < 0 else steps
+
+
+def _first_judged(epochs: int, epoch: int) -> int:
+    """Returns the first epoch to judge a trial by: a seventh of all, but not the first, which tells little."""
+    return min(max(2, round(epochs / 7)), max(1, epochs)) if epoch < 0 else max(1, epoch)
 
 
 def _check_first_judgement(epochs: int, first: int) -> None:
@@ -104,15 +128,28 @@ def _check_first_judgement(epochs: int, first: int) -> None:
         )
 
 
-_MIN_RESOURCE = Option(1, "First epoch after which trials are judged", least=1)
+_MIN_RESOURCE = Option(
+    -1, "First epoch after which trials are judged; -1: a seventh of `--epochs`, at least 2", least=-1
+)
 _REDUCTION_FACTOR = Option(3, "One in this many trials goes on after each judgement", least=2)
 _STARTUP_TRIALS = Option(5, "Complete trials before the first one is pruned")
 _WARMUP_STEPS = Option(-1, "Epochs of a trial before it may be pruned; -1: a fifth of `--epochs`", least=-1)
 
 PRUNERS: dict[str, Pruner] = {
+    "chance": Pruner(
+        summary="Its chance of beating the best trial is small, as the curves of earlier trials tell",
+        advice="The default",
+        make=_make_chance,
+        judges="epochs",
+        options={
+            "least_chance": Option(0.05, "Smallest chance that lets a trial go on", most=1),
+            "n_startup_trials": Option(1, "Complete trials before the first one is pruned", least=1),
+            "n_warmup_steps": _MIN_RESOURCE,
+        },
+    ),
     "hyperband": Pruner(
         summary="It is not in the best third of its bracket; some brackets let trials run longer before they judge",
-        advice="The default",
+        advice="Many more trials than the machine has time to train",
         make=_make_hyperband,
         judges="epochs",
         options={"min_resource": _MIN_RESOURCE, "reduction_factor": _REDUCTION_FACTOR},
@@ -186,13 +223,16 @@ ROUND_PRUNERS = tuple(name for name in PRUNER_NAMES if PRUNERS[name].judges != "
 """The pruners for trials of several trainings, their folds and repeats."""
 
 
-def make_pruner(name: str, epochs: int, options: Mapping[str, str] | None = None) -> BasePruner:
+def make_pruner(
+    name: str, epochs: int, options: Mapping[str, str] | None = None, *, perfect: float | None = None
+) -> BasePruner:
     """Makes a pruner of `PRUNERS`.
 
     Args:
         name: Its name in the table.
         epochs: The most that a trial takes.
         options: The user's text, by name of the option.
+        perfect: The objective's best possible value; None where there is none.
 
     Raises:
         KeyError: For a name that is not in the table.
@@ -202,4 +242,4 @@ def make_pruner(name: str, epochs: int, options: Mapping[str, str] | None = None
     """
     whose, pruner = f"--pruner {name}", PRUNERS[name]
     values = read_options(whose, pruner.options, options or {})
-    return make_quietly(whose, partial(pruner.make, epochs=epochs, **values))
+    return make_quietly(whose, partial(pruner.make, epochs=epochs, perfect=perfect, **values))

@@ -12,12 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import MissingExtraError, SettingError
+from ...spaces.search_space.parameters import SearchSpace
+from ...spaces.search_space.prior import Prior
 from .options import Option, make_quietly, read_options
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
-
-    from ...spaces.search_space.parameters import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,11 @@ class Sampler:
     advice: str
     """The occasion to choose it, in one line."""
     make: Callable[..., BaseSampler]
-    """Makes Optuna's sampler from `seed` and the options, all by name."""
+    """Makes Optuna's sampler from `seed`, `prior` where `uses_prior`, and the options, all by name."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """The options it takes, by name."""
+    uses_prior: bool = False
+    """True if it draws by what is believed beforehand."""
     package: str | None = None
     """Import name of the optional package it needs, which the extra of the sampler's name installs."""
     several_objectives: bool = True
@@ -40,23 +42,43 @@ class Sampler:
     """False if it can draw only from a finite list of values."""
 
 
-def _make_tpe(seed: int | None, n_startup_trials: int, n_ei_candidates: int) -> BaseSampler:
-    import optuna
+def _make_guided(
+    seed: int | None,
+    prior: Prior,
+    n_startup_trials: int,
+    again: float,
+    tpe_patience: float,
+    n_ei_candidates: int,
+) -> BaseSampler:
+    from .guided import GuidedSampler, standard_tpe
 
-    # `group` models the parameters of a branch jointly with the condition that they depend on.
-    return optuna.samplers.TPESampler(
-        multivariate=True,
-        group=True,
-        seed=seed,
+    return GuidedSampler(
+        prior,
+        seed,
+        standard_tpe(seed, 0, n_ei_candidates),
         n_startup_trials=n_startup_trials,
-        n_ei_candidates=n_ei_candidates,
+        again=again,
+        tpe_patience=tpe_patience,
     )
 
 
-def _make_random(seed: int | None) -> BaseSampler:
+def _make_tpe(seed: int | None, prior: Prior, n_startup_trials: int, n_ei_candidates: int) -> BaseSampler:
+    from .guided import GuidedSampler, standard_tpe
+
+    if prior.strength == "none":
+        return standard_tpe(seed, n_startup_trials, n_ei_candidates)
+    tpe = standard_tpe(seed, 0, n_ei_candidates)
+    return GuidedSampler(prior, seed, tpe, n_startup_trials=n_startup_trials)
+
+
+def _make_random(seed: int | None, prior: Prior) -> BaseSampler:
     import optuna
 
-    return optuna.samplers.RandomSampler(seed=seed)
+    from .guided import GuidedSampler
+
+    if prior.strength == "none":
+        return optuna.samplers.RandomSampler(seed=seed)
+    return GuidedSampler(prior, seed, None, n_startup_trials=0)
 
 
 def _make_grid(seed: int | None) -> BaseSampler:
@@ -91,21 +113,40 @@ def _make_nsga2(seed: int | None, population_size: int, crossover_prob: float, s
     )
 
 
+# Each candidate is compared with every trial, so more than the bound only costs time.
+_EI_CANDIDATES = Option(24, "Candidates per parameter, the best of which is taken", least=1, most=10_000)
+
 SAMPLERS: dict[str, Sampler] = {
-    "tpe": Sampler(
-        summary="Near good trials; conditional parameters are modelled together with their branch",
+    "guided": Sampler(
+        summary="By `--prior` at first, then from the neighbourhood of the best trials and by TPE in turn",
         advice="The default; take it unless you have a reason not to",
+        make=_make_guided,
+        options={
+            "n_startup_trials": Option(5, "Ended trials before anything but the prior is asked"),
+            "again": Option(0.05, "Share of later draws from the prior", most=1),
+            "tpe_patience": Option(
+                2.0, "Trials per parameter after which TPE makes half of the later draws", most=1000
+            ),
+            "n_ei_candidates": _EI_CANDIDATES,
+        },
+        uses_prior=True,
+    ),
+    "tpe": Sampler(
+        summary="By `--prior` at first, then near good trials; conditional parameters are modelled together with "
+        "their branch",
+        advice="Hundreds of trials; with `--prior none` to compare with Optuna's own",
         make=_make_tpe,
         options={
-            "n_startup_trials": Option(10, "Trials that are drawn at random first"),
-            # Each candidate is compared with every trial, so more than the bound only costs time.
-            "n_ei_candidates": Option(24, "Candidates per parameter, the best of which is taken", least=1, most=10_000),
+            "n_startup_trials": Option(10, "Trials that are drawn from the prior first"),
+            "n_ei_candidates": _EI_CANDIDATES,
         },
+        uses_prior=True,
     ),
     "random": Sampler(
-        summary="Anywhere in the space",
-        advice="Fewer than 10 trials; a baseline; to learn which parameters matter",
+        summary="By `--prior`; with `--prior none` anywhere in the space",
+        advice="A baseline; with `--prior none` to learn which parameters matter",
         make=_make_random,
+        uses_prior=True,
     ),
     "qmc": Sampler(
         summary="A Sobol sequence, spread more evenly than chance",
@@ -148,13 +189,16 @@ SAMPLERS: dict[str, Sampler] = {
 SAMPLER_NAMES = tuple(sorted(SAMPLERS))
 
 
-def make_sampler(name: str, seed: int | None, options: Mapping[str, str] | None = None) -> BaseSampler:
+def make_sampler(
+    name: str, seed: int | None, options: Mapping[str, str] | None = None, prior: Prior | None = None
+) -> BaseSampler:
     """Makes a sampler of `SAMPLERS`.
 
     Args:
         name: Its name in the table.
         seed: Seed of its draws; None draws a fresh one.
         options: The user's text, by name of the option.
+        prior: What is believed of the space; None to believe nothing, as where only the options are to be checked.
 
     Raises:
         KeyError: For a name that is not in the table.
@@ -166,6 +210,8 @@ def make_sampler(name: str, seed: int | None, options: Mapping[str, str] | None 
     values = read_options(whose, sampler.options, options or {})
     if sampler.package is not None and importlib.util.find_spec(sampler.package) is None:
         raise MissingExtraError(whose, name)
+    if sampler.uses_prior:
+        values["prior"] = prior or Prior(SearchSpace(()), {}, "none")
     return make_quietly(whose, partial(sampler.make, seed=seed, **values))
 
 

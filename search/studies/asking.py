@@ -8,8 +8,8 @@ from optuna.study import Study as OptunaStudy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from ...spaces.search_space.parameters import SearchSpace, Values
+from ..strategies.translation import draw_untried, identity_of, suggest, to_optuna
 from .frozen_trials import REPEATED, TrialReader
-from .sampling import draw_untried, identity_of, suggest, to_optuna
 from .storage.owned_storage import OwnedStorage
 from .storage.patience import persistently
 from .trial_records import RecordFile
@@ -91,12 +91,13 @@ class Asking:
             self._tried = {identity_of(values) for values in drawn if values is not None}
         return self._tried
 
-    def enqueue(self, configurations: list[Values], source: str) -> int:
+    def enqueue(self, configurations: list[Values], source: str, most: int | None = None) -> int:
         """Queues configurations to be tried next, unless this was done before for the same source.
 
         Args:
             configurations: The values, by parameter name, in the order to try them.
             source: Name of the place that they come from.
+            most: How many to queue at most; None for all.
 
         Returns:
             How many were queued: those that were neither tried nor queued before.
@@ -108,6 +109,8 @@ class Asking:
         queued = [trial.system_attrs.get("fixed_params", {}) for trial in waiting]
         added = 0
         for values in configurations:
+            if added == most:
+                break
             params = to_optuna(self._search_space, values)
             if params not in queued and identity_of(values) not in self._known():
                 persistently(partial(self._study.enqueue_trial, params))

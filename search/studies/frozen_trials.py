@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ...errors import SpaceError
 from ...spaces.search_space.parameters import SearchSpace, Values
 from ..messages import Outcome, TrialResult
-from .sampling import from_optuna
+from ..strategies.translation import from_optuna
 from .trial_records import TrialRecord
 
 # User attributes of Optuna's trials.

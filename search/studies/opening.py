@@ -10,8 +10,8 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ...errors import StudyError
+from ..strategies.translation import to_optuna
 from .definition import StudyDefinition
-from .sampling import to_optuna
 from .study import DEFINITION, IDENTITY, Study
 
 

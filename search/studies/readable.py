@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 
 from ...errors import SpaceError
 from ...spaces.search_space.parameters import Parameter, SearchSpace, Value
-from .sampling import from_optuna
+from ..strategies.translation import from_optuna
 from .study import Study
 
 

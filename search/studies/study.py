@@ -105,9 +105,14 @@ class Study:
         self._running[trial.number] = trial
         return Asked(trial.number, values)
 
-    def enqueue(self, configurations: list[Values], source: str) -> int:
+    @property
+    def is_new(self) -> bool:
+        """True if no trial of it has begun."""
+        return not begun_trials(self.optuna)
+
+    def enqueue(self, configurations: list[Values], source: str, most: int | None = None) -> int:
         """Queues configurations to be tried next; see `Asking.enqueue`."""
-        return self._asking.enqueue(configurations, source)
+        return self._asking.enqueue(configurations, source, most)
 
     def orphans(self) -> list[Asked]:
         """Returns the trials that a dead supervisor left running, with the values they had."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -45,6 +46,8 @@ class MonitoredTraining(Protocol):
     stop_requested: StopRequested
 
     def shuffle(self, epoch: int) -> None: ...
+
+    def averaged_weights(self) -> contextlib.AbstractContextManager[None]: ...
 
     def scores(self, *, per_epoch: bool) -> tuple[dict[str, float], NDArray[Any]]: ...
 
@@ -94,7 +97,9 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
             return
         self._leave_if_over()
         training, state, logs = self.training, self.training.state, {} if logs is None else logs
-        validation, _ = training.scores(per_epoch=True)
+        with training.averaged_weights():
+            validation, _ = training.scores(per_epoch=True)
+            weights = training.network.get_weights()
         by_user = "val_loss" in logs
         logs.update({f"val_{name}": value for name, value in validation.items()})
         if "log_loss" in validation and not by_user:
@@ -119,7 +124,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         # Without a value there is no best epoch but the last.
         if value is None or training.improved(value):
             state.best_value, state.best_epoch = value, state.epoch
-            state.best_weights = training.network.get_weights()
+            state.best_weights = weights
 
     def _objective_value(self, metrics: dict[str, float]) -> float | None:
         """Returns the objective after an epoch; None for one of the user's own that is only known at the end."""

@@ -22,6 +22,7 @@ from ..models.contract import ModelContract
 from ..models.package import save_model
 from ..trial_folder import TrialFolder
 from .augmented_examples import save_augmented
+from .averaging import averaged_weights, keep_averages
 from .checkpoint import TrainingState, load_checkpoint
 from .epoch_monitor import EpochCloser, EpochMonitor, TrainingEndedError
 from .trainers import make_trainer
@@ -70,6 +71,12 @@ class Fitting:
         """Puts the training rows into the order of an epoch, from 0."""
         self.trainer.shuffle(epoch)
 
+    def averaged_weights(self) -> contextlib.AbstractContextManager[None]:
+        """Gives the network the averages of its weights for a while, where the recipe keeps averages."""
+        if self.candidate.own_training is not None:
+            return contextlib.nullcontext()
+        return averaged_weights(self.network, self.candidate.optimizer)
+
     def scores(self, *, per_epoch: bool) -> tuple[dict[str, float], NDArray[np.float32]]:
         probabilities = self.trainer.predict()
         if not np.isfinite(probabilities).all():
@@ -112,6 +119,8 @@ class Fitting:
             return base
         if not fixed:
             self.network.set_weights(state.best_weights)
+        elif self.candidate.own_training is None:
+            keep_averages(self.network, self.candidate.optimizer)
         metrics, probabilities = self.scores(per_epoch=False)
         metrics = {**self.trainer.returned, **metrics}
         if self.objective.own:

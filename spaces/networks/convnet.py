@@ -37,6 +37,8 @@ class ConvNet(Architecture):
     """batch, group or none."""
     activation: str
     """A Keras activation by name."""
+    squeeze_ratio: int | None
+    """Channels per unit of squeeze-and-excitation's hidden layer, at each block's end; None to go without it."""
     block_dropout: str
     """none, plain or spatial."""
     block_dropout_rate: float | None
@@ -62,6 +64,8 @@ class ConvNet(Architecture):
             for index in range(self.convolutions):
                 # One wide kernel per block: more would cost much and add little to the field of view.
                 x = self._convolution(x, filters, kernel_size=self.kernel_size if index == 0 else 3)
+            if self.squeeze_ratio is not None:
+                x = layers.squeezed_and_excited(x, self.squeeze_ratio)
             x = keras.layers.MaxPooling2D(2)(x)
             if self.block_dropout_rate is not None:
                 x = layers.dropout(x, self.block_dropout, self.block_dropout_rate)
@@ -104,6 +108,7 @@ class ConvNetSpace:
         kernel_size = hp.Choice("kernel_size", [3, 5, 7], default=3)
         normalization = hp.Choice("normalization", ["batch", "group", "none"], default="batch")
         activation = hp.Choice("activation", ["relu", "leaky_relu", "elu", "silu", "gelu"], default="relu")
+        squeeze_ratio = layers.declare_squeeze_ratio(hp)
         block_dropout = hp.Choice("block_dropout", ["none", "plain", "spatial"], default="spatial")
         with hp.conditional_scope("block_dropout", ["plain", "spatial"]):
             block_dropout_rate = hp.Float("block_dropout_rate", 0.05, 0.5, step=0.05, default=0.1)
@@ -124,6 +129,7 @@ class ConvNetSpace:
             kernel_size=kernel_size,
             normalization=normalization,
             activation=activation,
+            squeeze_ratio=squeeze_ratio,
             block_dropout=block_dropout,
             block_dropout_rate=block_dropout_rate,
             l2=l2,

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import keras
+import keras_tuner
 
 from ...datasets.base import DataSpec
 from ...errors import SpaceError
@@ -86,6 +87,14 @@ def first_side(spec: DataSpec) -> int:
 def most_first_filters(spec: DataSpec) -> int:
     """Returns the largest number of filters in the first block."""
     return 128 if first_side(spec) <= SMALL_SIDE else 64
+
+
+def declare_squeeze_ratio(hp: keras_tuner.HyperParameters) -> int | None:
+    """Declares squeeze-and-excitation, off by default, and returns its ratio; None where it is off."""
+    hp.Boolean("squeeze_excitation", default=False)
+    with hp.conditional_scope("squeeze_excitation", [True]):
+        ratio: int | None = hp.Choice("squeeze_ratio", [4, 8, 16], default=8)
+    return ratio
 
 
 def squeezed_and_excited(x: Any, ratio: int) -> Any:

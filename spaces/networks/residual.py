@@ -101,9 +101,7 @@ class ResidualSpace:
         block = hp.Choice("block", ["basic", "bottleneck"], default="basic")
         normalization = hp.Choice("normalization", ["batch", "group"], default="batch")
         activation = hp.Choice("activation", ["relu", "silu", "gelu"], default="relu")
-        hp.Boolean("squeeze_excitation", default=False)
-        with hp.conditional_scope("squeeze_excitation", [True]):
-            squeeze_ratio = hp.Choice("squeeze_ratio", [4, 8, 16], default=8)
+        squeeze_ratio = layers.declare_squeeze_ratio(hp)
         with hp.conditional_scope("block", ["basic"]):
             block_dropout = hp.Float("block_dropout_rate", 0.0, 0.4, step=0.1, default=0.0)
         hp.Choice("regularization", ["none", "l2"], default="none")

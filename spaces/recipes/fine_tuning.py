@@ -72,8 +72,12 @@ def prepared(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> ker
     """
     (backbone,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
     backbone.trainable = True
-    optimizer.build(network.trainable_variables)
+    variables = network.trainable_variables
+    optimizer.build(variables)
     backbone.trainable = False
+    finalize = optimizer.finalize_variable_values
+    # Keras gives it the variables that are trained at the end, and refuses those if it averages more.
+    optimizer.finalize_variable_values = lambda trained: finalize(variables)
     if keras.backend.backend() == "jax":
         optimizer.stateless_apply = _application_to_part(network, optimizer)
     return backbone

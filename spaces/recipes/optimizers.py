@@ -55,12 +55,24 @@ class OptimizerSettings:
     weight_decay: float | None = None
     clip_norm: float | None = None
     """Largest norm of all gradients together."""
+    averaged_epochs: float | None = None
+    """Epochs that the moving average of the weights looks back on; None for no average."""
 
-    def build(self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule) -> Any:
-        """Builds the Keras optimizer with a learning rate, which may be a schedule."""
+    def build(
+        self, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule, *, steps_per_epoch: int = 1
+    ) -> Any:
+        """Builds the Keras optimizer.
+
+        Args:
+            learning_rate: A number or a schedule.
+            steps_per_epoch: Batches per epoch, by which the average of the weights is measured.
+        """
         own: dict[str, Any] = {}
+        if self.averaged_epochs is not None:
+            momentum = 1.0 - 1.0 / max(2.0, self.averaged_epochs * steps_per_epoch)
+            own = {"use_ema": True, "ema_momentum": momentum}
         if self.name == "sgd":
-            own = {"momentum": self.momentum or 0.0, "nesterov": bool(self.nesterov)}
+            own |= {"momentum": self.momentum or 0.0, "nesterov": bool(self.nesterov)}
         optimizer = CLASSES[self.name](
             learning_rate, weight_decay=self.weight_decay, global_clipnorm=self.clip_norm, **own
         )
@@ -84,7 +96,18 @@ def declare(hp: keras_tuner.HyperParameters) -> OptimizerSettings:
     clips = hp.Boolean("clip_gradients", default=False)
     with hp.conditional_scope("clip_gradients", [True]):
         clip_norm = hp.Float("clip_norm", 0.1, 10.0, sampling="log", default=1.0)
-    return OptimizerSettings(name, learning_rate, momentum, nesterov, weight_decay, clip_norm if clips else None)
+    averages = hp.Boolean("average_weights", default=False)
+    with hp.conditional_scope("average_weights", [True]):
+        averaged_epochs = hp.Float("averaged_epochs", 0.25, 4.0, step=2, sampling="log", default=1.0)
+    return OptimizerSettings(
+        name,
+        learning_rate,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm if clips else None,
+        averaged_epochs=averaged_epochs if averages else None,
+    )
 
 
 def _declare_decay(hp: keras_tuner.HyperParameters) -> float | None:

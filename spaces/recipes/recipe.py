@@ -35,7 +35,7 @@ class RecipeSettings(Recipe):
         callbacks = self.schedule.callbacks()
         if fine_tuning is not None and not isinstance(rate, float):
             rate = LoweredRate(rate, steps * fine_tuning.first_epoch(epochs), fine_tuning.rate_factor)
-        optimizer = self.optimizer.build(rate)
+        optimizer = self.optimizer.build(rate, steps_per_epoch=steps)
         if fine_tuning is not None:
             callbacks = (Unfreezing(prepared(network, optimizer), fine_tuning, epochs=epochs), *callbacks)
         return Candidate(

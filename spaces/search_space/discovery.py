@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ def discover(space: Space) -> SearchSpace:
     """
     found: list[Any] = []
     conditions: dict[str, tuple[Condition, ...]] = {}
+    unstated: set[str] = set()
     for declare in space.declarations():
         walk = _Walk(declare)
         parameters = walk.all_parameters()
@@ -43,9 +44,10 @@ def discover(space: Space) -> SearchSpace:
             parameters = exploration.all_parameters()
             conditions |= exploration.conditions()
         found += parameters
+        unstated |= walk.without_default
     idle = {id(parameter) for parameter in space.without_effect(found)}
     kept = [parameter for parameter in found if id(parameter) not in idle]
-    return _to_search_space(kept, _among(kept, conditions))
+    return _to_search_space(kept, _among(kept, conditions), unstated)
 
 
 def _among(parameters: list[Any], conditions: Mapping[str, tuple[Condition, ...]]) -> dict[str, tuple[Condition, ...]]:
@@ -112,6 +114,8 @@ class _Walk:
         self._known = keras_tuner.HyperParameters()
         self._tried: list[Values] = []
         self._branches: list[Values] = [{}]
+        self.without_default: set[str] = set()
+        """Names of the parameters that were declared without naming a default."""
 
     def all_parameters(self) -> list[Any]:
         """Returns KerasTuner's hyperparameter objects, parents before their children."""
@@ -135,6 +139,7 @@ class _Walk:
         hp = self._known.copy()
         hp.values = dict(values)
         _fill_with_defaults(hp)
+        self._watch_defaults(hp)
         try:
             self._declare(hp)
         finally:
@@ -143,6 +148,20 @@ class _Walk:
                 branch = {condition.name: condition.values[0] for condition in scope}
                 if branch not in self._branches:
                     self._branches.append(branch)
+
+    def _watch_defaults(self, hp: keras_tuner.HyperParameters) -> None:
+        """Notes parameters whose declaration names no default, since KerasTuner then makes one of the lowest value."""
+
+        def watched(declare: Callable[..., Any], place: int) -> Callable[..., Any]:
+            def declare_and_note(name: str, *settings: Any, **named: Any) -> Any:
+                if len(settings) <= place and named.get("default") is None:
+                    self.without_default.add(name)
+                return declare(name, *settings, **named)
+
+            return declare_and_note
+
+        for kind, place in _PLACES_OF_DEFAULT.items():
+            setattr(hp, kind, watched(getattr(hp, kind), place))
 
     def _sweep(self, branch: Values) -> Iterator[Values]:
         """Yields sets of values that between them take every choice of a branch.
@@ -156,6 +175,10 @@ class _Walk:
                 takes.setdefault(parameter.name, _values_to_visit(parameter))
         for index in range(max(map(len, takes.values()), default=0)):
             yield {**branch, **{name: values[index % len(values)] for name, values in takes.items()}}
+
+
+# The place of the default among the arguments after the name.
+_PLACES_OF_DEFAULT = {"Int": 4, "Float": 4, "Choice": 2, "Boolean": 0}
 
 
 def _values_to_visit(parameter: Any) -> list[Value]:
@@ -176,8 +199,12 @@ def _fill_with_defaults(hp: keras_tuner.HyperParameters) -> None:
             hp.values.pop(parameter.name, None)
 
 
-def _to_search_space(parameters: list[Any], conditions: Mapping[str, tuple[Condition, ...]]) -> SearchSpace:
-    converted = [to_parameter(parameter) for parameter in parameters]
+def _to_search_space(
+    parameters: list[Any], conditions: Mapping[str, tuple[Condition, ...]], unstated: Container[str]
+) -> SearchSpace:
+    converted = [
+        replace(to_parameter(parameter), states_default=parameter.name not in unstated) for parameter in parameters
+    ]
     converted = [
         parameter if parameter.conditions else replace(parameter, conditions=conditions.get(parameter.name, ()))
         for parameter in converted

@@ -61,6 +61,8 @@ class Parameter:
     """True if the values of a choice have an order."""
     conditions: tuple[Condition, ...] = ()
     """All must be met for the parameter to be active."""
+    states_default: bool = True
+    """False where the user's code names no default, and KerasTuner takes the lowest or first value for one."""
 
     @property
     def key(self) -> str:
@@ -207,7 +209,7 @@ class SearchSpace:
 
     def to_json(self) -> str:
         """Returns the space as text that `from_json` reads."""
-        return json.dumps([asdict(parameter) for parameter in self.parameters], sort_keys=True)
+        return json.dumps([_entry(parameter) for parameter in self.parameters], sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> SearchSpace:
@@ -227,6 +229,14 @@ class SearchSpace:
     def hash(self) -> str:
         """The space's SHA-256 in hexadecimal, equal for equal spaces."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def _entry(parameter: Parameter) -> dict[str, Any]:
+    entry = asdict(parameter)
+    if entry["states_default"]:
+        # Spaces written before there was this field stay equal to theirs.
+        del entry["states_default"]
+    return entry
 
 
 def _parameter(entry: dict[str, Any]) -> Parameter:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import optuna
 import pytest
-from pretend_study import EPOCHS, Bench, train
+from pretend_study import EPOCHS, SPACE, Bench, train
 
 from apertune.errors import SettingError, UnknownNameError
 from apertune.search.engine.planning import check_strategies
 from apertune.search.settings import SearchSettings
 from apertune.search.strategies.pruners import PRUNERS, make_pruner
 from apertune.search.strategies.samplers import SAMPLERS, make_sampler
+from apertune.spaces.search_space.prior import Prior
 
 OPTIONS = [
     *(("--sampler", name, option) for name, sampler in SAMPLERS.items() for option in sampler.options),
@@ -23,7 +24,10 @@ OPTIONS = [
 
 def make(flag: str, name: str, option: str, text: str) -> object:
     """The sampler or pruner with one option given."""
-    return make_sampler(name, 0, {option: text}) if flag == "--sampler" else make_pruner(name, 27, {option: text})
+    prior = Prior(SPACE, {}, "weak")
+    return (
+        make_sampler(name, 0, {option: text}, prior) if flag == "--sampler" else make_pruner(name, 27, {option: text})
+    )
 
 
 def test_settings_of_a_strategy_reach_it() -> None:
@@ -58,6 +62,9 @@ def test_no_option_takes_nonsense(flag: str, name: str, option: str, text: str) 
     ("flag", "name", "option", "text", "allowed"),
     [
         ("--sampler", "tpe", "n_startup_trials", "-1", "from 0 to 1000000"),
+        ("--sampler", "guided", "again", "1.5", "from 0 to 1"),
+        ("--pruner", "chance", "least_chance", "1.5", "from 0 to 1"),
+        ("--pruner", "chance", "n_startup_trials", "0", "from 1 to 1000000"),
         ("--sampler", "tpe", "n_ei_candidates", "0", "from 1 to 10000"),
         ("--sampler", "gp", "n_startup_trials", "-1", "from 0 to 1000000"),
         ("--sampler", "cmaes", "n_startup_trials", "-1", "from 0 to 1000000"),
@@ -65,9 +72,9 @@ def test_no_option_takes_nonsense(flag: str, name: str, option: str, text: str) 
         ("--sampler", "nsga2", "population_size", "2.5", "a whole number"),
         ("--sampler", "nsga2", "crossover_prob", "1.5", "from 0 to 1"),
         ("--sampler", "nsga2", "swapping_prob", "-0.5", "from 0 to 1"),
-        ("--pruner", "hyperband", "min_resource", "0", "from 1 to 1000000"),
+        ("--pruner", "hyperband", "min_resource", "-2", "from -1 to 1000000"),
         ("--pruner", "hyperband", "reduction_factor", "1", "from 2 to 1000000"),
-        ("--pruner", "successive-halving", "min_resource", "0", "from 1 to 1000000"),
+        ("--pruner", "successive-halving", "min_resource", "-2", "from -1 to 1000000"),
         ("--pruner", "successive-halving", "reduction_factor", "1", "from 2 to 1000000"),
         ("--pruner", "successive-halving", "min_early_stopping_rate", "-1", "from 0 to 20"),
         ("--pruner", "median", "n_startup_trials", "-1", "from 0 to 1000000"),
@@ -103,7 +110,7 @@ def test_the_least_of_every_option_works(tmp_path: Path, flag: str, name: str, o
 @pytest.mark.parametrize(
     ("settings", "wrong"),
     [
-        ({"pruner_options": {"reduction_factor": "1"}}, "reduction_factor must be from 2"),
+        ({"pruner": "hyperband", "pruner_options": {"reduction_factor": "1"}}, "reduction_factor must be from 2"),
         ({"sampler_options": {"n_ei_candidates": "0"}}, "n_ei_candidates must be from 1"),
         ({"sampler_options": {"n_startup_trials": 2.5}}, "n_startup_trials must be a whole number"),
         ({"pruner": "percentile", "pruner_options": {"percentile": True}}, "percentile must be a number"),

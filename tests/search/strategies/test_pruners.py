@@ -12,7 +12,7 @@ from apertune.search.strategies.pruners import EPOCH_PRUNERS, ROUND_PRUNERS, mak
 def test_pruners_are_of_epochs_or_of_rounds() -> None:
     """The paired test and Wilcoxon's judge folds and repeats, the others epochs, and `none` fits either."""
     assert ROUND_PRUNERS == ("none", "paired", "wilcoxon")
-    assert EPOCH_PRUNERS == ("hyperband", "median", "none", "percentile", "successive-halving")
+    assert EPOCH_PRUNERS == ("chance", "hyperband", "median", "none", "percentile", "successive-halving")
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ def test_pruners_are_of_epochs_or_of_rounds() -> None:
     [
         ("hyperband", {"min_resource": "5"}, 5),
         ("successive-halving", {"min_resource": "5"}, 5),
-        ("successive-halving", {"min_early_stopping_rate": "2"}, 9),
-        ("successive-halving", {"min_early_stopping_rate": "20", "reduction_factor": "1000000"}, 10**120),
+        ("successive-halving", {"min_early_stopping_rate": "2"}, 18),
+        ("successive-halving", {"min_early_stopping_rate": "20", "reduction_factor": "1000000"}, 2 * 10**120),
     ],
 )
 def test_a_pruner_that_would_judge_no_epoch_is_refused(name: str, options: dict[str, str], first: int) -> None:

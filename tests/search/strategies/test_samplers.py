@@ -16,6 +16,7 @@ from apertune.errors import MissingExtraError, SettingError
 from apertune.search.strategies import samplers
 from apertune.search.strategies.pruners import make_pruner
 from apertune.search.strategies.samplers import SAMPLERS, check_sampler, make_sampler
+from apertune.spaces.search_space.prior import Prior
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -27,7 +28,8 @@ def test_every_sampler_draws_from_a_conditional_space(tmp_path: Path, name: str)
             make_sampler(name, 0)
         return
     bench = Bench(tmp_path, space=CONDITIONAL)
-    bench.study.use(make_sampler(name, 0), make_pruner("none", EPOCHS))
+    prior = Prior(bench.study.search_space, {}, "weak")
+    bench.study.use(make_sampler(name, 0, prior=prior), make_pruner("none", EPOCHS))
     bench.run(train, 6)
     assert bench.states() == ["complete"] * 6
     assert len({str(record.params) for record in bench.study.records()}) == 6

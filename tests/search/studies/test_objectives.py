@@ -9,7 +9,7 @@ import pytest
 from pretend_study import EPOCHS, SPACE, Bench, train
 
 from apertune.errors import SettingError, UnknownNameError
-from apertune.search.engine.warm_start import best_of, warm_start
+from apertune.search.engine.beginning import best_of, warm_start
 from apertune.search.evaluation.direction import Direction
 from apertune.search.executors.in_process import InProcessExecutor
 from apertune.search.messages import (

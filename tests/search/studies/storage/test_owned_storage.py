@@ -13,9 +13,9 @@ from pretend_study import CONDITIONAL, Bench, train
 from apertune.search.messages import TrialResult
 from apertune.search.strategies.pruners import make_pruner
 from apertune.search.strategies.samplers import SAMPLERS, make_sampler
+from apertune.search.strategies.translation import suggest, to_optuna
 from apertune.search.studies.asking import Asking
 from apertune.search.studies.opening import open_study
-from apertune.search.studies.sampling import suggest, to_optuna
 from apertune.search.studies.storage.owned_storage import OwnedStorage
 from apertune.search.studies.storage.storage import open_storage
 from apertune.search.studies.study import Study

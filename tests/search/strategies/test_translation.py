@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from apertune import spaces
 from apertune.errors import SpaceError
-from apertune.search.studies import sampling
+from apertune.search.strategies import translation
 from apertune.spaces.search_space.parameters import Condition, Parameter, SearchSpace
 
 NUMBERS = ["linear", "log", "reverse_log"]
@@ -123,10 +123,10 @@ def _check_draws(declare: Any) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             trial = study.ask()
-            values = sampling.suggest(trial, space)
+            values = translation.suggest(trial, space)
         assert space.contains(values)
-        assert sampling.from_optuna(space, trial.params) == values
-        assert sampling.from_optuna(space, sampling.to_optuna(space, values)) == pytest.approx(values)
+        assert translation.from_optuna(space, trial.params) == values
+        assert translation.from_optuna(space, translation.to_optuna(space, values)) == pytest.approx(values)
         hp = spaces.hyperparameters(space, values)
         answers = {name: answer for name, answer in declare(hp).items() if answer is not None}
         assert hp.values == values
@@ -162,7 +162,7 @@ def test_reverse_log_spreads_as_keras_tuners_does(kind: str) -> None:
     original = (kinds.Int if kind == "int" else kinds.Float)("x", 2, 500, sampling="reverse_log")
     parameter = Parameter("x", kind, 2, low=2, high=500, sampling="reverse_log")  # type: ignore[arg-type]
     for share in (0.0, 0.2, 0.5, 0.93):
-        (value,) = sampling.from_optuna(SearchSpace((parameter,)), {"x": share}).values()
+        (value,) = translation.from_optuna(SearchSpace((parameter,)), {"x": share}).values()
         assert value == pytest.approx(original.prob_to_value(share))
 
 
@@ -177,7 +177,7 @@ def test_numbers_of_one_name_in_two_branches_never_share_a_distribution() -> Non
     )
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     for _ in range(30):
-        values = sampling.suggest(study.ask(), space)
+        values = translation.suggest(study.ask(), space)
         assert (values["learning_rate"] >= 0.1) == (values["optimizer"] == "sgd")  # type: ignore[operator]
 
 
@@ -190,10 +190,10 @@ def test_defaults_can_be_enqueued_and_come_back() -> None:
     """An enqueued configuration is what the next trial is given, and Optuna warns of nothing."""
     space = SearchSpace((*_grid(), _rate_free()))
     study = optuna.create_study()
-    study.enqueue_trial(sampling.to_optuna(space, space.defaults()))
+    study.enqueue_trial(translation.to_optuna(space, space.defaults()))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert sampling.suggest(study.ask(), space) == space.defaults()
+        assert translation.suggest(study.ask(), space) == space.defaults()
 
 
 def _grid() -> tuple[Parameter, ...]:
@@ -218,15 +218,15 @@ def test_missing_unknown_and_impossible_values_are_refused() -> None:
         ({"rate": 0.3}, "a value for batch_size is missing"),
     ]:
         with pytest.raises(SpaceError, match=message):
-            sampling.to_optuna(space, bad)
+            translation.to_optuna(space, bad)
     with pytest.raises(SpaceError, match="no value for batch_size"):
-        sampling.from_optuna(space, {})
+        translation.from_optuna(space, {})
 
 
 def test_values_of_another_search_are_repaired() -> None:
     """A warm start clips numbers to the nearest possible, puts defaults for the rest, and says what it changed."""
     space = SearchSpace((*_grid(), Parameter("optimizer", "choice", "adam", values=("adam", "sgd"))))
-    values, notes = sampling.repair(
+    values, notes = translation.repair(
         {"batch_size": 300, "rate": 0.3, "width": 6, "optimizer": "lion", "momentum": 0.9}, space
     )
     assert values == {"batch_size": 128, "rate": 0.3, "width": 5, "optimizer": "adam"}
@@ -236,8 +236,8 @@ def test_values_of_another_search_are_repaired() -> None:
         "optimizer: lion is outside its range, adam taken",
         "momentum: not used here",
     ]
-    assert sampling.repair({}, space)[0] == space.defaults()
-    assert space.contains(sampling.repair({"rate": math.nan}, space)[0])
+    assert translation.repair({}, space)[0] == space.defaults()
+    assert space.contains(translation.repair({"rate": math.nan}, space)[0])
 
 
 def test_the_last_untried_configuration_is_found() -> None:
@@ -258,9 +258,9 @@ def test_the_last_untried_configuration_is_found() -> None:
             ),
         )
     )
-    configurations = list(sampling.every_configuration(space))
-    identities = {sampling.identity_of(values) for values in configurations}
+    configurations = list(translation.every_configuration(space))
+    identities = {translation.identity_of(values) for values in configurations}
     assert len(configurations) == len(identities) == 40 * 21 + 40
     last = configurations[777]
-    assert sampling.draw_untried(space, identities - {sampling.identity_of(last)}, seed=0, draws=10) == last
-    assert sampling.draw_untried(space, identities, seed=0, draws=10) is None
+    assert translation.draw_untried(space, identities - {translation.identity_of(last)}, seed=0, draws=10) == last
+    assert translation.draw_untried(space, identities, seed=0, draws=10) is None

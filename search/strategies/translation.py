@@ -1,4 +1,4 @@
-"""Draws values for a search space from Optuna, and translates values between the two.
+"""Translation between the values of a search space and the parameters of Optuna, and draws of values from Optuna.
 
 Optuna knows parameters by their keys (`momentum@optimizer=sgd`), so parameters of one name in several branches never
 share a distribution. Optuna forbids log with step and knows no reverse_log. So a parameter with steps on a log scale
@@ -93,7 +93,7 @@ def to_optuna(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Any]
         if not parameter.contains(value):
             raise SpaceError(f"{parameter.key} cannot be {value!r} in this search space")
         if distribution_of(parameter) is not None:
-            params[parameter.key] = _to_optuna(parameter, parameter.nearest(value))
+            params[parameter.key] = param_of(parameter, parameter.nearest(value))
     strangers = sorted(values.keys() - seen.keys())
     if strangers:
         raise SpaceError(f"no active parameter of this search space is called {', '.join(strangers)}")
@@ -188,7 +188,8 @@ def _from_optuna(parameter: Parameter, drawn: Any) -> Value:
     return parameter.nearest(value)
 
 
-def _to_optuna(parameter: Parameter, value: Value) -> Any:
+def param_of(parameter: Parameter, value: Value) -> Any:
+    """Returns a value as Optuna's parameter."""
     options = parameter.options
     if options is not None and _is_drawn_by_index(parameter):
         return options.index(value)
