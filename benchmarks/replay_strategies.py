@@ -17,10 +17,9 @@ import optuna
 from optuna.trial import TrialState
 from recorded_curves import Floats, Pool, Surrogate
 
-from apertune.search.strategies.guided import SOURCE
 from apertune.search.strategies.pruners import make_pruner
 from apertune.search.strategies.samplers import make_sampler
-from apertune.search.strategies.translation import repair, suggest, to_optuna
+from apertune.search.strategies.translation import SOURCE, repair, suggest, to_optuna
 from apertune.spaces.beliefs import beliefs_about
 from apertune.spaces.search_space.parameters import Parameter, SearchSpace, Values
 from apertune.spaces.search_space.prior import Prior, Strength

@@ -15,7 +15,7 @@ from ..results import StudyResult, is_reference, read_studies
 from ..settings import Home, SearchSettings
 from ..strategies.translation import repair
 from ..studies.study import Study
-from ..studies.trial_records import TrialRecord
+from ..studies.trial_records import PORTFOLIO, TrialRecord
 
 BEST = 5
 # The portfolio and earlier studies may take one in so many trials together.
@@ -55,7 +55,7 @@ def begin(
     if settings.from_studies == "all":
         most -= _queue(study, _best_of_each(study, home), "earlier studies", most, say)
     if settings.portfolio != "none" and study.is_new:
-        _queue(study, portfolio_of(study.definition.space), "the portfolio", most, say)
+        _queue(study, portfolio_of(study.definition.space), PORTFOLIO, most, say)
 
 
 def _best_of_each(study: Study, home: Home) -> list[Values]:

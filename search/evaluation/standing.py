@@ -75,6 +75,8 @@ class Standing:
     """Parameters of that network; 0 if unknown."""
     weak: Mapping[int, str] = field(default_factory=dict)
     """The fault of each trial that is no better than chance or gives one answer, as a sentence's end."""
+    ahead: Mapping[int, Interval] = field(default_factory=dict)
+    """By how much the best is better than each other trial, with the 95 % interval of the difference."""
 
     def lines(self, objective: str, names: Mapping[int, str] | None = None) -> list[str]:
         """Returns what a reader should know, a sentence per line; warnings come first.
@@ -139,6 +141,11 @@ def stand(
         for place, key in enumerate(keys)
         if metric.has_interval
     }
+    ahead = {
+        key: _ahead(metric.direction, float(whole[best] - whole[place]), drawn.scores[best] - drawn.scores[place])
+        for place, key in enumerate(keys)
+        if place != best and metric.has_interval
+    }
     tied = _tied(metric, labels, [probabilities[key] for key in keys], drawn.scores, whole, best, seed)
     weak = {
         key: fault
@@ -146,7 +153,7 @@ def stand(
         if (fault := _fault(task, metric, labels, probabilities[key], drawn.above[place], seed))
     }
     return _standing(
-        keys, whole, best, metric.direction, intervals, drawn.gain, tied, parameters, weak, images=len(labels)
+        keys, whole, best, metric.direction, intervals, drawn.gain, tied, parameters, weak, ahead, images=len(labels)
     )
 
 
@@ -174,6 +181,12 @@ def stand_by_rounds(
     intervals = {key: rounds_interval(rounds[key], share) for key in keys}
     tests = [corrected_resampled_t(values[best], row, share).p_value for row in values]
     tied = _not_told_apart(tests, best)
+    sign = 1.0 if direction is Direction.MAXIMIZE else -1.0
+    ahead = {
+        key: rounds_interval(list(sign * (values[best] - values[place])), share)
+        for place, key in enumerate(keys)
+        if place != best
+    }
     weak = {}
     for key in keys if baseline is not None else ():
         pessimistic = intervals[key].low if direction is Direction.MAXIMIZE else intervals[key].high
@@ -181,7 +194,7 @@ def stand_by_rounds(
         if not direction.better(pessimistic, baseline):
             weak[key] = f"is not really better than class frequencies ({baseline:.4f})"
     gain = _gain_by_rounds(direction, values, best)
-    return _standing(keys, whole, best, direction, intervals, gain, tied, parameters, weak, images=0)
+    return _standing(keys, whole, best, direction, intervals, gain, tied, parameters, weak, ahead, images=0)
 
 
 def one_answer(labels: Labels, probabilities: Probabilities, thresholds: float | Floats = 0.5) -> bool:
@@ -350,6 +363,7 @@ def _standing(
     tied: Sequence[int],
     parameters: Mapping[int, int],
     weak: Mapping[int, str],
+    ahead: Mapping[int, Interval],
     *,
     images: int,
 ) -> Standing:
@@ -370,7 +384,16 @@ def _standing(
         smallest=smallest,
         parameters=parameters.get(smallest, 0),
         weak=weak,
+        ahead=ahead,
     )
+
+
+def _ahead(direction: Direction, difference: float, resampled: Floats) -> Interval:
+    """Returns by how much one trial is better than another, from the differences on resampled rows."""
+    low, high = percentiles(resampled)
+    if direction is Direction.MAXIMIZE:
+        return Interval(difference, low, high, 0.95)
+    return Interval(-difference, -high, -low, 0.95)
 
 
 def _spread(values: Floats) -> float:

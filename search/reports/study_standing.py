@@ -27,7 +27,7 @@ from ..tracking.records import DatasetLogged
 
 FILE = "standing.json"
 # Raised when the judgement itself changes, so that what an earlier version noted is not shown.
-EDITION = 4
+EDITION = 5
 # That of the shares that splits are drawn in, for studies whose searches ran in another folder.
 USUAL_SHARE = 0.15 / 0.7
 
@@ -144,9 +144,12 @@ def _noted(file: Path, identity: str) -> Standing | None:
         document = json.loads(file.read_text(encoding="utf-8"))
         if document.pop("identity") != identity:
             return None
-        intervals = {int(key): Interval(**interval) for key, interval in document.pop("intervals").items()}
+        intervals, ahead = (
+            {int(key): Interval(**interval) for key, interval in document.pop(name).items()}
+            for name in ("intervals", "ahead")
+        )
         weak = {int(key): fault for key, fault in document.pop("weak").items()}
-        return Standing(**{**document, "tied": tuple(document["tied"])}, intervals=intervals, weak=weak)
+        return Standing(**{**document, "tied": tuple(document["tied"])}, intervals=intervals, weak=weak, ahead=ahead)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -19,10 +19,9 @@ from optuna.trial import FrozenTrial, TrialState
 from ...errors import SpaceError
 from ...spaces.search_space.parameters import Parameter, Value, Values
 from ...spaces.search_space.prior import Prior, has_scale, near
-from .translation import distribution_of, from_optuna, param_of, to_optuna
+from .translation import SOURCE, distribution_of, from_optuna, param_of, to_optuna
 
 Source = Literal["space", "prior", "neighbourhood", "tpe"]
-SOURCE = "apertune:source"
 # Share of the draws that no belief guides.
 EVEN_SHARE = 0.1
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)

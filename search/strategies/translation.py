@@ -20,6 +20,8 @@ import optuna
 from ...errors import SpaceError
 from ...spaces.search_space.parameters import Parameter, SearchSpace, Value, Values
 
+# A system attribute of Optuna's trials: the source that a sampler of ours took the configuration from.
+SOURCE = "apertune:source"
 Distribution = optuna.distributions.BaseDistribution
 
 

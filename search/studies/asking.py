@@ -12,7 +12,7 @@ from ..strategies.translation import draw_untried, identity_of, suggest, to_optu
 from .frozen_trials import REPEATED, TrialReader
 from .storage.owned_storage import OwnedStorage
 from .storage.patience import persistently
-from .trial_records import RecordFile
+from .trial_records import ORIGIN, RecordFile
 
 # A sampler that proposes tried configurations this many times in a row is replaced by a random draw.
 PROPOSALS = 5
@@ -113,7 +113,7 @@ class Asking:
                 break
             params = to_optuna(self._search_space, values)
             if params not in queued and identity_of(values) not in self._known():
-                persistently(partial(self._study.enqueue_trial, params))
+                persistently(partial(self._study.enqueue_trial, params, user_attrs={ORIGIN: source}))
                 queued.append(params)
                 added += 1
         persistently(lambda: self._study.set_user_attr(WARM_STARTED, sorted({*known, source})))

@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from ...errors import SpaceError
 from ...spaces.search_space.parameters import SearchSpace, Values
 from ..messages import Outcome, TrialResult
-from ..strategies.translation import from_optuna
-from .trial_records import TrialRecord
+from ..strategies.translation import SOURCE, from_optuna
+from .trial_records import ORIGIN, TrialRecord
 
 # User attributes of Optuna's trials.
 RESULT = "result"
@@ -34,7 +34,7 @@ STATES: dict[Outcome, TrialState] = {
 _RECORDED = tuple(
     item.name
     for item in fields(TrialRecord)
-    if item.name not in ("number", "state", "value", "params", "round_values", "began")
+    if item.name not in ("number", "state", "value", "params", "round_values", "began", "origin")
 )
 
 
@@ -118,5 +118,6 @@ class TrialReader:
             epochs=epochs,
             round_values=[steps[number] for number in sorted(steps)] if self._rounds > 1 else [],
             began=frozen.datetime_start.timestamp() if frozen.datetime_start else 0.0,
+            origin=str(frozen.user_attrs.get(ORIGIN) or frozen.system_attrs.get(SOURCE, "")),
             **known,
         )

@@ -13,6 +13,7 @@ from ...errors import StudyError
 from ..strategies.translation import to_optuna
 from .definition import StudyDefinition
 from .study import DEFINITION, IDENTITY, Study
+from .trial_records import DEFAULTS, ORIGIN
 
 
 def open_study(storage: BaseStorage, name: str) -> Study:
@@ -45,7 +46,7 @@ def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -
         raise StudyError(f"study '{name}' was begun with other objectives; name another with --study")
     made = Study(study, definition, storage)
     if not study.trials:
-        study.enqueue_trial(to_optuna(made.search_space, made.search_space.defaults()))
+        study.enqueue_trial(to_optuna(made.search_space, made.search_space.defaults()), user_attrs={ORIGIN: DEFAULTS})
     study.set_user_attr(IDENTITY, uuid.uuid4().hex)
     study.set_user_attr(DEFINITION, definition.to_dict())
     return made

@@ -15,6 +15,10 @@ from pathlib import Path
 from ...files.replacing import append_whole, replacing
 from ...spaces.search_space.parameters import Values
 
+# A user attribute of Optuna's trials, and two of its values.
+ORIGIN = "origin"
+DEFAULTS, PORTFOLIO = "the defaults", "the portfolio"
+
 
 @dataclass(frozen=True)
 class TrialRecord:
@@ -54,6 +58,9 @@ class TrialRecord:
     """The first objective per fold and repeat, in order; empty for a trial of one training."""
     began: float = 0.0
     """Unix time in seconds; 0 if unknown."""
+    origin: str = ""
+    """The place that its configuration comes from: `DEFAULTS`, `PORTFOLIO`, a study, or a source of the sampler's;
+    empty if unknown."""
 
     @property
     def has_ended(self) -> bool:

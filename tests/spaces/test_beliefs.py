@@ -25,8 +25,8 @@ def test_every_belief_is_about_something(parameters: dict[str, list[spaces.Param
     """Names exist, and weights are given to values of the parameter alone."""
     belief = {**BELIEFS, **SHORT_TRAINING}[name]
     assert parameters[name]
+    assert {*belief.weights} <= {option for parameter in parameters[name] for option in parameter.options or ()}
     for parameter in parameters[name]:
-        assert {*belief.weights} <= {*(parameter.options or ())}
         assert 0.0 <= share_of(parameter, parameter.default) <= 1.0
 
 

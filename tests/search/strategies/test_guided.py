@@ -8,9 +8,9 @@ from typing import Any
 import optuna
 import pytest
 
-from apertune.search.strategies.guided import SOURCE, GuidedSampler
+from apertune.search.strategies.guided import GuidedSampler
 from apertune.search.strategies.samplers import make_sampler
-from apertune.search.strategies.translation import suggest, to_optuna
+from apertune.search.strategies.translation import SOURCE, suggest, to_optuna
 from apertune.spaces.search_space.parameters import Condition, Parameter, SearchSpace, Values
 from apertune.spaces.search_space.prior import Prior
 
