@@ -1,9 +1,28 @@
-"""Errors in one line, and addresses without the secrets in them."""
+"""Errors in one line, data made safe to show, and addresses without the secrets in them."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import urlsplit, urlunsplit
+
+# Control characters, line separators, marks that turn the direction of writing, and halves of characters, which stand
+# for bytes of a file name that are no text.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Returns a text that is safe to show: what a terminal would act on, or hide, is written as an escape.
+
+    A name from a data set, such as a class or a file, could otherwise clear the screen, write over other lines, or make
+    lines of its own.
+    """
+    return _UNSEEN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    # Python reads the byte ff of a file name that is not UTF-8 as the lone half dcff.
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else found[0].encode("unicode_escape").decode()
 
 
 def hidden_credentials(text: str) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import io
+import logging
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -75,24 +78,59 @@ def main() -> None:
     for SIGTERM, 129 for a closed terminal.
     """
     _hide_credentials()
+    _escape_unprintable()
     try:
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        for line in shown.getvalue().rstrip("\n").split("\n"):
+            _print_line(line)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
         with contextlib.suppress(OSError):
-            click.echo("Stopped.", err=True)
+            _print_line("Stopped.")
         sys.exit(128 + _signal_of(error))
     except ApertuneError as error:
-        click.echo(f"Error: {error}", err=True)
+        _print_line(f"Error: {error}")
         sys.exit(error.exit_status)
     except OSError as error:
         if not (line := _unwritable_home(error)):
             raise
-        click.echo(f"Error: {line}", err=True)
+        _print_line(f"Error: {line}")
         sys.exit(2)
+
+
+def _print_line(line: str) -> None:
+    # The module of printing loads tables and colours, which `--help` does without.
+    from .output import print_line
+
+    print_line(line, err=True)
+
+
+def _escape_unprintable() -> None:
+    """Makes standard output write what its encoding lacks as escapes, as standard error does, instead of failing.
+
+    Warnings of libraries, which may name files and classes, are made safe to show, too.
+    """
+    from ..text import visible
+
+    written = warnings.formatwarning
+    warnings.formatwarning = lambda *about, **more: "\n".join(map(visible, written(*about, **more).split("\n")))
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_VisibleFormatter())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class _VisibleFormatter(logging.Formatter):
+    """Formats warnings that libraries log, which Python prints where nobody handles them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from ..text import visible
+
+        return "\n".join(map(visible, super().format(record).split("\n")))
 
 
 def _signal_of(error: BaseException) -> int:

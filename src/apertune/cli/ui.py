@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from ..errors import ApertuneError, SettingError
+from .output import print_line
 
 
 @click.command()
@@ -34,12 +35,12 @@ def ui(port: int, host: str) -> None:
         )
     home = make_home(os.environ)
     if not home.tracking_uri.startswith("sqlite:"):
-        click.echo(f"Results are on the tracking server {shown_uri(home.tracking_uri)}; open that in a browser.")
+        print_line(f"Results are on the tracking server {shown_uri(home.tracking_uri)}; open that in a browser.")
         return
     if not home.root.joinpath("mlflow.db").exists():
         raise SettingError(f"there are no results in {home.root} yet; start with: apertune search digits")
-    click.echo(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
-    click.echo("A data set is an experiment; its Views, above the table of runs, have each study's trials, best first.")
+    print_line(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
+    print_line("A data set is an experiment; its Views, above the table of runs, have each study's trials, best first.")
     command = module_command("mlflow", "server", "--host", host, "--port", str(port), "--workers", "1")
     command += ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}", "--app-name", "apertune"]
     command += ["--artifacts-destination", str(home.root / "artifacts")]
