@@ -17,7 +17,7 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
 from ....errors import MissingExtraError, SettingError
-from ....text import first_line, hidden_credentials
+from ....text import first_line, hidden_address
 from ...settings import Home
 from .database_urls import database_kind, sqlite_file
 from .file_systems import network_mount
@@ -118,7 +118,7 @@ def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:
     except ImportError:
         raise MissingExtraError("storage in PostgreSQL", "postgres") from None
     except Exception as error:
-        shown = hidden_credentials(url)
+        shown = hidden_address(url)
         raise SettingError(f"cannot open the storage {shown}: {first_line(error, most=500)}") from None
 
 

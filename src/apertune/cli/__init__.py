@@ -114,8 +114,10 @@ def _escape_unprintable() -> None:
 
     Warnings of libraries, which may name files and classes, are made safe to show, too.
     """
+    from ..logs import hide_in_tracebacks
     from ..text import visible
 
+    hide_in_tracebacks()
     written = warnings.formatwarning
     warnings.formatwarning = lambda *about, **more: "\n".join(map(visible, written(*about, **more).split("\n")))
     if logging.lastResort is not None:
@@ -128,9 +130,9 @@ class _VisibleFormatter(logging.Formatter):
     """Formats warnings that libraries log, which Python prints where nobody handles them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        from ..text import visible
+        from ..text import hidden_credentials, visible
 
-        return "\n".join(map(visible, super().format(record).split("\n")))
+        return "\n".join(map(visible, hidden_credentials(super().format(record)).split("\n")))
 
 
 def _signal_of(error: BaseException) -> int:
@@ -154,14 +156,13 @@ def _unwritable_home(error: OSError) -> str:
 
 def _hide_credentials() -> None:
     """Stars the credentials of URLs among the flags in the process list, which other users of the machine can read."""
-    if not any("://" in word for word in sys.argv):
+    if not any("//" in word for word in sys.argv):
         return
     import shlex
 
     import setproctitle
 
-    from ..text import hidden_credentials
+    from ..text import hidden_command
 
-    command = shlex.join(sys.orig_argv)
-    if (hidden := hidden_credentials(command)) != command:
+    if (hidden := hidden_command(sys.orig_argv)) != shlex.join(sys.orig_argv):
         setproctitle.setproctitle(hidden)
