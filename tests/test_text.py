@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import unicodedata
-from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -22,17 +21,16 @@ PASSWORDS = [
     "s3 cret word",
     "s3/cret@word",
     "s3%27cret",
-    "s3$cret`word`",
+    "s3$cret`w`",
     "s3\\cret",
     "s3:cret",
 ]
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test begins without addresses that others have used."""
     monkeypatch.setattr(text_module, "_secrets", set())
-    yield
 
 
 def assert_hidden(shown: str) -> None:
@@ -60,12 +58,14 @@ def test_an_address_that_can_be_read_in_two_ways_shows_its_scheme_alone(password
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "sslpassword", "passfile", "PWD", "token", "access_token", "sig", "X-Amz-Signature", "sslkey", "options"]
-    + ["odbc_connect", "pass%77ord", "anything"],
+    [
+        "password", "sslpassword", "passfile", "PWD", "token", "access_token", "sig", "X-Amz-Signature", "sslkey",
+        "options", "odbc_connect", "pass%77ord", "anything",
+    ],
 )  # fmt: skip
 @pytest.mark.parametrize("password", [p for p in PASSWORDS if "@" not in p])
 def test_a_setting_that_is_not_known_to_be_harmless_is_hidden(name: str, password: str) -> None:
-    """Drivers and services call their secrets by many names, so only settings that are known to be harmless are shown."""
+    """Drivers and services call their secrets by many names, so only settings known to be harmless are shown."""
     assert (
         hidden_address(f"postgresql://db/x?user=me&{name}={password}&sslmode=require")
         == f"postgresql://db/x?user=me&{name}=***&sslmode=require"
