@@ -19,7 +19,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from ....errors import MissingExtraError, SettingError
 from ....text import first_line, hidden_address
 from ...settings import Home
-from .database_urls import database_kind, sqlite_file
+from .database_urls import check_driver, database_kind, sqlite_file
 from .file_systems import network_mount
 
 LOCKED_TIMEOUT_S = 60
@@ -41,6 +41,7 @@ def open_storage(url: str) -> RDBStorage:
             opened.
         MissingExtraError: If the driver is not installed.
     """
+    check_driver(url)
     if database_kind(url) == "postgresql":
         return _connected(url, {"pool_pre_ping": True, "connect_args": POSTGRESQL_CONNECTION})
     file = sqlite_file(url)
@@ -63,10 +64,15 @@ def check_storage(home: Home) -> None:
     The folder of the default file may be missing, since a search creates it; no other folder is created.
 
     Raises:
-        SettingError: For an invalid URL, and for a SQLite file that cannot be created or written.
+        SettingError: For an invalid URL, a kind of database or driver that is not known, and for a SQLite file that
+            cannot be created or written.
+        MissingExtraError: The driver is not installed.
     """
     file = sqlite_file(home.storage)
-    if file is None or home.studies_file is not None:
+    if file is None:
+        check_driver(home.storage)
+        return
+    if home.studies_file is not None:
         return
     if not file.parent.is_dir():
         raise SettingError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import io
 import logging
@@ -16,6 +15,7 @@ from pathlib import Path
 import click
 
 from ..errors import ApertuneError
+from ..files.faults import FULL, UNUSABLE
 
 # name: (module of this package, attribute, one line for `apertune --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -36,9 +36,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sync": ("studies", "sync", "Send MLflow the results that it could not take before."),
     "ui": ("ui", "ui", "Open the MLflow UI on this machine."),
 }
-
-# Somebody else's folder, a read-only disk, or a file in the folder's place.
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 class LazyGroup(click.Group):
@@ -96,10 +93,10 @@ def main() -> None:
         _print_line(f"Error: {error}")
         sys.exit(error.exit_status)
     except OSError as error:
-        if not (line := _unwritable_home(error)):
+        if not (line := _line_about(error)):
             raise
         _print_line(f"Error: {line}")
-        sys.exit(2)
+        sys.exit(2 if error.errno in UNUSABLE else 1)
 
 
 def _print_line(line: str) -> None:
@@ -142,16 +139,30 @@ def _signal_of(error: BaseException) -> int:
     return given[0] if given and isinstance(given[0], int) else signal.SIGINT
 
 
-def _unwritable_home(error: OSError) -> str:
-    """Returns the message for a home folder that cannot be written; empty for every other error."""
-    if error.errno not in NOT_WRITABLE or not isinstance(error.filename, str):
+def _line_about(error: OSError) -> str:
+    """Returns the message for a fault of the user's folders, files or disk; empty for every other error."""
+    if not _is_there(os.curdir):
+        return "the working folder is not there any more; change to another folder"
+    reason = error.strerror or str(error)
+    if not isinstance(error.filename, str):
+        return f"{reason}; make room, and type the command again" if error.errno in FULL else ""
+    # An absent part of Apertune or of a library is no fault of the user's.
+    if any(Path(error.filename).is_relative_to(own) for own in (sys.prefix, Path(__file__).parents[1])):
         return ""
     from ..search.settings import make_home
 
     root = make_home(os.environ).root
-    if not Path(error.filename).is_relative_to(root):
-        return ""
-    return f"{root} cannot be written: {error.strerror}; work in another folder"
+    if Path(error.filename).is_relative_to(root) and error.errno in UNUSABLE:
+        return f"{root} cannot be written: {reason}; work in another folder"
+    advice = "; name another file or folder" if error.errno in UNUSABLE else ""
+    return f"{error.filename} cannot be used: {reason}{advice}"
+
+
+def _is_there(folder: str) -> bool:
+    try:
+        return Path(folder).stat().st_nlink > 0 and bool(Path.cwd())
+    except OSError:
+        return False
 
 
 def _hide_credentials() -> None:
