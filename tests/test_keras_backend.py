@@ -39,7 +39,7 @@ def test_a_backend_that_does_not_train_is_refused_where_it_was_chosen(
         keras_backend()
     assert str(error.value) == f"the backend in {own_settings} must be tensorflow, jax or torch, but got 'theano'"
     monkeypatch.setenv("KERAS_BACKEND", "numpy")
-    with pytest.raises(SettingError, match="^KERAS_BACKEND must be tensorflow, jax or torch, but got 'numpy'$"):
+    with pytest.raises(SettingError, match=r"^KERAS_BACKEND must be tensorflow, jax or torch, but got 'numpy'$"):
         keras_backend()
 
 

@@ -41,10 +41,11 @@ def open_storage(url: str) -> RDBStorage:
             opened.
         MissingExtraError: If the driver is not installed.
     """
-    check_driver(url)
+    file = sqlite_file(url)
+    if file is None:
+        check_driver(url)
     if database_kind(url) == "postgresql":
         return _connected(url, {"pool_pre_ping": True, "connect_args": POSTGRESQL_CONNECTION})
-    file = sqlite_file(url)
     if file is None:
         return _connected(url, {"pool_pre_ping": True})
     _check_file_system(file)

@@ -174,7 +174,7 @@ def test_a_file_in_the_place_of_a_folder_of_the_cache(
     if place != ".":
         taken.mkdir()
     (taken / place).touch()
-    with pytest.raises(SettingError, match="cannot fill the cache in .*; set APERTUNE_CACHE to use another folder"):
+    with pytest.raises(SettingError, match=r"cannot fill the cache in .*; set APERTUNE_CACHE to use another folder"):
         load("folders", tmp_path / "a.zip")
 
 

@@ -150,5 +150,5 @@ def test_a_full_disk_is_no_fault_of_the_archive(tmp_path: Path, monkeypatch: pyt
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(archives, "_write", full)
-    with pytest.raises(ApertuneError, match="cannot fill the cache in .*: No space left on device"):
+    with pytest.raises(ApertuneError, match=r"cannot fill the cache in .*: No space left on device"):
         load("folders", tmp_path / "x.zip")
