@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ...files.private import OWNER_ALONE
 from ...logs import log_to_standard_error
 from ...text import named_line
 from ..settings import Home
@@ -139,6 +140,7 @@ def main() -> None:
     log_to_standard_error()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
+    os.umask(OWNER_ALONE)
     home = Home(Path(sys.argv[2]), os.environ[URI_VARIABLE], os.environ[STORAGE_VARIABLE])
     tracker = MlflowTracker(home.tracking_uri, home.artifacts)
     sender = Sender(Path(sys.argv[1]), tracker, is_refused, home)

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from ..errors import ApertuneError, SettingError
+from ..files.private import OWNER_ALONE
 from .output import print_line
 
 LOOK_EVERY_S = 0.2
@@ -93,7 +94,7 @@ def _serve(command: Sequence[str], environment: Mapping[str, str], host: str, po
         ApertuneError: The server ended by itself.
     """
     # In a session of its own, so that Ctrl-C reaches this process alone, which ends the server quietly.
-    with subprocess.Popen(command, env=environment, start_new_session=True) as server:
+    with subprocess.Popen(command, env=environment, start_new_session=True, umask=OWNER_ALONE) as server:
         signals: list[int] = []
 
         def end(number: int, _: object) -> None:
