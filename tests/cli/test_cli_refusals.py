@@ -129,7 +129,10 @@ def test_a_working_folder_that_is_gone_gets_one_line(tmp_path: Path, words: tupl
     command = ["sh", "-c", script, "sh", str(gone), sys.executable, "-m", "apertune", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "Error: the working folder is not there any more; change to another folder\n"
+    # A crowded machine may say before how far the decoding is.
+    *_, line = done.stderr.splitlines()
+    assert line == "Error: the working folder is not there any more; change to another folder"
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
