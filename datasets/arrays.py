@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ MappedPixels = np.memmap[Any, np.dtype[np.uint8]]
 # Work on a whole data set keeps this many bytes of pixels in memory at a time, however large the set is.
 BLOCK_BYTES = 16 << 20
 
+# Those below the pixels and the names in size.
+_CHECKED = ("labels", "stated", "groups", "masked")
 _NAMES = ("images", "labels", "origins", "stated", "original_sizes", "groups", "masked")
 
 
@@ -140,6 +142,23 @@ class EntryArrays:
         """Size in bytes of each array's file, which reveals a file that was cut off."""
         return {self.path(name).name: self.path(name).stat().st_size for name in self.present()}
 
+    def checksums(self) -> dict[str, int]:
+        """Checksum of each array that is small beside the pixels, and whose damage would give wrong answers unseen."""
+        return {name: zlib.crc32(self.path(name).read_bytes()) for name in _CHECKED if self.path(name).exists()}
+
+    def are_sound(self, checksums: Mapping[str, int]) -> bool:
+        """Returns whether the arrays can be read, agree in their rows, and have these checksums; pixels are not read.
+
+        Args:
+            checksums: What `checksums` returned when they were written; empty if nobody asked then.
+        """
+        try:
+            rows = {self.mapped(name).shape[0] for name in self.present()}
+            return len(rows) == 1 and (not checksums or self.checksums() == checksums)
+        # NumPy raises several kinds of errors on damaged headers.
+        except Exception:
+            return False
+
     def mapped(self, name: str) -> NDArray[Any]:
         """Maps an array, read-only."""
         array: NDArray[Any] = np.load(self.path(name), mmap_mode="r")
@@ -162,7 +181,8 @@ class EntryArrays:
         try:
             with self._computed_path(name).open("rb") as file, np.load(file) as arrays:
                 return [arrays[field] for field in fields]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        # A damaged archive raises errors of NumPy, zipfile and zlib, and may ask for more memory than there is.
+        except Exception:
             return None
 
     def save_computed(self, name: str, **arrays: NDArray[Any]) -> None:

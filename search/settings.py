@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingError
 from ..settings_fields import Declaration, declarations, setting
+from ..text import remember_address
 from .evaluation.costs import COST_NAMES
 from .executors.places import PlaceSettings
 from .strategies.pruners import EPOCH_PRUNERS, PRUNER_NAMES, ROUND_PRUNERS
@@ -259,10 +260,15 @@ class Home:
 
     root: Path
     """The folder `mlflow` in the working directory unless told otherwise."""
-    tracking_uri: str
+    tracking_uri: str = field(repr=False)
     """The MLflow server or store: `MLFLOW_TRACKING_URI`, else the SQLite store under the root."""
-    storage: str
+    storage: str = field(repr=False)
     """The Optuna storage URL of the studies."""
+
+    def __post_init__(self) -> None:
+        # Both may hold passwords, which errors of MLflow, Optuna and database drivers repeat.
+        remember_address(self.tracking_uri)
+        remember_address(self.storage)
 
     @property
     def studies_file(self) -> Path | None:

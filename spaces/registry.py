@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..datasets.base import DataSpec, ImageDataset, Task
 from ..errors import SettingError, UnknownNameError
+from ..keras_backend import check_backend
 
 if TYPE_CHECKING:
     from .base import Space
@@ -202,12 +203,16 @@ def published_by(scores: Mapping[str, float]) -> str:
     return ""
 
 
+# The names that Python gives to the program itself.
+_PROGRAMS = ("__main__", "__mp_main__")
+
+
 def check_name(name: str) -> None:
     """Checks that a name is in `SPACES` or has the form `package.module:Name`.
 
     Raises:
         UnknownNameError: The name is not in `SPACES`.
-        SettingError: The name has a colon, but not that form.
+        SettingError: The name has a colon, but not that form, or its module is the program that was started.
     """
     if ":" not in name:
         if name not in SPACES:
@@ -215,6 +220,21 @@ def check_name(name: str) -> None:
     elif not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
         raise SettingError(
             f"--space must be a name that 'apertune spaces list' shows, or package.module:Name, but got '{name}'"
+        )
+    check_module("--space", name)
+
+
+def check_module(setting: str, name: str) -> None:
+    """Checks that workers can import the module of a `module:name`, which the program that was started is to none.
+
+    Raises:
+        SettingError: They cannot.
+    """
+    module, _, attribute = name.partition(":")
+    if module.partition(".")[0] in _PROGRAMS:
+        raise SettingError(
+            f"{setting} must name a module that other processes can import, but {module} is the program that was "
+            f"started; put {attribute} into a file such as my_space.py, and name it my_space:{attribute}"
         )
 
 
@@ -234,6 +254,7 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
     """
     options = options or {}
     check_name(name)
+    check_backend()
     if ":" in name:
         from .foreign.loading import load_foreign
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import graphlib
 import subprocess
 import sys
@@ -104,6 +105,41 @@ def test_the_supervisor_imports_no_framework(module: str) -> None:
 def test_a_worker_imports_no_optuna() -> None:
     """A worker knows neither Optuna nor MLflow's server before it trains."""
     assert not {"optuna", "mlflow"} & imported_by("import apertune.search.training.worker")
+
+
+# The calls that print or write texts, with the one module that may make each.
+ONLY_IN = {
+    "echo": {"src/apertune/cli/output.py"},
+    "secho": {"src/apertune/cli/output.py"},
+    "Console": {"src/apertune/cli/output.py"},
+    # A line for the process that drives this one, which reads it.
+    "print": {"search/sending/drawing_helper.py"},
+    "writer": {"src/apertune/csv_rows.py"},
+    "DictWriter": set(),
+    "to_csv": set(),
+}
+
+
+def test_data_are_shown_and_written_in_one_place_each() -> None:
+    """No command prints past the functions that make names of others harmless, and no CSV is written past its guard."""
+    astray, found = [], set()
+    for room in ("datasets", "spaces", "search", "src/apertune"):
+        for path in (REPOSITORY / room).rglob("*.py"):
+            name = path.relative_to(REPOSITORY).as_posix()
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                called = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+                if called not in ONLY_IN or isinstance(getattr(node.func, "value", None), ast.Call):
+                    continue
+                found.add(called)
+                if name not in ONLY_IN[called] and not _is_of_the_consoles(node.func):
+                    astray.append(f"{name}:{node.lineno}: {called}")
+    assert {"secho", "Console", "writer"} <= found
+    assert not astray
+
+
+def _is_of_the_consoles(function: ast.expr) -> bool:
+    """Returns whether a call is `self._console.print`, of a console that `open_console` made."""
+    return isinstance(function, ast.Attribute) and getattr(function.value, "attr", "") == "_console"
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ from .label_names import clean_name
 
 MAX_BYTES = 4 << 20
 MAX_DEPTH = 16
+# The parser takes a time that grows with the square of the number of one element's attributes: seconds for 300,000.
+MAX_ATTRIBUTES = 1000
 _DECLARED = re.compile(rb"""^(\s*<\?xml[^>]*?encoding\s*=\s*["'])([\w.:-]+)(["'])""")
 # Those that the parser reads itself.
 _READ_BY_PARSER = ("utf-8", "utf-16", "us-ascii", "ascii", "iso-8859-1")
@@ -69,7 +71,10 @@ def read_annotation(path: Path) -> Annotation:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise AnnotationError(f"the XML file is larger than {MAX_BYTES >> 20} MB")
-        parser.feed(_in_utf8(content))
+        content = _in_utf8(content)
+        if any(part.count(b"=") > MAX_ATTRIBUTES for part in content.split(b"<")):
+            raise AnnotationError(f"an element of the XML file has more than {MAX_ATTRIBUTES:,} attributes")
+        parser.feed(content)
         parser.close()
     except ParseError as error:
         raise AnnotationError(f"damaged XML: {error}") from error

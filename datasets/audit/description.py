@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import math
+import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...text import visible
 from ..arrays import EntryArrays
 from ..base import ImageDataset, Split
 
@@ -194,11 +196,14 @@ def _plot_cooccurrence(dataset: ImageDataset) -> Figure:
 
 
 def _plain(names: tuple[str, ...]) -> list[str]:
-    """Names in which matplotlib sees no formulas."""
-    return [name.replace("$", r"\$") for name in names]
+    """Names in which matplotlib sees no formulas, and no characters that fonts lack on purpose."""
+    return [visible(name).replace("$", r"\$") for name in names]
 
 
 def _embedded(figure: Figure) -> str:
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=90)
+    with warnings.catch_warnings():
+        # A class name in a script that the plotting font lacks is drawn as boxes, and named in the table.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
+        figure.savefig(picture, format="png", dpi=90)
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()

@@ -7,13 +7,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import ApertuneError
+from ...errors import ApertuneError, SettingError
+from ...files.faults import UNUSABLE
 from ..arrays import EntryArrays
 from ..base import BadItem
 
@@ -41,7 +43,11 @@ class Held:
 
 
 def cache_folder() -> Path:
-    """The folder `APERTUNE_CACHE`, or else one in the user's cache folder; created when missing."""
+    """The folder `APERTUNE_CACHE`, or else one in the user's cache folder; created when missing.
+
+    Raises:
+        SettingError: It cannot be created.
+    """
     chosen = os.environ.get("APERTUNE_CACHE")
     if chosen:
         folder = Path(chosen).expanduser().resolve()
@@ -49,7 +55,10 @@ def cache_folder() -> Path:
         import platformdirs
 
         folder = Path(platformdirs.user_cache_dir("apertune"))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unfilled(folder, error) from error
     return folder
 
 
@@ -83,10 +92,19 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
         meta = json.loads((folder / _META).read_bytes())
     except (OSError, ValueError):
         return None
-    complete = (
-        isinstance(meta, dict) and meta.get("version") == VERSION and EntryArrays(folder).sizes() == meta.get("sizes")
-    )
-    return meta if complete else None
+    if not isinstance(meta, dict) or meta.get("version") != VERSION:
+        return None
+    arrays = EntryArrays(folder)
+    # Entries of earlier releases have no checksums, and are as good as they were.
+    sealed = meta.get("checksums", {}) if "checksums" not in meta or _checksum(meta) == meta.get("checksum") else None
+    intact = sealed is not None and arrays.sizes() == meta.get("sizes") and arrays.are_sound(sealed)
+    return meta if intact else None
+
+
+def _checksum(meta: Mapping[str, Any]) -> int:
+    """A checksum of an entry's facts, which reveals damage that leaves them readable."""
+    facts = {name: value for name, value in meta.items() if name != "checksum"}
+    return zlib.crc32(json.dumps(facts, sort_keys=True).encode())
 
 
 def unpacked_folder(archive: Path, unpack: Callable[[Path], None]) -> Path:
@@ -121,10 +139,10 @@ def latest_copy(address: str) -> Path | None:
 def _filled(kind: str, name: str, fill: Callable[[Path], None]) -> Path:
     """Returns a folder of the cache, complete, after filling it the first time."""
     folder = cache_folder() / kind / name
-    if folder.exists():
+    if folder.is_dir():
         return folder
     with lock(f"{kind}/{name}"):
-        if not folder.exists():
+        if not folder.is_dir():
             with _temporary(folder) as filling:
                 fill(filling)
                 filling.replace(folder)
@@ -143,9 +161,16 @@ def lock(name: str) -> Iterator[None]:
     from filelock import FileLock
 
     path = cache_folder() / "locks" / f"{name.replace('/', '-')}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
+    held = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire()
+    except OSError as error:
+        raise unfilled(path.parent, error) from error
+    try:
         yield
+    finally:
+        held.release()
 
 
 def _build(folder: Path, build: Callable[[Path, Path], dict[str, Any]]) -> dict[str, Any]:
@@ -154,7 +179,9 @@ def _build(folder: Path, build: Callable[[Path, Path], dict[str, Any]]) -> dict[
         scratch.mkdir()
         meta = build(building, scratch)
         shutil.rmtree(scratch)
-        meta = {**meta, "version": VERSION, "sizes": EntryArrays(building).sizes()}
+        arrays = EntryArrays(building)
+        meta = {**meta, "version": VERSION, "sizes": arrays.sizes(), "checksums": arrays.checksums()}
+        meta["checksum"] = _checksum(meta)
         (building / _META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
@@ -165,10 +192,13 @@ def _build(folder: Path, build: Callable[[Path, Path], dict[str, Any]]) -> dict[
 @contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
     """Yields a new folder beside `folder`, removed at the end unless it was renamed; for use under the entry's lock."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    temporary.chmod(0o755)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+        temporary.chmod(0o755)
+    except OSError as error:
+        raise unfilled(folder.parent, error) from error
     try:
         yield temporary
     except OSError as error:
@@ -178,8 +208,11 @@ def _temporary(folder: Path) -> Iterator[Path]:
 
 
 def unfilled(folder: Path, error: OSError) -> ApertuneError:
-    """The error for a folder of the cache that cannot be written."""
-    return ApertuneError(f"cannot fill the cache in {folder}: {error}; set APERTUNE_CACHE to use another folder")
+    """The error for a folder of the cache that cannot be written: the user's mistake, unless the disk is full."""
+    kind = SettingError if error.errno in UNUSABLE else ApertuneError
+    return kind(
+        f"cannot fill the cache in {folder}: {error.strerror or error}; set APERTUNE_CACHE to use another folder"
+    )
 
 
 def _remove_leftovers(folder: Path) -> None:

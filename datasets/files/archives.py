@@ -6,12 +6,14 @@ It supports zip, tar (also with gz, bz2 or xz), and single files compressed with
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -28,6 +30,9 @@ MAX_ENTRIES = 5_000_000
 _FREE_BYTES = 64 << 20
 _COPY_BYTES = 1 << 20
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+# The faults of an entry's name: too long, a file where a folder of that name is or the other way round, or no name.
+_NAME_FAULTS = (errno.ENAMETOOLONG, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EINVAL, errno.EILSEQ)
+_SHOWN_NAME = 80
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, lzma.LZMAError, gzip.BadGzipFile, NotImplementedError)
 
 
@@ -94,7 +99,8 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
             files = _single_file(archive)
         for inside, stream, position in files:
             budget.take_entry()
-            _write(stream, _target(archive, folder, inside), budget)
+            with _named_entry(archive, inside):
+                _write(stream, _target(archive, folder, inside), budget)
             progress("unpacking", position(), size)
     except _DAMAGE as error:
         raise DatasetError(
@@ -106,6 +112,21 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise DatasetError(f"{archive.name} cannot be unpacked: {error}") from error
+
+
+@contextmanager
+def _named_entry(archive: Path, inside: str) -> Iterator[None]:
+    """Blames an entry whose name no file can have here on the archive, not on the disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NAME_FAULTS:
+            raise
+        name = inside if len(inside) <= _SHOWN_NAME else f"{inside[:_SHOWN_NAME]}…"
+        raise DatasetError(
+            f"{archive.name}: the entry '{name}' cannot be a file here ({error.strerror}); two entries may not be a "
+            "file and a folder of one name, nor may a name be too long; mend the archive, or unpack it yourself"
+        ) from error
 
 
 def _is_tar(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ...errors import ApertuneError, DatasetError, MissingExtraError, SettingError
-from ...text import first_line, hidden_credentials
+from ...text import first_line, hidden_address, remember_address
 from ..base import Progress
 from ..cache.entries import copied_folder, latest_copy
 
@@ -43,7 +43,7 @@ def is_address(data: object) -> bool:
 
 def shown_address(address: str) -> str:
     """An address as it may be shown and recorded: without user, password and query, which may be a signature."""
-    return hidden_credentials("::".join(part.partition("?")[0] for part in address.split("::")))
+    return "::".join(part.partition("?")[0] for part in hidden_address(address).split("::"))
 
 
 def local_copy(name: str, address: str, progress: Progress) -> LocalCopy:
@@ -62,6 +62,7 @@ def local_copy(name: str, address: str, progress: Progress) -> LocalCopy:
         DatasetError: There is nothing at the address, or it may not be read.
     """
     shown = shown_address(address)
+    remember_address(address)
     if urlsplit(address).scheme == "file" and "::" not in address:
         return LocalCopy(Path(unquote(urlsplit(address).path)))
     system, place = _file_system(name, address, shown)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ...datasets.base import ImageDataset
 from ...errors import StudyError
+from ...files.private import private_files
 from ...spaces.search_space.narrowing import narrow
 from ...spaces.search_space.parameters import SearchSpace
 from ...text import counted
@@ -86,6 +87,7 @@ class SearchResult:
         return self.direction.best(complete, lambda trial: trial.value or 0.0)
 
 
+@private_files()
 def run(
     dataset: ImageDataset,
     settings: SearchSettings | None = None,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ...datasets.base import ImageDataset, TrainingView
 from ...errors import StudyError
+from ...files.private import private_files
 from ...spaces.search_space.parameters import SearchSpace, Value, Values
 from ..evaluation.direction import Direction
 from ..evaluation.metrics import task_objective
@@ -69,6 +70,7 @@ class Rerun:
         return max(common, default=math.nan)
 
 
+@private_files()
 def rerun(
     dataset: ImageDataset,
     run_id: str,

@@ -21,6 +21,7 @@ import numpy as np
 
 from ...datasets.base import Labels, Task
 from ...errors import SettingError
+from ...spaces.registry import check_module
 from ...text import named_line
 from .decisions import Floats, Probabilities, answers, confusion_matrix, count
 from .direction import Direction
@@ -165,6 +166,7 @@ def _fbeta(text: str, name: str) -> OwnScore:
 def _users_function(name: str) -> OwnScore | None:
     if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
         return None
+    check_module("--objective", name)
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -172,7 +174,8 @@ def _users_function(name: str) -> OwnScore | None:
         sys.path.append(here)
     try:
         function: Any = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:
+    # A script may end the program as it is imported.
+    except (Exception, SystemExit) as error:
         raise SettingError(f"--objective {name} cannot be imported: {named_line(error)}") from None
     direction = getattr(function, "direction", "maximize")
     if not callable(function) or direction not in ("maximize", "minimize"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+from ...keras_backend import check_backend, keras_backend
 from .base import Executor
 from .environments import check_counts, local_environments
 from .places import PlaceSettings
@@ -12,14 +13,16 @@ from .registry import find_executor
 
 
 def check_places(places: PlaceSettings) -> None:
-    """Checks that this machine has the GPUs that are named, and the processors for so many workers.
+    """Checks that this machine has the GPUs that are named, the processors for so many workers, and Keras's backend.
 
     Nothing is known about a cluster before it is reached.
 
     Raises:
         SettingError: It has not.
     """
+    keras_backend()
     if places.cluster is None:
+        check_backend()
         check_counts(places)
         local_environments(places)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from ...datasets.cache.entries import cache_folder
 from ...errors import SettingError
+from ...keras_backend import keras_backend
 from . import devices
 from .places import PlaceSettings
 
@@ -16,18 +15,6 @@ from .places import PlaceSettings
 MOST_WORKERS_PER_PROCESSOR = 4
 _COMMON = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONSAFEPATH": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 _COMPILED_BYTES_AT_MOST = 2 * 10**9
-
-
-def keras_backend() -> str:
-    """Returns the backend of Keras on this machine, by its own rules: environment, settings file, TensorFlow."""
-    if chosen := os.environ.get("KERAS_BACKEND"):
-        return chosen
-    home = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
-    file = Path(os.environ.get("KERAS_HOME", home / ".keras")).expanduser() / "keras.json"
-    try:
-        return str(json.loads(file.read_text())["backend"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "tensorflow"
 
 
 def on_this_machine(environment: Mapping[str, str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from ...files.staging import staging
 from ...quiet import import_keras_quietly
 from ...text import first_line
 from .contract import ModelContract, read_contract
+from .declared_shapes import check_declared_shapes
 from .own_classes import custom_objects
 from .safety import check_keras_file, check_mlmodel
 
@@ -92,9 +93,11 @@ def load_network(path: Path, contract: ModelContract) -> keras.Model:
     Raises:
         ModelError: The file is damaged or unsafe, or does not fit the contract.
     """
-    check_keras_file(path)
+    stored = check_keras_file(path)
     import_keras_quietly()
     import keras
+
+    check_declared_shapes(path, stored)
 
     try:
         network = keras.saving.load_model(path, custom_objects(), compile=False, safe_mode=True)

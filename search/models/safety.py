@@ -20,6 +20,7 @@ from .own_classes import is_trusted
 _LARGEST_CONFIG = 16 * 2**20  # bytes; the largest networks of keras.applications have 1 MB
 _LARGEST_EXPANSION = 200  # times the stored size; trained weights hardly compress
 _LARGEST_MLMODEL = 2**20  # bytes
+_MOST_LAYERS = 5000  # the deepest networks of keras.applications have 1,000
 _MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".joblib", ".cloudpickle", ".dill", ".npy")
 _RUNS_CODE = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__", "__typespec__"}
@@ -59,8 +60,15 @@ def check_mlmodel(folder: Path) -> None:
         raise ModelError(f"{path} names the loader '{loader}'; apertune loads models that it saved itself")
 
 
-def check_keras_file(path: Path) -> None:
-    """Raises ModelError unless `path` is a `.keras` file of stock or registered layers and plain weights."""
+def check_keras_file(path: Path) -> int:
+    """Checks that a file is a `.keras` file of stock or registered layers and plain weights.
+
+    Returns:
+        The number of values in its weights.
+
+    Raises:
+        ModelError: It is not.
+    """
     if path.suffix != ".keras" or not zipfile.is_zipfile(path):
         raise ModelError(f"{path} is not a .keras file, the only kind of network that apertune loads")
     try:
@@ -70,7 +78,7 @@ def check_keras_file(path: Path) -> None:
             with tempfile.TemporaryFile() as weights, archive.open("model.weights.h5") as member:
                 while block := member.read(2**20):
                     weights.write(block)
-                _check_weights(path, weights)
+                return _check_weights(path, weights)
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
         raise ModelError(f"{path} is damaged: {first_line(error)}") from None
     except RecursionError:
@@ -90,6 +98,8 @@ def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
 
 
 def _check_config(path: Path, config: Any) -> None:
+    if sum("inbound_nodes" in entry for entry in _objects(config)) > _MOST_LAYERS:
+        raise ModelError(f"{path} has more than {_MOST_LAYERS:,} layers: it is not loaded")
     for entry in _objects(config):
         name, module = str(entry["class_name"]), entry.get("module")
         registered = str(entry.get("registered_name"))
@@ -132,15 +142,20 @@ def _is_registered(name: str) -> bool:
     return keras.saving.get_registered_object(name) is not None
 
 
-def _check_weights(path: Path, file: IO[bytes]) -> None:
+def _check_weights(path: Path, file: IO[bytes]) -> int:
+    """Returns the number of values that are stored."""
     import h5py
+
+    stored = 0
 
     def linked(name: str, link: Any) -> str | None:
         return name if isinstance(link, h5py.ExternalLink | h5py.SoftLink) else None
 
     def fault(name: str, item: Any) -> str | None:
+        nonlocal stored
         if not isinstance(item, h5py.Dataset):
             return None
+        stored += int(item.size or 0)
         if item.external or item.is_virtual:
             return f"are kept in another file at '{name}': they are not loaded"
         if item.nbytes > 2**20 and item.nbytes > _LARGEST_EXPANSION * max(item.id.get_storage_size(), 1):
@@ -153,3 +168,4 @@ def _check_weights(path: Path, file: IO[bytes]) -> None:
             raise ModelError(f"{path}: its weights link elsewhere at '{name}': they are not loaded")
         if message := weights.visititems(fault):
             raise ModelError(f"{path}: its weights {message}")
+    return stored

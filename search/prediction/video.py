@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...csv_rows import write_rows
 from ...datasets.base import Images
 from ...datasets.cache.decoding import MAX_PIXELS
 from ...errors import DatasetError, MissingExtraError, SettingError
@@ -187,10 +187,11 @@ def check_output(output: Path) -> None:
 def write_table(answers: Iterable[FrameAnswer], path: Path) -> None:
     """Writes frame, time in seconds, name and probability as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(("frame", "time_s", "name", "probability"))
-        for entry in answers:
-            writer.writerow((entry.number, f"{entry.time_s:.3f}", entry.answer.name, f"{entry.answer.probability:.4f}"))
+        write_rows(file, [("frame", "time_s", "name", "probability"), *map(_row, answers)])
+
+
+def _row(entry: FrameAnswer) -> tuple[object, ...]:
+    return entry.number, f"{entry.time_s:.3f}", entry.answer.name, f"{entry.answer.probability:.4f}"
 
 
 def scenes(answers: Iterable[FrameAnswer]) -> list[Scene]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import ImageDataset, Images, Labels
+from ...files.private import private_files
 from ...files.replacing import replacing
 from ..evaluation.significance import SIGNIFICANT
 from ..settings import Home
@@ -56,6 +57,7 @@ def open_test_split(dataset: ImageDataset, home: Home, purpose: str) -> OpenedTe
     return OpenedTest(dataset.images[rows], dataset.scored_labels("test"), dataset.origins[rows], openings)
 
 
+@private_files()
 def record_opening(dataset: ImageDataset, home: Home, purpose: str) -> int:
     """Records that the test images are opened; returns how often they have been, this time included."""
     words = {

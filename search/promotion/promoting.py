@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...datasets.base import ImageDataset
 from ...errors import DatasetError, SettingError
+from ...files.private import private_files
 from ..engine.state import State
 from ..evaluation.decisions import Probabilities
 from ..evaluation.metrics import Metric, resolve_objective
@@ -56,6 +57,7 @@ class Promotion:
     registered: Registered
 
 
+@private_files()
 def promote(
     dataset: ImageDataset,
     settings: PromotionSettings | None = None,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ApertuneError, StudyError
+from ...files.private import private_files
 from ...text import first_line, shown_uri
 from ..settings import Home
 from ..tracking.mlflow_store import Registry
@@ -109,6 +110,7 @@ def _noted(home: Home, pending: Pending) -> Iterator[None]:
     pending.cross_out(home)
 
 
+@private_files()
 def rollback(home: Home, dataset: str, say: Callable[[str], None] = lambda line: None) -> Rollback:
     """Moves `champion` back to the version that was champion before, in a single step.
 

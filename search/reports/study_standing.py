@@ -12,6 +12,7 @@ import numpy as np
 
 from ...datasets.base import Labels
 from ...errors import UserError
+from ...files.private import private_files
 from ...files.replacing import replacing
 from ..evaluation.baselines import label_frequencies
 from ..evaluation.decisions import Probabilities
@@ -154,6 +155,7 @@ def _noted(file: Path, identity: str) -> Standing | None:
         return None
 
 
+@private_files()
 def _note(file: Path, identity: str, standing: Standing) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

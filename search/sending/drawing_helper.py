@@ -8,12 +8,12 @@ is killed.
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...logs import log_to_standard_error
 from ...processes import child_environment, module_command
 from .drawing import draw_evaluation
 
@@ -69,7 +69,7 @@ class DrawingHelper:
 
 def main() -> None:
     """Draws the folders named on standard input until it closes."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_standard_error()
     for line in sys.stdin:
         draw_evaluation(Path(json.loads(line)))
         print(line, end="", flush=True)

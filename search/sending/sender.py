@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ...files.private import OWNER_ALONE
+from ...logs import log_to_standard_error
 from ...text import named_line
 from ..settings import Home
 from ..tracking.outbox import Progress, merged, read_progress, unsent, write_progress
@@ -135,9 +137,10 @@ def main() -> None:
     """Sends until everything is sent after the line `finish`, or standard input closes."""
     from ..tracking.mlflow_tracker import MlflowTracker, is_refused
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_standard_error()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
+    os.umask(OWNER_ALONE)
     home = Home(Path(sys.argv[2]), os.environ[URI_VARIABLE], os.environ[STORAGE_VARIABLE])
     tracker = MlflowTracker(home.tracking_uri, home.artifacts)
     sender = Sender(Path(sys.argv[1]), tracker, is_refused, home)

@@ -18,6 +18,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .request_limits import RequestLimits
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -57,7 +59,7 @@ class HostGuard:
 
 
 def guard_scoring_server() -> None:
-    """Puts the guard before the application that MLflow's scoring server makes next; called as it loads the model."""
+    """Puts guard and bounds before the application that MLflow's scoring server makes next, as it loads the model."""
     if _SCORING_SERVER not in sys.modules:
         return
     import fastapi
@@ -65,7 +67,7 @@ def guard_scoring_server() -> None:
 
     class GuardedApplication(fastapi.FastAPI):
         def __init__(self, **settings: Any) -> None:
-            super().__init__(middleware=[Middleware(HostGuard)], **settings)
+            super().__init__(middleware=[Middleware(HostGuard), Middleware(RequestLimits)], **settings)
 
     fastapi.FastAPI = GuardedApplication  # type: ignore[misc]  # MLflow offers no way to add to its application
 

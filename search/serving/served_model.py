@@ -28,6 +28,7 @@ from ..prediction.predictor import Predictor, open_predictor
 from .host_guard import guard_scoring_server
 
 _MOST_IMAGES = 1024
+_MOST_PIXELS = 500_000_000  # of all images together; some seconds of decoding
 _LARGEST_FILE = 64 * 2**20  # bytes, encoded
 _COLUMNS = ("image", "b64")
 
@@ -47,10 +48,20 @@ class ServedModel:
         images = _images(model_input)
         if not 1 <= len(images) <= _MOST_IMAGES:
             raise _bad_request(f"a request must hold 1 to {_MOST_IMAGES} images, but holds {len(images)}")
-        pixels = [self._pixels(number, image) for number, image in enumerate(images)]
+        pixels, read = [], 0
+        for number, image in enumerate(images):
+            resized, size = self._pixels(number, image)
+            read += size
+            if read > _MOST_PIXELS:
+                raise _bad_request(
+                    f"image {number}: the images of a request must have at most {_MOST_PIXELS:,} pixels together; send "
+                    "them in several requests, or smaller"
+                )
+            pixels.append(resized)
         return [answer.to_dict() for answer in self.predictor.answer(np.stack(pixels))]
 
-    def _pixels(self, number: int, image: Any) -> Images:
+    def _pixels(self, number: int, image: Any) -> tuple[Images, int]:
+        """Returns an image in the network's shape, and the number of pixels that it came with."""
         if isinstance(image, bytes | str):
             return self._decoded(number, image)
         array = np.asarray(image)
@@ -61,9 +72,9 @@ class ServedModel:
                 f"image {number}: pixels must be (height, width, 1 or 3 channels), but are {array.shape}; "
                 f"the model takes {self.predictor.contract.image_shape} and resizes others"
             )
-        return self.predictor.resize(array.astype(np.uint8))
+        return self.predictor.resize(array.astype(np.uint8)), array.shape[0] * array.shape[1]
 
-    def _decoded(self, number: int, image: bytes | str) -> Images:
+    def _decoded(self, number: int, image: bytes | str) -> tuple[Images, int]:
         if len(image) > _LARGEST_FILE:
             raise _bad_request(f"image {number}: a file must be at most {_LARGEST_FILE} bytes in base64")
         try:
@@ -74,7 +85,8 @@ class ServedModel:
             file.write(content)
             file.flush()
             try:
-                return decode_file(Path(file.name), self.predictor.pixel_format)[0]
+                pixels, (width, height) = decode_file(Path(file.name), self.predictor.pixel_format)
+                return pixels, width * height
             except UnusableImageError as error:
                 raise _bad_request(f"image {number}: {str(error).replace(file.name, 'the file')}") from None
 

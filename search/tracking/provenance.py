@@ -16,7 +16,7 @@ from typing import Any
 
 from ...datasets.base import ImageDataset
 from ...settings_fields import declarations
-from ...text import hidden_credentials
+from ...text import hidden_command
 from ..settings import SearchSettings
 from .records import COMMAND_TAG, FINGERPRINT_TAG, PACKAGES_TAG, DatasetLogged
 
@@ -39,7 +39,7 @@ def logged_dataset(dataset: ImageDataset) -> DatasetLogged:
 
 def about(dataset: ImageDataset) -> dict[str, str]:
     """Returns the tags of every run: the exact command (with credentials starred), the data, the versions."""
-    command = hidden_credentials(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
+    command = hidden_command([Path(sys.argv[0]).name, *sys.argv[1:]])
     return {
         COMMAND_TAG: command,
         PACKAGES_TAG: ", ".join(installed_packages()),

@@ -19,6 +19,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from ...logs import log_to_standard_error
 from ..messages import (
     Discovered,
     DiscoveryFailed,
@@ -88,7 +89,7 @@ def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
         run_trial: Trains a trial; tests and benchmarks give a function that only pretends to.
         discover_space: Walks through a space.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_standard_error()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OUT_OF_MEMORY_SCORE)

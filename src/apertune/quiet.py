@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .keras_backend import check_backend
+
 # MLflow reads these as it is imported: it reports its use, reads pickles and shows progress bars unless told otherwise.
 MLFLOW_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -22,9 +24,13 @@ def import_keras_quietly() -> None:
 
     As TensorFlow loads, it writes about processors and drivers to standard error, past Python and before its own
     setting TF_CPP_MIN_LOG_LEVEL takes effect; and it takes a GPU's whole memory unless told otherwise.
+
+    Raises:
+        SettingError: The chosen backend is none that trains, or is not installed.
     """
     if "keras" in sys.modules:
         return
+    check_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with nothing_on_standard_error():

@@ -61,7 +61,7 @@ class Declaration:
     reader: Reader | None = None
     """Reads what the user wrote, where that may be of another type than the declared one."""
     recorded: bool = True
-    """False where MLflow must not keep the value with a search's results, since it may hold a password."""
+    """False where neither MLflow nor `repr` may show the value, since it may hold a password."""
     rerun: bool = False
     """True where a trial that is trained again takes the value from MLflow."""
     reference: Literal["kept", "default", "own"] = "kept"
@@ -185,9 +185,9 @@ def setting(
     )
     made: Any
     if isinstance(default, dict):
-        made = dataclasses.field(default_factory=default.copy, metadata={_KEY: declared})
+        made = dataclasses.field(default_factory=default.copy, metadata={_KEY: declared}, repr=recorded)
     else:
-        made = dataclasses.field(default=default, metadata={_KEY: declared})
+        made = dataclasses.field(default=default, metadata={_KEY: declared}, repr=recorded)
     return typing.cast(T, made)
 
 

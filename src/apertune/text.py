@@ -1,26 +1,140 @@
-"""Errors in one line, and addresses without the secrets in them."""
+"""Errors in one line, data made safe to show, and addresses without the secrets in them."""
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+import shlex
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
+# Control characters, line separators, marks that turn the direction of writing, and halves of characters, which stand
+# for bytes of a file name that are no text.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def hidden_credentials(text: str) -> str:
-    """Stars the credentials of every URI in a text, since MLflow's errors show tracking URIs whole.
+def visible(text: str) -> str:
+    """Returns a text that is safe to show: what a terminal would act on, or hide, is written as an escape.
 
-    These are user and password before the host, even where the password holds unquoted `/` and `@`, and a password
-    among the URI's settings.
+    A name from a data set, such as a class or a file, could otherwise clear the screen, write over other lines, or make
+    lines of its own.
     """
-    text = re.sub(r"(\w[\w+.-]*://)[^\s'\"]*@", r"\1***@", text)
-    return re.sub(r"([?&](?:password|passwd|token)=)[^&\s'\"]+", r"\1***", text)
+    return _UNSEEN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    # Python reads the byte ff of a file name that is not UTF-8 as the lone half dcff.
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else found[0].encode("unicode_escape").decode()
+
+
+# Settings of an address that hold no secret, so that one can still see what was asked for; all others are hidden, since
+# nobody can list the names that drivers and services give to passwords, tokens, keys and signatures.
+_HARMLESS = frozenset(
+    (
+        "application_name", "charset", "connect_timeout", "database", "dbname", "driver", "host", "hostaddr",
+        "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "mode", "port", "ssl", "sslmode",
+        "target_session_attrs", "timeout", "uri", "user", "username",
+    )
+)  # fmt: skip
+_SCHEME = re.compile(r"\w[\w+.-]*://")
+_SETTING = re.compile(r"(?P<before>[?&;#](?P<name>[^=&;#?]+)=)(?P<value>[^&]*)")
+_STARS = "***"
+# Shorter passwords would be found by chance in other words.
+_LEAST_SECRET = 4
+# Parts of the addresses that this process has been given, as libraries may write them in their errors.
+_secrets: set[str] = set()
+
+
+def hidden_address(address: str) -> str:
+    """Returns an address as errors and records may show it: credentials become stars.
+
+    These are user and password before the host, even where the password holds quotes, spaces or an unquoted `/`; and
+    every setting whose name is not known to be harmless, such as `?sslpassword=`. Where an `@` after a `?` leaves open
+    which of the two it belongs to, only the scheme is shown.
+
+    Args:
+        address: The whole address and nothing else, before any quoting.
+    """
+    # Addresses of archives and caches are chained: zip://inside::https://user:password@host/outside.zip
+    return "::".join(map(_hidden_link, re.split(r"::(?=\w[\w+.-]*://)", address)))
+
+
+def hidden_word(word: str) -> str:
+    """Returns a word of a command line as it may be shown: `hidden_address` for the address that it holds, if any."""
+    found = _SCHEME.search(word)
+    return word if found is None else word[: found.start()] + hidden_address(word[found.start() :])
+
+
+def hidden_command(words: Iterable[str]) -> str:
+    """Returns a command line as it may be shown, quoted for a shell after its addresses are taken apart."""
+    return shlex.join(map(hidden_word, words))
 
 
 def shown_uri(uri: str) -> str:
-    """Returns a tracking URI as it may be shown: without user, password and query."""
-    parts = urlsplit(uri)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", "")) if parts.netloc else uri
+    """Returns an address for a person to open: without user, password and settings."""
+    plain = hidden_address(uri).replace(f"{_STARS}@", "")
+    return "::".join(re.split(r"[?#]", part, maxsplit=1)[0] for part in plain.split("::"))
+
+
+def remember_address(address: str) -> None:
+    """Has `hidden_credentials` hide the secrets of this address from now on, in whatever text they stand.
+
+    Libraries write addresses into their errors quoted, unquoted, escaped or cut, so that no pattern finds them all.
+    """
+    secrets = [setting["value"] for setting in _SETTING.finditer(address) if not _is_harmless(setting)]
+    _, _, rest = address.partition("://")
+    for end in (rest.rpartition("@")[0], re.split(r"[?#]", rest, maxsplit=1)[0].rpartition("@")[0]):
+        _, colon, password = end.partition(":")
+        secrets += [end, password] if colon else []
+    for secret in secrets:
+        for plain in (secret, unquote(secret), unquote_plus(secret)):
+            if len(plain) >= _LEAST_SECRET:
+                _secrets.update((plain, quote(plain, safe=""), quote_plus(plain), _with_escapes(plain)))
+
+
+def hidden_credentials(text: str) -> str:
+    """Stars the credentials of every address in a text, such as a library's error; see `hidden_address`.
+
+    The addresses that `remember_address` was told of are found in every form, others up to the next space.
+    """
+    for secret in sorted(_secrets, key=len, reverse=True):
+        # A password that is a word, such as "postgres", is not looked for inside of others, such as "postgresql".
+        start, end = (r"\b" if re.match(r"\w", edge) else "" for edge in (secret[0], secret[-1]))
+        text = re.sub(f"{start}{re.escape(secret)}{end}", _STARS, text)
+    return re.sub(rf"{_SCHEME.pattern}\S+", _hidden_in_text, text)
+
+
+def _hidden_link(address: str) -> str:
+    found = _SCHEME.match(address)
+    if found is None:
+        return address
+    scheme, rest = found[0], address[found.end() :]
+    place, *settings = re.split(r"(?=[?#])", rest, maxsplit=1)
+    if any("@" in part for part in settings):
+        return f"{scheme}{_STARS}"
+    _, at, host = place.rpartition("@")
+    shown = f"{_STARS}@{host}" if at else place
+    return scheme + shown + "".join(_SETTING.sub(_hidden_setting, part) for part in settings)
+
+
+def _hidden_in_text(found: re.Match[str]) -> str:
+    # A quote or bracket around the address, and the mark that ends a sentence, belong to the text.
+    end = re.search(r"[\'\")\]>}.,;:]*$", found[0])
+    assert end is not None
+    return hidden_address(found[0][: end.start()]) + found[0][end.start() :]
+
+
+def _hidden_setting(setting: re.Match[str]) -> str:
+    return setting[0] if _is_harmless(setting) else f"{setting['before']}{_STARS}"
+
+
+def _is_harmless(setting: re.Match[str]) -> bool:
+    # A value with more signs may hold settings of its own.
+    return setting["name"].lower() in _HARMLESS and re.fullmatch(r"[\w./,:+-]*", setting["value"]) is not None
+
+
+def _with_escapes(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"')
 
 
 def first_line(error: BaseException, most: int = 200) -> str:

@@ -87,7 +87,7 @@ def test_a_file_in_the_place_of_the_folder_gets_one_line(words: tuple[str, ...])
 def test_a_folder_that_cannot_be_written_gets_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
-    """A read-only folder is the user's to change, and no traceback; files elsewhere, and full disks, are not meant."""
+    """A folder or file that cannot be used is the user's to change (2), a full disk a failure (1), and no traceback."""
 
     def refuse(path: Path, number: int) -> None:
         def fail(**given: object) -> None:
@@ -100,10 +100,108 @@ def test_a_folder_that_cannot_be_written_gets_one_line(
     assert ended(monkeypatch) == 2
     reason = os.strerror(number)
     assert capsys.readouterr().err == f"Error: {folder} cannot be written: {reason}; work in another folder\n"
-    for path, other in ((Path("/elsewhere"), number), (folder / "studies.db", errno.ENOSPC)):
-        refuse(path, other)
-        with pytest.raises(OSError, match=os.strerror(other)):
-            cli.main()
+    refuse(Path("/elsewhere/page.html"), number)
+    assert ended(monkeypatch) == 2
+    line = f"Error: /elsewhere/page.html cannot be used: {reason}; name another file or folder\n"
+    assert capsys.readouterr().err == line
+    refuse(folder / "studies.db", errno.ENOSPC)
+    assert ended(monkeypatch) == 1
+    assert capsys.readouterr().err == f"Error: {folder}/studies.db cannot be used: No space left on device\n"
+
+
+def test_a_part_that_is_missing_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of Apertune's own, or of a library, that is not there is no fault of the user's, so Python tells all."""
+
+    def fail(**given: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file", str(Path(cli.__file__).with_name("lost.json")))
+
+    monkeypatch.setattr(cli.cli, "main", fail)
+    with pytest.raises(FileNotFoundError):
+        cli.main()
+
+
+@pytest.mark.parametrize("words", [("studies",), ("search", "digits"), ("datasets", "describe", "digits")])
+def test_a_working_folder_that_is_gone_gets_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A folder that was deleted beneath its terminal is named as what is wrong; help still answers."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = 'cd "$1" && rmdir "$1" && shift && exec "$@"'
+    command = ["sh", "-c", script, "sh", str(gone), sys.executable, "-m", "apertune", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    # A crowded machine may say before how far the decoding is.
+    *_, line = done.stderr.splitlines()
+    assert line == "Error: the working folder is not there any more; change to another folder"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("datasets", "describe", "digits", "--html", "folder"), "folder"),
+        (("datasets", "describe", "digits", "--html", "file/page.html"), "file"),
+        (("datasets", "audit", "digits", "--html", "folder"), "folder"),
+        (("datasets", "fetch", "fer2013", "--to", "file"), "file"),
+        (("datasets", "describe", "digits", "--html", f"{'x' * 300}.html"), "x" * 300),
+    ],
+)
+def test_an_output_that_cannot_be_written_gets_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], named: str
+) -> None:
+    """A folder in a file's place, a file in a folder's, a name too long: one line that names it, and status 2."""
+    Path("folder").mkdir()
+    Path("file").touch()
+    assert ended(monkeypatch, *words) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Error: {named}")
+    assert line.endswith("; name another file or folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("search", "digits"), "KERAS_BACKEND must be tensorflow, jax or torch, but got 'nonsense'"),
+        (("spaces", "show", "convnet"), "KERAS_BACKEND must be tensorflow, jax or torch, but got 'nonsense'"),
+        (("promote", "digits"), "KERAS_BACKEND must be tensorflow, jax or torch, but got 'nonsense'"),
+    ],
+)
+def test_a_backend_that_is_none_gets_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], line: str
+) -> None:
+    """A backend that Keras lacks is refused before data are read, not by a worker that dies."""
+    monkeypatch.setenv("KERAS_BACKEND", "nonsense")
+    assert ended(monkeypatch, *words) == 2
+    assert capsys.readouterr().err == f"Error: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("postgres://me:s3cret@host/x", "but got postgres; write postgresql instead of postgres"),
+        ("postgresql+nope://me:s3cret@host/x", "but got postgresql+nope"),
+        ("mysql+asyncmy://me:s3cret@host/x", "needs the driver asyncmy, which is not installed"),
+    ],
+)
+def test_an_unknown_kind_of_storage_is_refused_before_data_are_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, line: str
+) -> None:
+    """A scheme that no driver has is noticed before minutes of loading."""
+    assert ended(monkeypatch, "search", "fer2013", "--data", "not-there", "--storage", url) == 2
+    shown = capsys.readouterr().err
+    assert line in shown
+    assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize("words", [("--space", "__main__:build"), ("--objective", "__main__:score")])
+def test_the_program_itself_is_no_module(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, str]
+) -> None:
+    """Workers would look into their own program, so a name in the user's is refused, with the way out."""
+    assert ended(monkeypatch, "search", "digits", *words) == 2
+    name = words[1].rpartition(":")[2]
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"Error: {words[0]} must name a module that other processes can import, but __main__ is")
+    assert line.endswith(f"put {name} into a file such as my_space.py, and name it my_space:{name}")
 
 
 @pytest.mark.parametrize(("given", "status"), [((), 130), ((signal.SIGTERM,), 143), ((signal.SIGHUP,), 129)])

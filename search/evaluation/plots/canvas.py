@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....text import visible
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -89,7 +91,7 @@ def unit_square(axes: Axes) -> None:
 
 def shortened(name: str, length: int = NAME_LENGTH) -> str:
     """Returns a class name on one line, cut to `length` characters."""
-    flat = " ".join(name.split())
+    flat = visible(" ".join(name.split()))
     return flat if len(flat) <= length else flat[: length - 1] + "…"
 
 

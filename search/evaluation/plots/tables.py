@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from ....csv_rows import write_rows
 from ....datasets.base import Labels, Task
 from ..acceptance import class_probabilities
 from ..decisions import Average, Probabilities, answers, averaged, confusion_matrix, count
@@ -27,9 +27,7 @@ MOST_PAIRS = 30
 def write_table(target: Path, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Path:
     """Writes a CSV file with numbers to six digits; NaN becomes an empty cell."""
     with target.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows([_written(cell) for cell in row] for row in rows)
+        write_rows(file, [columns, *([_written(cell) for cell in row] for row in rows)])
     return target
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from ....errors import SettingError
-from ..environments import keras_backend
+from ....keras_backend import keras_backend
 
 # The same everywhere, so that a trial gives the same result on every node; and more of them by Keras's backend.
 COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")

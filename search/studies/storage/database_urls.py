@@ -6,14 +6,40 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from ....errors import SettingError
+from ....errors import MissingExtraError, SettingError
+from ....text import hidden_address
 
 
 def database_kind(url: str) -> str:
     """Returns SQLAlchemy's name of the kind, such as sqlite or postgresql. Raises SettingError for an invalid URL."""
     return _parsed(url).get_backend_name()
+
+
+def check_driver(url: str) -> None:
+    """Checks that there is a driver for a URL's database, without reaching the database.
+
+    Raises:
+        SettingError: For an invalid URL, and a kind of database or driver that is not known.
+        MissingExtraError: The driver is not installed.
+    """
+    parsed = _parsed(url)
+    try:
+        parsed.get_dialect().import_dbapi()
+    except NoSuchModuleError:
+        hint = "; write postgresql instead of postgres" if parsed.drivername.partition("+")[0] == "postgres" else ""
+        raise SettingError(
+            "the storage's URL must begin with a database that SQLAlchemy knows, such as postgresql+psycopg or sqlite, "
+            f"but got {parsed.drivername}{hint}"
+        ) from None
+    except ImportError as error:
+        if parsed.get_backend_name() == "postgresql" and parsed.get_driver_name() == "psycopg":
+            raise MissingExtraError("storage in PostgreSQL", "postgres") from None
+        raise SettingError(
+            f"the storage {hidden_address(url)} needs the driver {error.name or parsed.get_driver_name()}, which is "
+            "not installed; install it, or write postgresql+psycopg for PostgreSQL"
+        ) from None
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -17,9 +17,9 @@ from filelock import FileLock
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
 from ....errors import MissingExtraError, SettingError
-from ....text import first_line, hidden_credentials
+from ....text import first_line, hidden_address
 from ...settings import Home
-from .database_urls import database_kind, sqlite_file
+from .database_urls import check_driver, database_kind, sqlite_file
 from .file_systems import network_mount
 
 LOCKED_TIMEOUT_S = 60
@@ -41,9 +41,11 @@ def open_storage(url: str) -> RDBStorage:
             opened.
         MissingExtraError: If the driver is not installed.
     """
+    file = sqlite_file(url)
+    if file is None:
+        check_driver(url)
     if database_kind(url) == "postgresql":
         return _connected(url, {"pool_pre_ping": True, "connect_args": POSTGRESQL_CONNECTION})
-    file = sqlite_file(url)
     if file is None:
         return _connected(url, {"pool_pre_ping": True})
     _check_file_system(file)
@@ -63,10 +65,15 @@ def check_storage(home: Home) -> None:
     The folder of the default file may be missing, since a search creates it; no other folder is created.
 
     Raises:
-        SettingError: For an invalid URL, and for a SQLite file that cannot be created or written.
+        SettingError: For an invalid URL, a kind of database or driver that is not known, and for a SQLite file that
+            cannot be created or written.
+        MissingExtraError: The driver is not installed.
     """
     file = sqlite_file(home.storage)
-    if file is None or home.studies_file is not None:
+    if file is None:
+        check_driver(home.storage)
+        return
+    if home.studies_file is not None:
         return
     if not file.parent.is_dir():
         raise SettingError(
@@ -118,7 +125,7 @@ def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:
     except ImportError:
         raise MissingExtraError("storage in PostgreSQL", "postgres") from None
     except Exception as error:
-        shown = hidden_credentials(url)
+        shown = hidden_address(url)
         raise SettingError(f"cannot open the storage {shown}: {first_line(error, most=500)}") from None
 
 

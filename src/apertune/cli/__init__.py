@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
+import io
+import logging
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 import click
 
 from ..errors import ApertuneError
+from ..files.faults import FULL, UNUSABLE
 
 # name: (module of this package, attribute, one line for `apertune --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -33,9 +36,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sync": ("studies", "sync", "Send MLflow the results that it could not take before."),
     "ui": ("ui", "ui", "Open the MLflow UI on this machine."),
 }
-
-# Somebody else's folder, a read-only disk, or a file in the folder's place.
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 class LazyGroup(click.Group):
@@ -75,24 +75,61 @@ def main() -> None:
     for SIGTERM, 129 for a closed terminal.
     """
     _hide_credentials()
+    _escape_unprintable()
     try:
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        for line in shown.getvalue().rstrip("\n").split("\n"):
+            _print_line(line)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as error:
         with contextlib.suppress(OSError):
-            click.echo("Stopped.", err=True)
+            _print_line("Stopped.")
         sys.exit(128 + _signal_of(error))
     except ApertuneError as error:
-        click.echo(f"Error: {error}", err=True)
+        _print_line(f"Error: {error}")
         sys.exit(error.exit_status)
     except OSError as error:
-        if not (line := _unwritable_home(error)):
+        if not (line := _line_about(error)):
             raise
-        click.echo(f"Error: {line}", err=True)
-        sys.exit(2)
+        _print_line(f"Error: {line}")
+        sys.exit(2 if error.errno in UNUSABLE else 1)
+
+
+def _print_line(line: str) -> None:
+    # The module of printing loads tables and colours, which `--help` does without.
+    from .output import print_line
+
+    print_line(line, err=True)
+
+
+def _escape_unprintable() -> None:
+    """Makes standard output write what its encoding lacks as escapes, as standard error does, instead of failing.
+
+    Warnings of libraries, which may name files and classes, are made safe to show, too.
+    """
+    from ..logs import hide_in_tracebacks
+    from ..text import visible
+
+    hide_in_tracebacks()
+    written = warnings.formatwarning
+    warnings.formatwarning = lambda *about, **more: "\n".join(map(visible, written(*about, **more).split("\n")))
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_VisibleFormatter())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class _VisibleFormatter(logging.Formatter):
+    """Formats warnings that libraries log, which Python prints where nobody handles them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from ..text import hidden_credentials, visible
+
+        return "\n".join(map(visible, hidden_credentials(super().format(record)).split("\n")))
 
 
 def _signal_of(error: BaseException) -> int:
@@ -102,28 +139,41 @@ def _signal_of(error: BaseException) -> int:
     return given[0] if given and isinstance(given[0], int) else signal.SIGINT
 
 
-def _unwritable_home(error: OSError) -> str:
-    """Returns the message for a home folder that cannot be written; empty for every other error."""
-    if error.errno not in NOT_WRITABLE or not isinstance(error.filename, str):
+def _line_about(error: OSError) -> str:
+    """Returns the message for a fault of the user's folders, files or disk; empty for every other error."""
+    if not _is_there(os.curdir):
+        return "the working folder is not there any more; change to another folder"
+    reason = error.strerror or str(error)
+    if not isinstance(error.filename, str):
+        return f"{reason}; make room, and type the command again" if error.errno in FULL else ""
+    # An absent part of Apertune or of a library is no fault of the user's.
+    if any(Path(error.filename).is_relative_to(own) for own in (sys.prefix, Path(__file__).parents[1])):
         return ""
     from ..search.settings import make_home
 
     root = make_home(os.environ).root
-    if not Path(error.filename).is_relative_to(root):
-        return ""
-    return f"{root} cannot be written: {error.strerror}; work in another folder"
+    if Path(error.filename).is_relative_to(root) and error.errno in UNUSABLE:
+        return f"{root} cannot be written: {reason}; work in another folder"
+    advice = "; name another file or folder" if error.errno in UNUSABLE else ""
+    return f"{error.filename} cannot be used: {reason}{advice}"
+
+
+def _is_there(folder: str) -> bool:
+    try:
+        return Path(folder).stat().st_nlink > 0 and bool(Path.cwd())
+    except OSError:
+        return False
 
 
 def _hide_credentials() -> None:
     """Stars the credentials of URLs among the flags in the process list, which other users of the machine can read."""
-    if not any("://" in word for word in sys.argv):
+    if not any("//" in word for word in sys.argv):
         return
     import shlex
 
     import setproctitle
 
-    from ..text import hidden_credentials
+    from ..text import hidden_command
 
-    command = shlex.join(sys.orig_argv)
-    if (hidden := hidden_credentials(command)) != command:
+    if (hidden := hidden_command(sys.orig_argv)) != shlex.join(sys.orig_argv):
         setproctitle.setproctitle(hidden)

@@ -11,7 +11,7 @@ import click
 
 from ..errors import SettingError, StudyError
 from ..text import counted
-from .output import json_option, print_json
+from .output import json_option, print_json, print_line
 from .storage_option import storage_option
 from .trial_tables import add_standing, print_trials, trials_document
 
@@ -137,6 +137,6 @@ def _print_left_out(document: Mapping[str, Any], chosen: list[StudyResult]) -> N
     shown = {trial["study"] for trial in document["trials"]} | {document.get("reference", {}).get("study")}
     left_out = [result.name for result in chosen if result.name not in shown and result.trials]
     if left_out:
-        click.echo(
+        print_line(
             f"Not shown, on other data or with other objectives: {', '.join(left_out)} (show one with --study NAME)"
         )

@@ -7,10 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from ..errors import SettingError, StudyError
-from .output import print_json, print_table
+from .output import print_json, print_line, print_table
 from .trial_tables import short, shown_objective, shown_seconds, trial_document
 
 if TYPE_CHECKING:
@@ -49,13 +47,13 @@ def compare_chosen(
     if page is not None:
         write_comparison(comparison, page)
     for line in comparison.missing:
-        click.echo(f"Not tested: {line}", err=True)
+        print_line(f"Not tested: {line}", err=True)
     if as_json:
         print_json(_document(comparison, page))
         return
     _print_comparison(comparison)
     if page is not None:
-        click.echo(f"Comparison written: {page}")
+        print_line(f"Comparison written: {page}")
 
 
 def _chosen(every: Sequence[StudyResult], studies: Sequence[StudyResult], words: str) -> list[tuple[StudyResult, int]]:
@@ -139,10 +137,10 @@ def _print_comparison(comparison: TrialComparison) -> None:
         columns = ["pair", f"{objective}, second minus first", "95 % interval", "test", "p", "adjusted p", "difference"]
         columns += ["could show", "accuracy p"]
         print_table(columns, [_pair_row(comparison, pair) for pair in comparison.pairs], title="Differences")
-        click.echo(
+        print_line(
             "Each p is adjusted for all pairs by Holm's method; a difference is real if its adjusted p is below 0.05."
         )
-        click.echo(
+        print_line(
             f"'Could show': the smallest true difference in {objective} that such a test finds in 4 of 5 cases. "
             "'Accuracy p': McNemar's test on right answers, which says nothing of other metrics."
         )

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import click
-
 from ..datasets.names import check_name
 from ..datasets.settings import LoadSettings
 from ..errors import SettingError
 from ..settings_fields import Declaration, check, declarations, setting
+from ..text import visible
+from .output import open_console, print_line
 from .setting_options import by_parameter, given_flags, made_from, read_settings, setting_option, setting_options
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
     if source.name is not None:
         loaded = replace(loaded, name=source.name)
     for note in loaded.notes:
-        click.echo(f"{dataset}: {note}", err=True)
+        print_line(f"{dataset}: {note}", err=True)
     return loaded
 
 
@@ -131,16 +131,16 @@ def progress_bar() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield _PlainProgress().report
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    stage_column = TextColumn("{task.description}", markup=False)
+    columns = (stage_column, BarColumn(), TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn())
     tasks: dict[str, tuple[TaskID, float]] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=open_console(stderr=True), transient=True) as bar:
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total, rate=""), time.monotonic()
+                tasks[stage] = bar.add_task(visible(stage), total=total, rate=""), time.monotonic()
             task, started = tasks[stage]
             bar.update(task, completed=done, total=total, rate=_rate(stage, done, time.monotonic() - started))
 
@@ -163,7 +163,7 @@ class _PlainProgress:
         if now - self._said >= self.seconds_between:
             self._said = now
             rate = _rate(stage, done, now - self._started)
-            click.echo(f"{stage}: {100 * done // max(total, 1)} % ({rate})", err=True)
+            print_line(f"{stage}: {100 * done // max(total, 1)} % ({rate})", err=True)
 
 
 def _rate(stage: str, done: int, seconds: float) -> str:

@@ -11,7 +11,7 @@ import click
 
 from ..text import counted
 from .dataset_options import dataset_options, dataset_options_without, load_from, progress_bar
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_line, print_table
 from .pages import free_page
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
         print_json(facts)
         return
     _print_description(facts)
-    click.echo(f"Plots: {target}", err=True)
+    print_line(f"Plots: {target}", err=True)
 
 
 @datasets.command()
@@ -120,9 +120,9 @@ def audit(context: click.Context, /, name: str, labels: bool, html: Path | None,
     else:
         _print_findings(findings, counts(findings))
         if html is not None:
-            click.echo(f"Pictures: {html}", err=True)
+            print_line(f"Pictures: {html}", err=True)
         elif findings:
-            click.echo("--html FILE shows the pictures of each finding side by side.", err=True)
+            print_line("--html FILE shows the pictures of each finding side by side.", err=True)
     context.exit(1 if findings else 0)
 
 
@@ -150,7 +150,8 @@ def fetch(name: str, folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "path": str(path)})
     else:
-        click.echo(f"{path}\nContinue with: apertune datasets describe {name} --data {path}")
+        print_line(str(path))
+        print_line(f"Continue with: apertune datasets describe {name} --data {path}")
 
 
 @datasets.command()
@@ -173,14 +174,14 @@ def clean(name: str | None, dry_run: bool, as_json: bool) -> None:
         return
     print_table(("kind", "entry", "MB"), [(e.kind, e.name, f"{e.bytes / 1e6:.1f}") for e in entries])
     done = "would be freed" if dry_run else "freed"
-    click.echo(f"{sum(entry.bytes for entry in entries) / 1e6:.1f} MB {done} in {cache.cache_folder()}")
+    print_line(f"{sum(entry.bytes for entry in entries) / 1e6:.1f} MB {done} in {cache.cache_folder()}")
 
 
 def _print_description(facts: dict[str, Any]) -> None:
     from ..datasets.base import FileCounts
 
     if facts["files"] is not None:
-        click.echo(f"{FileCounts(**facts['files']).words}.")
+        print_line(f"{FileCounts(**facts['files']).words}.")
     splits = list(facts["images"])
     rows = [(name, *(counts[split] for split in splits)) for name, counts in facts["classes"].items()]
     rows.append(("all images", *facts["images"].values()))
@@ -190,17 +191,17 @@ def _print_description(facts: dict[str, Any]) -> None:
     sizes = {which: "x".join(map(str, size)) for which, size in facts["sizes"].items()}
     if untrained := facts["untrained_classes"]:
         lacking = counted(len(untrained), "class has", "classes have")
-        click.echo(f"Imbalance: without bound, since {lacking} no training image: {', '.join(untrained)}.")
+        print_line(f"Imbalance: without bound, since {lacking} no training image: {', '.join(untrained)}.")
     else:
-        click.echo(
+        print_line(
             f"Imbalance: the largest class has {facts['imbalance']:.1f} times the training images of the smallest."
         )
-    click.echo(f"Sizes before resizing: {sizes['smallest']} to {sizes['largest']}, median {sizes['median']} pixels.")
+    print_line(f"Sizes before resizing: {sizes['smallest']} to {sizes['largest']}, median {sizes['median']} pixels.")
 
 
 def _print_findings(findings: Sequence[Finding], counts: Mapping[str, int]) -> None:
     if not findings:
-        click.echo("Nothing found.")
+        print_line("Nothing found.")
         return
     print_table(("kind", "findings"), [(kind, count) for kind, count in counts.items() if count])
     shown: list[Finding] = []
@@ -210,7 +211,7 @@ def _print_findings(findings: Sequence[Finding], counts: Mapping[str, int]) -> N
     columns = ("kind", "files", "splits", "labels", *missing, "suggestion")
     print_table(columns, [_finding_row(finding, missing=bool(missing)) for finding in shown])
     if len(shown) < len(findings):
-        click.echo(f"{counted(len(findings) - len(shown), 'more finding')}; --json shows all of them.")
+        print_line(f"{counted(len(findings) - len(shown), 'more finding')}; --json shows all of them.")
 
 
 def _finding_row(finding: Finding, *, missing: bool) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import click
 
 from ..errors import ModelError, SettingError
 from ..search.export import FORMATS
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def export(
         dataset = _dataset(contract, data, option)
         if dataset is not None and len(dataset.test):
             openings = record_opening(dataset, home, f"export of {model}")
-            click.echo(f"These test images have been opened {times(openings)}.", err=True)
+            print_line(f"These test images have been opened {times(openings)}.", err=True)
         samples = _kept_samples(model, contract, home.tracking_uri) if dataset is None else samples_of(dataset)
         report = export_model(
             folder,
@@ -109,7 +109,7 @@ def _dataset(contract: ModelContract, data: str | None, option: tuple[str, ...])
             f"--data holds the classes {', '.join(dataset.classes)}, but the model knows {', '.join(contract.classes)}"
         )
     if dataset.fingerprint != contract.fingerprint:
-        click.echo("Note: the data or its splits are not those the model was trained on.", err=True)
+        print_line("Note: the data or its splits are not those the model was trained on.", err=True)
     return dataset
 
 
@@ -142,8 +142,8 @@ def _print(report: ExportReport) -> None:
     )
     for row in report.rows:
         if row.note:
-            click.echo(f"{row.file} {row.note}.")
-    click.echo(f"Compared on: {report.compared_on}. Written to {report.folder}")
+            print_line(f"{row.file} {row.note}.")
+    print_line(f"Compared on: {report.compared_on}. Written to {report.folder}")
 
 
 def _cells(row: ParityRow, *, scored: bool) -> tuple[str | None, ...]:

@@ -10,7 +10,7 @@ import click
 
 from ..errors import SettingError
 from .dataset_options import progress_bar
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 
 _LEAST_SURE = 0.7
@@ -71,4 +71,4 @@ def label(
         return
     print_table(("folder", "new pictures"), list(pictures.folders.items()), title=f"{pictures.frames} frames")
     there = f"; pictures already there, left as they are: {pictures.existing}" if pictures.existing else ""
-    click.echo(f"In {target}{there}")
+    print_line(f"In {target}{there}")

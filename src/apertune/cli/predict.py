@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ..csv_rows import write_rows
 from ..errors import DatasetError, SettingError
+from ..text import visible
 from .dataset_options import progress_bar
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def predict(
     else:
         _print(results, top)
     for file, reason in results.failed:
-        click.echo(f"Error: {file}: {reason}", err=True)
+        print_line(f"Error: {file}: {reason}", err=True)
     if results.failed:
         ctx.exit(2)
 
@@ -153,7 +155,7 @@ def _answer_video(
         results.failed.append((str(path), str(error).removeprefix(f"{path}").lstrip(": ")))
         return
     results.videos.append(_VideoAnswers(path, answers, rate))
-    click.echo(f"{path.name}: {read} frames, {rate:.1f} frames per second", err=True)
+    print_line(f"{path.name}: {read} frames, {rate:.1f} frames per second", err=True)
 
 
 def _document(model: str, results: _Results, top: int) -> dict[str, object]:
@@ -183,17 +185,17 @@ def _document(model: str, results: _Results, top: int) -> dict[str, object]:
 
 
 def _print_csv(results: _Results, top: int) -> None:
-    writer = csv.writer(sys.stdout)
     answers = [entry.answer for entry in results.images] + [frame.answer for v in results.videos for frame in v.answers]
     top = min(top, max((len(answer.probabilities) for answer in answers if answer is not None), default=top))
     ranks = [column for rank in range(1, top + 1) for column in (f"top{rank}", f"top{rank}_probability")]
-    writer.writerow(("file", "frame", "time_s", "name", "probability", *ranks))
+    rows: list[Sequence[object]] = [("file", "frame", "time_s", "name", "probability", *ranks)]
     for entry in results.images:
         if entry.answer is not None:
-            writer.writerow((entry.path, "", "", *_csv_cells(entry.answer, top)))
+            rows.append((entry.path, "", "", *_csv_cells(entry.answer, top)))
     for video in results.videos:
         for frame in video.answers:
-            writer.writerow((video.path, frame.number, f"{frame.time_s:.3f}", *_csv_cells(frame.answer, top)))
+            rows.append((video.path, frame.number, f"{frame.time_s:.3f}", *_csv_cells(frame.answer, top)))
+    write_rows(sys.stdout, [[visible(str(cell)) for cell in row] for row in rows])
 
 
 def _csv_cells(answer: Answer, top: int) -> list[str]:

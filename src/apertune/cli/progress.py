@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,7 +16,8 @@ from rich.text import Text
 
 from ..search.engine.state import Running, State
 from ..search.messages import TrialResult
-from ..text import counted
+from ..text import counted, visible
+from .output import open_console
 
 REFRESHES_PER_SECOND = 4
 
@@ -30,7 +31,7 @@ class SearchDisplay:
 
     def __init__(self, noun: str = "trial") -> None:
         self._noun = noun
-        self._console = Console(stderr=True, highlight=False)
+        self._console = open_console(stderr=True)
         self._live: Live | None = None
         self._began = time.monotonic()
         self._at_first: tuple[int, int] | None = None
@@ -49,7 +50,7 @@ class SearchDisplay:
 
     def say(self, line: str) -> None:
         """Prints a line above the display."""
-        self._console.print(line, soft_wrap=True, markup=False)
+        self._console.print(visible(line), soft_wrap=True)
 
     def update(self, state: State) -> None:
         """Shows where the search stands."""
@@ -81,7 +82,7 @@ class SearchDisplay:
         return row
 
     def _trials(self, state: State) -> Table:
-        table = Table(self._noun, "epoch", state.objective, "best", "parameters", "time", box=box.SIMPLE_HEAD)
+        table = Table(self._noun, "epoch", visible(state.objective), "best", "parameters", "time", box=box.SIMPLE_HEAD)
         for number, running in sorted(state.running.items()):
             table.add_row(*self._cells(number, running))
         return table

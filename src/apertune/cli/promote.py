@@ -12,7 +12,7 @@ from ..search.executors.places import PlaceSettings
 from ..search.promotion.settings import PromotionSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 from .setting_options import given_flags, made_from, setting_options, without
 from .storage_option import storage_option
@@ -64,11 +64,11 @@ def rollback(dataset: str, as_json: bool) -> None:
     from ..search.promotion import rollback as move_back
     from ..search.settings import make_home
 
-    moved = move_back(make_home(os.environ), dataset, lambda line: click.echo(line, err=True))
+    moved = move_back(make_home(os.environ), dataset, lambda line: print_line(line, err=True))
     if as_json:
         print_json(asdict(moved))
     else:
-        click.echo(f"The champion of {moved.model} is version {moved.after} again; it was version {moved.before}.")
+        print_line(f"The champion of {moved.model} is version {moved.after} again; it was version {moved.before}.")
 
 
 def _document(promotion: Promotion) -> dict[str, Any]:
@@ -112,13 +112,13 @@ def _print(promotion: Promotion) -> None:
     scored = [score_cells(score, examination.scores) for score in examination.scores]
     print_table(columns, scored, title=f"Scores on {examination.test_images:,} test images")
     if examination.acceptance:
-        click.echo(str(examination.acceptance))
-    click.echo(f"{registered.model} version {registered.version} is the {registered.alias}: ", nl=False)
-    click.echo(f"{examination.verdict.reason}.")
+        print_line(str(examination.acceptance))
+    outcome = f"{registered.model} version {registered.version} is the {registered.alias}"
+    print_line(f"{outcome}: {examination.verdict.reason}.")
     if promotion.published:
-        click.echo(promotion.published)
-    click.echo(f"Predict:  apertune predict {promotion.dataset}@{registered.alias} FILES")
-    click.echo(f"Export:   apertune export {promotion.dataset}@{registered.alias} --to FOLDER")
+        print_line(promotion.published)
+    print_line(f"Predict:  apertune predict {promotion.dataset}@{registered.alias} FILES")
+    print_line(f"Export:   apertune export {promotion.dataset}@{registered.alias} --to FOLDER")
 
 
 def _shown(value: float | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .output import json_option, print_json
+from .output import json_option, print_json, print_line
 from .storage_option import storage_option
 
 
@@ -33,8 +33,8 @@ def report(study: str, output: Path | None, storage: str | None, as_json: bool) 
         missing = fetch_best_files(home, study, Path(folder))
         page = write_report(collect_report(home, study, files=Path(folder), created=written_now()), target)
     if missing:
-        click.echo(f"The report lacks parts of the best trial: {'; '.join(missing)}", err=True)
+        print_line(f"The report lacks parts of the best trial: {'; '.join(missing)}", err=True)
     if as_json:
         print_json({"study": study, "report": str(page.resolve()), "missing": missing})
     else:
-        click.echo(f"Report written: {page}")
+        print_line(f"Report written: {page}")

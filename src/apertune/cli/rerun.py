@@ -12,7 +12,7 @@ from ..errors import ApertuneError
 from ..search.executors.places import PlaceSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_line, print_table
 from .setting_options import given_flags, made_from, setting_options, without
 
 
@@ -42,7 +42,7 @@ def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **f
     # Before any data are read, which may take minutes.
     read_run(run_id, home.tracking_uri)
     loaded = load_from(dataset, without(given, PlaceSettings))
-    done = train_again(loaded, run_id, home=home, say=lambda line: click.echo(line, err=True), places=places)
+    done = train_again(loaded, run_id, home=home, say=lambda line: print_line(line, err=True), places=places)
     difference = done.largest_difference
     if as_json:
         print_json(
@@ -63,6 +63,6 @@ def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **f
         ]
         print_table(["", "recorded", "again", "difference"], rows, title=f"Run {run_id}, trained again")
         for line in done.packages:
-            click.echo(f"Another version: {line}")
+            print_line(f"Another version: {line}")
     if tolerance is not None and not difference <= tolerance:
         raise ApertuneError(f"a number differs by {difference:.3g}, more than --tolerance {tolerance:g}")

@@ -6,12 +6,10 @@ import collections
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
 from ..errors import ApertuneError
 from ..text import counted
 from .closed_terminal import LastingDisplay, unread
-from .output import print_json
+from .output import print_json, print_line
 from .trial_tables import add_standing, compare_document, print_trials
 
 if TYPE_CHECKING:
@@ -77,7 +75,7 @@ def show_end(result: SearchResult, dataset: str, *, as_json: bool, standing: Sta
     with unread():
         _show(result, dataset, standing, as_json=as_json)
         # With --json on standard error, since standard output holds the document alone.
-        click.echo(_outcome(result), err=as_json)
+        print_line(_outcome(result), err=as_json)
     if result.signal:
         sys.exit(SIGNALLED + result.signal)
     if failure := _without_complete_trial(result):
@@ -106,10 +104,10 @@ def _show(result: SearchResult, dataset: str, standing: Standing | None, *, as_j
 
 
 def _show_next_steps(result: SearchResult, dataset: str) -> None:
-    click.echo(f"Compare:  apertune compare {result.dataset}")
-    click.echo("MLflow:   apertune ui")
+    print_line(f"Compare:  apertune compare {result.dataset}")
+    print_line("MLflow:   apertune ui")
     if result.best is not None:
-        click.echo(f"Promote:  apertune promote {dataset}, with the same flags for the data")
+        print_line(f"Promote:  apertune promote {dataset}, with the same flags for the data")
 
 
 def _outcome(result: SearchResult) -> str:

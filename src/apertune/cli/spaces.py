@@ -16,7 +16,7 @@ from ..settings_fields import assignments
 from ..spaces.registry import SPACES
 from ..spaces.search_space import wording
 from ..text import counted
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_line, print_table
 
 COLUMNS = ("name", "kind", "range", "condition", "default")
 
@@ -136,7 +136,7 @@ def _warnings_afterwards() -> Iterator[None]:
     finally:
         logger.removeHandler(kept)
         for record in kept.buffer:
-            click.echo(record.getMessage(), err=True)
+            print_line(record.getMessage(), err=True)
 
 
 def _spec(image_size: int, channels: int, classes: int, task: str, images: int) -> DataSpec:

@@ -13,7 +13,7 @@ import click
 
 from ..errors import ApertuneError, StudyError
 from ..text import counted
-from .output import json_option, print_json, print_table
+from .output import json_option, print_json, print_line, print_table
 from .storage_option import storage_option
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def studies(storage: str | None, as_json: bool) -> None:
         print_json({"studies": found})
         return
     if not found:
-        click.echo("No studies yet; start with: apertune search digits")
+        print_line("No studies yet; start with: apertune search digits")
         return
     columns = ["study", "dataset", "space", "objective", "best", "trials", "running now"]
     rows = [
@@ -71,16 +71,16 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
     states = ", ".join(f"{count} {state}" for state, count in described["states"].items()) or "none"
     if described["over_limit"]:
         states += f"; {described['over_limit']} infeasible, over a limit, not counted"
-    click.echo(f"Study {study}: {owner}")
-    click.echo(f"Trials: {described['finished']} of {described['target']} finished ({states})")
+    print_line(f"Study {study}: {owner}")
+    print_line(f"Trials: {described['finished']} of {described['target']} finished ({states})")
     if described["best"]:
-        click.echo(
+        print_line(
             f"Best: trial {described['best']['number']}, {described['objective']} {described['best']['value']:.4f}"
         )
     for trial in (*described["running"], *described["interrupted"]):
-        click.echo(_place(trial, described))
+        print_line(_place(trial, described))
     if result.problem:
-        click.echo(f"MLflow does not take results now ({result.problem}); they are kept, and sent later.")
+        print_line(f"MLflow does not take results now ({result.problem}); they are kept, and sent later.")
 
 
 @click.command()
@@ -102,10 +102,10 @@ def stop(study: str, storage: str | None) -> None:
     told_at = time.monotonic() + QUIET_S
     while read_owner(folder) is not None:
         if time.monotonic() > told_at:
-            click.echo("Waiting for the running epochs to end; the search stops without this command, too.", err=True)
+            print_line("Waiting for the running epochs to end; the search stops without this command, too.", err=True)
             told_at = math.inf
         time.sleep(0.2)
-    click.echo(f"Study {study} has stopped.")
+    print_line(f"Study {study} has stopped.")
 
 
 @click.command()
@@ -121,14 +121,14 @@ def sync(storage: str | None, as_json: bool) -> None:
     outcome: dict[str, int] = {}
     for path in sorted(home.root.glob("studies/*/outbox.jsonl")):
         if unsent_bytes(path) and read_owner(path.parent) is None:
-            with SenderProcess(path, home, lambda line: click.echo(line, err=True)) as sender:
+            with SenderProcess(path, home, lambda line: print_line(line, err=True)) as sender:
                 outcome[path.parent.name] = sender.finish()
     left = sum(outcome.values())
     if as_json:
         print_json({"studies": outcome, "unsent_bytes": left})
     else:
         sent = f"Sent what was left of {counted(len(outcome), 'study', 'studies')}."
-        click.echo(sent if outcome else "Nothing was left to send.")
+        print_line(sent if outcome else "Nothing was left to send.")
     if left:
         raise ApertuneError(f"{left} bytes could not be sent")
 

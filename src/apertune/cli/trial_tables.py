@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from .output import print_table
+from .output import print_line, print_table
 
 if TYPE_CHECKING:
     from ..search.evaluation.direction import Direction
@@ -105,8 +103,7 @@ def _identified(entry: Mapping[str, Any]) -> dict[str, Any]:
 def print_standing(document: Mapping[str, Any]) -> None:
     """Prints what can be said of the best trials, warnings in colour where the terminal has it."""
     for line in document.get("standing", {}).get("lines", ()):
-        is_warning = line.startswith("WARNING")
-        click.secho(line, fg="red" if is_warning else None, bold=is_warning)
+        print_line(line, warning=line.startswith("WARNING"))
 
 
 def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
@@ -139,7 +136,7 @@ def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
         rows.append(["reference", *_cells(reference, names, interval)])
     print_table(columns, rows, title=title)
     if len(document["trials"]) > most:
-        click.echo(f"and {len(document['trials']) - most} more (--json shows all)")
+        print_line(f"and {len(document['trials']) - most} more (--json shows all)")
     print_standing(document)
     _print_differing(trials[:COMPARED_SIDE_BY_SIDE])
 

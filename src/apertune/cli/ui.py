@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 
 import click
 
 from ..errors import ApertuneError, SettingError
+from ..files.private import OWNER_ALONE
+from .output import print_line
+
+LOOK_EVERY_S = 0.2
 
 
 @click.command()
@@ -34,29 +42,86 @@ def ui(port: int, host: str) -> None:
         )
     home = make_home(os.environ)
     if not home.tracking_uri.startswith("sqlite:"):
-        click.echo(f"Results are on the tracking server {shown_uri(home.tracking_uri)}; open that in a browser.")
+        print_line(f"Results are on the tracking server {shown_uri(home.tracking_uri)}; open that in a browser.")
         return
     if not home.root.joinpath("mlflow.db").exists():
         raise SettingError(f"there are no results in {home.root} yet; start with: apertune search digits")
-    click.echo(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
-    click.echo("A data set is an experiment; its Views, above the table of runs, have each study's trials, best first.")
+    _check_free(host, port)
     command = module_command("mlflow", "server", "--host", host, "--port", str(port), "--workers", "1")
     command += ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}", "--app-name", "apertune"]
     command += ["--artifacts-destination", str(home.root / "artifacts")]
     # The store's URI goes through the environment, where no process list shows it.
     variables = {"MLFLOW_BACKEND_STORE_URI": home.tracking_uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    status = _run(command, child_environment({**MLFLOW_ENVIRONMENT, **variables}))
-    if status not in (0, -signal.SIGINT, -signal.SIGTERM, 130, 143):
-        raise ApertuneError(f"MLflow's server ended with status {status}; is port {port} taken? Choose another: --port")
+    _serve(command, child_environment({**MLFLOW_ENVIRONMENT, **variables}), host, port)
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Runs the server until it ends; a signal that ends this process ends the server, too."""
-    with subprocess.Popen(command, env=environment) as server:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: server.terminate())
-        try:
-            return server.wait()
-        except KeyboardInterrupt:
-            # The terminal has sent it to the server, too.
-            return server.wait()
+def _check_free(host: str, port: int) -> None:
+    """Raises SettingError when the port is taken, or may not be used.
+
+    MLflow's server would end with status 0 without having bound it, and the address be somebody else's.
+    """
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        with contextlib.suppress(OSError), socket.socket(family, kind, protocol) as caller:
+            caller.settimeout(1)
+            # Where another program listens at all addresses, macOS lets a second one bind this one.
+            caller.connect(address)
+            raise SettingError(_taken(port))
+        with socket.socket(family, kind, protocol) as probe:
+            # As uvicorn does; without it, a server that just ended would hold its port for a minute.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    # A name of this machine that stands for an address which it lacks, such as ::1.
+                    continue
+                if error.errno == errno.EADDRINUSE:
+                    raise SettingError(_taken(port)) from None
+                raise SettingError(
+                    f"port {port} cannot be used: {error.strerror}; choose another: --port 5001"
+                ) from None
+
+
+def _taken(port: int) -> str:
+    other = port + 1 if port < 65535 else 5001
+    return f"port {port} is taken by another program; choose another, such as --port {other}"
+
+
+def _serve(command: Sequence[str], environment: Mapping[str, str], host: str, port: int) -> None:
+    """Runs the server until a signal ends it, and prints its address once it listens there.
+
+    Raises:
+        ApertuneError: The server ended by itself.
+    """
+    # In a session of its own, so that Ctrl-C reaches this process alone, which ends the server quietly.
+    with subprocess.Popen(command, env=environment, start_new_session=True, umask=OWNER_ALONE) as server:
+        signals: list[int] = []
+
+        def end(number: int, _: object) -> None:
+            signals.append(number)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM if len(signals) == 1 else signal.SIGKILL)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, end)
+        while server.poll() is None and not _listens(server.pid, port):
+            time.sleep(LOOK_EVERY_S)
+        if server.poll() is None and not signals:
+            print_line(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
+            print_line("A data set is an experiment; its Views, above its runs, have each study's trials, best first.")
+        status = server.wait()
+    if not signals:
+        raise ApertuneError(f"MLflow's server ended by itself with status {status}; its lines above say why")
+
+
+def _listens(process_id: int, port: int) -> bool:
+    """Returns whether a process or one below it listens on a port; anybody could answer there."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        server = psutil.Process(process_id)
+        for process in (server, *server.children(recursive=True)):
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                    return True
+    return False

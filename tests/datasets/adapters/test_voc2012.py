@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from apertune.datasets import LoadSettings, load
+from apertune.datasets.adapters.voc_annotation import AnnotationError, read_annotation
 from apertune.datasets.audit.auditing import audit
 from apertune.datasets.audit.description import describe, page
 from apertune.errors import DatasetError
@@ -79,6 +81,21 @@ def test_words_for_not_difficult(word: str, make: SimpleNamespace, tmp_path: Pat
         path.write_text(path.read_text().replace("<difficult>0</difficult>", f"<difficult>{word}</difficult>"))
     plain = load("voc2012", make.voc(tmp_path / "plain"))
     assert load("voc2012", root).labels.tolist() == plain.labels.tolist()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb2312"])
+def test_an_element_of_countless_attributes_is_refused_at_once(tmp_path: Path, encoding: str) -> None:
+    """The parser never sees an element whose attributes would take it seconds, whatever the file's encoding."""
+    attributes = " ".join(f'a{number}="1"' for number in range(300_000))
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?><annotation {attributes}><filename>a.jpg</filename></annotation>'
+    )
+    path = tmp_path / "a.xml"
+    path.write_bytes(text.encode(encoding))
+    began = time.process_time()
+    with pytest.raises(AnnotationError, match=r"more than 1,000 attributes|larger than 4 MB"):
+        read_annotation(path)
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("encoding", ["gb2312", "cp1251", "shift_jis"])

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from apertune.datasets import LoadSettings, load
 from apertune.datasets.arrays import EntryArrays
 from apertune.datasets.cache import entries as cache
-from apertune.errors import DatasetError
+from apertune.errors import DatasetError, SettingError
 
 SLOW_LOAD = """
 import sys
@@ -112,6 +114,68 @@ def test_rebuilt(damage: str, make: SimpleNamespace, tmp_path: Path) -> None:
         (folder / "meta.json").write_bytes(b"\xff{")
     assert "decoding" in _stages(root)
     assert _stages(root) == []
+
+
+@pytest.mark.parametrize("damage", ["header", "type", "rows", "labels", "pixels", "facts", "wrong types"])
+@pytest.mark.parametrize("name", ["labels", "images", "origins", "stated", "original_sizes"])
+def test_damage_that_leaves_the_size_is_noticed(damage: str, name: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """An array with a damaged head, other rows or flipped labels, or facts of other types, is made anew."""
+    root = make.folders(tmp_path / "a", count=4)
+    before = load("folders", root)
+    path = before.folder / f"{name}.npy"
+    content = bytearray(path.read_bytes())
+    head = content.index(b"\n") + 1
+    if damage == "header":
+        content[10:head] = b"\x00" * (head - 10)
+    elif damage == "type":
+        content[:head] = content[:head].replace(b"'descr'", b"'desrc'")
+    elif damage == "rows":
+        array = np.load(path)[1:]
+        np.save(path, array)
+        written = path.read_bytes()
+        content = bytearray(written + bytes(len(content) - len(written)))
+    elif damage == "labels":
+        if name not in ("labels", "stated"):
+            pytest.skip("only these have checksums")
+        content[-4] ^= 1
+    elif damage == "pixels":
+        content[:6] = b"broken"
+    else:
+        facts = (before.folder / "meta.json").read_text()
+        wrong = facts.replace('"task": "', '"task": ["').replace('",', '"],', 1) if damage == "wrong types" else facts
+        (before.folder / "meta.json").write_text(
+            wrong.replace('"bad": []', '"bad": [1]').replace("Negative", "Positive")
+        )
+    path.write_bytes(content)
+    assert "decoding" in _stages(root)
+    again = load("folders", root)
+    assert again.fingerprint == before.fingerprint
+    assert _stages(root) == []
+
+
+def test_an_entry_without_checksums_serves(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Entries that an earlier release wrote have no checksums, and are not decoded again for that."""
+    root = make.folders(tmp_path / "a", count=4)
+    meta = load("folders", root).folder / "meta.json"
+    facts = {name: value for name, value in json.loads(meta.read_text()).items() if not name.startswith("checksum")}
+    meta.write_text(json.dumps(facts))
+    assert _stages(root) == []
+
+
+@pytest.mark.parametrize("place", [".", "datasets", "locks", "unpacked"])
+def test_a_file_in_the_place_of_a_folder_of_the_cache(
+    place: str, make: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that cannot be written is the user's to move: one line, status 2."""
+    root = make.folders(tmp_path / "a", count=4)
+    shutil.make_archive(str(tmp_path / "a"), "zip", root)
+    taken = tmp_path / "taken"
+    monkeypatch.setenv("APERTUNE_CACHE", str(taken))
+    if place != ".":
+        taken.mkdir()
+    (taken / place).touch()
+    with pytest.raises(SettingError, match=r"cannot fill the cache in .*; set APERTUNE_CACHE to use another folder"):
+        load("folders", tmp_path / "a.zip")
 
 
 def test_damaged_splits(make: SimpleNamespace, tmp_path: Path) -> None:

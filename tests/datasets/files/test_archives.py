@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import stat
 import tarfile
@@ -13,7 +14,7 @@ import pytest
 
 from apertune.datasets import load
 from apertune.datasets.files import archives
-from apertune.errors import DatasetError
+from apertune.errors import ApertuneError, DatasetError
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -111,3 +112,43 @@ def test_folders_in_archives(make: SimpleNamespace, tmp_path: Path) -> None:
     stages: list[str] = []
     load("folders", tmp_path / "pets.zip", progress=lambda stage, done, total: stages.append(stage))
     assert stages == []
+
+
+@pytest.mark.parametrize(
+    ("names", "blamed"),
+    [
+        (("a", "a/b.txt"), "a/b.txt"),
+        (("a/b.txt", "a"), "a"),
+        (("x" * 300 + ".txt",), "x" * 80 + "…"),
+        (("d/" + "x" * 300 + "/b.txt",), "d/" + "x" * 78 + "…"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_names_that_no_file_can_have(tmp_path: Path, kind: str, names: tuple[str, ...], blamed: str) -> None:
+    """A file and a folder of one name, and a name too long, are faults of the archive, not of the cache."""
+    path = tmp_path / f"x.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, "text")
+    else:
+        with tarfile.open(path, "w") as tar:
+            for name in names:
+                tar.addfile(tarfile.TarInfo(name), io.BytesIO())
+    with pytest.raises(DatasetError) as error:
+        load("folders", path)
+    assert str(error.value).startswith(f"x.{kind}: the entry '{blamed}' cannot be a file here (")
+    assert "cache" not in str(error.value)
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the disk while an entry is written stays one of the disk."""
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.txt", "text")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(archives, "_write", full)
+    with pytest.raises(ApertuneError, match=r"cannot fill the cache in .*: No space left on device"):
+        load("folders", tmp_path / "x.zip")

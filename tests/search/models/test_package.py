@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import resource
+import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -192,6 +195,82 @@ def test_code_in_a_network_is_refused(folder: Path, layer: dict[str, object], me
     """A network with a layer that runs code, reads files or comes from another module is refused."""
     rewrite(folder, with_layer(layer))
     with pytest.raises(ModelError, match=message):
+        load_model(folder)
+
+
+def with_sizes(kind: str, **sizes: object) -> Callable[[dict[str, bytes]], None]:
+    """A change that gives the first layer of a kind other sizes, and leaves the weights as they are."""
+
+    def change(members: dict[str, bytes]) -> None:
+        config = json.loads(members["config.json"])
+        layer = next(layer for layer in config["config"]["layers"] if layer["class_name"] == kind)
+        layer["config"].update(sizes)
+        members["config.json"] = json.dumps(config).encode()
+
+    return change
+
+
+def instead(layer: dict[str, object]) -> Callable[[dict[str, bytes]], None]:
+    """A change that puts another layer in the place of the one that rescales."""
+
+    def change(members: dict[str, bytes]) -> None:
+        config = json.loads(members["config.json"])
+        old = next(old for old in config["config"]["layers"] if old["class_name"] == "Rescaling")
+        old.pop("build_config", None)
+        old.update({**layer, "module": "keras.layers", "config": {**layer["config"], "name": old["name"]}})  # type: ignore[dict-item]
+        members["config.json"] = json.dumps(config).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (with_sizes("Dense", units=100_000_000), "declares 500,000,[0-9]{3} weights, but holds"),
+        (with_sizes("Dense", units=100_000_000, kernel_initializer="orthogonal"), "declares 500,000,[0-9]{3} weights"),
+        (with_sizes("Conv2D", kernel_size=[30_000, 30_000], padding="same"), "declares [0-9,]+ weights, but holds"),
+        (instead({"class_name": "ZeroPadding2D", "config": {"padding": [100_000, 100_000]}}), "answers one image with"),
+        (instead({"class_name": "UpSampling2D", "config": {"size": [5000, 5000]}}), "answers one image with"),
+        # Layers that no longer fit those after them, which is noticed as late.
+        (with_sizes("Conv2D", filters=100_000_000), "declares|cannot be loaded"),
+        (instead({"class_name": "Dense", "config": {"units": 10**9}}), "declares|cannot be loaded"),
+        (instead({"class_name": "Embedding", "config": {"input_dim": 10**9, "output_dim": 64}}), "cannot be loaded"),
+    ],
+)
+def test_sizes_that_the_weights_do_not_have_are_refused_before_they_are_made(
+    folder: Path, change: Callable[[dict[str, bytes]], None], message: str
+) -> None:
+    """A network that declares millions of times its weights takes neither memory nor time to refuse."""
+    rewrite(folder, change)
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with pytest.raises(ModelError, match=message):
+        load_model(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000
+    assert time.process_time() - began < 20
+
+
+def test_a_check_of_shapes_leaves_nothing_behind(folder: Path) -> None:
+    """After a refused network, another is made whole, and answers."""
+    whole = load_model(folder)[0].predict(pixels(), verbose=0)
+    changed = folder.with_name("changed")
+    shutil.copytree(folder, changed)
+    rewrite(changed, with_sizes("Dense", units=100_000_000))
+    with pytest.raises(ModelError, match="declares"):
+        load_model(changed)
+    np.testing.assert_array_equal(load_model(folder)[0].predict(pixels(), verbose=0), whole)
+    keras.layers.Dense(3)(np.zeros((1, 4)))
+
+
+def test_countless_layers_are_refused(folder: Path) -> None:
+    """A configuration may be small and still list more layers than could be built in a day."""
+
+    def change(members: dict[str, bytes]) -> None:
+        config = json.loads(members["config.json"])
+        config["config"]["layers"] += [{"class_name": "Dropout", "inbound_nodes": []}] * 6000
+        members["config.json"] = json.dumps(config).encode()
+
+    rewrite(folder, change)
+    with pytest.raises(ModelError, match="has more than 5,000 layers"):
         load_model(folder)
 
 

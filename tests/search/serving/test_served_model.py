@@ -6,15 +6,20 @@ import base64
 import http.client
 import io
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.exceptions import MlflowException
 from model_server import ask, serving
 from PIL import Image
 
+from apertune.search.prediction.predictor import open_predictor
 from apertune.search.serving.host_guard import HostGuard
+from apertune.search.serving.request_limits import LARGEST_BODY
+from apertune.search.serving.served_model import ServedModel
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,71 @@ def test_bad_requests_get_a_reason(server: str, document: object, reason: str) -
     assert 400 <= status < 500, reply
     assert reason in reply
     assert ask(server, {"inputs": np.zeros((1, 16, 16, 3), int).tolist()})[0] == 200
+
+
+def post(server: str, body: bytes, **headers: str) -> tuple[int, str]:
+    """The status and the text of the answer to a body that is sent as it is."""
+    connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=120)
+    try:
+        connection.request("POST", "/invocations", body, headers)
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"inputs": ' + b"[" * 900 + b"1" + b"]" * 900 + b"}",
+        b'{"a": ' * 50_000 + b"1" + b"}" * 50_000,
+        b'{"inputs": [[[[' + b"1" * 5000 + b"]]]]}",
+        b'{"inputs": [[[[1e999999]]]]}',
+        b'{"inputs": [[[[' + b"9" * 400 + b"]]]]}",
+        b'{"inputs": ["\\ud800"]}',
+        b'{"inputs": "\xff\xfe"}',
+        b'{"dataframe_split": {"columns": [[1]], "data": 3}}',
+        b'{"dataframe_records": [1, 2]}',
+        b'{"instances": {"a": {"b": []}}}',
+        b"\x00" * 100,
+        b"",
+    ],
+    ids=range(13),
+)
+def test_hostile_json_is_a_bad_request(server: str, body: bytes) -> None:
+    """Deep JSON, endless numbers and broken text are faults of the request: 400 with a reason, never 500."""
+    status, reply = post(server, body, **{"Content-Type": "application/json"})
+    assert status == 400, reply[:300]
+    assert reply
+    assert ask(server, {"inputs": np.zeros((1, 16, 16, 3), int).tolist()})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "kind", [None, "text/csv", "application/vnd.apache.parquet", "application/octet-stream", "x; y"]
+)
+def test_other_content_is_a_bad_request(server: str, kind: str | None) -> None:
+    """A body of another type, or of none, is answered with 4xx, whatever it holds."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    status, reply = post(server, b"\xff\x00 not what it says", **headers)
+    assert 400 <= status < 500, reply[:300]
+
+
+def test_a_body_too_large_is_refused(server: str) -> None:
+    """The server does not take gigabytes into memory."""
+    status, reply = post(server, b" " * (LARGEST_BODY + 1), **{"Content-Type": "application/json"})
+    assert (status, reply) == (413, "a request must be at most 256 MB; send the images in several requests")
+
+
+def test_pixels_of_a_request_are_bounded(shades_model: Path) -> None:
+    """Small files may hold huge pictures; together they may take seconds of decoding, not minutes."""
+    model = ServedModel(open_predictor(shades_model))
+    picture = encoded(3, (7000, 7000), "PNG", "L")
+    began = time.process_time()
+    with pytest.raises(MlflowException, match="image 10: the images of a request must have at most 500,000,000 pixels"):
+        model.predict([picture] * 200)
+    assert time.process_time() - began < 30
+    assert len(model.predict([picture] * 2)) == 2
 
 
 @pytest.mark.parametrize("path", ["/invocations", "/ping", "/health", "/version", "/docs", "/../../etc/passwd"])

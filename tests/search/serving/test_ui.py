@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,8 +20,10 @@ import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
 
+import apertune.cli.ui as ui_module
 from apertune.cli.ui import ui
-from apertune.errors import SettingError
+from apertune.errors import ApertuneError, SettingError
+from apertune.search.settings import Home
 from apertune.search.tracking.mlflow_tracker import MlflowTracker
 from apertune.search.tracking.records import FilesLogged, RunStarted
 from apertune.text import named_line
@@ -41,6 +44,13 @@ def status(url: str, method: str = "GET", **headers: str) -> int:
         return int(answer.status or 0)
 
 
+def free_port() -> int:
+    """Returns a port of loopback that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[tuple[str, str]]:
     """The address of `apertune ui` on a store with one run that has a file, and the run."""
@@ -54,9 +64,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Itera
     tracker = MlflowTracker(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts")
     tracker.apply(RunStarted("key", "pets", "pets #0", 1))
     tracker.apply(FilesLogged("key", str(folder / "files")))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     command = [sys.executable, "-m", "apertune", "ui", "--port", str(port)]
     with (folder / "log").open("wb") as log:
@@ -132,6 +140,70 @@ def test_the_ui_listens_on_loopback_alone(host: str) -> None:
     assert isinstance(done.exception, SettingError)
     assert f"but got {host}" in str(done.exception)
     assert "mlflow/README.md" in str(done.exception)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_a_taken_port_is_refused_before_anything_is_said(home: Home, address: str) -> None:
+    """Where another program listens, at loopback or at all addresses, nobody is sent to it: one line, status 2."""
+    with socket.create_server((address, 0)) as stranger:
+        port = stranger.getsockname()[1]
+        done = CliRunner().invoke(ui, ["--port", str(port)])
+    assert isinstance(done.exception, SettingError)
+    assert done.exception.exit_status == 2
+    line = f"port {port} is taken by another program; choose another, such as --port {port + 1}"
+    assert str(done.exception) == line
+    assert done.output == ""
+
+
+def test_a_port_that_is_bound_and_not_listened_at_is_taken(home: Home) -> None:
+    """A program that has bound a port need not answer yet."""
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        done = CliRunner().invoke(ui, ["--port", str(stranger.getsockname()[1])])
+    assert "is taken by another program" in str(done.exception)
+
+
+def test_a_server_that_ends_by_itself_is_a_failure(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """MLflow's server ends with status 0 though it could not listen; that is status 1, and no address is printed."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(ApertuneError, match="ended by itself with status 0") as error:
+        ui_module._serve([sys.executable, "-c", "pass"], os.environ, "127.0.0.1", free_port())
+    assert error.value.exit_status == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_an_address_is_printed_when_the_server_itself_listens(home: Home) -> None:
+    """A socket counts only if the server holds it; the port of another process does not."""
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        port = own.getsockname()[1]
+        assert ui_module._listens(os.getpid(), port)
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+            assert not ui_module._listens(other.pid, port)
+            other.communicate(b"end")
+
+
+def test_ctrl_c_ends_the_ui_quietly(home: Home) -> None:
+    """Ctrl-C in the terminal ends command and server with status 0, without a traceback, and frees the port."""
+    port = free_port()
+    command = [sys.executable, "-m", "apertune", "ui", "--port", str(port)]
+    with (
+        Path("errors").open("wb") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True) as process,
+    ):
+        assert process.stdout is not None
+        # Ends at the latest when the command does, which then fails below.
+        printed = next((line for line in process.stdout if line.startswith("MLflow UI: ")), "")
+        below = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 0
+    assert printed == f"MLflow UI: http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+    assert below
+    assert psutil.wait_procs(below, 30)[1] == []
+    said = Path("errors").read_text()
+    assert "Traceback" not in said
+    assert "KeyboardInterrupt" not in said
 
 
 def test_a_servers_address_is_shown_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,9 @@ from pretend_study import SPACE
 from apertune.datasets.arrays import EntryArrays
 from apertune.datasets.base import TrainingView
 from apertune.errors import ApertuneError, SettingError
+from apertune.keras_backend import keras_backend
 from apertune.search.engine import launch, stopping, trial_loop
-from apertune.search.executors.environments import keras_backend, worker_environments
+from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.ray import executor as ray_executor
 from apertune.search.executors.ray import pool as ray_pool
 from apertune.search.executors.ray import versions as ray_versions

@@ -109,18 +109,20 @@ def test_credentials_are_starred(text: str, shown: str) -> None:
     assert hidden_credentials(text.replace("{s}", SECRET)) == shown
 
 
-def test_the_process_list_shows_no_password() -> None:
+@pytest.mark.parametrize("secret", [SECRET, "s3'cret", 's3 cret"', "s3%27cret"])
+def test_the_process_list_shows_no_password(secret: str) -> None:
     """While a command talks to its database, its command line in the process list has stars for the password."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
-        storage = f"postgresql+psycopg://me:{SECRET}@127.0.0.1:{silent.getsockname()[1]}/studies"
+        storage = f"postgresql+psycopg://me:{secret}@127.0.0.1:{silent.getsockname()[1]}/studies?sslpassword={secret}"
         with subprocess.Popen([sys.executable, "-m", "apertune", "studies", "--storage", storage]) as process:
             connection, _ = silent.accept()
             shown = " ".join(psutil.Process(process.pid).cmdline())
             process.kill()
             connection.close()
-    assert SECRET not in shown
-    assert "apertune studies --storage postgresql+psycopg://***@127.0.0.1" in shown
+    assert secret not in shown
+    assert "cret" not in shown
+    assert "apertune studies --storage 'postgresql+psycopg://***@127.0.0.1" in shown
 
 
 def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
