@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..evaluation.standing import Standing
     from ..studies.definition import StudyDefinition
     from ..studies.trial_records import TrialRecord
+    from .findings import Findings
 
 MOST_TRIALS = 15
 MOST_CURVES = 5
@@ -62,6 +63,8 @@ class ReportData:
     """Titles and PNG files of the best trial."""
     standing: Standing | None = None
     """The complete trials judged together; None where they cannot be."""
+    findings: Findings | None = None
+    """The gain of the search; None while no trial is complete."""
     gpu_hours: float | None = None
     """GPU hours of all trials; None if they were not measured."""
     energy_kwh: float | None = None
@@ -91,6 +94,7 @@ def write_report(data: ReportData, target: Path) -> Path:
         if best
         else "",
         standing=data.standing.lines(data.definition.objective) if data.standing else [],
+        findings=data.findings.lines() if data.findings else [],
         table=_trial_table(complete, [name for name, _ in data.definition.more_objectives], data.standing),
         advice=_advice(data, complete),
         costs=_costs(data),

@@ -22,6 +22,7 @@ from ..studies.trial_records import TrialRecord
 from ..tracking.mlflow_store import fetch_run_file
 from ..tracking.outbox import unsent
 from ..tracking.records import DatasetLogged
+from .findings import find
 from .report import MOST_CURVES, ReportData
 from .study_standing import study_standing
 
@@ -63,6 +64,7 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
     # Charts and tables are made from this one copy, so that they agree.
     shown = readable(study)
     weights = importances(shown)
+    standing = study_standing(home, result)
     return ReportData(
         name=name,
         definition=study.definition,
@@ -77,7 +79,8 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         plots=study_figures(shown, [objective for objective, _ in study.definition.objectives]),
         histories=histories(study, complete_best_first(records, study.definition.direction)[:MOST_CURVES]),
         pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
-        standing=study_standing(home, result),
+        standing=standing,
+        findings=find(result, standing),
         gpu_hours=_total([record.gpu_seconds for record in records], 3600),
         energy_kwh=_total([record.energy_joules for record in records], 3.6e6),
     )

@@ -57,7 +57,8 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
 
     home = make_home(os.environ, storage=settings.storage)
     result = run_shown(loaded, settings, home, reference=launch.reference)
-    show_end(result, dataset, as_json=as_json, standing=judged(result, home))
+    standing, findings = judged(result, home)
+    show_end(result, dataset, as_json=as_json, standing=standing, findings=findings)
 
 
 def file_settings() -> dict[str, Declaration]:

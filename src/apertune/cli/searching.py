@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..datasets.base import ImageDataset
     from ..search.engine.launch import SearchResult
     from ..search.evaluation.standing import Standing
+    from ..search.reports.findings import Findings
     from ..search.settings import Home, SearchSettings
 
 # A shell adds this to the number of the signal that ended a command: 130 after Ctrl-C.
@@ -50,17 +51,27 @@ def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, re
         return run(dataset, settings, home=home, display=display)
 
 
-def judged(result: SearchResult, home: Home) -> Standing | None:
+def judged(result: SearchResult, home: Home) -> tuple[Standing | None, Findings | None]:
     """Judges the trials of a search that was left to its end; a user who stopped one is not kept waiting."""
     if result.signal or result.best is None:
-        return None
+        return None, None
+    from ..search.reports.findings import find
     from ..search.reports.study_standing import study_standing
     from ..search.results import read_study
 
-    return study_standing(home, read_study(home, result.study))
+    study = read_study(home, result.study)
+    standing = study_standing(home, study)
+    return standing, find(study, standing)
 
 
-def show_end(result: SearchResult, dataset: str, *, as_json: bool, standing: Standing | None = None) -> None:
+def show_end(
+    result: SearchResult,
+    dataset: str,
+    *,
+    as_json: bool,
+    standing: Standing | None = None,
+    findings: Findings | None = None,
+) -> None:
     """Prints the results of a search and the next steps; exits with 128 + the signal that ended the search, if any.
 
     Args:
@@ -68,12 +79,13 @@ def show_end(result: SearchResult, dataset: str, *, as_json: bool, standing: Sta
         dataset: the data set as the command names it.
         as_json: print one JSON document and nothing else.
         standing: its trials judged together, if they are.
+        findings: what it found, if that is known.
 
     Raises:
         ApertuneError: trials ended and none completed.
     """
     with unread():
-        _show(result, dataset, standing, as_json=as_json)
+        _show(result, dataset, standing, findings, as_json=as_json)
         # With --json on standard error, since standard output holds the document alone.
         print_line(_outcome(result), err=as_json)
     if result.signal:
@@ -82,7 +94,9 @@ def show_end(result: SearchResult, dataset: str, *, as_json: bool, standing: Sta
         raise ApertuneError(failure)
 
 
-def _show(result: SearchResult, dataset: str, standing: Standing | None, *, as_json: bool) -> None:
+def _show(
+    result: SearchResult, dataset: str, standing: Standing | None, findings: Findings | None, *, as_json: bool
+) -> None:
     document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
     complete = {
         place: trial["number"] for place, trial in enumerate(document["trials"]) if trial["state"] == "complete"
@@ -91,6 +105,8 @@ def _show(result: SearchResult, dataset: str, standing: Standing | None, *, as_j
     if not as_json:
         title = f"Study {result.study}: {counted(result.finished, 'trial')}, best first"
         print_trials(document, title=title, most=ROWS)
+        for line in findings.lines() if findings else ():
+            print_line(line)
         _show_next_steps(result, dataset)
         return
     about = {
@@ -100,7 +116,7 @@ def _show(result: SearchResult, dataset: str, standing: Standing | None, *, as_j
         "stopped": result.stopped,
         "ended": result.ended or None,
     }
-    print_json({**about, **document})
+    print_json({**about, **document, "found": findings.to_dict() if findings else None})
 
 
 def _show_next_steps(result: SearchResult, dataset: str) -> None:

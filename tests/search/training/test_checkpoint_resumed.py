@@ -49,6 +49,53 @@ def fine_tuned(tmp_path: Path) -> TrialTask:
     )  # fmt: skip
 
 
+def averaged(tmp_path: Path) -> TrialTask:
+    """A small network trained for four epochs with averages of its weights."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
+    view = from_arrays("averaged", images, np.arange(60, dtype=np.int32) % 3, tuple("abc")).training_view()
+    space = spaces.discover(spaces.load("convnet", view.spec()))
+    fixed = {"blocks": "1", "convolutions": "1", "filters": "16", "average_weights": "true", "augmentation": "none"}
+    narrowed = spaces.narrow(space, fixed)
+    return TrialTask(
+        number=0, view=view, space=SpaceReference("convnet"), search_space=narrowed, values=narrowed.defaults(),
+        seed=0, epochs=4, patience=None, objective="log_loss", folder=tmp_path / "trial", keep_model=False,
+    )  # fmt: skip
+
+
+def test_averaged_weights_outlive_a_kill(tmp_path: Path) -> None:
+    """A trial that is scored by averages scores the same when it is killed between, and otherwise than without."""
+    scores = []
+    for name, killed_after in (("whole", 0), ("killed", 2)):
+        task, told = averaged(tmp_path / name), []
+
+        def emit(event: TrialEvent, told: list[float] = told, killed_after: int = killed_after) -> None:
+            if isinstance(event, EpochEnded) and event.epoch > len(told):
+                told.append(event.metrics["val_log_loss"])
+                if len(told) == killed_after:
+                    raise KilledError
+
+        if killed_after:
+            assert run_trial(task, emit, lambda: None).outcome == "failed"
+        result = run_trial(task, emit, lambda: None)
+        assert result.outcome == "complete"
+        assert result.value == pytest.approx(min(told), abs=1e-6)
+        scores.append(told)
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+    plain: list[float] = []
+    task = averaged(tmp_path / "plain")
+    values = {name: value for name, value in task.values.items() if name != "averaged_epochs"}
+    run_trial(
+        replace(task, values={**values, "average_weights": False}, search_space=_unfixed(task)),
+        lambda event: plain.append(event.metrics["val_log_loss"]) if isinstance(event, EpochEnded) else None,
+        lambda: None,
+    )
+    assert plain != pytest.approx(scores[0], abs=1e-4)
+
+
+def _unfixed(task: TrialTask) -> spaces.SearchSpace:
+    return spaces.discover(spaces.load("convnet", task.view.spec()))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 def test_a_trial_killed_while_it_is_fine_tuned_goes_on(schedule: str, fine_tuned: TrialTask) -> None:

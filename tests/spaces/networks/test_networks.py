@@ -221,3 +221,21 @@ def test_settings_without_effect_are_refused(spec_of: Any) -> None:
         spaces.load("fer2013-cnn", spec_of(), recipe="standard")
     with pytest.raises(SettingError, match="no option 'weights'; it has: none"):
         spaces.load("convnet", spec_of(), options={"weights": "none"})
+
+
+def test_squeeze_and_excitation_adds_a_little(multiclass: DataSpec) -> None:
+    """Both networks of our own can weigh their channels, for a few more parameters, and answer with it."""
+    for name in ("convnet", "residual"):
+        search_space = spaces.discover(spaces.load(name, multiclass))
+        plain = candidate_of(name, multiclass)
+        values = spaces.narrow(search_space, {"squeeze_excitation": "true", "squeeze_ratio": "4"}).defaults()
+        squeezed = candidate_of(name, multiclass, values)
+        more = squeezed.network.count_params() / plain.network.count_params()
+        assert 1.0 < more < 1.3
+        images = np.zeros((2, *multiclass.image_shape), np.uint8)
+        assert np.asarray(squeezed.network(images)).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.fixture
+def multiclass() -> DataSpec:
+    return DataSpec((16, 16, 3), "multiclass", ("a", "b", "c"), (20, 20, 20), 60)

@@ -39,3 +39,11 @@ def test_plateau_is_a_callback_on_the_validation_loss() -> None:
     assert settings.rate(0.1, steps=10) == 0.1
     (callback,) = settings.callbacks()
     assert callback.monitor == "val_loss"
+
+
+def test_restarts_climb_back_to_the_peak() -> None:
+    """A schedule with two restarts has three cycles of equal length, each of which begins at the peak."""
+    found = rates(ScheduleSettings("restarts", restarts=2), 90)
+    assert [found[step] for step in (0, 30, 60)] == pytest.approx([0.1] * 3)
+    assert max(found[27:30]) < 0.01
+    assert ScheduleSettings("restarts", restarts=2).callbacks() == ()
