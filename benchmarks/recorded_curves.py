@@ -25,6 +25,7 @@ EARLIER = ("digits-short", "simpsons-short")
 """Sets that were recorded before `record.py`, with other configurations, fewer epochs, and accuracy alone."""
 SOURCES = {"mnist": "digits", "pairs": "simpsons", "digits-short": "digits", "simpsons-short": "simpsons"}
 """Sets that must be left out together, since their images are of one source or one kind."""
+LEAST_CONFIGURATIONS = 30
 TREES = 200
 FOLDS = 5
 # Unseen configurations must be ranked this well for free proposals to be answered.
@@ -68,7 +69,7 @@ class RecordedSet:
 
     @property
     def epochs(self) -> int:
-        return max(len(one.curve) for one in self.trainings)
+        return max((len(one.curve) for one in self.trainings), default=0)
 
     def _read(self, row: Mapping[str, Any]) -> RecordedConfiguration | None:
         curve = row["curves"].get(f"val_{self.objective}")
@@ -287,5 +288,6 @@ def _rank_correlation(left: Floats, right: Floats) -> float:
 
 
 def recorded_sets(names: Sequence[str]) -> list[RecordedSet]:
-    """Returns the sets of these names that were recorded."""
-    return [RecordedSet(name) for name in names if (CURVES / f"{name}.space.json").exists()]
+    """Returns the sets of these names of which enough was recorded."""
+    found = [RecordedSet(name) for name in names if (CURVES / f"{name}.space.json").exists()]
+    return [one for one in found if one.trainings and len(one.firsts) >= LEAST_CONFIGURATIONS]

@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--curves", action="store_true")
     arguments = parser.parse_args()
-    sets = [one.name for one in recorded_sets(arguments.sets.split(",")) if len(one.firsts) >= 30]
+    sets = [one.name for one in recorded_sets(arguments.sets.split(","))]
     if arguments.check:
         check(sets)
         return

@@ -376,9 +376,11 @@ OURS: dict[str, Strategy] = {
         sampler="tpe", prior="none", pruner="hyperband", portfolio=0.0, pruner_options={"min_resource": "1"}
     ),
     "apertune": guided(),
-    "weak": guided(portfolio=0),
-    "strong": guided(portfolio=0, prior="strong"),
-    "strong-p4": guided(portfolio=0, prior="strong", sampler_options={"tpe_patience": "4"}),
-    "strong-s2": guided(portfolio=0, prior="strong", sampler_options={"n_startup_trials": "2"}),
-    "strong-none": guided(portfolio=0, prior="strong", pruner="none"),
+    "prior-random": guided(sampler="random", portfolio=0.0, pruner="none"),
+    "prior-tpe": guided(sampler="tpe", portfolio=0.0, pruner="none"),
+    "guided": guided(portfolio=0.0, pruner="none"),
+    "guided-p8": guided(portfolio=0.0, pruner="none", sampler_options={"tpe_patience": "8"}),
+    "strong-random": guided(sampler="random", portfolio=0.0, pruner="none", prior="strong"),
+    "strong-tpe": guided(sampler="tpe", portfolio=0.0, pruner="none", prior="strong"),
+    "strong-guided": guided(portfolio=0.0, pruner="none", prior="strong"),
 }

@@ -19,17 +19,33 @@ from optuna.trial import FrozenTrial, TrialState
 # Mean and standard deviation of the logarithm of the factor by which the distance to the perfect value shrinks from a
 # share of the epochs to the end, on the recorded data sets: made by `benchmarks/replay.py --curves`.
 RECORDED_SHARES = (0.067, 0.133, 0.2, 0.267, 0.333, 0.4, 0.467, 0.533, 0.6, 0.667, 0.733, 0.8, 0.867, 0.933)
-RECORDED_MEANS = (-0.8, -0.65, -0.53, -0.43, -0.35, -0.28, -0.22, -0.17, -0.13, -0.1, -0.07, -0.05, -0.03, -0.01)
-RECORDED_SPREADS = (0.65, 0.58, 0.5, 0.43, 0.37, 0.31, 0.26, 0.21, 0.17, 0.14, 0.11, 0.08, 0.06, 0.04)
+RECORDED_MEANS = (
+    -0.59,
+    -0.482,
+    -0.414,
+    -0.356,
+    -0.299,
+    -0.249,
+    -0.209,
+    -0.175,
+    -0.127,
+    -0.092,
+    -0.062,
+    -0.045,
+    -0.025,
+    -0.012,
+)
+RECORDED_SPREADS = (0.907, 0.739, 0.637, 0.552, 0.471, 0.389, 0.339, 0.301, 0.228, 0.187, 0.131, 0.101, 0.073, 0.05)
 # The number of trials that the recorded curves count as, for the mean and for the spread.
 MEAN_COUNT, SPREAD_COUNT = 1.0, 4.0
 # No value is nearer to perfect than this, so that logarithms stay finite.
 LEAST_DISTANCE = 1e-4
 
 
-# The best tenth is what a trial must have a chance to enter: the best of ten trials, the second best of twenty.
+# The best tenth is what a trial must have a chance to enter, and at least the second best.
 # Promotion trains the best few again, so that the first must not be the only one that was trained to its end.
 BEST_SHARE = 0.1
+FEWEST_BEST = 2
 
 
 class ChancePruner(BasePruner):
@@ -63,7 +79,8 @@ class ChancePruner(BasePruner):
             return False
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
         ended = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
-        best = sorted((sign * value for value in values), reverse=True)[min(int(BEST_SHARE * ended), len(values) - 1)]
+        place = min(max(FEWEST_BEST, math.ceil(BEST_SHARE * ended)), len(values)) - 1
+        best = sorted((sign * value for value in values), reverse=True)[place]
         whole = [one.intermediate_values for one in complete if one.intermediate_values]
         return self.chance(trial.intermediate_values, step, best, whole, sign) < self._least_chance
 

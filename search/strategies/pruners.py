@@ -143,13 +143,13 @@ PRUNERS: dict[str, Pruner] = {
         judges="epochs",
         options={
             "least_chance": Option(0.05, "Smallest chance that lets a trial go on", most=1),
-            "n_startup_trials": Option(1, "Complete trials before the first one is pruned", least=1),
+            "n_startup_trials": Option(3, "Complete trials before the first one is pruned", least=1),
             "n_warmup_steps": _MIN_RESOURCE,
         },
     ),
     "hyperband": Pruner(
         summary="It is not in the best third of its bracket; some brackets let trials run longer before they judge",
-        advice="Many more trials than the machine has time to train",
+        advice="Hundreds of trials, most of them poor; it loses good ones where there are few",
         make=_make_hyperband,
         judges="epochs",
         options={"min_resource": _MIN_RESOURCE, "reduction_factor": _REDUCTION_FACTOR},

@@ -120,6 +120,7 @@ def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
         "seconds": round(trial.seconds, 2),
         "run_id": run_id,
         "reason": trial.reason or None,
+        "origin": trial.origin or None,
     }
 
 
