@@ -44,7 +44,7 @@ class Contender:
     portfolio: int = 0
     """Configurations of the portfolio to begin with."""
     default: bool = True
-    """Whether it begins with the default."""
+    """True if it begins with the default."""
     options: tuple[tuple[str, str], ...] = ()
 
 

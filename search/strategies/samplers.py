@@ -12,12 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import MissingExtraError, SettingError
-from ...spaces.search_space.parameters import SearchSpace
-from ...spaces.search_space.prior import Prior
 from .options import Option, make_quietly, read_options
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
+
+    from ...spaces.search_space.parameters import SearchSpace
+    from ...spaces.search_space.prior import Prior
 
 
 @dataclass(frozen=True)
@@ -211,8 +212,15 @@ def make_sampler(
     if sampler.package is not None and importlib.util.find_spec(sampler.package) is None:
         raise MissingExtraError(whose, name)
     if sampler.uses_prior:
-        values["prior"] = prior or Prior(SearchSpace(()), {}, "none")
+        values["prior"] = prior or _no_prior()
     return make_quietly(whose, partial(sampler.make, seed=seed, **values))
+
+
+def _no_prior() -> Prior:
+    from ...spaces.search_space.parameters import SearchSpace
+    from ...spaces.search_space.prior import Prior
+
+    return Prior(SearchSpace(()), {}, "none")
 
 
 def check_sampler(name: str, space: SearchSpace, objectives: int) -> None:
