@@ -376,11 +376,11 @@ OURS: dict[str, Strategy] = {
         sampler="tpe", prior="none", pruner="hyperband", portfolio=0.0, pruner_options={"min_resource": "1"}
     ),
     "apertune": guided(),
-    "prior-random": guided(sampler="random", portfolio=0.0, pruner="none"),
-    "prior-tpe": guided(sampler="tpe", portfolio=0.0, pruner="none"),
-    "guided": guided(portfolio=0.0, pruner="none"),
-    "guided-p8": guided(portfolio=0.0, pruner="none", sampler_options={"tpe_patience": "8"}),
-    "strong-random": guided(sampler="random", portfolio=0.0, pruner="none", prior="strong"),
-    "strong-tpe": guided(sampler="tpe", portfolio=0.0, pruner="none", prior="strong"),
-    "strong-guided": guided(portfolio=0.0, pruner="none", prior="strong"),
+    "no-portfolio": guided(portfolio=0.0),
+    "no-prior": guided(portfolio=0.0, prior="none"),
+    "strong-prior": guided(prior="strong"),
+    "tpe": guided(sampler="tpe"),
+    "whole-trials": guided(pruner="none"),
+    "hyperband": guided(pruner="hyperband"),
+    "median": guided(pruner="median"),
 }
