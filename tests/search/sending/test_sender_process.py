@@ -35,6 +35,7 @@ def test_a_search_says_when_mlflow_takes_nothing(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(SenderProcess, "_start", start)
     monkeypatch.setattr(sender_process, "TELL_EVERY_S", 0.01)
+    OUTBOX.write_bytes(b"{}\n" * 3)
     write_progress(OUTBOX, Progress(7, {"k": "r"}, "an earlier one"))
     lines: list[str] = []
     with SenderProcess(OUTBOX, make_home({}), lines.append):
