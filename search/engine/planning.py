@@ -30,7 +30,7 @@ from ..studies.trial_records import TrialRecord
 from ..tracking.model_keeping import room_needed
 from ..tracking.provenance import logged_dataset
 from ..tracking.records import DatasetLogged
-from ..tracking.tracking_address import check_tracking_uri
+from ..tracking.tracking_address import check_tracking
 from ..trial_folder import TrialFolder
 from .warm_start import best_of
 
@@ -96,7 +96,7 @@ def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Prep
     """
     check_strategies(settings)
     check_storage(home)
-    check_tracking_uri(home.tracking_uri)
+    check_tracking(home)
     objectives = _objectives(dataset, settings)
     check_target_value(settings.target_value, objectives[0], dataset.task)
     view, source = dataset.training_view(), settings.from_study

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ...errors import SettingError
 from ...text import hidden_credentials
+from ..settings import Home
 from .local_store import local_path
 
 SERVERS = ("http", "https")
@@ -16,6 +17,12 @@ HOSTED = ("databricks", "databricks-uc", "uc")
 # Other distributions add their stores by this group, as MLflow has it.
 ENTRY_POINTS = "mlflow.tracking_store"
 USABLE = "give a server such as http://localhost:5000, or a database such as sqlite:///mlflow/mlflow.db"
+
+
+def check_tracking(home: Home) -> None:
+    """Checks a home's tracking store before a search, as `check_tracking_uri` does; the default one is made by it."""
+    if home.artifacts is None:
+        check_tracking_uri(home.tracking_uri)
 
 
 def check_tracking_uri(uri: str) -> None:

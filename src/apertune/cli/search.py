@@ -82,7 +82,7 @@ def _check_before_loading(settings: SearchSettings) -> None:
     from ..search.engine.planning import check_strategies
     from ..search.executors.choosing import check_places
     from ..search.studies.storage.storage import check_storage
-    from ..search.tracking.tracking_address import check_tracking_uri
+    from ..search.tracking.tracking_address import check_tracking
     from ..spaces.registry import check_name
 
     check_name(settings.space)
@@ -90,4 +90,4 @@ def _check_before_loading(settings: SearchSettings) -> None:
     check_strategies(settings)
     home = make_home(os.environ, storage=settings.storage)
     check_storage(home)
-    check_tracking_uri(home.tracking_uri)
+    check_tracking(home)

@@ -118,10 +118,10 @@ def sync(storage: str | None, as_json: bool) -> None:
     from ..search.sending.sender_process import SenderProcess
     from ..search.studies.storage.ownership import read_owner
     from ..search.tracking.outbox import unsent_bytes
-    from ..search.tracking.tracking_address import check_tracking_uri
+    from ..search.tracking.tracking_address import check_tracking
 
     home = _home(storage)
-    check_tracking_uri(home.tracking_uri)
+    check_tracking(home)
     outcome: dict[str, int] = {}
     for path in sorted(home.root.glob("studies/*/outbox.jsonl")):
         if unsent_bytes(path) and read_owner(path.parent) is None:
