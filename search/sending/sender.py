@@ -13,7 +13,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ...files.scratch import scratch_folder
 from ...text import named_line
 from ..settings import Home
 from ..tracking.outbox import Held, Progress, is_another_outbox, merged, read_progress, unsent, write_progress
@@ -214,9 +214,9 @@ class Sender:
             return
         # The report reads the identifiers of runs from the noted progress.
         self._note(self._progress)
-        with tempfile.TemporaryDirectory() as folder:
-            draw_study(self._home, record.study, Path(folder), with_report=record.ended)
-            self._tracker.apply(FilesLogged(record.key, folder))
+        with scratch_folder("plots") as folder:
+            draw_study(self._home, record.study, folder, with_report=record.ended)
+            self._tracker.apply(FilesLogged(record.key, str(folder)))
 
     def _note(self, progress: Progress) -> None:
         self._progress = replace(progress, run_ids={**progress.run_ids, **self._tracker.run_ids()})

@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 from ...errors import StudyError
 from .definition import StudyDefinition
 from .sampling import to_optuna
-from .study import DEFINITION, IDENTITY, Study
+from .storage.owned_storage import IDENTITY
+from .study import DEFINITION, Study
 
 
 def open_study(storage: BaseStorage, name: str) -> Study:

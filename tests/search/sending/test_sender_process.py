@@ -19,7 +19,7 @@ OUTBOX = Path("outbox.jsonl")
 
 
 def wait_for(lines: list[str], count: int) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while len(lines) < count:
         assert time.monotonic() < until, lines
         time.sleep(0.01)
