@@ -208,17 +208,19 @@ class Searching:
     def _check(self) -> None:
         """Asserts that the study and MLflow have each trial once, whole."""
         self._weather.calm = True
-        wanted = list(range(self._options.trials))
         study = read_study(self._home, self.name)
         states = [(trial.number, trial.state) for trial in study.trials]
-        assert states == [(number, "complete") for number in wanted], states
+        # A number may be missing: a proposal that a kill cut short is set aside, and made again.
+        wanted = {trial.number: trial for trial in study.trials}
+        assert len(states) == len(wanted) == self._options.trials, states
+        assert {state for _, state in states} == {"complete"}, states
         client = MlflowClient(f"http://127.0.0.1:{self._server.port}")
         experiment = client.get_experiment_by_name("digits").experiment_id
         runs = client.search_runs([experiment], f"tags.study = '{self.name}' and tags.kind = 'trial'")
-        assert sorted(int(run.data.tags["trial"]) for run in runs) == wanted, [run.data.tags for run in runs]
+        assert sorted(int(run.data.tags["trial"]) for run in runs) == sorted(wanted), [run.data.tags for run in runs]
         assert {run.info.status for run in runs} == {"FINISHED"}, [run.info.status for run in runs]
         for run in runs:
-            epochs = study.trials[int(run.data.tags["trial"])].epochs
+            epochs = wanted[int(run.data.tags["trial"])].epochs
             points = client.get_metric_history(run.info.run_id, "val_accuracy")
             assert sorted(point.step for point in points) == list(range(1, epochs + 1)), (run.data.tags, points)
             self._check_model(client, run)

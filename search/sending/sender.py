@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.3
 LONGEST_PAUSE_S = 20.0
 RECORDS_AT_ONCE = 200
-# How often a record may fail for one reason, and for any, while the server takes others, before those behind it are
-# sent first. A record takes several calls, each of which may be the one that fails.
+# Failures of a record, for one reason and for any, while the server takes others, before those behind it are sent
+# first. A record takes several calls, each of which may be the one that fails.
 TRIES, MOST_TRIES = 3, 12
 # Between two tries of records that are held; the pause doubles each time.
 HELD_PAUSE_S, LONGEST_HELD_PAUSE_S = 20.0, 600.0

@@ -8,9 +8,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ...quiet import import_mlflow_quietly
@@ -34,6 +33,7 @@ from .records import (
     ViewSaved,
 )
 from .saved_views import view_tag
+from .uploading import UnusableReplyError, Uploads
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +59,6 @@ class PartlyRefusedError(ValueError):
     """MLflow took a record but for some names or values, which it refuses whatever comes with them."""
 
 
-class UnusableReplyError(ConnectionError):
-    """The reply is not an answer to the call, as from something else in the server's place."""
-
-
 class MlflowTracker:
     """Applies records to one MLflow store.
 
@@ -77,12 +73,11 @@ class MlflowTracker:
     ) -> None:
         self._tracking_uri = tracking_uri
         self._artifacts = artifacts
-        self._on_file = on_file
         self._opened: Any = None
         self._runs: dict[str, str] = {}
         # An experiment that records of late belonged to, for `check`.
         self._experiment_in_use = ""
-        self._uploaded: set[_UploadedFile] = set()
+        self._uploads = Uploads(tracking_uri, on_file)
         self._apply: dict[type[Record], Callable[[Any], None]] = {
             RunStarted: self._start_run,
             MetricsLogged: self._log_metrics,
@@ -262,7 +257,7 @@ class MlflowTracker:
         folder = Path(record.folder)
         if folder.is_dir():
             location = _named(self._client.get_run(self._run(record.key)).info.artifact_uri)
-            self._upload(folder, location, record.artifact_path)
+            self._uploads.send(folder, location, record.artifact_path)
         self._finished_with(folder, remove=record.remove)
 
     def _log_model(self, record: ModelLogged) -> None:
@@ -275,7 +270,7 @@ class MlflowTracker:
             model = self._existing_model(experiment, record.key) or self._client.create_logged_model(
                 experiment, name=record.name, source_run_id=run_id, tags={KEY_TAG: record.key}, model_type="keras"
             )
-            self._upload(folder, _named(model.artifact_location))
+            self._uploads.send(folder, _named(model.artifact_location))
             self._client.finalize_logged_model(_named(model.model_id), LoggedModelStatus.READY)
             outputs = self._client.get_run(run_id).outputs
             if not (outputs and outputs.model_outputs):
@@ -285,57 +280,8 @@ class MlflowTracker:
         self._finished_with(folder, remove=record.remove)
         _tell_refused(refused)
 
-    def _upload(self, folder: Path, location: str, below: str = "") -> None:
-        """Sends the files of a folder that the server does not have yet, and makes sure that it has all.
-
-        Args:
-            folder: The local folder.
-            location: Address of the artifacts that they belong to.
-            below: The folder there, or empty.
-
-        Raises:
-            UnusableReplyError: If the server lacks a file that it has confirmed.
-        """
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        store = get_artifact_repository(location, self._tracking_uri)
-        sizes: dict[str, dict[str, int]] = {}
-        refusal: Exception | None = None
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            there = (PurePosixPath(below) / path.parent.relative_to(folder).as_posix()).as_posix()
-            target, facts = "" if there == "." else there, path.stat()
-            uploaded = _UploadedFile(location, target, path.name, facts.st_size, facts.st_mtime_ns)
-            if uploaded not in self._uploaded:
-                try:
-                    store.log_artifact(str(path), target or None)
-                except Exception as error:
-                    if getattr(error, "response", None) is None:
-                        raise
-                    # The server answers, and may take the other files.
-                    refusal = refusal or error
-                    continue
-                self._uploaded.add(uploaded)
-                self._on_file()
-            sizes.setdefault(target, {})[path.name] = facts.st_size
-        self._make_sure(store, location, sizes)
-        if refusal is not None:
-            raise refusal
-
-    def _make_sure(self, store: Any, location: str, sizes: Mapping[str, Mapping[str, int]]) -> None:
-        for target, wanted in sizes.items():
-            found = {PurePosixPath(file.path).name: file.file_size for file in store.list_artifacts(target or None)}
-            lost = {name for name, size in wanted.items() if name not in found or found[name] not in (None, size)}
-            if lost:
-                # Only these are sent again.
-                self._uploaded = {
-                    file
-                    for file in self._uploaded
-                    if (file.location, file.folder) != (location, target) or file.name not in lost
-                }
-                raise UnusableReplyError(f"the server confirmed files that it does not have: {', '.join(sorted(lost))}")
-
     def _finished_with(self, folder: Path, *, remove: bool) -> None:
-        self._uploaded.clear()
+        self._uploads.forget()
         if remove:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -365,20 +311,6 @@ def is_refused(error: Exception) -> bool:
         return True
     code = getattr(error, "error_code", "")
     return code in REFUSALS and not str(error).startswith(NO_ANSWER)
-
-
-@dataclass(frozen=True)
-class _UploadedFile:
-    """A file that the server took."""
-
-    location: str
-    folder: str
-    """The folder below the location, or empty."""
-    name: str
-    size: int
-    """Size in bytes."""
-    time_ns: int
-    """Time of its last change, in nanoseconds."""
 
 
 def _named(identifier: str) -> str:

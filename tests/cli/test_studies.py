@@ -1,4 +1,4 @@
-"""What `status` and `sync` say of results that MLflow did not take."""
+"""Lines of `status` and `sync` on results that MLflow did not take."""
 
 from __future__ import annotations
 

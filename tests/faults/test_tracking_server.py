@@ -207,7 +207,7 @@ def test_a_file_that_is_too_large_blocks_nothing(server: Server, tmp_path: Path)
 
 
 def test_a_run_that_was_deleted_for_good_blocks_nothing(server: Server, tmp_path: Path) -> None:
-    """What comes for a run that `mlflow gc` deleted is kept and named, and the records behind it arrive."""
+    """Records of a run that `mlflow gc` deleted are kept and named, and those behind them arrive."""
     outbox_path = tmp_path / "outbox.jsonl"
     records = story(tmp_path, "gone")
     url = f"http://127.0.0.1:{server.port}"

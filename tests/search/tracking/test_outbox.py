@@ -182,7 +182,7 @@ def test_an_outbox_cut_while_it_is_sent_is_sent_from_its_beginning(tmp_path: Pat
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
 def test_an_outbox_deleted_during_a_search_is_put_back(tmp_path: Path, replaced: bool) -> None:
-    """What was in it, and what comes, is in it again, sent or not."""
+    """It has again all that was in it, sent or not, and what comes."""
     path = tmp_path / "study" / "outbox.jsonl"
     with Outbox(path) as outbox:
         outbox.put(RECORDS[0], RECORDS[2])
@@ -249,6 +249,6 @@ def test_a_record_that_fails_alone_holds_up_no_other(tmp_path: Path) -> None:
     assert "1 record of 1 run" in held_line(read_progress(path))
     tracker.chokes = False
     assert sending.send(again=True)
-    # What followed is applied again, since it counts last.
+    # Records that followed are applied again, since they count last.
     assert tracker.records == [RECORDS[0], RECORDS[6], RECORDS[3], RECORDS[6]]
     assert unsent_bytes(path) == 0
