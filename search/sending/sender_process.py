@@ -150,9 +150,9 @@ class SenderProcess:
             now, progress = time.monotonic(), read_progress(self._outbox)
             if (progress.offset, progress.taken) != (last.offset, last.taken):
                 last, moved = progress, now
-            if now - told >= SAY_EVERY_S and last != first:
+            if now - told >= SAY_EVERY_S and last != first and (left := unsent_records(self._outbox)):
                 told = now
-                self._say(_how_far(all_records, unsent_records(self._outbox), now - began))
+                self._say(_how_far(all_records, left, now - began))
 
     def _say_what_is_missing(self, left: int) -> None:
         progress = read_progress(self._outbox)
@@ -182,7 +182,7 @@ class SenderProcess:
 def _how_far(records: int, left: int, seconds: float) -> str:
     sent = records - left
     line = f"Sending results to MLflow: {sent:,} of {counted(records, 'record')} sent"
-    if sent <= 0 or left <= 0:
+    if sent <= 0:
         return f"{line}."
     wait = seconds / sent * left
     return f"{line}, about {wait / 60:.0f} min more." if wait >= MINUTES_FROM_S else f"{line}, about {wait:.0f} s more."

@@ -74,7 +74,8 @@ def test_an_outbox_that_is_not_the_one_that_was_sent_is_named(home: Home) -> Non
     for _ in range(2):
         with SenderProcess(outbox_path, home, lines.append) as sender:
             assert sender.finish() == 0
-    assert lines == [
+    # On a crowded machine it says between how far it is.
+    assert [line for line in lines if not line.startswith("Sending")] == [
         f"The results kept for MLflow are not those that were being sent: {outbox_path} was deleted, cut or restored. "
         "All that is in it is sent again; what it has lost, MLflow may lack."
     ]

@@ -166,7 +166,8 @@ def test_a_search_says_what_was_refused(home: Home) -> None:
     with SenderProcess(outbox_path, home, lines.append) as sender:
         assert sender.finish() == unsent_bytes(outbox_path) > 0
     log = outbox_path.with_name("sender.log")
-    assert lines == [
+    # On a crowded machine it says between how far it is.
+    assert [line for line in lines if not line.startswith("Sending")] == [
         "MLflow did not take 2 records of 1 run, though it takes others; the last was RunEnded (NoSuchRunError: no run "
         f"has the key unknown). They are kept, and tried again by the next search, or: apertune sync. More: {log}"
     ]
