@@ -109,4 +109,5 @@ def test_a_sender_that_was_killed_is_replaced_in_the_end(home: Home) -> None:
         sender._process.kill()
         sender._process.wait()
         assert sender.finish() == 0
-    assert lines == []
+    # On a crowded machine it says between how far it is.
+    assert [line for line in lines if not line.startswith("Sending")] == []
