@@ -18,7 +18,7 @@ from .studies.storage.storage import open_to_read
 from .studies.study import Study
 from .studies.trial_records import TrialRecord
 from .tracking.journal import trial_key
-from .tracking.outbox import Progress, read_progress
+from .tracking.outbox import Progress, held_line, read_progress
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class StudyResult:
     """The time its latest trial began, in Unix seconds; 0 without a trial."""
     problem: str
     """The reason why results do not reach the tracking server; empty if they do."""
+    held: str = ""
+    """One line on the records that the tracking server did not take though it takes others; empty without any."""
 
     @property
     def finished(self) -> int:
@@ -158,4 +160,5 @@ def _read(home: Home, study: Study) -> StudyResult:
         target=launch.target if launch else len(records),
         updated=max((record.began for record in records), default=0.0),
         problem=progress.problem,
+        held=held_line(progress),
     )

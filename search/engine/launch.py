@@ -247,4 +247,5 @@ def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, 
                 display.say(f"Study {base} was made with other settings, so this search is study {name}.")
             study.own(home.records_file(study.name))
             yield study
+            study.make_sure()
             return

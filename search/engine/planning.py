@@ -32,6 +32,7 @@ from ..studies.trial_records import TrialRecord
 from ..tracking.model_keeping import room_needed
 from ..tracking.provenance import logged_dataset
 from ..tracking.records import DatasetLogged
+from ..tracking.tracking_address import check_tracking
 from ..trial_folder import TrialFolder
 from .beginning import best_of
 
@@ -97,6 +98,7 @@ def prepare(dataset: ImageDataset, settings: SearchSettings, home: Home) -> Prep
     """
     check_strategies(settings)
     check_storage(home)
+    check_tracking(home)
     objectives = _objectives(dataset, settings)
     check_target_value(settings.target_value, objectives[0], dataset.task)
     view, source = dataset.training_view(), settings.from_study

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...datasets.base import ImageDataset
 from ...errors import DatasetError, SettingError
 from ...files.private import private_files
+from ...files.scratch import scratch_folder
 from ..engine.state import State
 from ..evaluation.decisions import Probabilities
 from ..evaluation.metrics import Metric, resolve_objective
@@ -104,7 +103,7 @@ def promote(
     with ExitStack() as stack:
         stack.enter_context(alone(home))
         settle(home, say)
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="apertune-promotion-")))
+        scratch = stack.enter_context(scratch_folder("promotion"))
         job = Job(dataset, dataset.training_view(), study, metric, settings, places, home, say, show, scratch)
         reference = trained_reference(job)
         if executor is None:

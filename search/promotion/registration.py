@@ -15,7 +15,7 @@ from ...files.private import private_files
 from ...text import first_line, shown_uri
 from ..settings import Home
 from ..tracking.mlflow_store import Registry
-from ..tracking.mlflow_tracker import MlflowTracker
+from ..tracking.mlflow_tracker import MlflowTracker, PartlyRefusedError
 from ..tracking.model_addresses import registered_name
 from ..tracking.records import (
     DATASET_TAG,
@@ -179,7 +179,9 @@ def _records(
 def _tell(tracker: MlflowTracker, records: Iterable[Record]) -> None:
     try:
         for record in records:
-            tracker.apply(record)
+            # A word that MLflow refuses is logged, and no reason to promote nothing.
+            with contextlib.suppress(PartlyRefusedError):
+                tracker.apply(record)
     except Exception as error:
         # MLflow's client raises anything from its own errors to those of the connection.
         raise ApertuneError(f"MLflow did not take the model: {first_line(error)}") from error

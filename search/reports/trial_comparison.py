@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from ...datasets.base import Labels
 from ...errors import ModelError, StudyError
+from ...files.scratch import scratch_folder
 from ..evaluation.comparison import PairComparison, ParameterRow, compare_pairs, compare_rounds, parameter_rows
 from ..evaluation.decisions import Probabilities
 from ..evaluation.pages import plot_html, plotly_script, render, write_page
@@ -205,8 +205,8 @@ def trial_answers(home: Home, study: StudyResult, number: int) -> tuple[Labels, 
 def _fetch_predictions(home: Home, run_id: str | None) -> tuple[Labels, Probabilities]:
     if run_id is None:
         raise StudyError(f"it {NOT_IN_MLFLOW}")
-    with tempfile.TemporaryDirectory() as folder:
-        file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, Path(folder))
+    with scratch_folder("comparison") as folder:
+        file = fetch_run_file(run_id, PREDICTIONS, home.tracking_uri, folder)
         try:
             with np.load(file) as saved:
                 return saved["labels"], saved["probabilities"]

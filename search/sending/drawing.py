@@ -6,9 +6,9 @@ A worker leaves its trial's evaluation as numbers; plots and report of a study a
 from __future__ import annotations
 
 import logging
-import tempfile
 from pathlib import Path
 
+from ...files.scratch import scratch_folder
 from ..evaluation.saved import FILE, Evaluation, load_evaluation
 from ..settings import Home
 from ..training.augmented_examples import draw_augmented
@@ -55,9 +55,9 @@ def _write_report(home: Home, name: str, target: Path) -> None:
     from ..reports.report import write_report
     from ..reports.sources import collect_report, fetch_best_files, written_now
 
-    with tempfile.TemporaryDirectory() as files:
-        fetch_best_files(home, name, Path(files))
-        write_report(collect_report(home, name, files=Path(files), created=written_now()), target)
+    with scratch_folder("report") as files:
+        fetch_best_files(home, name, files)
+        write_report(collect_report(home, name, files=files, created=written_now()), target)
 
 
 def _draw(folder: Path, evaluation: Evaluation) -> None:

@@ -12,8 +12,16 @@ from pathlib import Path
 from types import TracebackType
 
 from ...processes import child_environment, module_command
+from ...text import counted
 from ..settings import Home
-from ..tracking.outbox import read_progress, unsent_bytes, write_progress
+from ..tracking.outbox import (
+    held_line,
+    is_another_outbox,
+    read_progress,
+    unsent_bytes,
+    unsent_records,
+    write_progress,
+)
 from .sender import STORAGE_VARIABLE, URI_VARIABLE
 
 # Waiting time, at the end, for a server that takes nothing; one that takes something is waited for.
@@ -21,6 +29,9 @@ PATIENCE_S = 45.0
 LOOK_EVERY_S = 0.1
 TELL_EVERY_S = 2.0
 LEAVING_S = 1.0
+# Between two lines on how far sending has come.
+SAY_EVERY_S = 10.0
+MINUTES_FROM_S = 90.0
 # Before a sender that ended is replaced; the pause doubles each time.
 FIRST_PAUSE_S = 2.0
 LOG_FILE = "sender.log"
@@ -41,15 +52,19 @@ class SenderProcess:
         self._outbox = outbox
         self._home = home
         self._say = say
-        self._refused_before = 0
         self._ending = threading.Event()
         self._changing = threading.Lock()
 
     def __enter__(self) -> SenderProcess:
         before = read_progress(self._outbox)
-        self._refused_before = before.refused
-        if before.problem:
-            # An earlier sender noted it; this one finds out whether it still holds.
+        begun_anew = is_another_outbox(self._outbox)
+        if begun_anew:
+            self._say(
+                f"The results kept for MLflow are not those that were being sent: {self._outbox} was deleted, cut or "
+                "restored. All that is in it is sent again; what it has lost, MLflow may lack."
+            )
+        if before.problem or begun_anew:
+            # An earlier sender noted the problem; this one finds out whether it still holds.
             with contextlib.suppress(OSError):
                 write_progress(self._outbox, replace(before, problem=""))
         self._start()
@@ -120,23 +135,30 @@ class SenderProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(b"finish\n")
             self._process.stdin.flush()
-        left, moved = unsent_bytes(self._outbox), time.monotonic()
-        while self._process.poll() is None and time.monotonic() - moved < patience_s:
-            time.sleep(LOOK_EVERY_S)
-            now_left = unsent_bytes(self._outbox)
-            if now_left < left:
-                left, moved = now_left, time.monotonic()
+        self._wait_for_sender(patience_s)
         left = unsent_bytes(self._outbox)
         self._say_what_is_missing(left)
         return left
 
+    def _wait_for_sender(self, patience_s: float) -> None:
+        """Waits until the sender ends, or the server takes nothing for so long; says how far it is."""
+        began = moved = told = time.monotonic()
+        first = last = read_progress(self._outbox)
+        all_records = unsent_records(self._outbox)
+        while self._process.poll() is None and time.monotonic() - moved < patience_s:
+            time.sleep(LOOK_EVERY_S)
+            now, progress = time.monotonic(), read_progress(self._outbox)
+            if (progress.offset, progress.taken) != (last.offset, last.taken):
+                last, moved = progress, now
+            if now - told >= SAY_EVERY_S and last != first and (left := unsent_records(self._outbox)):
+                told = now
+                self._say(_how_far(all_records, left, now - began))
+
     def _say_what_is_missing(self, left: int) -> None:
         progress = read_progress(self._outbox)
-        refused = progress.refused - self._refused_before
-        if refused > 0:
-            records = "a record, which is" if refused == 1 else f"{refused} records, which are"
-            self._say(f"MLflow refused {records} missing there; which and why: {self._log}")
-        if left:
+        if line := held_line(progress):
+            self._say(f"{line} More: {self._log}")
+        if left > sum(held.end - held.begin for held in progress.held):
             why = f" ({progress.problem})" if progress.problem else ""
             self._say(f"MLflow does not have everything yet{why}; the next search sends the rest, or: apertune sync")
 
@@ -155,3 +177,12 @@ class SenderProcess:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
+
+
+def _how_far(records: int, left: int, seconds: float) -> str:
+    sent = records - left
+    line = f"Sending results to MLflow: {sent:,} of {counted(records, 'record')} sent"
+    if sent <= 0:
+        return f"{line}."
+    wait = seconds / sent * left
+    return f"{line}, about {wait / 60:.0f} min more." if wait >= MINUTES_FROM_S else f"{line}, about {wait:.0f} s more."

@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 from ...errors import StudyError
 from ..strategies.translation import to_optuna
 from .definition import StudyDefinition
-from .study import DEFINITION, IDENTITY, Study
+from .storage.owned_storage import IDENTITY
+from .study import DEFINITION, Study
 from .trial_records import DEFAULTS, ORIGIN
 
 

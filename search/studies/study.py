@@ -30,14 +30,13 @@ from .asking import Asking, begun_trials
 from .definition import Launch, StudyDefinition
 from .frozen_trials import REPEATED, RESULT, STATES, TrialReader, described, note_pruning, note_step
 from .pruning import MirroredPruning
-from .storage.owned_storage import OwnedStorage
+from .storage.owned_storage import IDENTITY, OwnedStorage
 from .storage.patience import persistently
 from .trial_records import RecordFile, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 DEFINITION = "apertune"
-IDENTITY = "apertune_identity"
 LAUNCH = "launch"
 MEMORY_CONSTRAINT = "memory"
 ATTEMPTS = "attempts"
@@ -252,6 +251,11 @@ class Study:
     def note_launch(self, launch: Launch) -> None:
         """Notes a search as the latest one."""
         persistently(lambda: self.optuna.set_user_attr(LAUNCH, asdict(launch)))
+
+    def make_sure(self) -> None:
+        """Puts the study back if somebody deleted or overwrote its database. Raises ApertuneError if that fails."""
+        if isinstance(self._storage, OwnedStorage):
+            persistently(self._storage.make_sure)
 
     def use(self, sampler: BaseSampler, pruner: BasePruner) -> None:
         """Sets the sampler and the pruner for the trials to come."""

@@ -11,8 +11,7 @@ from typing import TypeVar
 from ...errors import ApertuneError, ModelError, StudyError
 from ...quiet import import_mlflow_quietly
 from ...text import first_line
-from .local_store import local_path
-from .mlflow_client import LONGEST_DESCRIPTION, LONGEST_TAG, open_client
+from .mlflow_client import LONGEST_DESCRIPTION, LONGEST_TAG, NoStoreError, open_client
 
 T = TypeVar("T")
 
@@ -37,11 +36,6 @@ def read_run(run_id: str, tracking_uri: str) -> RunFacts:
         ApertuneError: If MLflow cannot be asked.
     """
     unknown = StudyError(f"MLflow has no run '{run_id}'; apertune compare DATASET shows the runs of trials")
-    store = local_path(tracking_uri)
-    # MLflow would create a store that is missing.
-    if store is not None and not store.exists():
-        raise unknown
-    import_mlflow_quietly()
     with _one_line_errors():
         run = _if_known(lambda: open_client(tracking_uri).get_run(run_id))
     if run is None:
@@ -51,8 +45,8 @@ def read_run(run_id: str, tracking_uri: str) -> RunFacts:
 
 def has_model(run_id: str, tracking_uri: str) -> bool:
     """Returns whether MLflow still has the model that a run logged. Raises ApertuneError if it cannot be asked."""
-    client = open_client(tracking_uri)
     with _one_line_errors():
+        client = open_client(tracking_uri)
         outputs = client.get_run(run_id).outputs
         models = outputs.model_outputs if outputs else []
         return bool(_if_known(lambda: [client.get_logged_model(model.model_id) for model in models]))
@@ -122,8 +116,8 @@ class Registry:
     def versions(self) -> dict[str, dict[str, str]]:
         """Returns tags by version; none if nothing was registered yet."""
         with _one_line_errors():
-            found = open_client(self.tracking_uri).search_model_versions(f"name = '{self.name}'")
-            return {str(version.version): dict(version.tags) for version in found}
+            found = _if_known(lambda: open_client(self.tracking_uri).search_model_versions(f"name = '{self.name}'"))
+            return {str(version.version): dict(version.tags) for version in found or ()}
 
     def delete_version(self, number: str) -> None:
         """Deletes a version."""
@@ -150,6 +144,11 @@ def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
+    try:
+        # Raises where MLflow would make a store.
+        open_client(tracking_uri)
+    except NoStoreError as error:
+        raise ModelError(f"MLflow has no model '{uri}': {error}") from None
     _resolve_at(tracking_uri)
     try:
         fetched = download_artifacts(artifact_uri=uri, dst_path=str(folder))
@@ -209,11 +208,13 @@ def _one_line_errors() -> Iterator[None]:
 
 
 def _if_known(ask: Callable[[], T]) -> T | None:
-    """Returns what MLflow answers, or None if it has no such thing."""
+    """Returns what MLflow answers, or None if it has no such thing, or nothing at all yet."""
     from mlflow.exceptions import MlflowException
 
     try:
         return ask()
+    except NoStoreError:
+        return None
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...errors import SettingError
+from ...files.scratch import scratch_folder
 
 _REGISTERED = re.compile(r"(?P<dataset>[\w.-]+)@(?:v?(?P<version>\d+)|(?P<alias>[A-Za-z][\w-]*))")
 
@@ -52,5 +52,5 @@ def model_folder(name: str, tracking_uri: str) -> Iterator[Path]:
         return
     from .mlflow_store import fetch_model
 
-    with TemporaryDirectory(prefix="apertune-model-") as scratch:
-        yield fetch_model(address, tracking_uri, Path(scratch))
+    with scratch_folder("model") as scratch:
+        yield fetch_model(address, tracking_uri, scratch)

@@ -242,6 +242,10 @@ class Tracker(Protocol):
         """Applies a record; applying it again has no further effect."""
         ...
 
+    def check(self) -> None:
+        """Does something that any store takes, so that an error is the store's, and no record's; has no effect."""
+        ...
+
     def run_ids(self) -> dict[str, str]:
         """Returns the server's identifiers, by our keys, of the runs that were started or found so far."""
         ...
@@ -257,6 +261,10 @@ class MemoryTracker:
     def __init__(self, failures: int = 0) -> None:
         self.records: list[Record] = []
         self._failures = failures
+
+    def check(self) -> None:
+        if self._failures:
+            raise ConnectionError("the tracking server is down")
 
     def apply(self, record: Record) -> None:
         if self._failures:

@@ -13,7 +13,6 @@ import json
 import logging
 import subprocess
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 
 from ...errors import SpaceError
 from ...files.replacing import replacing
+from ...files.scratch import scratch_folder
 from ...processes import child_environment, module_command
 from ...spaces.base import Candidate, Space
 from ...spaces.search_space.discovery import hyperparameters
@@ -65,8 +65,8 @@ def rehearse(space: Space, search_space: SearchSpace, task: DiscoveryTask) -> tu
     lines = list(candidate.notes)
     if candidate.own_training is not None:
         _train_a_step(candidate, task, space.name)
-    with tempfile.TemporaryDirectory(prefix="apertune-rehearsal-") as scratch:
-        lines += _saved_and_loaded(candidate, task, space.name, Path(scratch))
+    with scratch_folder("rehearsal") as scratch:
+        lines += _saved_and_loaded(candidate, task, space.name, scratch)
     keras.utils.clear_session()
     task.rehearsals.mkdir(parents=True, exist_ok=True)
     with replacing(noted) as file:
@@ -91,10 +91,10 @@ def _train_a_step(candidate: Candidate, task: DiscoveryTask, name: str) -> None:
     own, view = candidate.own_training, task.view
     assert own is not None
     few = replace(view, train=view.train[:_TRAINING_ROWS], validation=view.validation[:_VALIDATION_ROWS])
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder("rehearsal") as folder:
         trial = TrialTask(
             number=0, view=few, space=task.space, search_space=SearchSpace(()), values={}, seed=0, epochs=1,
-            patience=None, objective="", folder=Path(folder),
+            patience=None, objective="", folder=folder,
         )  # fmt: skip
         trainer, step = UserTrainer(trial, candidate, own), _OneStep()
         try:

@@ -95,6 +95,13 @@ def test_a_wrong_flag_is_refused_at_the_door(words: str, line: str) -> None:
     assert refusal(*words.split()).startswith(line)
 
 
+@pytest.mark.parametrize("uri", ["mlruns", "file:./mlruns", "htp://x", "ftp://x"])
+def test_a_store_that_takes_nothing_is_refused_at_the_door(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    """No trial is trained for a tracking store that cannot be: the line says so before the data set is opened."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert refusal().startswith("MLFLOW_TRACKING_URI must ")
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -31,6 +31,10 @@ from apertune.search.settings import SearchSettings, make_home
 
 SHORT = ("--trials", "3", "--epochs", "2", "--pruner", "none", "--objective", "accuracy")
 LONG = ("--trials", "6", "--epochs", "40", "--pruner", "none", "--objective", "accuracy")
+# No trial ends by itself, however long the command takes that stops it.
+ENDLESS = ("--trials", "6", "--epochs", "1000000", "--pruner", "none", "--objective", "accuracy")
+# Only so that a search that hangs fails its test; a crowded machine may take most of it.
+PATIENCE_S = 240
 AIM = (("accuracy", Direction.MAXIMIZE),)
 CHECKPOINT = Path("mlflow/studies/s1/trials/00000/checkpoint.npz")
 
@@ -47,7 +51,12 @@ def environment(outcomes: str = "", epoch_s: float = 0.01) -> dict[str, str]:
 
 def apertune(*words: str, outcomes: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*PRETEND_COMMAND, *words], env=environment(outcomes), capture_output=True, text=True, check=False, timeout=120
+        [*PRETEND_COMMAND, *words],
+        env=environment(outcomes),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
     )
 
 
@@ -58,7 +67,7 @@ def under_way(*words: str, epoch_s: float = 0.2, **streams: Any) -> Iterator[sub
     chosen = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
     with subprocess.Popen(command, env=environment(epoch_s=epoch_s), text=True, **chosen) as search:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_S
             while not CHECKPOINT.exists():
                 assert search.poll() is None, search.communicate()
                 assert time.monotonic() < deadline
@@ -85,7 +94,7 @@ def test_a_signal_is_the_exit_status() -> None:
     """
     with under_way(*LONG) as search:
         search.send_signal(signal.SIGINT)
-        shown, said = search.communicate(timeout=60)
+        shown, said = search.communicate(timeout=PATIENCE_S)
     assert search.returncode == 130, said
     assert shown.splitlines()[-1] == "Stopped at 0 of 6 trials; the same command goes on with it."
     assert "--study" not in shown
@@ -97,9 +106,9 @@ def test_a_signal_is_the_exit_status() -> None:
 @pytest.mark.slow
 def test_a_signal_is_the_exit_status_with_json_too() -> None:
     """The JSON document of a search that SIGTERM ended comes whole, and its trials are interrupted."""
-    with under_way("--json", *LONG) as search:
+    with under_way("--json", *ENDLESS) as search:
         search.send_signal(signal.SIGTERM)
-        shown, _ = search.communicate(timeout=60)
+        shown, _ = search.communicate(timeout=PATIENCE_S)
     assert search.returncode == 128 + signal.SIGTERM
     document = json.loads(shown)
     assert (document["finished"], document["stopped"]) == (0, True)
@@ -110,11 +119,11 @@ def test_a_terminal_that_is_closed_ends_a_search() -> None:
     """When the terminal goes away under the search, everything is kept, and the exit status says so."""
     ours, its = pty.openpty()
     streams = {"stdin": its, "stdout": its, "stderr": its, "start_new_session": True}
-    with under_way(*LONG, **streams) as search:
+    with under_way(*ENDLESS, **streams) as search:
         os.close(its)
         os.close(ours)
         search.send_signal(signal.SIGHUP)
-        search.wait(60)
+        search.wait(PATIENCE_S)
     assert search.returncode == 128 + signal.SIGHUP
     assert status()["states"] == {"interrupted": 1}
 
@@ -122,11 +131,11 @@ def test_a_terminal_that_is_closed_ends_a_search() -> None:
 @pytest.mark.parametrize("words", [("stop", "s1"), pytest.param((), marks=pytest.mark.slow)])
 def test_a_search_that_was_to_stop_is_done(words: tuple[str, ...]) -> None:
     """`apertune stop` and --hours end a search with status 0, though no trial has ended."""
-    hours = () if words else ("--hours", "0.001")
-    with under_way(*LONG, *hours) as search:
+    hours = () if words else ("--hours", "0.005")
+    with under_way(*ENDLESS, *hours) as search:
         if words:
             assert apertune(*words).returncode == 0
-        shown, said = search.communicate(timeout=60)
+        shown, said = search.communicate(timeout=PATIENCE_S)
     assert search.returncode == 0, said
     assert "Stopped at 0 of 6 trials" in shown
 
@@ -137,7 +146,7 @@ def test_a_search_that_is_to_stop_waits_for_its_epochs() -> None:
     with under_way(*LONG, epoch_s=6) as search:
         time.sleep(0.5)
         done = apertune("stop", "s1")
-        search.communicate(timeout=60)
+        search.communicate(timeout=PATIENCE_S)
     assert done.returncode == search.returncode == 0
     assert "Waiting for the running epochs to end" in done.stderr
     [trial] = status()["interrupted"]

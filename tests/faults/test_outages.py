@@ -106,6 +106,7 @@ def fingerprints(folder: Path) -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
 
 
+@pytest.mark.timeout(1500)
 def test_a_server_killed_in_the_middle_of_an_upload(server: Server, tmp_path: Path) -> None:
     """A server that dies during an upload and comes back has each file whole, one model and one finished run."""
     folders = {name: tmp_path / name for name in ("artifacts", "model")}
@@ -131,7 +132,7 @@ def test_a_server_killed_in_the_middle_of_an_upload(server: Server, tmp_path: Pa
             time.sleep(0.005)
         server.kill()
         server.restart()
-    sending.join(120)
+    sending.join()
     client = MlflowClient(f"http://127.0.0.1:{server.port}")
     experiment = client.get_experiment_by_name("killed").experiment_id
     (run,) = client.search_runs([experiment])

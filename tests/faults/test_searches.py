@@ -116,6 +116,19 @@ def test_killed_workers_cost_nothing(started: list[subprocess.Popen[bytes]]) -> 
     assert_all_complete_once(24)
 
 
+def test_a_database_deleted_during_a_search_comes_back(started: list[subprocess.Popen[bytes]]) -> None:
+    """The search notices it by the next trial, says so, and ends with every trial in the database again."""
+    search = start(started, 8, 2, 4, epoch_seconds=0.05)
+    wait_for(search, "ended 1")
+    for file in Path("mlflow").glob("studies.db*"):
+        if file.is_file():
+            file.unlink()
+    said = output(search)
+    assert search.returncode == 0, said
+    assert "study pretended is put back" in said
+    assert_all_complete_once(8)
+
+
 def test_a_killed_trial_goes_on_from_its_checkpoint(started: list[subprocess.Popen[bytes]]) -> None:
     """A trial whose worker is killed repeats at most the one epoch that was running."""
     search = start(started, 1, 1, 8, epoch_seconds=0.25)

@@ -21,12 +21,13 @@ from apertune.search.tracking.records import FilesLogged, MetricsLogged, ModelLo
 
 pytestmark = pytest.mark.slow
 
-STEPS = ["create_run", "log_batch", "log_artifacts", "create_logged_model", "log_model_artifacts", "set_terminated"]
+STEPS = ["create_run", "log_batch", "log_artifact", "create_logged_model", "finalize_logged_model", "set_terminated"]
 # Imports MLflow once; each step has its own process, killed as soon as the server has finished the step.
 KILLED_SENDERS = """
 import os, signal, sys
 from pathlib import Path
 from mlflow import MlflowClient
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
 from apertune.search.sending.sender import Sender
 
@@ -40,7 +41,8 @@ store, *steps = sys.argv[1:]
 for step in steps:
     child = os.fork()
     if not child:
-        setattr(MlflowClient, step, killed_after(getattr(MlflowClient, step)))
+        owner = LocalArtifactRepository if step == "log_artifact" else MlflowClient
+        setattr(owner, step, killed_after(getattr(owner, step)))
         Sender(Path(step) / "outbox.jsonl", MlflowTracker(store, Path("artifacts")), is_refused).send()
         os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -107,4 +109,5 @@ def test_a_sender_that_was_killed_is_replaced_in_the_end(home: Home) -> None:
         sender._process.kill()
         sender._process.wait()
         assert sender.finish() == 0
-    assert lines == []
+    # On a crowded machine it says between how far it is.
+    assert [line for line in lines if not line.startswith("Sending")] == []

@@ -126,7 +126,7 @@ def assert_told_once(folder: Path, trials: int, epochs: int) -> None:
     )
 
 
-def wait_until(true: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def wait_until(true: Callable[[], bool], timeout_s: float = 120.0) -> None:
     """Waits until the condition is true.
 
     Raises:
@@ -140,7 +140,7 @@ def wait_until(true: Callable[[], bool], timeout_s: float = 30.0) -> None:
 
 def answer(executor: LocalExecutor) -> TrialResult | TrialLost:
     """Waits for the next trial to end, and returns how it ended."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         for event in executor.wait(1.0):
             if isinstance(event, TrialResult | TrialLost):

@@ -103,7 +103,7 @@ def _start(port: int, folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def wait_until_healthy(port: int, process: subprocess.Popen[bytes], timeout_s: float = 90) -> None:
+def wait_until_healthy(port: int, process: subprocess.Popen[bytes], timeout_s: float = 280) -> None:
     """Waits until the server answers.
 
     Raises:
@@ -162,10 +162,12 @@ def assert_told_once(port: int, experiment: str) -> None:
     assert len(client.search_logged_models([found.experiment_id])) == TRIALS
 
 
-def send_all(sender: Sender, timeout_s: float = 120) -> int:
+def send_all(sender: Sender, timeout_s: float = 600) -> int:
     """Retries until everything is sent, as the sender process does. Returns the number of tries."""
     until, tries = time.monotonic() + timeout_s, 1
     while not sender.send():
         assert time.monotonic() < until, "not everything was sent in time"
         tries += 1
+        # A server that starts needs the processor.
+        time.sleep(0.05)
     return tries

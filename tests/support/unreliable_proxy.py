@@ -1,14 +1,39 @@
-"""A small HTTP proxy in front of a tracking server, which loses replies or goes away when a test wants it to."""
+"""A small HTTP proxy in front of a tracking server, which delays, loses, cuts or invents replies, or goes away."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
+import socket
+import struct
 import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 NOT_FORWARDED = ("connection", "transfer-encoding", "content-length")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The proxy's misbehaviour for one request. With a `status` it answers in the server's place."""
+
+    delay_s: float = 0.0
+    """Seconds to wait before anything else."""
+    status: int = 0
+    """The status of an invented reply; 0 to ask the server."""
+    body: bytes = b""
+    """The invented reply."""
+    lost: bool = False
+    """True to close the connection in place of the server's reply."""
+    reset: bool = False
+    """True to reset the connection before the server is asked."""
+
+
+NO_FAULT = Fault()
+HTML = b"<html><body>Please log in</body></html>"
 
 
 class UnreliableProxy:
@@ -17,11 +42,19 @@ class UnreliableProxy:
     Args:
         upstream: The server's port on loopback.
         drop_first_replies: Lose the first reply to each different POST after the server has acted on it.
+        fault_for: Given method and path of a request, returns how to misbehave.
     """
 
-    def __init__(self, upstream: int, *, drop_first_replies: bool = False) -> None:
+    def __init__(
+        self,
+        upstream: int,
+        *,
+        drop_first_replies: bool = False,
+        fault_for: Callable[[str, str], Fault] = lambda method, path: NO_FAULT,
+    ) -> None:
         self.upstream = upstream
         self.drop_first_replies = drop_first_replies
+        self.fault_for = fault_for
         self.lost = 0
         self._seen: set[str] = set()
         self._guard = threading.Lock()
@@ -78,17 +111,28 @@ class _Forwarding(BaseHTTPRequestHandler):
 
     def _forward(self) -> None:
         body = self._body()
+        fault = self.owner.fault_for(self.command, self.path)
+        self.close_connection = True
+        time.sleep(fault.delay_s)
+        if fault.reset:
+            # Closing a socket that lingers for no time sends a reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        if fault.status:
+            self._reply(fault.status, [("Content-Type", "text/html")], fault.body)
+            return
         headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_FORWARDED}
         headers["Host"] = f"127.0.0.1:{self.owner.upstream}"
-        self.close_connection = True
         with closing(http.client.HTTPConnection("127.0.0.1", self.owner.upstream, timeout=60)) as connection:
             connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
             answer = connection.getresponse()
             content = answer.read()
-        if self.owner.loses_reply(self.command, self.path, body):
-            return
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
+        if not fault.lost and not self.owner.loses_reply(self.command, self.path, body):
+            self._reply(answer.status, answer.getheaders(), content)
+
+    def _reply(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers:
             if name.lower() not in NOT_FORWARDED:
                 self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))

@@ -2,23 +2,35 @@
 
 Optuna's database storage reads every running trial again several times per configuration, and writes each parameter
 in its own transaction. A sole writer needs neither. So asking stays quick with thousands of trials and many workers,
-while the database holds, at every moment, everything that was acknowledged.
+while the database holds, at every moment, everything that was acknowledged. If somebody deletes or overwrites the
+database meanwhile, the next write puts the study back.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Sequence
-from typing import Any
+import logging
+from collections.abc import Callable, Container, Sequence
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
+from ....errors import ApertuneError
 from ..frozen_trials import REPEATED
+from .putting_back import Presence
+from .storage import open_storage
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+# A study's attribute that is unique for ever, while another storage may have a study of the same name.
+IDENTITY = "apertune_identity"
 
 
 class OwnedStorage(BaseStorage):
@@ -47,12 +59,69 @@ class OwnedStorage(BaseStorage):
         for trial in database.get_all_trials(self._database_study, deepcopy=False):
             self._database_ids.append(trial._trial_id)
             self._memory.create_new_trial(self._study, template_trial=trial)
+        self._name = name
+        self._presence = Presence(database, name) if isinstance(database, RDBStorage) else None
+
+    def make_sure(self) -> bool:
+        """Puts the study back if the database does not have it any more; returns whether it did.
+
+        Raises:
+            ApertuneError: If a study of another search has its name there.
+        """
+        if self._presence is None or self._is_in_doubt:
+            return False
+        written = self._memory.get_all_trials(self._study, deepcopy=False)[: len(self._database_ids)]
+        if self._presence.is_there(len(written), sum(trial.state.is_finished() for trial in written)):
+            return False
+        self._put_back(self._presence)
+        return True
+
+    def _surely(self, write: Callable[[], T]) -> T:
+        """Returns what a write returns, done again if it failed since the study was not there any more."""
+        try:
+            return write()
+        except Exception:
+            if not self.make_sure():
+                raise
+        return write()
+
+    def _put_back(self, presence: Presence) -> None:
+        place = presence.file or "the studies' database"
+        logger.warning("%s was deleted or overwritten during the search; study %s is put back.", place, self._name)
+        if isinstance(self._database, RDBStorage):
+            self._database.remove_session()
+        presence.make_room()
+        database = open_storage(presence.url)
+        names = {study.study_name: study._study_id for study in database.get_all_studies()}
+        if self._name in names:
+            stored = database.get_study_user_attrs(names[self._name])
+            if stored.get(IDENTITY) != self._memory.get_study_user_attrs(self._study).get(IDENTITY):
+                raise ApertuneError(
+                    f"{place} was replaced during the search by one in which another study is called {self._name}; "
+                    "move that file away, and the same command starts a new study"
+                )
+            database.delete_study(names[self._name])
+        study = database.create_new_study(self._memory.get_study_directions(self._study), self._name)
+        for key, value in self._memory.get_study_system_attrs(self._study).items():
+            database.set_study_system_attr(study, key, value)
+        trials = self._memory.get_all_trials(self._study, deepcopy=False)
+        ids = [database.create_new_trial(study, template_trial=trial) for trial in trials]
+        # The definition is among these: a study without one was left by a process that was killed.
+        for key, value in self._memory.get_study_user_attrs(self._study).items():
+            database.set_study_user_attr(study, key, value)
+        self._database, self._database_study, self._database_ids = database, study, ids
+        self._presence = Presence(database, self._name)
 
     def flush(self) -> None:
         """Writes the trial that is held back, if there is one."""
+        if self._presence is not None and self._presence.is_elsewhere():
+            self._put_back(self._presence)
         if self._is_in_doubt:
             self._recognise()
         for trial in self._memory.get_all_trials(self._study, deepcopy=False)[len(self._database_ids) :]:
+            if self.make_sure():
+                # With all trials in memory.
+                return
             self._is_in_doubt = True
             created = self._database.create_new_trial(self._database_study, template_trial=trial)
             if self._database.get_trial_number_from_id(created) != trial.number:
@@ -81,6 +150,7 @@ class OwnedStorage(BaseStorage):
         self._memory.create_new_trial(self._study, template_trial=self._database.get_trial(row._trial_id))
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        self.make_sure()
         self.flush()
         return self._memory.create_new_trial(study_id, template_trial)
 
@@ -92,6 +162,7 @@ class OwnedStorage(BaseStorage):
         self._memory.set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        self.make_sure()
         self.flush()
         self._write("set_trial_state_values", trial_id, state, values)
         return self._memory.set_trial_state_values(trial_id, state, values)
@@ -117,16 +188,17 @@ class OwnedStorage(BaseStorage):
     def _write(self, method: str, trial_id: int, *given: Any) -> None:
         # Nobody else writes, so a trial that is finished already was finished by a write whose answer was lost.
         with contextlib.suppress(UpdateFinishedTrialError):
-            getattr(self._database, method)(self._database_ids[trial_id], *given)
+            self._surely(lambda: getattr(self._database, method)(self._database_ids[trial_id], *given))
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        self.make_sure()
         self.flush()
-        self._database.set_study_user_attr(self._database_study, key, value)
+        self._surely(lambda: self._database.set_study_user_attr(self._database_study, key, value))
         self._memory.set_study_user_attr(study_id, key, value)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         self.flush()
-        self._database.set_study_system_attr(self._database_study, key, value)
+        self._surely(lambda: self._database.set_study_system_attr(self._database_study, key, value))
         self._memory.set_study_system_attr(study_id, key, value)
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ModelError, SettingError
+from ..files.scratch import scratch_folder
 from ..search.export import FORMATS
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
@@ -123,9 +123,9 @@ def _kept_samples(model: str, contract: ModelContract, tracking_uri: str) -> Sam
     run_id = run_of_model(address, tracking_uri) if isinstance(address, str) else None
     if run_id is None:
         return None
-    with TemporaryDirectory(prefix="apertune-samples-") as scratch:
+    with scratch_folder("samples") as scratch:
         try:
-            file = fetch_run_file(run_id, SAMPLES_FILE, tracking_uri, Path(scratch))
+            file = fetch_run_file(run_id, SAMPLES_FILE, tracking_uri, scratch)
         except ModelError:
             return None
         return read_samples(file, contract)

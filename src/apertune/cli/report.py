@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import click
 
+from ..files.scratch import scratch_folder
 from .output import json_option, print_json, print_line
 from .storage_option import storage_option
 
@@ -29,9 +29,9 @@ def report(study: str, output: Path | None, storage: str | None, as_json: bool) 
 
     home = make_home(os.environ, storage=storage)
     target = output or Path(f"{study.replace('/', '_')}-report.html")
-    with tempfile.TemporaryDirectory() as folder:
-        missing = fetch_best_files(home, study, Path(folder))
-        page = write_report(collect_report(home, study, files=Path(folder), created=written_now()), target)
+    with scratch_folder("report") as folder:
+        missing = fetch_best_files(home, study, folder)
+        page = write_report(collect_report(home, study, files=folder, created=written_now()), target)
     if missing:
         print_line(f"The report lacks parts of the best trial: {'; '.join(missing)}", err=True)
     if as_json:

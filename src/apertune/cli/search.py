@@ -83,9 +83,12 @@ def _check_before_loading(settings: SearchSettings) -> None:
     from ..search.engine.planning import check_strategies
     from ..search.executors.choosing import check_places
     from ..search.studies.storage.storage import check_storage
+    from ..search.tracking.tracking_address import check_tracking
     from ..spaces.registry import check_name
 
     check_name(settings.space)
     check_places(settings)
     check_strategies(settings)
-    check_storage(make_home(os.environ, storage=settings.storage))
+    home = make_home(os.environ, storage=settings.storage)
+    check_storage(home)
+    check_tracking(home)

@@ -81,6 +81,8 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
         print_line(_place(trial, described))
     if result.problem:
         print_line(f"MLflow does not take results now ({result.problem}); they are kept, and sent later.")
+    if result.held:
+        print_line(result.held)
 
 
 @click.command()
@@ -116,8 +118,10 @@ def sync(storage: str | None, as_json: bool) -> None:
     from ..search.sending.sender_process import SenderProcess
     from ..search.studies.storage.ownership import read_owner
     from ..search.tracking.outbox import unsent_bytes
+    from ..search.tracking.tracking_address import check_tracking
 
     home = _home(storage)
+    check_tracking(home)
     outcome: dict[str, int] = {}
     for path in sorted(home.root.glob("studies/*/outbox.jsonl")):
         if unsent_bytes(path) and read_owner(path.parent) is None:
@@ -126,11 +130,13 @@ def sync(storage: str | None, as_json: bool) -> None:
     left = sum(outcome.values())
     if as_json:
         print_json({"studies": outcome, "unsent_bytes": left})
-    else:
-        sent = f"Sent what was left of {counted(len(outcome), 'study', 'studies')}."
-        print_line(sent if outcome else "Nothing was left to send.")
+    elif not outcome:
+        print_line("Nothing was left to send.")
+    elif not left:
+        print_line(f"Sent what was left of {counted(len(outcome), 'study', 'studies')}.")
     if left:
-        raise ApertuneError(f"{left} bytes could not be sent")
+        behind = ", ".join(name for name, unsent in outcome.items() if unsent)
+        raise ApertuneError(f"{left:,} bytes of {behind} could not be sent; they are kept: apertune sync goes on there")
 
 
 def _home(storage: str | None) -> Home:
@@ -177,6 +183,7 @@ def _described(result: StudyResult) -> dict[str, Any]:
         "interrupted": _unfinished(result, "interrupted"),
         "owner": None if result.owner is None else vars(result.owner),
         "problem": result.problem or None,
+        "held": result.held or None,
     }
 
 

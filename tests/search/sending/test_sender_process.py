@@ -11,15 +11,15 @@ import pytest
 
 from apertune.search.sending import sender_process
 from apertune.search.sending.sender_process import SenderProcess
-from apertune.search.settings import make_home
+from apertune.search.settings import Home, make_home
 from apertune.search.tracking.outbox import Outbox, Progress, read_progress, write_progress
-from apertune.search.tracking.records import TagsSet
+from apertune.search.tracking.records import RunEnded, RunStarted, TagsSet
 
 OUTBOX = Path("outbox.jsonl")
 
 
 def wait_for(lines: list[str], count: int) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while len(lines) < count:
         assert time.monotonic() < until, lines
         time.sleep(0.01)
@@ -35,6 +35,7 @@ def test_a_search_says_when_mlflow_takes_nothing(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(SenderProcess, "_start", start)
     monkeypatch.setattr(sender_process, "TELL_EVERY_S", 0.01)
+    OUTBOX.write_bytes(b"{}\n" * 3)
     write_progress(OUTBOX, Progress(7, {"k": "r"}, "an earlier one"))
     lines: list[str] = []
     with SenderProcess(OUTBOX, make_home({}), lines.append):
@@ -60,3 +61,22 @@ def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
         wait_for(lines, 1)
     assert "127.0.0.1" in lines[0]
     assert lines[0].startswith("MLflow does not take results now (")
+
+
+def test_an_outbox_that_is_not_the_one_that_was_sent_is_named(home: Home) -> None:
+    """A search that finds its outbox deleted or restored says so, once, and sends all that is in it."""
+    outbox_path, lines = OUTBOX.absolute(), list[str]()
+    outbox_path.write_text("x" * 5000 + "\n")
+    write_progress(outbox_path, Progress(5001))
+    outbox_path.unlink()
+    with Outbox(outbox_path) as outbox:
+        outbox.put(RunStarted("k", "e", "n", 1), RunEnded("k", "FINISHED", 2))
+    for _ in range(2):
+        with SenderProcess(outbox_path, home, lines.append) as sender:
+            assert sender.finish() == 0
+    # On a crowded machine it says between how far it is.
+    assert [line for line in lines if not line.startswith("Sending")] == [
+        f"The results kept for MLflow are not those that were being sent: {outbox_path} was deleted, cut or restored. "
+        "All that is in it is sent again; what it has lost, MLflow may lack."
+    ]
+    assert list(read_progress(outbox_path).run_ids) == ["k"]

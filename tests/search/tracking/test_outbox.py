@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from apertune.search.sending import sender
 from apertune.search.sending.sender import Sender
-from apertune.search.tracking.outbox import Outbox, merged, read_progress, unsent, unsent_bytes
+from apertune.search.tracking.outbox import (
+    Outbox,
+    held_line,
+    is_another_outbox,
+    merged,
+    read_progress,
+    unsent,
+    unsent_bytes,
+)
 from apertune.search.tracking.records import (
     DatasetLogged,
     FilesLogged,
@@ -66,11 +76,11 @@ def test_what_fails_is_sent_later_and_once(tmp_path: Path) -> None:
     with Outbox(path) as outbox:
         outbox.put(*sendable)
     tracker = MemoryTracker(failures=2)
-    sender = Sender(path, tracker, never)
-    assert not sender.send()
+    sending = Sender(path, tracker, never)
+    assert not sending.send()
     assert "the tracking server is down" in read_progress(path).problem
-    assert not sender.send()
-    assert sender.send()
+    assert not sending.send()
+    assert sending.send()
     assert tracker.records == sendable
     assert unsent_bytes(path) == 0
     assert read_progress(path).run_ids == {"k": "k"}
@@ -126,3 +136,119 @@ def test_what_was_taken_is_not_repeated(tmp_path: Path) -> None:
     assert not Sender(path, tracker, never).send()
     assert Sender(path, tracker, never).send()
     assert tracker.records == [RECORDS[0], RECORDS[6]]
+
+
+def sent(path: Path) -> list[Record]:
+    """Sends what is unsent with a sender that begins now; returns what it sends."""
+    tracker = MemoryTracker()
+    assert Sender(path, tracker, never).send()
+    assert unsent_bytes(path) == 0
+    return tracker.records
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+@pytest.mark.parametrize("longer", [False, True], ids=["shorter", "longer"])
+def test_an_outbox_that_was_cut_is_sent_from_its_beginning(tmp_path: Path, kept: int, longer: bool) -> None:
+    """An outbox that was deleted, cut or restored, and filled again to less or more than was sent, is sent whole."""
+    path = tmp_path / "outbox.jsonl"
+    with Outbox(path) as outbox:
+        outbox.put(RECORDS[0], RECORDS[2], RECORDS[6])
+    assert len(sent(path)) == 3
+    old = path.read_bytes().splitlines(keepends=True)[:kept]
+    path.unlink()
+    if old:
+        path.write_bytes(b"".join(old))
+    new: list[Record] = [TagsSet("l", {"n": "x" * (2000 if longer else 1)}), RunEnded("l", "KILLED", 30)]
+    with Outbox(path) as outbox:
+        outbox.put(*new)
+    assert is_another_outbox(path)
+    assert unsent_bytes(path) == path.stat().st_size
+    assert sent(path) == [record for record, _ in unsent(path, 0)]
+    assert not is_another_outbox(path)
+
+
+def test_an_outbox_cut_while_it_is_sent_is_sent_from_its_beginning(tmp_path: Path) -> None:
+    """A sender at work notices it, too."""
+    path, tracker = tmp_path / "outbox.jsonl", MemoryTracker()
+    with Outbox(path) as outbox:
+        outbox.put(RECORDS[0], RECORDS[2])
+    sending = Sender(path, tracker, never)
+    assert sending.send()
+    path.write_text(to_line(RECORDS[6]) + "\n")
+    assert sending.send()
+    assert tracker.records == [RECORDS[0], RECORDS[2], RECORDS[6]]
+    assert unsent_bytes(path) == 0
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+def test_an_outbox_deleted_during_a_search_is_put_back(tmp_path: Path, replaced: bool) -> None:
+    """It has again all that was in it, sent or not, and what comes."""
+    path = tmp_path / "study" / "outbox.jsonl"
+    with Outbox(path) as outbox:
+        outbox.put(RECORDS[0], RECORDS[2])
+        if replaced:
+            path.with_name("other").write_text(to_line(RECORDS[3]) + "\n")
+            path.with_name("other").rename(path)
+        else:
+            shutil.rmtree(path.parent)
+        outbox.put(RECORDS[6])
+        outbox.put(RECORDS[3])
+    assert [record for record, _ in unsent(path, 0)] == [RECORDS[0], RECORDS[2], RECORDS[6], RECORDS[3]]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "7", '{"offset": "x"}', '{"offset": 1, "run_ids": 7}', '{"offset": 1, "held": [{"begin": 1}]}',
+             '{"offset": null}', '{"offset": 99999}', '{"offset": 3, "mark": 7}'],
+)  # fmt: skip
+def test_a_damaged_progress_file_begins_anew(tmp_path: Path, text: str) -> None:
+    """Whatever stands in the progress file, everything is sent."""
+    path = tmp_path / "outbox.jsonl"
+    with Outbox(path) as outbox:
+        outbox.put(RECORDS[0], RECORDS[6])
+    path.with_name("outbox.jsonl.sent").write_text(text)
+    assert sent(path) == [RECORDS[0], RECORDS[6]]
+
+
+def test_progress_is_noted_per_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender that is killed between two records leaves the next one to begin at the second."""
+    monkeypatch.setattr(sender, "NOTE_EVERY_S", 0.0)
+
+    class Killed(MemoryTracker):
+        def apply(self, record: Record) -> None:
+            if len(self.records) == 2:
+                raise KeyboardInterrupt
+            super().apply(record)
+
+    path = tmp_path / "outbox.jsonl"
+    with Outbox(path) as outbox:
+        outbox.put(RECORDS[0], RECORDS[3], RECORDS[6])
+    with pytest.raises(KeyboardInterrupt):
+        Sender(path, Killed(), never).send()
+    assert sent(path) == [RECORDS[6]]
+
+
+def test_a_record_that_fails_alone_holds_up_no_other(tmp_path: Path) -> None:
+    """After some tries the records behind it are sent; it stays unsent, is named, and is tried again."""
+
+    class Choking(MemoryTracker):
+        chokes = True
+
+        def apply(self, record: Record) -> None:
+            if self.chokes and record == RECORDS[3]:
+                raise OSError("no answer")
+            super().apply(record)
+
+    path, tracker = tmp_path / "outbox.jsonl", Choking()
+    with Outbox(path) as outbox:
+        outbox.put(RECORDS[0], RECORDS[3], RECORDS[6])
+    sending = Sender(path, tracker, never)
+    assert [sending.send() for _ in range(3)] == [False, False, True]
+    assert tracker.records == [RECORDS[0], RECORDS[6]]
+    (held,) = read_progress(path).held
+    assert (held.key, held.kind, held.problem) == ("k", "TagsSet", "OSError: no answer")
+    assert "1 record of 1 run" in held_line(read_progress(path))
+    tracker.chokes = False
+    assert sending.send(again=True)
+    # Records that followed are applied again, since they count last.
+    assert tracker.records == [RECORDS[0], RECORDS[6], RECORDS[3], RECORDS[6]]
+    assert unsent_bytes(path) == 0
