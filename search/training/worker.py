@@ -125,7 +125,7 @@ def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
 
         return Discovered(found, rehearse(space, found, task))
     except UserError as error:
-        return DiscoveryFailed(str(error), user_error=True)
+        return DiscoveryFailed(error.message, user_error=True)
     except Exception as error:
         logger.exception("the space cannot be built")
         return DiscoveryFailed(named_line(error, most=500), user_error=False)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..datasets.settings import LoadSettings
-from ..search.settings import SearchSettings, make_home, search_declarations
+from ..search.settings import Home, SearchSettings, make_home, search_declarations
 from ..settings_fields import Declaration, declarations, setting
 from .configuration import read_configuration
 from .dataset_options import AdapterOptions, Source, dataset_declarations, load_from, name_option
@@ -73,11 +73,11 @@ def search_settings(given: Mapping[str, Any]) -> tuple[SearchSettings, dict[str,
             have been loaded yet.
     """
     settings = made_from(SearchSettings, given)
-    _check_before_loading(settings)
+    check_before_loading(settings, make_home(os.environ, storage=settings.storage))
     return settings, without(given, SearchSettings, Launch)
 
 
-def _check_before_loading(settings: SearchSettings) -> None:
+def check_before_loading(settings: SearchSettings, home: Home) -> None:
     """Raises SettingError early for settings that a search would refuse only after loading its data."""
     from ..search.engine.planning import check_strategies
     from ..search.executors.choosing import check_places
@@ -87,4 +87,4 @@ def _check_before_loading(settings: SearchSettings) -> None:
     check_name(settings.space)
     check_places(settings)
     check_strategies(settings)
-    check_storage(make_home(os.environ, storage=settings.storage))
+    check_storage(home)
