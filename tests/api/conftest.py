@@ -22,7 +22,7 @@ def _in_the_words_of_python(_in_the_words_of_the_command: None) -> Iterator[None
 
 @pytest.fixture(scope="session")
 def tuned(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> apertune.Study:
-    """Digits, searched for two trials of one epoch, with a home of its own."""
+    """Digits, searched for two trials of two epochs, with a home of its own."""
     folder = tmp_path_factory.mktemp("tuned")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("APERTUNE_CACHE", str(folder / "cache"))
@@ -32,11 +32,11 @@ def tuned(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> apertu
         return apertune.tune(
             apertune.load("digits", image_size=8),
             trials=2,
-            epochs=1,
+            epochs=2,
             workers=2,
             pruner="none",
-            narrow={"filters": [16]},
-            fix={"blocks": 1},
+            narrow={"filters": [16, 32]},
+            fix={"blocks": 2},
             home=folder / "mlflow",
             quiet=True,
         )

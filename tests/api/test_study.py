@@ -19,7 +19,7 @@ def test_the_table_has_a_row_per_trial(tuned: apertune.Study) -> None:
     assert {"params_optimizer", "metrics_accuracy", "value", "run_id"} <= set(table.columns)
     assert table["run_id"].notna().all()
     assert tuned.best_value == table["value"].max()
-    assert tuned.best_params["blocks"] == 1
+    assert tuned.best_params["blocks"] == 2
 
 
 def test_its_page_shows_the_best_first(tuned: apertune.Study) -> None:
@@ -47,7 +47,7 @@ def test_figures(tuned: apertune.Study) -> None:
     """History, curves and confusion come from what the study holds."""
     assert len(tuned.plot_history().data[0].x) == len(tuned.trials)
     curves = tuned.plot_curves(2)
-    assert [len(curve.y) for curve in curves.data] == [1, 1]
+    assert [len(curve.y) for curve in curves.data] == [2, 2]
     matrix = tuned.plot_confusion().data[0]
     assert list(matrix.x) == [str(digit) for digit in range(10)]
     assert np.asarray(matrix.text).sum() == len(tuned.data.validation)  # type: ignore[union-attr]

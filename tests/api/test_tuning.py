@@ -54,8 +54,8 @@ def test_data_must_be_a_data_set() -> None:
 def test_a_study_brings_the_settings_of_its_last_search(tuned: apertune.Study) -> None:
     """Naming a study is enough to go on with it: what shaped its last search is known, but not where it ran."""
     last = _last_settings(tuned.home, tuned.name)
-    assert (last["trials"], last["epochs"], last["pruner"]) == (2, 1, "none")
-    assert (last["narrow"], last["fix"]) == ({"filters": "16"}, {"blocks": "1"})
+    assert (last["trials"], last["epochs"], last["pruner"]) == (2, 2, "none")
+    assert (last["narrow"], last["fix"]) == ({"filters": "16,32"}, {"blocks": "2"})
     assert "workers" not in last
     assert SearchSettings(**last).space == "convnet"
     assert _last_settings(make_home({}), "new") == {}

@@ -21,7 +21,8 @@ def settings_from(kind: type[_Settings], given: Mapping[str, Any]) -> _Settings:
     Raises:
         SettingError: A value is wrong.
     """
-    known = declarations(kind)
+    settings: type = kind
+    known = declarations(settings)
     return kind(
         **{
             name: known[name].read(f"--{known[name].flag}", value) if isinstance(value, str | list | tuple) else value

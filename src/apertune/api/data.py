@@ -52,7 +52,7 @@ def load(
     Example:
         >>> data = apertune.load("digits")
         >>> data
-        <ImageDataset digits: multiclass, 10 classes, images of 8x8x1; 1,257 train, 270 validation, 270 test>
+        <ImageDataset digits: multiclass, 10 classes, images of 8x8x1; 1,258 train, 270 validation, 269 test>
     """
     known = find_adapter(format).options
     # Settings of every data set come first: of some formats an option has the same name and meaning.
@@ -297,7 +297,7 @@ def formats() -> pd.DataFrame:
         One row per format: what it reads, its usual size and its options.
 
     Example:
-        >>> apertune.formats().loc["digits", "image_size"]
+        >>> int(apertune.formats().loc["digits", "image_size"])
         8
     """
     import pandas as pd

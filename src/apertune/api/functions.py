@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError
+from ..quiet import import_optuna_quietly
 from ..search.settings import Home, make_home
 from .study import Study
 
@@ -58,7 +59,15 @@ class Comparison:
         return table
 
     def write(self, output: str | Path) -> Path:
-        """Writes the comparison as one HTML page that works without a network, and returns its path."""
+        """Writes the comparison as one HTML page that works without a network, and returns its path.
+
+        Args:
+            output: The file.
+
+        Example:
+            >>> apertune.compare(study, [0, 1]).write("comparison.html").name
+            'comparison.html'
+        """
         from ..search.reports.trial_comparison import write_comparison
 
         return write_comparison(self._comparison, Path(output))
@@ -225,10 +234,10 @@ def rerun(data: ImageDataset, run_id: str, *, home: str | Path | None = None, qu
         StudyError: The run is no trial, is not known, or was made with other data.
 
     Example:
-        >>> apertune.rerun(data, "no such run")
+        >>> apertune.rerun(data, "0" * 32)
         Traceback (most recent call last):
         ...
-        apertune.errors.StudyError: MLflow has no run 'no such run'; apertune.compare(NAME) shows the runs of trials
+        apertune.errors.StudyError: MLflow has no run '000...'; apertune.compare(NAME) shows the runs of trials
     """
     from ..search.engine.rerunning import rerun as train_again
     from .displays import shown
@@ -251,8 +260,8 @@ def audit(data: ImageDataset, *, labels: bool = False, output: str | Path | None
         A row per finding: its kind, files, splits, labels and a suggestion.
 
     Example:
-        >>> sorted(set(apertune.audit(data)["kind"])) == []
-        True
+        >>> apertune.audit(data)["kind"].tolist()
+        []
     """
     from dataclasses import asdict
 
@@ -284,7 +293,7 @@ def describe(data: ImageDataset, output: str | Path | None = None) -> dict[str, 
 
     Example:
         >>> apertune.describe(data)["images"]
-        {'train': 1257, 'validation': 270, 'test': 270}
+        {'train': 1258, 'validation': 270, 'test': 269}
     """
     from ..datasets.audit.description import describe as count
     from ..datasets.audit.description import page
@@ -336,6 +345,7 @@ def list_spaces() -> pd.DataFrame:
 
 
 def _home(folder: str | Path | None, storage: str | None = None) -> Home:
+    import_optuna_quietly()
     return make_home(os.environ, root=None if folder is None else Path(folder).expanduser(), storage=storage)
 
 

@@ -255,8 +255,8 @@ class Champion(Model):
         """Returns the scores on validation and test images, a row per metric, with the 95 % interval of the test.
 
         Example:
-            >>> champion.scores().loc["accuracy", "test"] >= 0
-            True
+            >>> list(champion.scores().columns)
+            ['validation', 'test', 'low', 'high']
         """
         import pandas as pd
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError, StudyError
+from ..quiet import import_optuna_quietly
 from ..search.promotion.settings import PromotionSettings
 from ..search.settings import Home, make_home
 from .arguments import part_of, refuse_unknown, settings_from
@@ -413,6 +414,7 @@ class Study:
         self.home.stop_file(self.name).touch()
 
     def _read(self) -> StudyResult:
+        import_optuna_quietly()
         from ..search.results import read_study
 
         return read_study(self.home, self.name)

@@ -13,6 +13,7 @@ from ..cli.search import check_before_loading
 from ..cli.searching import without_complete_trial
 from ..datasets.base import ImageDataset
 from ..errors import ApertuneError, SettingError, StudyError
+from ..quiet import import_optuna_quietly
 from ..search.executors.places import PlaceSettings
 from ..search.settings import Home, SearchSettings, make_home
 from ..search.strategies.presets import preset_settings
@@ -112,6 +113,7 @@ def tune(
 def _searched(
     data: ImageDataset, settings: SearchSettings, home: Home, display: Display, *, reference: bool
 ) -> SearchResult:
+    import_optuna_quietly()
     from ..search.engine.launch import run
     from ..search.engine.planning import prepare
     from ..search.engine.reference import train_reference
@@ -159,6 +161,7 @@ def _study_name(study: str | Study) -> str:
 
 def _last_settings(home: Home, name: str) -> dict[str, Any]:
     """Returns the settings of a study's last search, as far as it is known here; none of a study that is to be made."""
+    import_optuna_quietly()
     from ..search.results import read_study
     from ..search.tracking.outbox import last_search
 
