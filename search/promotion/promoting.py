@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...datasets.base import ImageDataset
 from ...errors import DatasetError, SettingError
+from ...spaces.foreign.sent import look_in
 from ..engine.state import State
 from ..evaluation.decisions import Probabilities
 from ..evaluation.metrics import Metric, resolve_objective
@@ -84,6 +85,7 @@ def promote(
     settings, places, home = settings or PromotionSettings(), places or PlaceSettings(), home or make_home(os.environ)
     study = find_study(home, dataset, settings.study)
     metric = followed_metric(study.definition)
+    look_in(home.spaces)
     trust_space(study.definition.space)
     if metric.name != study.definition.objective:
         say(

@@ -115,8 +115,10 @@ def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
     from ... import spaces
     from ...errors import UserError
     from ...text import named_line
+    from .additions import receive_sent
 
     try:
+        receive_sent(task.space)
         space = spaces.load(task.space.name, task.view.spec(), recipe=task.space.recipe, options=task.space.options)
         found = spaces.discover(space)
         if task.rehearsals is None or ":" not in task.space.name:

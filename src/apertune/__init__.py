@@ -34,11 +34,13 @@ from .lazy_exports import exported
 
 if TYPE_CHECKING:
     from .api.data import formats, from_arrays, from_dataframe, from_huggingface, from_tf_dataset, load
+    from .api.estimator import ImageClassifier
     from .api.functions import (
         Comparison,
         audit,
         compare,
         describe,
+        fetch_space,
         list_spaces,
         report,
         rerun,
@@ -55,12 +57,14 @@ __all__ = [
     "ApertuneError",
     "Champion",
     "Comparison",
+    "ImageClassifier",
     "Model",
     "Study",
     "UserError",
     "audit",
     "compare",
     "describe",
+    "fetch_space",
     "formats",
     "from_arrays",
     "from_dataframe",
@@ -83,11 +87,13 @@ __all__ = [
 _MODULES = {
     "Champion": "api.model",
     "Comparison": "api.functions",
+    "ImageClassifier": "api.estimator",
     "Model": "api.model",
     "Study": "api.study",
     "audit": "api.functions",
     "compare": "api.functions",
     "describe": "api.functions",
+    "fetch_space": "api.functions",
     "formats": "api.data",
     "from_arrays": "api.data",
     "from_dataframe": "api.data",

@@ -41,7 +41,7 @@ def run_notebook(
     os.environ["PYTHONPATH"] = os.pathsep.join(
         dict.fromkeys([str(REPOSITORY / "src"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
     )
-    # What this process was told about messages is not for the kernel.
+    # The kernel speaks of arguments, whatever this process was told.
     os.environ.pop("APERTUNE_TONGUE", None)
     client = nbclient.NotebookClient(
         notebook,

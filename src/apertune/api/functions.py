@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingError
+from ..errors import SettingError, StudyError
 from ..quiet import import_optuna_quietly
 from ..search.settings import Home, make_home
 from .study import Study
@@ -323,6 +323,55 @@ def sync(*, home: str | Path | None = None) -> int:
 
     with shown(quiet=False) as display:
         return sum(send_waiting(_home(home), display.say).values())
+
+
+def fetch_space(run_id: str, *, home: str | Path | None = None) -> list[Path]:
+    """Fetches from MLflow the code that a search was sent from Python, so that it can be used here.
+
+    The code runs when it is used: fetch only that of people whom you trust. It is kept in `mlflow/spaces`, with its
+    source as a text.
+
+    Args:
+        run_id: The run of a search, or of one of its trials.
+        home: The folder of results.
+
+    Returns:
+        The files that were fetched.
+
+    Raises:
+        StudyError: MLflow has no such run, or its search was sent nothing.
+
+    Example:
+        >>> apertune.fetch_space(study.trials_dataframe()["run_id"][0])
+        Traceback (most recent call last):
+        ...
+        apertune.errors.StudyError: the search of run ... was sent nothing from Python; its space is 'convnet'
+    """
+    import shutil
+    import tempfile
+
+    from ..search.tracking.mlflow_store import fetch_run_file, read_run
+    from ..search.tracking.records import PARENT_TAG, SENT_FILES, SPACE_TAG
+    from ..spaces.foreign.sent import folder_of, is_sent
+
+    place = _home(home)
+    tags = read_run(run_id, place.tracking_uri).tags
+    search_run = tags.get(PARENT_TAG, run_id)
+    params = read_run(search_run, place.tracking_uri).params
+    names = [name for name in (tags.get(SPACE_TAG, ""), params.get("additions", "")) if is_sent(name)]
+    if not names:
+        raise StudyError(
+            f"the search of run {run_id} was sent nothing from Python; its space is '{tags.get(SPACE_TAG, '')}'"
+        )
+    fetched = []
+    with tempfile.TemporaryDirectory() as scratch:
+        files = fetch_run_file(search_run, SENT_FILES, place.tracking_uri, Path(scratch))
+        for name in names:
+            target = folder_of(name, place.spaces)
+            target.mkdir(parents=True, exist_ok=True)
+            for file in sorted(files.glob(f"{name.partition(':')[2]}.*")):
+                fetched.append(Path(shutil.copy(file, target)))
+    return fetched
 
 
 def list_spaces() -> pd.DataFrame:

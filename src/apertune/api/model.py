@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import SettingError
 from ..search.settings import Home, make_home
+from ..spaces.foreign.sent import look_in, pack
 from ..text import counted
 
 if TYPE_CHECKING:
@@ -301,6 +302,9 @@ def open_model(name: str, *, space: Any = None, home: str | Path | None = None) 
 
     model_address(name)
     place = make_home(os.environ, root=None if home is None else Path(home).expanduser())
+    look_in(place.spaces)
+    if space is not None and not isinstance(space, str):
+        space = pack(space, "space").name
     return Model(name, place, space)
 
 

@@ -12,6 +12,7 @@ from ..errors import SettingError, StudyError
 from ..quiet import import_optuna_quietly
 from ..search.promotion.settings import PromotionSettings
 from ..search.settings import Home, make_home
+from ..spaces.foreign.sent import look_in
 from .arguments import part_of, refuse_unknown, settings_from
 from .displays import shown
 from .model import Champion, Model
@@ -42,6 +43,7 @@ class Study:
         self.name = name
         self.home = home
         self.data = data
+        look_in(home.spaces)
 
     def __repr__(self) -> str:
         result = self._read()

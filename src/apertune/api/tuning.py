@@ -14,10 +14,14 @@ from ..cli.searching import without_complete_trial
 from ..datasets.base import ImageDataset
 from ..errors import ApertuneError, SettingError, StudyError
 from ..quiet import import_optuna_quietly
+from ..search.evaluation.baselines import label_frequencies
 from ..search.executors.places import PlaceSettings
 from ..search.settings import Home, SearchSettings, make_home
 from ..search.strategies.presets import preset_settings
+from ..search.training.additions import Additions, check_callbacks, check_metrics
 from ..settings_fields import declarations
+from ..spaces.foreign.sent import keep, look_in, pack
+from ..spaces.registry import SPACES, Entry
 from ..text import counted
 from .arguments import refuse_unknown, settings_from
 from .displays import shown
@@ -45,6 +49,9 @@ def tune(
     reference: bool = False,
     quiet: bool = False,
     home: str | Path | None = None,
+    callbacks: Sequence[Any] = (),
+    metrics: Sequence[Any] = (),
+    augmentation: Any = None,
     on_trial_end: Callable[[TrialResult], object] | None = None,
     **settings: Any,
 ) -> Study:
@@ -68,6 +75,11 @@ def tune(
         reference: Train the data set's published network first.
         quiet: Show nothing.
         home: The folder for studies and results; `mlflow` in the working directory unless given.
+        callbacks: Keras callbacks, or functions and classes that make one; each trial gets fresh copies.
+        metrics: Metrics to record on validation beside our own: functions of labels and probabilities, Keras metrics,
+            or names such as "kappa". With `objective="NAME:max"` the search goes by one of them.
+        augmentation: A Keras layer that changes training images, float32 from 0 to 255, in place of the augmentation
+            that the space searches.
         on_trial_end: Called with the result of each trial that ends; an error that it raises ends the search.
         settings: Further fields of `apertune.search.SearchSettings`, such as `patience`, `workers`, `sampler`, `fix`
             and `folds`.
@@ -95,6 +107,11 @@ def tune(
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None} | settings
     place = _home(home, study, given.get("storage"))
+    look_in(place.spaces)
+    if space is not None and not isinstance(space, str):
+        given["space"] = _sent_space(space, place)
+    if callbacks or metrics or augmentation is not None:
+        given |= _additions(data, Additions(tuple(callbacks), tuple(metrics), augmentation), given, place)
     made = _settings(given, study, preset, place)
     check_before_loading(made, place)
     with shown(quiet=quiet, on_trial_end=on_trial_end) as display:
@@ -108,6 +125,47 @@ def tune(
     if failure := without_complete_trial(result):
         raise ApertuneError(failure)
     return found
+
+
+def _sent_space(space: Any, home: Home) -> str:
+    """Keeps a function or a HyperModel in the home, and returns the name that stands for it."""
+    if not callable(space) and not hasattr(space, "build") and not hasattr(space, "hypermodel"):
+        raise SettingError(
+            "space must be a name such as 'residual', 'package.module:Name', a function build(hp) or a HyperModel, but "
+            f"got {type(space).__name__}"
+        )
+    sent = pack(space, "space")
+    keep(sent, home.spaces)
+    return sent.name
+
+
+def _additions(data: ImageDataset, added: Additions, given: dict[str, Any], home: Home) -> dict[str, Any]:
+    """Keeps callbacks, metrics and augmentation in the home, and returns the settings that take them."""
+    check_callbacks(added.callbacks)
+    view = data.training_view()
+    labels = view.labels("validation")
+    check_metrics(added.metrics, data.task, labels, label_frequencies(data.task, labels, view.spec().outputs))
+    settings: dict[str, Any] = {}
+    if added.augmentation is not None:
+        settings = _own_augmentation(given)
+    sent = pack(added, "callbacks, metrics or augmentation", "additions")
+    keep(sent, home.spaces)
+    return {**settings, "additions": sent.name}
+
+
+def _own_augmentation(given: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings under which an augmentation of the user's takes the place of ours."""
+    space, recipe = given.get("space", "convnet"), given.get("recipe")
+    if ":" in space and recipe is None:
+        raise SettingError(
+            "augmentation needs a space that ships or recipe='standard', since a model of your own is trained by its "
+            "own code; put the layer into the model"
+        )
+    parameter = "recipe/augmentation" if ":" in space else "augmentation"
+    fixed, narrowed = dict(given.get("fix") or {}), given.get("narrow") or {}
+    if parameter in fixed or parameter in narrowed or SPACES.get(space, _OWN).publication is not None:
+        return {}
+    return {"fix": {**fixed, parameter: "none"}}
 
 
 def _searched(
@@ -199,7 +257,8 @@ def _value(text: str, alternatives: Sequence[Any]) -> Any:
     return json.loads(text) if len(alternatives) > 2 and text.startswith("[") else text
 
 
-_OF_TUNE = ("preset", "reference", "quiet", "home", "on_trial_end")
+_OWN = Entry("", "A space of the user's own.")
+_OF_TUNE = ("callbacks", "metrics", "augmentation", "preset", "reference", "quiet", "home", "on_trial_end")
 
 
 def _with_every_setting() -> inspect.Signature:
