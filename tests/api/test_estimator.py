@@ -18,7 +18,6 @@ import apertune
 # images, which refuses them in one line. scikit-learn leaves them out itself, by the tag `two_d_array=False`, after
 # those of cloning, parameters, attributes and tags; its warning says so.
 WITHOUT_DATA = [
-    "check_do_not_raise_errors_in_init_or_set_param",
     "check_estimator_repr",
     "check_estimator_tags_renamed",
     "check_get_params_invariance",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -65,3 +66,20 @@ def pages(notebook: Any, cell: int) -> list[str]:
     """Returns the HTML outputs of a cell, in order."""
     outputs = notebook.cells[cell].get("outputs", [])
     return [output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {})]
+
+
+def main() -> None:
+    """Runs notebooks in this folder, and keeps them with their new outputs: notebooks.py FILE..."""
+    import nbformat
+
+    for name in sys.argv[1:]:
+        file = Path(name).resolve()
+        done = run_notebook(nbformat.read(file, 4), Path.cwd())
+        for cell in done.cells:
+            # Times of execution and counts differ from run to run.
+            cell.metadata.pop("execution", None)
+        nbformat.write(done, file)
+
+
+if __name__ == "__main__":
+    main()
