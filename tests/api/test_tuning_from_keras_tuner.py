@@ -37,7 +37,7 @@ def arrays() -> dict[str, Any]:
 
 
 def test_the_right_column_runs(arrays: dict[str, Any], home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From arrays to an exported champion; the function is found again by rerun, and by a process that opens the study."""
+    """From arrays to an exported champion; the function is found again by promotion and rerun, and fetched anew."""
     real = apertune.tune
 
     def small(*given: Any, **named: Any) -> apertune.Study:

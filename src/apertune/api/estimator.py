@@ -13,8 +13,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ..search.settings import Home, make_home
+from ..spaces.search_space.parameters import Values
 from .data import from_arrays
 from .model import Model
+from .study import Study
 from .tuning import tune
 
 # A test split is of no use here: whoever calls `fit` keeps images back.
@@ -102,7 +104,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             raise ValueError(f"y must hold one label per image, (n,), but got an array of shape {labels.shape}")
         if len(labels) != len(images):
             raise ValueError(f"give one label per image, but got {len(labels)} for {len(images)} images")
-        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        names, numbers = np.unique(labels, return_inverse=True)
+        self.classes_: NDArray[Any] = names
         if len(self.classes_) < 2:
             raise ValueError(f"Classifier can't train when only one class is present: {self.classes_.tolist()}")
         share = self.validation_share
@@ -119,7 +122,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             "trials": self.trials, "epochs": self.epochs, "objective": self.objective, "workers": self.workers,
         }  # fmt: skip
         given = {name: value for name, value in given.items() if value is not None}
-        self.study_ = tune(
+        self.study_: Study = tune(
             data,
             self.space,
             preset=self.preset,
@@ -129,9 +132,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             **{**given, **(self.settings or {})},
         )
         self.study_.data = None
-        self.best_params_ = self.study_.best_params
-        self.best_score_ = self.study_.best_value
-        self.image_shape_ = images.shape[1:]
+        self.best_params_: Values = self.study_.best_params
+        self.best_score_: float = self.study_.best_value
+        self.image_shape_: tuple[int, ...] = images.shape[1:]
         self._space = self.study_.space
         self._files = _model_files(self.study_.model(), self.study_.home)
         self._model: Model | None = None
