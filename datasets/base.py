@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..errors import DatasetError
 from .arrays import EntryArrays
 from .grouping import Grouping
+from .preview import preview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,6 +133,15 @@ class ImageDataset:
     """The rule by which images, such as those of one person, stay in one split and fold; None without groups."""
     files: FileCounts | None = None
     """The files found, read and left out; None where images are no files of their own."""
+
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.image_shape))
+        counts = ", ".join(f"{len(self.rows(split)):,} {split}" for split in get_args(Split))
+        return f"<ImageDataset {self.name}: {self.task}, {len(self.classes)} classes, images of {size}; {counts}>"
+
+    def _repr_html_(self) -> str:
+        """The page of a notebook: counts per class and split, notes, and examples of each class."""
+        return preview(self)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -27,6 +27,15 @@ class SpaceReference:
     options: Mapping[str, str] = field(default_factory=dict)
     """Options of the space, as the user wrote them."""
 
+    pickled: bytes = b""
+    """The space itself, where it was sent from Python."""
+
+    additions: str | None = None
+    """Name of the callbacks, metrics and augmentation that the user sent along, if any."""
+
+    pickled_additions: bytes = b""
+    """These themselves."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrialTask:

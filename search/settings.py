@@ -46,6 +46,12 @@ class SearchSettings(PlaceSettings):
         rerun=True,
         reference="own",
     )
+    additions: str | None = setting(
+        None,
+        "Train with the callbacks, metrics and augmentation that apertune.tune kept under this name.",
+        rerun=True,
+        reference="default",
+    )
     fix: Mapping[str, str] = setting({}, "Hold a hyperparameter to one value.", reference="default")
     narrow: Mapping[str, str] = setting(
         {},
@@ -279,6 +285,11 @@ class Home:
     def artifacts(self) -> Path | None:
         """The folder for the files of the local store's experiments; None when a server decides."""
         return self.root / "artifacts" if self.tracking_uri == _local_store(self.root) else None
+
+    @property
+    def spaces(self) -> Path:
+        """The folder of spaces that were sent from Python."""
+        return self.root / "spaces"
 
     def study_folder(self, name: str) -> Path:
         """The folder of a study's own files."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from apertune.search.settings import Home, make_home
+from apertune.wording import speak_of_flags
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -17,6 +18,12 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 pytest_plugins = ["shades_model"]
 # Under `nohup`, the commands that tests start would inherit an ignored SIGHUP.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _in_the_words_of_the_command() -> None:
+    """Messages are compared as they are written; those of the public face in Python switch to its words."""
+    speak_of_flags()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ...datasets.base import ImageDataset
 from ...errors import StudyError
 from ...files.private import private_files
+from ...spaces.foreign.sent import folder_of, is_sent, look_in
 from ...spaces.search_space.narrowing import narrow
 from ...spaces.search_space.parameters import SearchSpace
 from ...text import counted
@@ -112,6 +113,7 @@ def run(
     settings = settings or SearchSettings()
     home = home or make_home(os.environ, storage=settings.storage)
     display = display or NoDisplay()
+    look_in(home.spaces)
     ready = prepare(dataset, settings, home)
     began = time.monotonic()
     executor = executor or make_executor(settings, home.root / "logs" / uuid.uuid4().hex[:8], at_most=settings.trials)
@@ -131,7 +133,10 @@ def run(
         begin(study, settings, home, ready.begin_with, display.say)
         plan = make_plan(dataset, ready, settings, home, study, began)
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), most_models(settings.keep_models))
-        journal.search_started(plan.dataset, described(settings, study.name, executor.slots))
+        files = [
+            folder_of(name, home.spaces) for name in (settings.space, settings.additions) if name and is_sent(name)
+        ]
+        journal.search_started(plan.dataset, described(settings, study.name, executor.slots), files)
         try:
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), study, journal)
         finally:
@@ -213,6 +218,7 @@ def _definition(
         repeats=settings.repeats,
         recipe=settings.recipe,
         space_options=dict(settings.space_options),
+        additions=settings.additions,
     )
 
 

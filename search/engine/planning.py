@@ -13,6 +13,7 @@ from ...datasets.adapters.registry import all_adapters
 from ...datasets.base import ImageDataset, TrainingView
 from ...datasets.splits.folding import fold_views
 from ...spaces.beliefs import beliefs_about
+from ...spaces.foreign.sent import payload
 from ...spaces.registry import published_scores
 from ...spaces.search_space.parameters import SearchSpace, Values
 from ...spaces.search_space.prior import Prior, believe
@@ -121,7 +122,15 @@ def _objectives(dataset: ImageDataset, settings: SearchSettings) -> tuple[Object
 
 def space_reference(settings: SearchSettings) -> SpaceReference:
     """Returns how a worker finds the space."""
-    return SpaceReference(settings.space, settings.recipe, settings.space_options)
+    added = settings.additions
+    return SpaceReference(
+        settings.space,
+        settings.recipe,
+        settings.space_options,
+        pickled=payload(settings.space),
+        additions=added,
+        pickled_additions=payload(added) if added else b"",
+    )
 
 
 def make_task(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ...datasets.base import ImageDataset, TrainingView
 from ...errors import StudyError
 from ...files.private import private_files
+from ...spaces.foreign.sent import look_in
 from ...spaces.search_space.parameters import SearchSpace, Value, Values
 from ..evaluation.direction import Direction
 from ..evaluation.metrics import task_objective
@@ -106,6 +107,7 @@ def rerun(
             f"{dataset.fingerprint[:12]} here); give the data flags of its command: {run.tags.get(COMMAND_TAG, '')}"
         )
     search = read_run(run.tags[PARENT_TAG], home.tracking_uri).params
+    look_in(home.spaces)
     places = places or _places_of(search)
     executor = executor or make_executor(places, home.root / "logs" / uuid.uuid4().hex[:8], only=1)
     folder = TrialFolder(home.root / "reruns" / run_id)

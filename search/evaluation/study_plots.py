@@ -62,25 +62,39 @@ def study_figures(study: optuna.Study, objectives: Sequence[str] = ("objective",
     They are history, importance, slice, parallel coordinate, contour, empirical distribution, intermediate values,
     timeline, and the Pareto front if there are two or three objectives.
     """
+    return list(_figures(study, objectives))
+
+
+def study_figure(
+    study: optuna.Study, title: str, objectives: Sequence[str] = ("objective",)
+) -> plotly.graph_objects.Figure | None:
+    """Returns the first plot whose title begins with `title`, and draws none after it; None with too few trials."""
+    return next((figure for name, figure in _figures(study, objectives) if name.startswith(title)), None)
+
+
+def _figures(study: optuna.Study, objectives: Sequence[str]) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
+    for title, figure in _drawn(study, objectives):
+        figure.update_layout(
+            title=None, height=HEIGHTS.get(title.split(" (")[0], HEIGHT), margin={"t": 30}, template="plotly_white"
+        )
+        yield title, figure
+
+
+def _drawn(study: optuna.Study, objectives: Sequence[str]) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
     from optuna import visualization
 
     trials = study.get_trials(deepcopy=False)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    figures: StudyFigures = []
     if len(objectives) in (2, 3) and len(complete) > 1:
-        figures.append(("Pareto front", visualization.plot_pareto_front(study, target_names=list(objectives))))
+        yield "Pareto front", visualization.plot_pareto_front(study, target_names=list(objectives))
     for number, objective in enumerate(objectives):
         title = f" ({objective})" if len(objectives) > 1 else ""
-        figures += [(name + title, figure) for name, figure in _of_objective(study, complete, number, objective)]
+        for name, figure in _of_objective(study, complete, number, objective):
+            yield name + title, figure
     if len(objectives) == 1 and any(trial.intermediate_values for trial in trials):
-        figures.append(("Intermediate values", visualization.plot_intermediate_values(study)))
+        yield "Intermediate values", visualization.plot_intermediate_values(study)
     if any(trial.datetime_start for trial in trials):
-        figures.append(("Timeline", visualization.plot_timeline(study)))
-    for title, figure in figures:
-        figure.update_layout(
-            title=None, height=HEIGHTS.get(title.split(" (")[0], HEIGHT), margin={"t": 30}, template="plotly_white"
-        )
-    return figures
+        yield "Timeline", visualization.plot_timeline(study)
 
 
 @dataclass(frozen=True)

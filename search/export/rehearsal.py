@@ -41,7 +41,7 @@ def rehearsed(folder: Path, space: str) -> tuple[str, list[str]]:
     try:
         load_model(model)
     except ModelError as refused:
-        if "--space" not in str(refused):
+        if "--space" not in refused.message:
             return _cannot_be_loaded(refused), []
         try:
             trust_space(space)

@@ -42,18 +42,27 @@ def trust_space(space: str) -> None:
     _named.add(space)
     import_keras_quietly()
     from ...spaces.foreign.importing import import_space
+    from ...spaces.foreign.sent import is_sent, module_of, own_parts
 
-    import_space(space)
+    thing = import_space(space)
+    if is_sent(space):
+        _trusted.update({(module_of(space), part.__name__): part for part in own_parts(thing) if _is_part(part)})
+        _name_in_environment(space)
+        return
     for module in _modules_beside(sys.modules[space.partition(":")[0]]):
         for name, thing in vars(module).items():
             if _is_part(thing) and thing.__module__ == module.__name__:
                 _trusted[module.__name__, name] = thing
-    named = [name for name in os.environ.get(SPACE_VARIABLE, "").split(",") if name]
-    os.environ[SPACE_VARIABLE] = ",".join(dict.fromkeys([*named, space]))
+    _name_in_environment(space)
     # Others may be started in another folder; last, so that a file there never replaces an installed package.
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     if str(Path.cwd()) not in paths:
         os.environ["PYTHONPATH"] = os.pathsep.join([*paths, str(Path.cwd())])
+
+
+def _name_in_environment(space: str) -> None:
+    named = [name for name in os.environ.get(SPACE_VARIABLE, "").split(",") if name]
+    os.environ[SPACE_VARIABLE] = ",".join(dict.fromkeys([*named, space]))
 
 
 def is_trusted(module: str, name: str) -> bool:

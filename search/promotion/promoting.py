@@ -12,6 +12,7 @@ from ...datasets.base import ImageDataset
 from ...errors import DatasetError, SettingError
 from ...files.private import private_files
 from ...files.scratch import scratch_folder
+from ...spaces.foreign.sent import look_in
 from ..engine.state import State
 from ..evaluation.decisions import Probabilities
 from ..evaluation.metrics import Metric, resolve_objective
@@ -85,6 +86,7 @@ def promote(
     settings, places, home = settings or PromotionSettings(), places or PlaceSettings(), home or make_home(os.environ)
     study = find_study(home, dataset, settings.study)
     metric = followed_metric(study.definition)
+    look_in(home.spaces)
     trust_space(study.definition.space)
     if metric.name != study.definition.objective:
         say(

@@ -47,6 +47,9 @@ class StudyDefinition:
     space_options: Mapping[str, str] = field(default_factory=dict)
     """The space's own options."""
 
+    additions: str | None = None
+    """Name of the callbacks, metrics and augmentation that were sent along from Python."""
+
     @property
     def objectives(self) -> tuple[tuple[str, Direction], ...]:
         """Names and directions of all objectives, the first one first."""
@@ -80,6 +83,7 @@ class StudyDefinition:
             self.repeats,
             self.recipe or "none",
             ", ".join(f"{name}={text}" for name, text in sorted(self.space_options.items())) or "none",
+            self.additions or "none",
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,6 +108,7 @@ _COMPARED = (
     "repeats",
     "recipe",
     "space options",
+    "callbacks, metrics and augmentation",
 )
 
 

@@ -30,6 +30,7 @@ from .records import (
     REASON_TAG,
     SEARCH_KIND,
     SEED_TAG,
+    SENT_FILES,
     SPACE_TAG,
     STATE_TAG,
     STUDY_TAG,
@@ -107,12 +108,13 @@ class Journal:
             before = [record for record in study.records() if record.number not in left_open]
         self._models = ModelKeeper(most_models, study.definition.direction, before)
 
-    def search_started(self, dataset: DatasetLogged, settings: Mapping[str, str]) -> None:
+    def search_started(self, dataset: DatasetLogged, settings: Mapping[str, str], sent: Iterable[Path] = ()) -> None:
         """Begins the search's run, and ends those of earlier searches whose supervisor was killed.
 
         Args:
             dataset: The data set, without the key of the run.
             settings: The search's settings, as params.
+            sent: Folders of what was sent from Python, which are kept with the run.
         """
         left = [key for key, run in open_runs(self._outbox.path).items() if run.tags.get(KIND_TAG) == SEARCH_KIND]
         for key in left:
@@ -134,6 +136,7 @@ class Journal:
                 params=dict(settings),
             ),
             replace(dataset, key=self._search_key),
+            *(FilesLogged(self._search_key, str(folder), SENT_FILES) for folder in sent),
             trials_view(self._study.name, self._study.identity, self._study.definition),
             every_study_view(self._experiment),
         )

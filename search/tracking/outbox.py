@@ -23,7 +23,17 @@ from typing import Any
 from ...files.replacing import append_whole, replacing
 from ...text import counted
 from ..studies.storage.patience import persistently
-from .records import MetricsLogged, Record, RunEnded, RunStarted, StudyChanged, from_line, to_line
+from .records import (
+    KIND_TAG,
+    SEARCH_KIND,
+    MetricsLogged,
+    Record,
+    RunEnded,
+    RunStarted,
+    StudyChanged,
+    from_line,
+    to_line,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -249,6 +259,22 @@ def open_runs(path: Path) -> dict[str, RunStarted]:
                 elif isinstance(record, RunEnded):
                     begun.pop(record.key, None)
     return begun
+
+
+def last_search(path: Path) -> dict[str, str]:
+    """Returns the params of the latest search that was written to an outbox; none where there is no outbox."""
+    found: dict[str, str] = {}
+    if not path.exists():
+        return found
+    with path.open("rb") as file:
+        for line in file:
+            if not line.startswith(b'{"kind": "RunStarted"'):
+                continue
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                record = from_line(line.decode())
+                if isinstance(record, RunStarted) and record.tags.get(KIND_TAG) == SEARCH_KIND:
+                    found = record.params
+    return found
 
 
 def last_epochs(path: Path, keys: Collection[str]) -> dict[str, int]:

@@ -41,6 +41,9 @@ REASON_TAG = "reason"
 # Original names of hyperparameters by the names that MLflow takes, as JSON; only where they differ.
 NAMES_TAG = "hyperparameter_names"
 
+# The folder, among the artifacts of a search's run, of what was sent from Python.
+SENT_FILES = "sent"
+
 # Metrics of a whole trial. The first objective, the epochs trained, and before the name of each metric of the best
 # epoch's weights, on validation:
 OBJECTIVE_METRIC = "objective"

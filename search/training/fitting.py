@@ -21,6 +21,7 @@ from ..messages import Emit, StopRequest, StopRequested, TrialDelayed, TrialResu
 from ..models.contract import ModelContract
 from ..models.package import save_model
 from ..trial_folder import TrialFolder
+from .additions import added_scores, additions_of
 from .augmented_examples import save_augmented
 from .averaging import averaged_weights, keep_averages
 from .checkpoint import TrainingState, load_checkpoint
@@ -43,6 +44,7 @@ class Fitting:
         self.labels = task.view.labels("validation")
         self.folder = TrialFolder(task.folder)
         self.checkpoint = self.folder.checkpoint
+        self.added = additions_of(task.space)
         self.trainer = make_trainer(task, candidate)
         self.state = TrainingState()
 
@@ -84,6 +86,10 @@ class Fitting:
         metrics = evaluate(self.task.view.task, self.labels, probabilities, per_epoch=per_epoch)
         if self.objective.name not in metrics and not self.objective.own:
             metrics[self.objective.name] = self.objective.score(self.labels, probabilities)
+        if self.added.metrics:
+            view = self.task.view
+            targets = view.targets("validation")
+            metrics |= added_scores(self.added, view.task, self.labels, targets, probabilities)
         return metrics, probabilities
 
     def improved(self, value: float) -> bool:

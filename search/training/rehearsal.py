@@ -31,6 +31,7 @@ from ...text import first_line, named_line
 from ..messages import DiscoveryTask, TrialTask
 from ..models.contract import ModelContract
 from ..models.package import save_model
+from .additions import additions_of, metric_name
 from .epoch_monitor import TrainingEndedError
 from .trainers import UserTrainer
 
@@ -107,7 +108,8 @@ def _train_a_step(candidate: Candidate, task: DiscoveryTask, name: str) -> None:
             logger.exception("the rehearsal's training failed")
             raise SpaceError(f"{name} cannot be trained with its default values: {named_line(error)}") from error
     if own.is_keras_fit:
-        known = step.metrics | {f"{metric}".removeprefix("val_") for metric in step.metrics}
+        added = {metric_name(metric) for metric in additions_of(task.space).metrics}
+        known = added | step.metrics | {f"{metric}".removeprefix("val_") for metric in step.metrics}
         for objective in task.own_objectives:
             if objective not in known:
                 computed = ", ".join(sorted(metric for metric in known if not metric.startswith("val_")))

@@ -19,6 +19,7 @@ from ...text import named_line
 from ..executors import devices
 from ..executors.retries import rule_of_error
 from ..messages import Emit, EpochEnded, StopRequested, TrialEvent, TrialResult, TrialTask
+from .additions import receive_sent, with_additions
 from .custom_gradients import forgotten_gradients
 from .fitting import Fitting
 from .gpu_usage import watched_gpu
@@ -78,9 +79,10 @@ def _run_once(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> Tri
 def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialResult:
     keras.utils.set_random_seed(task.seed)
     keras.config.set_dtype_policy("mixed_bfloat16" if task.mixed_precision else "float32")
+    receive_sent(task.space)
     space = spaces.load(task.space.name, task.view.spec(), recipe=task.space.recipe, options=task.space.options)
     hp = spaces.hyperparameters(task.search_space, task.values)
-    candidate = space.candidate(hp, epochs=task.epochs, seed=task.seed)
+    candidate = with_additions(space.candidate(hp, epochs=task.epochs, seed=task.seed), task.space)
     asks_freely = ":" in task.space.name and task.space.recipe is None
     if asks_freely:
         check_asked(hp, task.values, task.search_space)

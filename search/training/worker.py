@@ -116,8 +116,10 @@ def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
     from ... import spaces
     from ...errors import UserError
     from ...text import named_line
+    from .additions import receive_sent
 
     try:
+        receive_sent(task.space)
         space = spaces.load(task.space.name, task.view.spec(), recipe=task.space.recipe, options=task.space.options)
         found = spaces.discover(space)
         if task.rehearsals is None or ":" not in task.space.name:
@@ -126,7 +128,7 @@ def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
 
         return Discovered(found, rehearse(space, found, task))
     except UserError as error:
-        return DiscoveryFailed(str(error), user_error=True)
+        return DiscoveryFailed(error.message, user_error=True)
     except Exception as error:
         logger.exception("the space cannot be built")
         return DiscoveryFailed(named_line(error, most=500), user_error=False)

@@ -16,6 +16,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 
 from ...errors import SpaceError, UnknownNameError
 from ...text import first_line
+from .sent import is_sent, sent_object
 
 # Dtype policies that modules set when they were imported, which happens once per process, though trials come and go.
 _policies: dict[str, Any] = {}
@@ -26,7 +27,7 @@ class _StartedAtImportError(BaseException):
 
 
 def import_space(name: str) -> Any:
-    """Returns the object that `package.module:Name` names, in the current folder or installed.
+    """Returns the object that `package.module:Name` names, in the current folder or installed, or that was sent.
 
     A dtype policy that the module sets holds from then on, each time that the space is loaded.
 
@@ -37,6 +38,8 @@ def import_space(name: str) -> Any:
         UnknownNameError: The module has no such name.
         SpaceError: The module is not there, fails, or does work of its own when it is imported.
     """
+    if is_sent(name):
+        return sent_object(name)
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:

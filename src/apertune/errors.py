@@ -11,7 +11,8 @@
         └── ModelError       a model whose files are missing, altered, unsafe or not loadable
 
 A message is one line (or one line and a short list): the rule, the value received, the way out.
-The command line prints it without a traceback.
+The command line prints it without a traceback. It is written in the command's words; in Python the same message speaks
+of arguments instead of flags (see `wording`).
 """
 
 from __future__ import annotations
@@ -19,11 +20,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from .wording import worded
+
 
 class ApertuneError(Exception):
     """The work failed."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return worded(self.message)
+
+    @property
+    def message(self) -> str:
+        """The message in the command's words, for another process, which says it in its own."""
+        return super().__str__()
 
 
 class UserError(ApertuneError):

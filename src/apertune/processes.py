@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from .wording import FLAGS, TONGUE_VARIABLE
+
 
 def module_command(module: str, *arguments: str) -> list[str]:
     """Returns the command that runs a module with this interpreter.
@@ -20,6 +22,7 @@ def module_command(module: str, *arguments: str) -> list[str]:
 def child_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """Returns this process's environment for a child, with `variables` on top.
 
-    A child never imports from its working folder, where a user's file may be called as a library is.
+    A child never imports from its working folder, where a user's file may be called as a library is. What it says is
+    left in the command's words, for this process to say in its own.
     """
-    return {**os.environ, "PYTHONSAFEPATH": "1", **(variables or {})}
+    return {**os.environ, "PYTHONSAFEPATH": "1", TONGUE_VARIABLE: FLAGS, **(variables or {})}

@@ -1,4 +1,4 @@
-"""Imports Keras and MLflow, and runs libraries, without the lines that these write to standard error on their own."""
+"""Imports Keras, Optuna and MLflow, and runs libraries, without the lines that these write on their own."""
 
 from __future__ import annotations
 
@@ -61,6 +61,13 @@ def _flush() -> None:
     # Python has no standard error where a window system starts it.
     if sys.stderr is not None:
         sys.stderr.flush()
+
+
+def import_optuna_quietly() -> None:
+    """Imports Optuna, whose progress bars, which are not used here, would warn of a notebook without ipywidgets."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import optuna  # noqa: F401  # imported so that its warning comes here
 
 
 def import_mlflow_quietly() -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from .errors import SettingError, UnknownNameError
+from .wording import Argument, learn
 
 T = TypeVar("T")
 
@@ -206,6 +207,8 @@ def declarations(settings: type) -> Mapping[str, Declaration]:
             type=kinds[field.name],
             default=field.default if factory is dataclasses.MISSING else factory(),
         )
+        made = found[field.name]
+        learn(made.flag, Argument(field.name, made.is_table, made.choices or ()))
     return found
 
 

@@ -110,7 +110,7 @@ class TrialActor:
             rehearsals = None if task.rehearsals is None else self._scratch / "rehearsals"
             return SpaceWalked(self._executor.discover(replace(task, view=view, rehearsals=rehearsals)))
         except ApertuneError as error:
-            return SpaceWalked(reason=str(error), user_error=isinstance(error, SpaceError))
+            return SpaceWalked(reason=error.message, user_error=isinstance(error, SpaceError))
 
     def run(self, run: int, task: TrialTask, cargo: Cargo, left: FolderChange) -> Batch:
         """Starts a trial, with the files that an earlier attempt left, and waits for its first events."""

@@ -16,6 +16,7 @@ import click
 
 from ..errors import ApertuneError
 from ..files.faults import FULL, UNUSABLE
+from ..wording import speak_of_flags
 
 # name: (module of this package, attribute, one line for `apertune --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -74,6 +75,7 @@ def main() -> None:
     a signal ended a command (a search only if before its target), it is 128 + the signal's number: 130 for Ctrl-C, 143
     for SIGTERM, 129 for a closed terminal.
     """
+    speak_of_flags()
     _hide_credentials()
     _escape_unprintable()
     try:

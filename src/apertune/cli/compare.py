@@ -54,7 +54,7 @@ def compare(
 
     home = make_home(os.environ, storage=storage)
     every = read_studies(home)
-    chosen = _chosen(every, dataset, study)
+    chosen = chosen_studies(every, dataset, study)
     if trials is not None:
         from .compare_chosen import compare_chosen
 
@@ -65,7 +65,7 @@ def compare(
         raise SettingError(
             "--to writes a page about chosen trials, but got no --trials; name some, such as --trials 3,7,12"
         )
-    document = _latest_document(home, dataset, chosen)
+    document = latest_document(home, dataset, chosen)
     if as_json:
         print_json(document)
     else:
@@ -74,7 +74,7 @@ def compare(
         _print_left_out(document, chosen)
 
 
-def _chosen(studies: list[StudyResult], dataset: str, name: str | None) -> list[StudyResult]:
+def chosen_studies(studies: list[StudyResult], dataset: str, name: str | None) -> list[StudyResult]:
     """Returns the data set's studies, or the one of that name.
 
     Raises:
@@ -96,7 +96,7 @@ def _chosen(studies: list[StudyResult], dataset: str, name: str | None) -> list[
     raise StudyError(f"no study of data set '{dataset}' is called '{name}'; there are: {have}")
 
 
-def _latest_document(home: Home, dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
+def latest_document(home: Home, dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:
     """Returns the trials of the latest study and of all others with the same objectives on the same data."""
     from ..search.reports.study_standing import common_standing
     from ..search.results import is_reference

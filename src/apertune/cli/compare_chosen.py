@@ -43,7 +43,7 @@ def compare_chosen(
     """
     from ..search.reports.trial_comparison import choose_trials, compare_trials, write_comparison
 
-    comparison = compare_trials(home, choose_trials(_chosen(every, studies, words)))
+    comparison = compare_trials(home, choose_trials(chosen_trials(every, studies, words)))
     if page is not None:
         write_comparison(comparison, page)
     for line in comparison.missing:
@@ -56,7 +56,10 @@ def compare_chosen(
         print_line(f"Comparison written: {page}")
 
 
-def _chosen(every: Sequence[StudyResult], studies: Sequence[StudyResult], words: str) -> list[tuple[StudyResult, int]]:
+def chosen_trials(
+    every: Sequence[StudyResult], studies: Sequence[StudyResult], words: str
+) -> list[tuple[StudyResult, int]]:
+    """Returns the trials that the words name, each with its study; see `compare_chosen`."""
     chosen = []
     for word in words.split(","):
         name, colon, number = word.strip().rpartition(":")

@@ -1,4 +1,4 @@
-"""The tables in docs/searching.md that are made from the code: samplers, pruners and flags.
+"""The tables in docs/searching.md that are made from the code: presets, samplers, pruners and flags.
 
 Run `python -m apertune.cli.doc_tables docs/searching.md` to write them anew; a test compares them.
 """
@@ -10,13 +10,28 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..search.settings import search_declarations
+from ..search.settings import SearchSettings, search_declarations
 from ..search.strategies.options import Option
+from ..search.strategies.presets import PRESETS
 from ..search.strategies.pruners import PRUNERS
 from ..search.strategies.samplers import SAMPLERS, Sampler
 from ..settings_fields import Declaration, declarations
 from .dataset_options import Source, dataset_declarations
 from .search import Launch
+
+
+def preset_table() -> str:
+    """Returns the presets with the settings they stand for, as a Markdown table."""
+    known = declarations(SearchSettings)
+    rows = [
+        (
+            f"`{name}`",
+            each.summary,
+            " ".join(f"`--{known[field].flag} {value}`" for field, value in each.settings.items()),
+        )
+        for name, each in PRESETS.items()
+    ]
+    return _table(("`--preset`", "When to take it", "Stands for"), rows)
 
 
 def sampler_tables() -> str:
@@ -54,7 +69,7 @@ def with_tables(page: str) -> str:
     Raises:
         ValueError: The page lacks a marker.
     """
-    made = {"samplers": sampler_tables(), "pruners": pruner_tables(), "flags": flag_table()}
+    made = {"presets": preset_table(), "samplers": sampler_tables(), "pruners": pruner_tables(), "flags": flag_table()}
     for marker, tables in made.items():
         before, begin, rest = page.partition(f"<!-- {marker}: begin -->\n")
         _, end, after = rest.partition(f"<!-- {marker}: end -->\n")

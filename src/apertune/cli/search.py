@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from ..datasets.settings import LoadSettings
-from ..search.settings import SearchSettings, make_home, search_declarations
+from ..search.settings import Home, SearchSettings, make_home, search_declarations
+from ..search.strategies.presets import PRESETS, preset_settings
 from ..settings_fields import Declaration, declarations, setting
 from .configuration import read_configuration
 from .dataset_options import AdapterOptions, Source, dataset_declarations, load_from, name_option
@@ -24,6 +25,7 @@ class Launch:
     """Settings of the command that do not belong to the search itself."""
 
     reference: bool = setting(False, "Train the data set's published network first.")
+    preset: str | None = setting(None, "Take a budget in one word, over which other flags win.", choices=tuple(PRESETS))
 
 
 @click.command()
@@ -50,6 +52,7 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
     """
     merged = {**read_configuration(config, file_settings()), **given_flags(flags)}
     launch = made_from(Launch, merged)
+    merged = {**preset_flags(launch.preset), **merged}
     settings, rest = search_settings(merged)
     loaded = load_from(dataset, rest)
 
@@ -66,6 +69,12 @@ def file_settings() -> dict[str, Declaration]:
     return by_parameter(Source, LoadSettings, AdapterOptions, SearchSettings, Launch)
 
 
+def preset_flags(preset: str | None) -> dict[str, Any]:
+    """Returns the settings of a preset, by the flag's Python name."""
+    known = declarations(SearchSettings)
+    return {known[name].parameter: value for name, value in preset_settings(preset).items()}
+
+
 def search_settings(given: Mapping[str, Any]) -> tuple[SearchSettings, dict[str, Any]]:
     """Splits the given values, by flag name, into the search's settings and those of the data set.
 
@@ -74,11 +83,11 @@ def search_settings(given: Mapping[str, Any]) -> tuple[SearchSettings, dict[str,
             have been loaded yet.
     """
     settings = made_from(SearchSettings, given)
-    _check_before_loading(settings)
+    check_before_loading(settings, make_home(os.environ, storage=settings.storage))
     return settings, without(given, SearchSettings, Launch)
 
 
-def _check_before_loading(settings: SearchSettings) -> None:
+def check_before_loading(settings: SearchSettings, home: Home) -> None:
     """Raises SettingError early for settings that a search would refuse only after loading its data."""
     from ..search.engine.planning import check_strategies
     from ..search.executors.choosing import check_places
@@ -89,6 +98,5 @@ def _check_before_loading(settings: SearchSettings) -> None:
     check_name(settings.space)
     check_places(settings)
     check_strategies(settings)
-    home = make_home(os.environ, storage=settings.storage)
     check_storage(home)
     check_tracking(home)

@@ -90,7 +90,7 @@ def show_end(
         print_line(_outcome(result), err=as_json)
     if result.signal:
         sys.exit(SIGNALLED + result.signal)
-    if failure := _without_complete_trial(result):
+    if failure := without_complete_trial(result):
         raise ApertuneError(failure)
 
 
@@ -139,7 +139,7 @@ def _outcome(result: SearchResult) -> str:
     return line
 
 
-def _without_complete_trial(result: SearchResult) -> str:
+def without_complete_trial(result: SearchResult) -> str:
     """Returns the outcomes of the trials where some ended and none is complete; empty otherwise."""
     ended = [trial for trial in result.trials if trial.has_ended]
     if not ended or any(trial.state == "complete" for trial in ended):

@@ -6,7 +6,7 @@ import collections
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,7 +31,7 @@ def studies(storage: str | None, as_json: bool) -> None:
     """List the studies in this folder."""
     from ..search.results import read_studies
 
-    found = [_described(result) for result in read_studies(_home(storage))]
+    found = [study_document(result) for result in read_studies(_home(storage))]
     if as_json:
         print_json({"studies": found})
         return
@@ -63,7 +63,7 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
     from ..search.results import read_study
 
     result = read_study(_home(storage), study)
-    described = _described(result)
+    described = study_document(result)
     if as_json:
         print_json(described)
         return
@@ -115,18 +115,11 @@ def stop(study: str, storage: str | None) -> None:
 @json_option
 def sync(storage: str | None, as_json: bool) -> None:
     """Send MLflow the results that it could not take before, as after a crash or while the server was down."""
-    from ..search.sending.sender_process import SenderProcess
-    from ..search.studies.storage.ownership import read_owner
-    from ..search.tracking.outbox import unsent_bytes
     from ..search.tracking.tracking_address import check_tracking
 
     home = _home(storage)
     check_tracking(home)
-    outcome: dict[str, int] = {}
-    for path in sorted(home.root.glob("studies/*/outbox.jsonl")):
-        if unsent_bytes(path) and read_owner(path.parent) is None:
-            with SenderProcess(path, home, lambda line: print_line(line, err=True)) as sender:
-                outcome[path.parent.name] = sender.finish()
+    outcome = send_waiting(home, lambda line: print_line(line, err=True))
     left = sum(outcome.values())
     if as_json:
         print_json({"studies": outcome, "unsent_bytes": left})
@@ -137,6 +130,25 @@ def sync(storage: str | None, as_json: bool) -> None:
     if left:
         behind = ", ".join(name for name, unsent in outcome.items() if unsent)
         raise ApertuneError(f"{left:,} bytes of {behind} could not be sent; they are kept: apertune sync goes on there")
+
+
+def send_waiting(home: Home, say: Callable[[str], None]) -> dict[str, int]:
+    """Sends what waits in the outboxes of studies that no search works on; returns the bytes left, by study.
+
+    Args:
+        home: Where studies are.
+        say: Takes lines for a person.
+    """
+    from ..search.sending.sender_process import SenderProcess
+    from ..search.studies.storage.ownership import read_owner
+    from ..search.tracking.outbox import unsent_bytes
+
+    left: dict[str, int] = {}
+    for path in sorted(home.root.glob("studies/*/outbox.jsonl")):
+        if unsent_bytes(path) and read_owner(path.parent) is None:
+            with SenderProcess(path, home, say) as sender:
+                left[path.parent.name] = sender.finish()
+    return left
 
 
 def _home(storage: str | None) -> Home:
@@ -163,7 +175,7 @@ def _progress(study: Mapping[str, Any]) -> str:
     return ", ".join(told)
 
 
-def _described(result: StudyResult) -> dict[str, Any]:
+def study_document(result: StudyResult) -> dict[str, Any]:
     """Returns a study as JSON shows it; `states` counts all trials but those over a limit."""
     states = collections.Counter(trial.state for trial in result.trials if not trial.over_limit)
     best = next((trial for trial in result.best_first() if trial.state == "complete"), None)

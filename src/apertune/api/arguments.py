@@ -1,0 +1,54 @@
+"""Settings made of a function's keyword arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from ..errors import UnknownNameError
+from ..settings_fields import declarations
+
+_Settings = TypeVar("_Settings")
+
+
+def settings_from(kind: type[_Settings], given: Mapping[str, Any]) -> _Settings:
+    """Makes settings of arguments; text and lists are read as the command reads them, such as `split="0.8/0.1/0.1"`.
+
+    Args:
+        kind: The settings' dataclass.
+        given: Values by field name.
+
+    Raises:
+        SettingError: A value is wrong.
+    """
+    settings: type = kind
+    known = declarations(settings)
+    return kind(
+        **{
+            name: known[name].read(f"--{known[name].flag}", value) if isinstance(value, str | list | tuple) else value
+            for name, value in given.items()
+        }
+    )
+
+
+def part_of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those arguments that are settings of a kind."""
+    known = declarations(kind)
+    return {name: value for name, value in given.items() if name in known}
+
+
+def refuse_unknown(given: Iterable[str], *kinds: type, others: Iterable[str] = ()) -> None:
+    """Refuses arguments that are settings of none of these kinds.
+
+    Args:
+        given: Names of arguments.
+        kinds: Dataclasses of settings.
+        others: Further names that are known.
+
+    Raises:
+        UnknownNameError: There is such an argument.
+    """
+    known = {name for kind in kinds for name in declarations(kind)} | set(others)
+    for name in given:
+        if name not in known:
+            raise UnknownNameError("argument", name, known)

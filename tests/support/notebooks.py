@@ -1,0 +1,85 @@
+"""Notebooks that tests run in a kernel of their own, as Jupyter does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from programs import REPOSITORY
+
+# A cell may hold a whole small search, on a machine with other work.
+TIMEOUT_S = 600
+
+
+def run_cells(*cells: str, folder: Path, allow_errors: bool = False, interrupt_when: Callable[[], bool] | None = None
+              ) -> Any:  # fmt: skip
+    """Runs cells one after the other, and returns the notebook with its outputs.
+
+    Args:
+        cells: The code of each cell.
+        folder: The working folder of the kernel.
+        allow_errors: Go on after a cell that fails.
+        interrupt_when: Asked again and again; once it says yes, the kernel is interrupted as Jupyter's button does.
+    """
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+    return run_notebook(notebook, folder, allow_errors=allow_errors, interrupt_when=interrupt_when)
+
+
+def run_notebook(
+    notebook: Any, folder: Path, *, allow_errors: bool = False, interrupt_when: Callable[[], bool] | None = None
+) -> Any:
+    """Runs a notebook in its working folder; see `run_cells`."""
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        dict.fromkeys([str(REPOSITORY / "src"), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))])
+    )
+    # The kernel speaks of arguments, whatever this process was told.
+    os.environ.pop("APERTUNE_TONGUE", None)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=TIMEOUT_S,
+        kernel_name="python3",
+        allow_errors=allow_errors,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    if interrupt_when is not None:
+        threading.Thread(target=_interrupt, args=(client, interrupt_when), daemon=True).start()
+    return client.execute()
+
+
+def _interrupt(client: Any, when: Callable[[], bool]) -> None:
+    while not when():
+        time.sleep(0.1)
+    os.killpg(os.getpgid(client.km.provisioner.pid), signal.SIGINT)
+
+
+def pages(notebook: Any, cell: int) -> list[str]:
+    """Returns the HTML outputs of a cell, in order."""
+    outputs = notebook.cells[cell].get("outputs", [])
+    return [output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {})]
+
+
+def main() -> None:
+    """Runs notebooks in this folder, and keeps them with their new outputs: notebooks.py FILE..."""
+    import nbformat
+
+    for name in sys.argv[1:]:
+        file = Path(name).resolve()
+        done = run_notebook(nbformat.read(file, 4), Path.cwd())
+        for cell in done.cells:
+            # Times of execution and counts differ from run to run.
+            cell.metadata.pop("execution", None)
+        nbformat.write(done, file)
+
+
+if __name__ == "__main__":
+    main()
