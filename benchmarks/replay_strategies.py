@@ -5,6 +5,8 @@ A strategy is a function of a `Bench`, whose `train` answers for a configuration
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import tempfile
 import warnings
@@ -215,7 +217,12 @@ def oracle_search(bench: Bench, oracle_class: Any, **settings: Any) -> None:
     import keras_tuner
 
     hp, _ = keras_hyperparameters(bench.space)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        # Oracles print every trial.
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         oracle = oracle_class(
             objective=keras_tuner.Objective("value", "max"), hyperparameters=hp, seed=bench.seed, **settings

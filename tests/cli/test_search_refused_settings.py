@@ -68,7 +68,7 @@ def refusal_of_file(text: str, *words: str) -> str:
         ("--hours inf", "--hours must be a finite number, but got inf"),
         ("--max-flops nan", "--max-flops must be a finite number, but got nan"),
         ("--fix blocks", "--fix must be NAME=VALUE, but got 'blocks'"),
-        ("--sampler-option n_startup_trials=many", "--sampler tpe: n_startup_trials must be a whole number"),
+        ("--sampler-option n_startup_trials=many", "--sampler guided: n_startup_trials must be a whole number"),
         ("--split abc", "--split must be three shares that sum to 1, such as 0.7/0.15/0.15, but got 'abc'"),
         ("--split 0.5/0.5", "--split must be three shares that sum to 1, such as 0.7/0.15/0.15, but got '0.5/0.5'"),
         ("--split nan/0.5/0.5", "--split must be a list of 3 finite numbers, but got (nan, 0.5, 0.5)"),
