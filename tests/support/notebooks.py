@@ -15,7 +15,7 @@ import pytest
 from programs import REPOSITORY
 
 # A cell may hold a whole small search, on a machine with other work.
-TIMEOUT_S = 600
+TIMEOUT_S = 1500
 
 
 def run_cells(*cells: str, folder: Path, allow_errors: bool = False, interrupt_when: Callable[[], bool] | None = None

@@ -173,10 +173,7 @@ class Study:
             ('0', '1', '2')
         """
         number = self.best.number if trial is None else self._trial(trial).number
-        run_id = self._read().run_ids.get(number)
-        if run_id is None:
-            raise StudyError(f"trial {number} of '{self.name}' is not in MLflow yet; send it with: apertune sync")
-        return Model(f"runs:/{run_id}/model", self.home, self._read().definition.space)
+        return Model(f"runs:/{self._run_id(number)}/model", self.home, self.space)
 
     def best_model(self) -> keras.Model:
         """Returns the best trial's network as a Keras model: uint8 pixels in, probabilities out.
@@ -352,6 +349,7 @@ class Study:
         made = settings_from(PromotionSettings, {**part_of(PromotionSettings, settings), "study": self.name})
         places = settings_from(PlaceSettings, part_of(PlaceSettings, settings))
         check_places(places)
+        self._send_waiting()
         with shown("training", quiet=quiet) as display:
             outcome = promote(
                 self._data(data), made, home=self.home, say=display.say, places=places, show=display.update
@@ -399,9 +397,7 @@ class Study:
         from ..search.engine.rerunning import rerun
 
         number = self.best.number if trial is None else self._trial(trial).number
-        run_id = self._read().run_ids.get(number)
-        if run_id is None:
-            raise StudyError(f"trial {number} of '{self.name}' is not in MLflow yet; send it with: apertune sync")
+        run_id = self._run_id(number)
         with shown("training", quiet=quiet) as display:
             return rerun(self._data(data), run_id, home=self.home, say=display.say)
 
@@ -420,6 +416,26 @@ class Study:
         from ..search.results import read_study
 
         return read_study(self.home, self.name)
+
+    def _run_id(self, number: int) -> str:
+        """Returns the MLflow run of a trial, after sending what still waits.
+
+        Raises:
+            StudyError: MLflow does not take it.
+        """
+        self._send_waiting()
+        run_id = self._read().run_ids.get(number)
+        if run_id is None:
+            raise StudyError(f"trial {number} of '{self.name}' is not in MLflow yet; send it with: apertune sync")
+        return run_id
+
+    def _send_waiting(self) -> None:
+        """Sends MLflow what a slow machine or server left when the search ended, unless another search does."""
+        from ..cli.studies import send_waiting
+        from ..search.tracking.outbox import unsent_bytes
+
+        if unsent_bytes(self.home.study_folder(self.name) / "outbox.jsonl") and self._read().owner is None:
+            send_waiting(self.home, lambda line: None)
 
     def _complete(self) -> list[TrialRecord]:
         complete = self._read().complete()
