@@ -143,8 +143,8 @@ def studies(*, home: str | Path | None = None, storage: str | None = None) -> pd
         A row per study: its data set, space, objective, best value, trials and whether it is running.
 
     Example:
-        >>> apertune.studies()["study"].tolist()
-        ['digits-convnet']
+        >>> "digits-convnet" in apertune.studies()["study"].tolist()
+        True
     """
     import pandas as pd
 

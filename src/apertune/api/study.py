@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..cli.output import print_line
 from ..errors import SettingError, StudyError
 from ..quiet import import_optuna_quietly
 from ..search.promotion.settings import PromotionSettings
@@ -153,11 +154,12 @@ class Study:
         """
         result = self._read()
         objective, direction = result.definition.objective, result.definition.direction.value
-        print(f"Study {self.name}: {result.finished} of {result.target} trials; {objective}, {direction}")
+        print_line(f"Study {self.name}: {result.finished} of {result.target} trials; {objective}, {direction}")
         for trial in result.complete()[:num_trials]:
-            print(f"\nTrial {trial.number}: {objective} {trial.value:.4f} after {trial.epochs} epochs")
+            print_line("")
+            print_line(f"Trial {trial.number}: {objective} {trial.value:.4f} after {trial.epochs} epochs")
             for name, value in trial.params.items():
-                print(f"  {name}: {value}")
+                print_line(f"  {name}: {value}")
 
     def model(self, trial: int | None = None) -> Model:
         """Returns the model of a trial, which predicts and exports.
