@@ -102,6 +102,7 @@ def tune(
             f"data must be a data set, such as apertune.load('digits') or apertune.from_arrays(images, labels), but "
             f"got {type(data).__name__}"
         )
+    import_optuna_quietly()
     given = {
         "space": space, "trials": trials, "epochs": epochs, "hours": hours, "objective": objective,
     }  # fmt: skip
