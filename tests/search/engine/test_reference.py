@@ -122,6 +122,7 @@ def test_every_setting_says_what_a_reference_makes_of_it() -> None:
         prior="strong",
         believe={"blocks": "1..2"},
         portfolio="none",
+        additions="sent_0123456789ab:additions",
         from_studies="all",
         sampler_options={"a": "1"},
         pruner_options={"a": "1"},
