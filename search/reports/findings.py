@@ -133,9 +133,11 @@ def expected_best(values: Sequence[float], direction: Direction) -> np.ndarray[t
     if direction is Direction.MINIMIZE:
         ordered = ordered[::-1]
     count = len(ordered)
+    places = np.arange(count)
+    # The chance that the one in each place, from 0, is the best of those drawn: C(place, drawn - 1) / C(count, drawn).
+    chances = np.full(count, 1.0 / count)
     expected = np.empty(count)
     for drawn in range(1, count + 1):
-        # The chance that the one in place k, from 0, is the best of those drawn: C(k, drawn - 1) / C(count, drawn).
-        chances = np.array([math.comb(place, drawn - 1) / math.comb(count, drawn) for place in range(count)])
         expected[drawn - 1] = float(chances @ ordered)
+        chances *= (places - drawn + 1) / drawn * (drawn + 1) / max(1, count - drawn)
     return expected

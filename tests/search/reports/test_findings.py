@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def test_a_small_gain_may_be_luck(study: StudyResult) -> None:
 
 
 def test_defaults_that_nothing_beats_are_named(study: StudyResult) -> None:
-    """Where trial 0 is the best, that is said, and no gain over itself."""
+    """A trial 0 that is the best is named as such, with no gain over itself."""
     shares = {0: 0.9, 5: 0.7}
     found = find(with_values(study, shares), answered(shares))
     assert found is not None
@@ -94,6 +95,18 @@ def test_the_expected_best_is_that_of_draws_without_replacement() -> None:
     )
     assert expected_best(values, Direction.MINIMIZE)[-1] == pytest.approx(0.1)
     assert np.all(np.diff(expected_best(values, Direction.MAXIMIZE)) > 0)
+
+
+def test_many_trials_have_the_expected_best_of_the_formula() -> None:
+    """Large binomials are never computed, and the chances stay those of C(place, drawn - 1) / C(count, drawn)."""
+    values = [float(value) for value in np.random.default_rng(1).normal(0.5, 0.1, 60)]
+    ordered = sorted(values)
+    formula = [
+        sum(math.comb(place, drawn - 1) / math.comb(60, drawn) * ordered[place] for place in range(60))
+        for drawn in range(1, 61)
+    ]
+    assert expected_best(values, Direction.MAXIMIZE) == pytest.approx(formula, abs=1e-12)
+    assert expected_best([0.5] * 5000, Direction.MINIMIZE) == pytest.approx([0.5] * 5000)
 
 
 def test_a_doubling_brings_what_the_curve_says() -> None:
