@@ -60,9 +60,9 @@ def _spread(whole: NDArray[np.float64]) -> tuple[float, int]:
 
 
 def _p_value(behind: float, spread: float, freedom: int) -> float:
-    from scipy.stats import t as student
+    from scipy.special import stdtr
 
     if spread < 1e-12:
         # Two trials that differ alike in every round say nothing of luck.
         return 1.0
-    return float(student.sf(behind / spread, freedom))
+    return float(stdtr(freedom, -behind / spread))

@@ -137,7 +137,7 @@ _WARMUP_STEPS = Option(-1, "Epochs of a trial before it may be pruned; -1: a fif
 
 PRUNERS: dict[str, Pruner] = {
     "chance": Pruner(
-        summary="Its chance of beating the best trial is small, as the curves of earlier trials tell",
+        summary="Its chance of coming among the best is small, as the curves of earlier trials tell",
         advice="The default",
         make=_make_chance,
         judges="epochs",
