@@ -66,7 +66,7 @@ def _best_of_each(study: Study, home: Home) -> list[Values]:
         if other.name != study.name and other.definition.space == study.definition.space and not is_reference(other)
     ]
     others.sort(key=lambda other: -other.updated)
-    return [other.complete()[0].params for other in others if other.complete()]
+    return [complete[0].params for other in others if (complete := other.complete())]
 
 
 def _queue(study: Study, configurations: Sequence[Values], source: str, most: int, say: Callable[[str], None]) -> int:

@@ -19,7 +19,7 @@ from ...spaces.search_space.parameters import SearchSpace, Values
 from ...spaces.search_space.prior import Prior, believe
 from ..evaluation.costs import COST_NAMES
 from ..evaluation.direction import Direction
-from ..evaluation.metrics import default_objective, for_task
+from ..evaluation.metrics import default_objective, task_objective
 from ..messages import SpaceReference, TrialTask
 from ..results import read_study
 from ..settings import Home, SearchSettings, most_models
@@ -197,12 +197,15 @@ def make_prior(search_space: SearchSpace, settings: SearchSettings) -> Prior:
 
 def _strategies(settings: SearchSettings, seed: int | None, study: Study) -> tuple[Any, Any]:
     definition = study.definition
-    metrics = {metric.name: metric for metric in for_task(definition.task)}
-    known = metrics.get(definition.objective)
+    best = task_objective(definition.objective, definition.task, definition.direction).best
+    perfect = best if math.isfinite(best) else None
     return (
         make_sampler(settings.sampler, seed, settings.sampler_options, make_prior(study.search_space, settings)),
         make_pruner(
-            settings.pruning, settings.epochs, settings.pruner_options, perfect=None if known is None else known.best
+            settings.pruning,
+            settings.epochs,
+            settings.pruner_options,
+            perfect=perfect,
         ),
     )
 
