@@ -99,7 +99,6 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         training, state, logs = self.training, self.training.state, {} if logs is None else logs
         with training.averaged_weights():
             validation, _ = training.scores(per_epoch=True)
-            weights = training.network.get_weights()
         by_user = "val_loss" in logs
         logs.update({f"val_{name}": value for name, value in validation.items()})
         if "log_loss" in validation and not by_user:
@@ -124,7 +123,8 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         # Without a value there is no best epoch but the last.
         if value is None or training.improved(value):
             state.best_value, state.best_epoch = value, state.epoch
-            state.best_weights = weights
+            with training.averaged_weights():
+                state.best_weights = training.network.get_weights()
 
     def _objective_value(self, metrics: dict[str, float]) -> float | None:
         """Returns the objective after an epoch; None for one of the user's own that is only known at the end."""
