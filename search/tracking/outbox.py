@@ -133,16 +133,20 @@ class Progress:
 def read_progress(path: Path) -> Progress:
     """Returns the progress noted beside an outbox; that of a sender at its start if none of this outbox can be read."""
     progress, noted = _noted(path)
-    mark = _mark(path, progress.offset)
-    # An earlier version noted no mark.
-    if progress.offset and (mark is None or noted not in (None, mark)):
+    if _is_of_another(path, progress, noted):
         return Progress(run_ids=progress.run_ids, taken=progress.taken)
     return progress
 
 
 def is_another_outbox(path: Path) -> bool:
     """Returns whether the progress was noted of another outbox: this one was cut, restored or begun anew."""
-    return _noted(path)[0].offset > read_progress(path).offset
+    return _is_of_another(path, *_noted(path))
+
+
+def _is_of_another(path: Path, progress: Progress, noted: str | None) -> bool:
+    mark = _mark(path, progress.offset)
+    # An earlier version noted no mark.
+    return progress.offset > 0 and (mark is None or noted not in (None, mark))
 
 
 def write_progress(path: Path, progress: Progress) -> None:
@@ -245,52 +249,53 @@ def unsent(path: Path, offset: int, until: int | None = None) -> Iterator[tuple[
 def open_runs(path: Path) -> dict[str, RunStarted]:
     """Returns the runs that began and have not ended, by key: they are at work, or their supervisor was killed."""
     begun: dict[str, RunStarted] = {}
-    if not path.exists():
-        return begun
-    with path.open("rb") as file:
-        for line in file:
-            # Parsing only these lines saves most of the time.
-            if not line.startswith((b'{"kind": "RunStarted"', b'{"kind": "RunEnded"')):
-                continue
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                record = from_line(line.decode())
-                if isinstance(record, RunStarted):
-                    begun[record.key] = record
-                elif isinstance(record, RunEnded):
-                    begun.pop(record.key, None)
+    for record in _records_of(path, RunStarted, RunEnded):
+        if isinstance(record, RunStarted):
+            begun[record.key] = record
+        elif isinstance(record, RunEnded):
+            begun.pop(record.key, None)
     return begun
 
 
 def last_search(path: Path) -> dict[str, str]:
     """Returns the params of the latest search that was written to an outbox; none where there is no outbox."""
     found: dict[str, str] = {}
-    if not path.exists():
-        return found
-    with path.open("rb") as file:
-        for line in file:
-            if not line.startswith(b'{"kind": "RunStarted"'):
-                continue
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                record = from_line(line.decode())
-                if isinstance(record, RunStarted) and record.tags.get(KIND_TAG) == SEARCH_KIND:
-                    found = record.params
+    for record in _records_of(path, RunStarted):
+        if isinstance(record, RunStarted) and record.tags.get(KIND_TAG) == SEARCH_KIND:
+            found = record.params
     return found
 
 
 def last_epochs(path: Path, keys: Collection[str]) -> dict[str, int]:
     """Returns the last epoch that has metrics, by key of the run; runs without metrics are left out."""
-    wanted, last = [key.encode() for key in keys], dict[str, int]()
-    if not wanted or not path.exists():
-        return last
+    last: dict[str, int] = {}
+    for record in _records_of(path, MetricsLogged, words=keys):
+        if isinstance(record, MetricsLogged) and record.key in keys and record.points:
+            last[record.key] = max(last.get(record.key, 0), *(epoch for _, _, epoch, _ in record.points))
+    return last
+
+
+def _records_of(path: Path, *kinds: type, words: Collection[str] | None = None) -> Iterator[Record]:
+    """Yields the whole records of certain kinds, and parses only their lines, which saves most of the time.
+
+    Args:
+        path: The outbox file; one that is not there has no records.
+        kinds: The kinds of records.
+        words: Texts of which a line must hold one; None for any line.
+    """
+    beginnings = tuple(f'{{"kind": "{kind.__name__}"'.encode() for kind in kinds)
+    wanted = None if words is None else [word.encode() for word in words]
+    if wanted == [] or not path.exists():
+        return
     with path.open("rb") as file:
         for line in file:
-            if not line.startswith(b'{"kind": "MetricsLogged"') or not any(key in line for key in wanted):
+            if not line.startswith(beginnings) or not (wanted is None or any(word in line for word in wanted)):
                 continue
+            record = None
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 record = from_line(line.decode())
-                if isinstance(record, MetricsLogged) and record.key in keys:
-                    last[record.key] = max(last.get(record.key, 0), *(epoch for _, _, epoch, _ in record.points))
-    return last
+            if record is not None:
+                yield record
 
 
 def merged(part: Sequence[tuple[Record | None, int]]) -> list[tuple[Record, int]]:
