@@ -146,10 +146,9 @@ class GuidedSampler(BaseSampler):
 
     def _neighbour(self, incumbent: Values, random: np.random.Generator) -> Values:
         """Returns a configuration that differs from an incumbent in some parameters, numbers by little."""
-        values: Values = {}
-        for parameter in self._prior.space.active(values):
-            values[parameter.name] = self._neighbouring(parameter, incumbent.get(parameter.name), random)
-        return values
+        return self._prior.space.configuration(
+            lambda parameter: self._neighbouring(parameter, incumbent.get(parameter.name), random)
+        )
 
     def _neighbouring(self, parameter: Parameter, given: Value | None, random: np.random.Generator) -> Value:
         if given is None or not parameter.contains(given):

@@ -27,12 +27,12 @@ Distribution = optuna.distributions.BaseDistribution
 
 def suggest(trial: optuna.trial.BaseTrial, space: SearchSpace) -> Values:
     """Draws a value, by name, for each parameter that is active under the values drawn before it."""
-    values: Values = {}
-    for parameter in space.active(values):
+
+    def drawn(parameter: Parameter) -> Value:
         distribution = distribution_of(parameter)
-        drawn = None if distribution is None else _ask(trial, parameter.key, distribution)
-        values[parameter.name] = _from_optuna(parameter, drawn)
-    return values
+        return _from_optuna(parameter, None if distribution is None else _ask(trial, parameter.key, distribution))
+
+    return space.configuration(drawn)
 
 
 def identity_of(values: Mapping[str, Value]) -> str:

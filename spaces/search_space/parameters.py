@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -183,12 +183,20 @@ class SearchSpace:
     parameters: tuple[Parameter, ...]
     """Parents before their children."""
 
-    def defaults(self) -> Values:
-        """Returns the default configuration: the values of the active parameters by name."""
+    def configuration(self, choose: Callable[[Parameter], Value]) -> Values:
+        """Returns the configuration that a function makes: the values of the active parameters by name.
+
+        Args:
+            choose: Gives the value of a parameter; called for the active ones only, parents first.
+        """
         values: Values = {}
         for parameter in self.active(values):
-            values[parameter.name] = parameter.default
+            values[parameter.name] = choose(parameter)
         return values
+
+    def defaults(self) -> Values:
+        """Returns the default configuration."""
+        return self.configuration(lambda parameter: parameter.default)
 
     def active(self, values: Mapping[str, Value]) -> Iterator[Parameter]:
         """Yields the active parameters, parents first.

@@ -88,17 +88,11 @@ class Prior:
 
     def draw(self, random: np.random.Generator) -> Values:
         """Returns a configuration."""
-        values: Values = {}
-        for parameter in self.space.active(values):
-            values[parameter.name] = self.draw_value(parameter, random)
-        return values
+        return self.space.configuration(lambda parameter: self.draw_value(parameter, random))
 
     def draw_evenly(self, random: np.random.Generator) -> Values:
         """Returns a configuration drawn without any belief."""
-        values: Values = {}
-        for parameter in self.space.active(values):
-            values[parameter.name] = even_value(parameter, random)
-        return values
+        return self.space.configuration(lambda parameter: even_value(parameter, random))
 
     def draw_value(self, parameter: Parameter, random: np.random.Generator) -> Value:
         """Returns a value of one parameter."""

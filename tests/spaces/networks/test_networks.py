@@ -33,10 +33,7 @@ def train_a_step(candidate: Candidate, spec: DataSpec, images: Any, targets: Any
 
 
 def draw(space: SearchSpace, how: Callable[[Parameter], Value]) -> Values:
-    values: Values = {}
-    for parameter in space.active(values):
-        values[parameter.name] = how(parameter)
-    return values
+    return space.configuration(how)
 
 
 def somewhere(randomness: random.Random) -> Callable[[Parameter], Value]:
