@@ -43,6 +43,13 @@ def check_range(pixel_range: Any) -> Range | None:
     return low, high
 
 
+def in_bytes(values: NDArray[Any], pixel_range: Range) -> NDArray[np.uint8]:
+    """Returns pixels of a range, in floating point and of any shape, as bytes; values outside become its ends."""
+    low, high = pixel_range
+    scaled: NDArray[np.uint8] = np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
+    return scaled
+
+
 def pixel_format(shapes: set[tuple[int, ...]], settings: LoadSettings, name: str) -> PixelFormat | None:
     """The format that images are brought to; None to leave all as they are.
 
@@ -270,5 +277,4 @@ class PixelFile:
                 f"{self._name}: pixels lie from {smallest:g} to {largest:g}, outside of "
                 f"pixel_range=({low:g}, {high:g}); state their full range, or cut them off with numpy.clip"
             )
-        scaled: NDArray[np.uint8] = np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
-        return scaled
+        return in_bytes(values, self._range)

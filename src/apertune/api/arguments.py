@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import UnknownNameError
+from ..search.settings import Home, make_home
 from ..settings_fields import declarations
 
 _Settings = TypeVar("_Settings")
@@ -29,6 +32,16 @@ def settings_from(kind: type[_Settings], given: Mapping[str, Any]) -> _Settings:
             for name, value in given.items()
         }
     )
+
+
+def home_in(folder: str | Path | None, storage: str | None = None) -> Home:
+    """Returns the home that `home` and `storage` name.
+
+    Args:
+        folder: The folder of studies and results; `mlflow` in the working directory unless given.
+        storage: The Optuna storage URL of the studies; a file in that folder unless given.
+    """
+    return make_home(os.environ, root=None if folder is None else Path(folder).expanduser(), storage=storage)
 
 
 def part_of(kind: type, given: Mapping[str, Any]) -> dict[str, Any]:

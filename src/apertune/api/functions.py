@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError, StudyError
 from ..quiet import import_optuna_quietly
-from ..search.settings import Home, make_home
+from ..search.settings import Home
+from .arguments import home_in
 from .study import Study
 
 if TYPE_CHECKING:
@@ -395,7 +395,7 @@ def list_spaces() -> pd.DataFrame:
 
 def _home(folder: str | Path | None, storage: str | None = None) -> Home:
     import_optuna_quietly()
-    return make_home(os.environ, root=None if folder is None else Path(folder).expanduser(), storage=storage)
+    return home_in(folder, storage)
 
 
 def _study(study: str | Study, home: str | Path | None) -> Study:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..datasets.memory.pixels import check_range, in_bytes
 from ..errors import SettingError
-from ..search.settings import Home, make_home
+from ..search.settings import Home
 from ..spaces.foreign.sent import look_in, pack
 from ..text import counted
+from .arguments import home_in
 
 if TYPE_CHECKING:
     import keras
@@ -301,7 +303,7 @@ def open_model(name: str, *, space: Any = None, home: str | Path | None = None) 
     from ..search.tracking.model_addresses import model_address
 
     model_address(name)
-    place = make_home(os.environ, root=None if home is None else Path(home).expanduser())
+    place = home_in(home)
     look_in(place.spaces)
     if space is not None and not isinstance(space, str):
         space = pack(space, "space").name
@@ -327,12 +329,11 @@ def _in_bytes(image: NDArray[Any], pixel_range: PixelRange | None) -> NDArray[np
     if image.ndim not in (2, 3):
         raise SettingError(f"images must be files or pixels (n, height, width, channels), but one has {image.ndim} "
                            "axes")  # fmt: skip
-    if image.dtype == np.uint8 and pixel_range is None:
+    stated = check_range(pixel_range)
+    if stated is not None:
+        return in_bytes(image.astype(np.float64), stated)
+    if image.dtype == np.uint8:
         return image
-    if pixel_range is None:
-        raise SettingError(
-            f"pixels must be uint8 from 0 to 255, but got {image.dtype}; say their range, such as pixel_range=(0, 1)"
-        )
-    low, high = pixel_range
-    scaled = np.clip((image.astype(np.float64) - low) * (255 / (high - low)), 0, 255)
-    return np.asarray(np.rint(scaled), np.uint8)
+    raise SettingError(
+        f"pixels must be uint8 from 0 to 255, but got {image.dtype}; say their range, such as pixel_range=(0, 1)"
+    )

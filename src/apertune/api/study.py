@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,9 @@ from ..cli.output import print_line
 from ..errors import SettingError, StudyError
 from ..quiet import import_optuna_quietly
 from ..search.promotion.settings import PromotionSettings
-from ..search.settings import Home, make_home
+from ..search.settings import Home
 from ..spaces.foreign.sent import look_in
-from .arguments import part_of, refuse_unknown, settings_from
+from .arguments import home_in, part_of, refuse_unknown, settings_from
 from .displays import shown
 from .model import Champion, Model
 
@@ -486,8 +485,7 @@ def open_study(
         >>> apertune.open_study("digits-convnet").dataset
         'digits'
     """
-    root = None if home is None else Path(home).expanduser()
-    found = Study(name, make_home(os.environ, root=root, storage=storage), data)
+    found = Study(name, home_in(home, storage), data)
     found.trials  # noqa: B018  # raises now, not at the first use
     return found
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cli.search import check_before_loading
-from ..cli.searching import without_complete_trial
+from ..cli.searching import outcome_line, without_complete_trial
 from ..datasets.base import ImageDataset
 from ..errors import ApertuneError, SettingError, StudyError
 from ..quiet import import_optuna_quietly
 from ..search.evaluation.baselines import label_frequencies
 from ..search.executors.places import PlaceSettings
-from ..search.settings import Home, SearchSettings, make_home
+from ..search.settings import Home, SearchSettings
 from ..search.strategies.presets import preset_settings
 from ..search.training.additions import Additions, check_callbacks, check_metrics
 from ..settings_fields import declarations
 from ..spaces.foreign.sent import keep, look_in, pack
 from ..spaces.registry import SPACES, Entry
 from ..text import counted
-from .arguments import refuse_unknown, settings_from
+from .arguments import home_in, refuse_unknown, settings_from
 from .displays import shown
 from .study import Study
 
@@ -183,18 +182,8 @@ def _searched(
         if trained is not None and trained.stopped:
             return trained
     result = run(data, settings, home=home, display=display)
-    display.say(_outcome(result))
+    display.say(outcome_line(result, stopped="Ended at {}."))
     return result
-
-
-def _outcome(result: SearchResult) -> str:
-    count = counted(result.target, "trial")
-    line = f"Done: {count}." if result.finished >= result.target else f"Ended at {result.finished} of {count}."
-    if result.ended:
-        line = f"Ended at {result.finished} of {count}: {result.ended}."
-    if result.best is not None:
-        line += f" Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation."
-    return line
 
 
 def _home(folder: str | Path | None, study: str | Study | None, storage: Any) -> Home:
@@ -202,7 +191,7 @@ def _home(folder: str | Path | None, study: str | Study | None, storage: Any) ->
         if folder is not None:
             raise SettingError("home is that of the study here; leave it out, or name the study by its name")
         return study.home
-    return make_home(os.environ, root=None if folder is None else Path(folder).expanduser(), storage=storage)
+    return home_in(folder, storage)
 
 
 def _settings(given: dict[str, Any], study: str | Study | None, preset: str | None, home: Home) -> SearchSettings:

@@ -87,7 +87,7 @@ def show_end(
     with unread():
         _show(result, dataset, standing, findings, as_json=as_json)
         # With --json on standard error, since standard output holds the document alone.
-        print_line(_outcome(result), err=as_json)
+        print_line(outcome_line(result), err=as_json)
     if result.signal:
         sys.exit(SIGNALLED + result.signal)
     if failure := without_complete_trial(result):
@@ -126,12 +126,17 @@ def _show_next_steps(result: SearchResult, dataset: str) -> None:
         print_line(f"Promote:  apertune promote {dataset}, with the same flags for the data")
 
 
-def _outcome(result: SearchResult) -> str:
-    """Returns one line on how the search ended."""
+def outcome_line(result: SearchResult, stopped: str = "Stopped at {}; the same command goes on with it.") -> str:
+    """Returns one line on how the search ended.
+
+    Args:
+        result: The search.
+        stopped: The words for one that was stopped, with a place for how far it came.
+    """
     count = counted(result.target, "trial")
     line = f"Done: {count}."
     if result.stopped:
-        line = f"Stopped at {result.finished} of {count}; the same command goes on with it."
+        line = stopped.format(f"{result.finished} of {count}")
     elif result.ended:
         line = f"Ended at {result.finished} of {count}: {result.ended}."
     if result.best is not None:
