@@ -19,12 +19,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -77,10 +76,7 @@ def plan(configurations: int) -> Iterator[Training]:
 def values_of(training: Training, space: SearchSpace) -> Values:
     """Returns a configuration; each parameter has random numbers of its own, the same on every set."""
     prior = Prior(space, {})
-    values: Values = {}
-    for parameter in space.active(values):
-        values[parameter.name] = _value(parameter, training, prior)
-    return values
+    return space.configuration(lambda parameter: _value(parameter, training, prior))
 
 
 def _value(parameter: Parameter, training: Training, prior: Prior) -> Any:
@@ -116,8 +112,7 @@ def main() -> None:
         known = {line["key"] for line in recorded(name)}
         wanted = [one for one in plan(min(arguments.configurations, SETS[name].configurations)) if one.key not in known]
         record(name, loaded, wanted, arguments.workers, deadline)
-    if sys.stdout.isatty():
-        print("now: python benchmarks/record.py --pack")
+    print("To keep what was recorded: python benchmarks/record.py --pack")
 
 
 def record(name: str, dataset: ImageDataset, wanted: list[Training], workers: int, deadline: float) -> None:
@@ -131,7 +126,7 @@ def record(name: str, dataset: ImageDataset, wanted: list[Training], workers: in
     ):
         pending = {pool.submit(train, one) for one, _ in zip(queue, range(workers), strict=False)}
         while pending:
-            ended = next(iter(_first(pending)))
+            ended = next(iter(wait(pending, return_when=FIRST_COMPLETED).done))
             pending.remove(ended)
             line = ended.result()
             file.write(json.dumps(line) + "\n")
@@ -140,12 +135,6 @@ def record(name: str, dataset: ImageDataset, wanted: list[Training], workers: in
             following = next(queue, None) if time.monotonic() < deadline else None
             if following is not None:
                 pending.add(pool.submit(train, following))
-
-
-def _first(pending: Any) -> Any:
-    from concurrent.futures import FIRST_COMPLETED, wait
-
-    return wait(pending, return_when=FIRST_COMPLETED).done
 
 
 _STATE: dict[str, Any] = {}

