@@ -18,7 +18,7 @@ from apertune.cli import COMMANDS, cli
 # A docstring or comment that opens with one of these is a clause of a sentence whose beginning the reader has to guess.
 RELATIVE = {"How", "Of", "So", "What", "When", "Where", "Whether", "Which", "Who", "Whose", "Why"}
 # Comments and tests' docstrings are whole sentences, which "When it is full, ..." may open.
-RELATIVE_IN_SENTENCES = RELATIVE - {"When", "Where"}
+RELATIVE_IN_SENTENCES = RELATIVE - {"When"}
 # Every help line begins with one of these; a new command or option may bring a verb of its own.
 IMPERATIVES = {
     "Add",

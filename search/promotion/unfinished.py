@@ -99,7 +99,7 @@ def _settled(home: Home, pending: Pending) -> str:
         _write(home, TagsSet(pending.key, {STATE_TAG: "complete"}), RunEnded(pending.key, "FINISHED", now))
         line = f"A promotion was killed when version {mine[0]} of {pending.model} was {pending.alias} already."
     else:
-        # Where versions came after it, others have promoted meanwhile, and may have moved its alias on.
+        # Versions that came after it tell that others have promoted meanwhile, and may have moved its alias on.
         for number in mine:
             if number == max(versions, key=int):
                 registry.delete_version(number)

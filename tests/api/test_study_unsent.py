@@ -23,7 +23,7 @@ def test_it_sends_what_waits_before_it_asks_for_a_model(tuned: apertune.Study) -
 
 
 def test_a_trial_that_cannot_be_sent_is_named(tuned: apertune.Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where MLflow does not take it, the message says how to send it."""
+    """The message says how to send what MLflow does not take."""
     outbox = tuned.home.study_folder(tuned.name) / "outbox.jsonl"
     sent = read_progress(outbox)
     monkeypatch.setattr(apertune.Study, "_send_waiting", lambda study: None)

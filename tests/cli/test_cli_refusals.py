@@ -73,7 +73,7 @@ def test_compare_lists_what_was_asked_for(
     "words", [("search", "digits", "--workers", "1"), ("studies",), ("status", "s"), ("compare", "digits")]
 )
 def test_a_file_in_the_place_of_the_folder_gets_one_line(words: tuple[str, ...]) -> None:
-    """Where a file is called `mlflow`, a search says in one line that its folder cannot be made; none fails worse."""
+    """A search says in one line that a file called `mlflow` is in its folder's place; no command fails worse."""
     Path("mlflow").touch()
     done = subprocess.run([sys.executable, "-m", "apertune", *words], capture_output=True, text=True, check=False)
     said = [line for line in f"{done.stdout}{done.stderr}".splitlines() if not line.startswith("decoding")]

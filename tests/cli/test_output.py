@@ -138,7 +138,7 @@ def test_warnings_of_libraries_are_text(tmp_path: Path) -> None:
         "kept = cli.cli.main\n"
         "def main(**how):\n"
         "    warnings.warn('Glyph \\x1b[2J')\n"
-        "    logging.getLogger('a.library').warning('cannot read \\x1b[3J')\n"
+        "    logging.getLogger('elsewhere').warning('cannot read \\x1b[3J')\n"
         "cli.cli.main = main\n"
         "cli.main()\n"
     )

@@ -60,7 +60,7 @@ def test_before_any_trial_the_deadline_alone_is_known(clock: Any, capsys: pytest
 
 
 def test_a_budget_of_epochs_may_come_first(clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where twenty epochs of this search took 200 s, ten more of the budget take 100 s, whatever the trials take."""
+    """Ten epochs of the budget take 100 s after twenty of this search took 200 s, whatever the trials take."""
     display = SearchDisplay()
     display.update(State("accuracy", 12, epochs=8, most_epochs=38))
     clock.now += 200.0

@@ -161,7 +161,7 @@ def test_a_search_that_is_to_stop_waits_for_its_epochs() -> None:
     ],
 )
 def test_a_search_without_a_complete_trial_fails(outcomes: str, counts: str) -> None:
-    """Where no trial completed the status is 1, the last line says why, and the JSON document comes all the same."""
+    """The status is 1 if no trial completed, the last line says why, and the JSON document comes all the same."""
     as_json = ("--json",) if "over_limit" in outcomes else ()
     done = apertune("search", "digits", *as_json, *SHORT, outcomes=outcomes)
     assert done.returncode == 1, done.stderr

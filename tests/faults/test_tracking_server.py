@@ -162,7 +162,7 @@ def test_what_is_no_answer_is_a_fault_of_transport(
 
 
 def test_a_store_that_takes_nothing_keeps_everything(server: Server, tmp_path: Path) -> None:
-    """Where every request is refused, it is the store that is at fault: no record is held, and all are sent later."""
+    """A store that refuses every request is at fault itself: no record is held, and all are sent later."""
     outbox_path = tmp_path / "outbox.jsonl"
     with Outbox(outbox_path) as outbox:
         outbox.put(*story(tmp_path, "refusing"))

@@ -63,7 +63,7 @@ def _check_free(host: str, port: int) -> None:
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         with contextlib.suppress(OSError), socket.socket(family, kind, protocol) as caller:
             caller.settimeout(1)
-            # Where another program listens at all addresses, macOS lets a second one bind this one.
+            # macOS lets a second program bind this address while another listens at all addresses.
             caller.connect(address)
             raise SettingError(_taken(port))
         with socket.socket(family, kind, protocol) as probe:

@@ -51,7 +51,7 @@ def test_a_champion_that_knows_the_test_images_is_no_measure(splits: tuple[Studi
 def test_a_champion_is_compared_on_what_it_has_not_learned(
     splits: tuple[Studies, Studies], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where enough is left, the contest is on these images alone, and the champion has no score on all of them."""
+    """The contest is on what is left alone if that is enough, and the champion has no score on all images."""
     _, second = splits
     monkeypatch.setattr(opponents, "FEWEST_UNSEEN", 10)
     promotion = second.promote(PromotionSettings(study="second", seeds=1))

@@ -144,7 +144,7 @@ def test_the_ui_listens_on_loopback_alone(host: str) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 def test_a_taken_port_is_refused_before_anything_is_said(home: Home, address: str) -> None:
-    """Where another program listens, at loopback or at all addresses, nobody is sent to it: one line, status 2."""
+    """Nobody is sent to another program that listens, at loopback or at all addresses: one line, status 2."""
     with socket.create_server((address, 0)) as stranger:
         port = stranger.getsockname()[1]
         done = CliRunner().invoke(ui, ["--port", str(port)])

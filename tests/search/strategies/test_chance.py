@@ -56,7 +56,7 @@ def test_a_trial_as_good_as_the_best_goes_on() -> None:
 
 
 def test_curves_of_the_study_teach_what_late_gains_are_worth() -> None:
-    """Where all trials bloom late, a late one is not ended; where all are early, the same one is."""
+    """A late trial is not ended among trials that all bloom late, and is among early ones."""
     late, early = study_with(), study_with()
     for offset in (0.0, 0.01, 0.02, 0.03, 0.04):
         add(late, [0.1 + offset] * 12 + [0.8 + offset] * 8)

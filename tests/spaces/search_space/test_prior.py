@@ -69,7 +69,7 @@ def test_nothing_is_excluded() -> None:
 
 
 def test_a_parameter_without_an_opinion_is_drawn_evenly() -> None:
-    """Where the code names no default and nobody believes anything, the first value is no likelier than others."""
+    """The first value is no likelier than others if the code names no default and nobody believes anything."""
     share = statistics.fmean(bool(one["flag"]) for one in draws(Prior(SPACE, {}, "strong")))
     assert 0.4 < share < 0.6
 
