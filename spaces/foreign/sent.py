@@ -15,7 +15,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -184,11 +184,6 @@ def sent_object(name: str, *, fresh: bool = False) -> Any:
     if not fresh:
         _objects[name] = thing
     return thing
-
-
-def own_parts(thing: Any) -> Iterator[Any]:
-    """Yields the functions and classes of the user's that an object refers to, itself included."""
-    return referenced(thing)
 
 
 def _loaded(attribute: str, pickled: bytes) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..files.scratch import scratch_folder
 from ..search.settings import Home, make_home
 from ..spaces.search_space.parameters import Values
 from .data import from_arrays
@@ -178,12 +178,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def _opened(self) -> Model:
         if self._model is None:
-            with TemporaryDirectory(prefix="apertune-model-") as scratch:
+            with scratch_folder("model") as scratch:
                 for name, content in self._files.items():
                     target = Path(scratch, name)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(content)
-                model = Model(scratch, make_home(os.environ), self._space)
+                model = Model(str(scratch), make_home(os.environ), self._space)
                 _ = model.classes  # loads it, before its files are gone
             self._model = model
         return self._model

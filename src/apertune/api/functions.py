@@ -348,8 +348,8 @@ def fetch_space(run_id: str, *, home: str | Path | None = None) -> list[Path]:
         apertune.errors.StudyError: the search of run ... was sent nothing from Python; its space is 'convnet'
     """
     import shutil
-    import tempfile
 
+    from ..files.scratch import scratch_folder
     from ..search.tracking.mlflow_store import fetch_run_file, read_run
     from ..search.tracking.records import PARENT_TAG, SENT_FILES, SPACE_TAG
     from ..spaces.foreign.sent import folder_of, is_sent
@@ -364,8 +364,8 @@ def fetch_space(run_id: str, *, home: str | Path | None = None) -> list[Path]:
             f"the search of run {run_id} was sent nothing from Python; its space is '{tags.get(SPACE_TAG, '')}'"
         )
     fetched = []
-    with tempfile.TemporaryDirectory() as scratch:
-        files = fetch_run_file(search_run, SENT_FILES, place.tracking_uri, Path(scratch))
+    with scratch_folder("space") as scratch:
+        files = fetch_run_file(search_run, SENT_FILES, place.tracking_uri, scratch)
         for name in names:
             target = folder_of(name, place.spaces)
             target.mkdir(parents=True, exist_ok=True)

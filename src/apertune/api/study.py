@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -295,13 +294,14 @@ class Study:
             >>> study.report("report.html").name
             'report.html'
         """
+        from ..files.scratch import scratch_folder
         from ..search.reports.report import write_report
         from ..search.reports.sources import collect_report, fetch_best_files, written_now
 
         target = Path(output or f"{self.name.replace('/', '_')}-report.html")
-        with tempfile.TemporaryDirectory() as folder:
-            fetch_best_files(self.home, self.name, Path(folder))
-            made = collect_report(self.home, self.name, files=Path(folder), created=written_now())
+        with scratch_folder("report") as folder:
+            fetch_best_files(self.home, self.name, folder)
+            made = collect_report(self.home, self.name, files=folder, created=written_now())
             return write_report(made, target)
 
     def status(self) -> dict[str, Any]:
