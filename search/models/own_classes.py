@@ -42,11 +42,12 @@ def trust_space(space: str) -> None:
     _named.add(space)
     import_keras_quietly()
     from ...spaces.foreign.importing import import_space
-    from ...spaces.foreign.sent import is_sent, module_of, own_parts
+    from ...spaces.foreign.sent import is_sent, module_of
+    from ...spaces.foreign.source_text import referenced
 
     thing = import_space(space)
     if is_sent(space):
-        _trusted.update({(module_of(space), part.__name__): part for part in own_parts(thing) if _is_part(part)})
+        _trusted.update({(module_of(space), part.__name__): part for part in referenced(thing) if _is_part(part)})
         _name_in_environment(space)
         return
     for module in _modules_beside(sys.modules[space.partition(":")[0]]):
