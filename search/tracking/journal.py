@@ -226,20 +226,20 @@ class Journal:
         tags = {STATE_TAG: result.outcome, **({REASON_TAG: result.reason} if result.reason else {})}
         records.append(TagsSet(key, tags))
         if result.outcome != "interrupted":
-            records += self._file_records(result, key, folder)
+            records += self._file_records(result, key, folder, now)
         records.append(RunEnded(key, RUN_STATUS[result.outcome], now))
         if time.monotonic() - self._drawn >= REDRAW_EVERY_S:
             records.append(StudyChanged(self._search_key, self._study.name))
             self._drawn = time.monotonic()
         self._outbox.put(*records)
 
-    def _file_records(self, result: TrialResult, key: str, folder: TrialFolder) -> list[Record]:
+    def _file_records(self, result: TrialResult, key: str, folder: TrialFolder, now: int) -> list[Record]:
         records: list[Record] = []
         if folder.artifacts.is_dir():
             records += self._augmentation_records(folder)
             records.append(FilesLogged(key, str(folder.artifacts), remove=True))
         if result.has_model:
-            records += self._model_records(result, folder.model)
+            records += self._model_records(result, folder.model, now)
         return records
 
     def _augmentation_records(self, folder: TrialFolder) -> list[Record]:
@@ -251,14 +251,14 @@ class Journal:
         shutil.copy(folder.augmentation, augmentation_file(folder.shown))
         return [FilesLogged(self._search_key, str(folder.shown), remove=True)]
 
-    def _model_records(self, result: TrialResult, folder: Path) -> list[Record]:
+    def _model_records(self, result: TrialResult, folder: Path, now: int) -> list[Record]:
         kept, fallen = self._models.ended(result)
         records: list[Record] = [ModelDropped(trial_key(self._identity, number)) for number in fallen]
         if kept:
             scores = {f"{BEST_PREFIX}{name}": value for name, value in result.metrics.items()}
-            records.append(
-                ModelLogged(trial_key(self._identity, result.number), str(folder), "model", scores, remove=True)
-            )
+            key = trial_key(self._identity, result.number)
+            # The run has the same points: at the same time, MLflow keeps them once.
+            records.append(ModelLogged(key, str(folder), "model", scores, now, remove=True))
         else:
             shutil.rmtree(folder, ignore_errors=True)
         return records

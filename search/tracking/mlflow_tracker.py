@@ -275,7 +275,8 @@ class MlflowTracker:
             outputs = self._client.get_run(run_id).outputs
             if not (outputs and outputs.model_outputs):
                 self._client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-            points = tuple((name, value, 0, model.creation_timestamp) for name, value in record.metrics.items())
+            time_ms = record.time_ms or model.creation_timestamp
+            points = tuple((name, value, 0, time_ms) for name, value in record.metrics.items())
             refused = self._log_points(run_id, points, model.model_id)
         self._finished_with(folder, remove=record.remove)
         _tell_refused(refused)

@@ -133,6 +133,8 @@ class ModelLogged:
     """Name of the model in the run."""
     metrics: dict[str, float] = field(default_factory=dict)
     """The model's metrics on validation, by name."""
+    time_ms: int = 0
+    """Unix time in milliseconds of its metrics; 0 for the model's own. A run's equal points are kept once."""
     remove: bool = False
     """True to remove the local folder once the server has the model."""
 

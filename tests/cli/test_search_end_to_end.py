@@ -110,6 +110,10 @@ def test_a_run_has_its_epochs_and_what_repeats_it(searched: Searched, client: An
         assert [point.step for point in history] == list(range(1, EPOCHS + 1)), name
     for name in ("best_macro_f1", "best_epoch", "parameters", "trial_seconds", "peak_memory_mb"):
         assert run.data.metrics[name] > 0, name
+    assert len(client.get_metric_history(run.info.run_id, "best_macro_f1")) == 1
+    (output,) = run.outputs.model_outputs
+    of_the_model = {metric.key: metric.value for metric in client.get_logged_model(output.model_id).metrics}
+    assert of_the_model["best_macro_f1"] == run.data.metrics["best_macro_f1"]
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.name == "digits"
     assert run.data.tags["fingerprint"].startswith(data.dataset.digest)
