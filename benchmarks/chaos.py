@@ -43,7 +43,7 @@ from apertune.search.tracking.outbox import read_progress, unsent, unsent_bytes 
 from apertune.search.tracking.records import MetricsLogged  # noqa: E402
 
 WORKERS = 2
-SHARE_OF_REQUESTS = 0.06
+SHARE_OF_REQUESTS = 0.12
 DELAYS_S = (0.05, 2.0)
 EPOCHS_BETWEEN_KILLS = (1, 5)
 LOOK_EVERY_S = 0.05

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ...errors import ModelError
+from ...files.scratch import scratch_folder
 from ...spaces.registry import published_by
 from ..evaluation.study_plots import importances, study_figures
 from ..results import complete_best_first, read_study
@@ -23,7 +24,7 @@ from ..tracking.mlflow_store import fetch_run_file
 from ..tracking.outbox import unsent
 from ..tracking.records import DatasetLogged
 from .findings import find
-from .report import MOST_CURVES, ReportData
+from .report import MOST_CURVES, ReportData, write_report
 from .study_standing import study_standing
 
 # Files of the best trial's run that a report shows, by title, the most telling first.
@@ -43,6 +44,26 @@ FILES = (SCORES, *PICTURES.values())
 OF_TASK = {"label_reliability.png": "multilabel", "thresholds.png": "binary"}
 SPLITS = ("train", "validation", "test")
 NOT_IN_MLFLOW = "has no MLflow run yet; send what is waiting with: apertune sync"
+
+
+def write_study_report(home: Home, name: str, target: Path) -> tuple[str, ...]:
+    """Writes the report of a study as it stands.
+
+    Args:
+        home: Where the study and its results are.
+        name: The study's name.
+        target: The page.
+
+    Returns:
+        A line on each part of the best trial that MLflow does not have, so that the page lacks it.
+
+    Raises:
+        StudyError: There is no study of that name.
+    """
+    with scratch_folder("report") as files:
+        missing = fetch_best_files(home, name, files)
+        write_report(collect_report(home, name, files=files, created=written_now()), target)
+    return tuple(missing)
 
 
 def collect_report(home: Home, name: str, *, files: Path, created: str) -> ReportData:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from ...files.scratch import scratch_folder
 from ..evaluation.saved import FILE, Evaluation, load_evaluation
 from ..settings import Home
 from ..training.augmented_examples import draw_augmented
@@ -38,6 +37,7 @@ def draw_evaluation(folder: Path) -> None:
 def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> None:
     """Draws a study as it stands: `study_plots.html` and, if wanted, `report.html`. A failure is logged."""
     from ..evaluation.study_plots import write_study_plots
+    from ..reports.sources import write_study_report
     from ..studies.opening import open_study
     from ..studies.readable import readable
     from ..studies.storage.storage import open_storage
@@ -46,18 +46,9 @@ def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> Non
         study = open_study(open_storage(home.storage), name)
         write_study_plots(readable(study), folder, [name for name, _ in study.definition.objectives])
         if with_report:
-            _write_report(home, name, folder / "report.html")
+            write_study_report(home, name, folder / "report.html")
     except Exception:
         logger.exception("the plots of study %s could not be drawn", name)
-
-
-def _write_report(home: Home, name: str, target: Path) -> None:
-    from ..reports.report import write_report
-    from ..reports.sources import collect_report, fetch_best_files, written_now
-
-    with scratch_folder("report") as files:
-        fetch_best_files(home, name, files)
-        write_report(collect_report(home, name, files=files, created=written_now()), target)
 
 
 def _draw(folder: Path, evaluation: Evaluation) -> None:

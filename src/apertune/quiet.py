@@ -28,6 +28,8 @@ def import_keras_quietly() -> None:
     Raises:
         SettingError: The chosen backend is none that trains, or is not installed.
     """
+    # TensorFlow takes the first answer of each of several networks for the same function, compiled again and again.
+    logging.getLogger("tensorflow").addFilter(_is_not_of_retracing)
     if "keras" in sys.modules:
         return
     check_backend()
@@ -35,6 +37,10 @@ def import_keras_quietly() -> None:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with nothing_on_standard_error():
         import keras  # noqa: F401  # imported for its backend
+
+
+def _is_not_of_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 @contextmanager

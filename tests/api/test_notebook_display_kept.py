@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from notebooks import run_notebook
+from notebooks import NOT_KEPT, run_notebook
 from programs import REPOSITORY
 
 FOLDER = REPOSITORY / "docs" / "notebooks"
 NAMES = ("fer2013", "from-keras-tuner", "own-pictures")
-# Kept with outputs; that of FER2013 shows faces, which are not ours to publish, and so is kept without.
-WITH_OUTPUTS = ("from-keras-tuner", "own-pictures")
 # An absolute path: not that of an address, a tag that ends, a unit such as MB/s, or a picture in base 64.
 ABSOLUTE = re.compile(r"(?<![\w:/.<+*)}\]%-])/(?:[\w.-]+/)+[\w.-]+")
 
@@ -41,12 +39,13 @@ def test_these_are_all() -> None:
     assert tuple(sorted(file.stem for file in FOLDER.glob("*.ipynb"))) == NAMES
 
 
-@pytest.mark.parametrize("name", WITH_OUTPUTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_it_is_kept_with_its_outputs(name: str) -> None:
     """No cell failed, results are there to be read, and no output names a folder of the machine that it ran on."""
     notebook = read(name)
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
+    assert not [cell for cell in notebook.cells if NOT_KEPT in cell.metadata.get("tags", ()) and cell.outputs]
     assert any("text/html" in output.get("data", {}) for output in outputs)
     assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs)
     text = (FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from programs import REPOSITORY
 
 # A cell may hold a whole small search, on a machine with other work.
 TIMEOUT_S = 1500
+NOT_KEPT = "not-kept"
 
 
 def run_cells(*cells: str, folder: Path, allow_errors: bool = False, interrupt_when: Callable[[], bool] | None = None
@@ -69,7 +70,10 @@ def pages(notebook: Any, cell: int) -> list[str]:
 
 
 def main() -> None:
-    """Runs notebooks in this folder, and keeps them with their new outputs: notebooks.py FILE..."""
+    """Runs notebooks in this folder, and keeps them with their new outputs: notebooks.py FILE...
+
+    A cell with the tag `not-kept` is kept without, since it shows pictures that are not ours to publish.
+    """
     import nbformat
 
     for name in sys.argv[1:]:
@@ -79,7 +83,8 @@ def main() -> None:
             # Times of execution differ from run to run, and TensorFlow tells of the processors that it finds.
             cell.metadata.pop("execution", None)
             if cell.cell_type == "code":
-                cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+                hidden = NOT_KEPT in cell.metadata.get("tags", ())
+                cell.outputs = [] if hidden else [o for o in cell.outputs if o.get("name") != "stderr"]
         nbformat.write(done, file)
 
 

@@ -284,6 +284,8 @@ class Study:
     def report(self, output: str | Path | None = None) -> Path:
         """Writes the study as one HTML page that works without a network.
 
+        A line on standard error tells of parts that MLflow does not have.
+
         Args:
             output: The file; NAME-report.html in the working directory unless given.
 
@@ -294,15 +296,12 @@ class Study:
             >>> study.report("report.html").name
             'report.html'
         """
-        from ..files.scratch import scratch_folder
-        from ..search.reports.report import write_report
-        from ..search.reports.sources import collect_report, fetch_best_files, written_now
+        from ..cli.report import tell_missing
+        from ..search.reports.sources import write_study_report
 
         target = Path(output or f"{self.name.replace('/', '_')}-report.html")
-        with scratch_folder("report") as folder:
-            fetch_best_files(self.home, self.name, folder)
-            made = collect_report(self.home, self.name, files=folder, created=written_now())
-            return write_report(made, target)
+        tell_missing(write_study_report(self.home, self.name, target))
+        return target
 
     def status(self) -> dict[str, Any]:
         """Returns the state of the study and its running trials, as `apertune status --json` prints it.

@@ -31,7 +31,7 @@ def study_page(home: Home, study: StudyResult) -> str:
     ]
     if complete:
         standing = _standing(home, study)
-        lines = standing.lines(about.objective) if standing else []
+        lines = _lines(study, standing) if standing else []
         parts += [f"<p>{html.escape(worded(line))}</p>" for line in lines]
         parts += [_leaderboard(study, complete, standing), _configuration(complete[0])]
     else:
@@ -44,6 +44,13 @@ def _standing(home: Home, study: StudyResult) -> Standing | None:
 
     # While trials run, each look would judge all of them anew.
     return None if study.owner is not None else study_standing(home, study)
+
+
+def _lines(study: StudyResult, standing: Standing) -> list[str]:
+    from ..search.reports.findings import find
+
+    found = find(study, standing)
+    return [*standing.lines(study.definition.objective), *(found.lines() if found else ())]
 
 
 def _leaderboard(study: StudyResult, complete: list[TrialRecord], standing: Standing | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..cli.search import check_before_loading
-from ..cli.searching import outcome_line, without_complete_trial
+from ..cli.searching import judged, outcome_line, without_complete_trial
 from ..datasets.base import ImageDataset
 from ..errors import ApertuneError, SettingError, StudyError
 from ..quiet import import_optuna_quietly
@@ -116,6 +116,8 @@ def tune(
     check_before_loading(made, place)
     with shown(quiet=quiet, on_trial_end=on_trial_end) as display:
         result = _searched(data, made, place, display, reference=reference)
+        if not quiet:
+            _tell_findings(result, place, display)
     found = Study(result.study, place, data)
     if result.signal:
         raise KeyboardInterrupt(
@@ -184,6 +186,12 @@ def _searched(
     result = run(data, settings, home=home, display=display)
     display.say(outcome_line(result, stopped="Ended at {}."))
     return result
+
+
+def _tell_findings(result: SearchResult, home: Home, display: Display) -> None:
+    _, findings = judged(result, home)
+    for line in findings.lines() if findings else ():
+        display.say(line)
 
 
 def _home(folder: str | Path | None, study: str | Study | None, storage: Any) -> Home:

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from apertune.search.models.package import load_model
 from apertune.search.training.trial import run_trial
 from apertune.search.training.worker import discover
 from apertune.spaces.foreign.own_training import declare_in_fit
+from apertune.spaces.search_space.parameters import SearchSpace
 
 DRAWS = 30
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -56,11 +58,16 @@ def _trusts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 
 
+@lru_cache(maxsize=None)
+def discovered(name: str, data: str) -> SearchSpace:
+    """Discovers a model's space, once for all tests."""
+    return spaces.discover(spaces.load(name, dataset(data).training_view().spec()))
+
+
 def train(published: Published, folder: Path, objective: str = "", **settings: Any) -> tuple[TrialResult, list[Any]]:
     """Trains a model's default configuration for two epochs; returns the result and the epochs' metrics."""
     view = dataset(published.data).training_view()
-    space = spaces.load(published.name, view.spec())
-    found = spaces.discover(space)
+    found = discovered(published.name, published.data)
     told: list[Any] = []
     task = TrialTask(
         number=0, view=view, space=SpaceReference(published.name), search_space=found, values=found.defaults(), seed=1,
@@ -124,8 +131,7 @@ def registered_by_keras_tuner(published: Published) -> set[str]:
 @pytest.mark.parametrize("published", SEARCHED, ids=name_of)
 def test_the_names_are_those_that_keras_tuner_registers(published: Published) -> None:
     """Discovery finds the names that KerasTuner meets over many random draws, and no other."""
-    spec = dataset(published.data).training_view().spec()
-    found = {parameter.name for parameter in spaces.discover(spaces.load(published.name, spec)).parameters}
+    found = {parameter.name for parameter in discovered(published.name, published.data).parameters}
     assert found == registered_by_keras_tuner(published)
 
 
@@ -203,7 +209,7 @@ def test_a_metric_of_the_users_own_is_the_objective(name: str, objective: str, m
 def test_errors_of_the_users_code_fail_a_trial_or_end_the_search(name: str, ends_search: bool, tmp_path: Path) -> None:
     """KerasTuner's FatalError ends the search; any other error fails its trial."""
     view = dataset("multiclass").training_view()
-    found = spaces.discover(spaces.load(f"published.shapes:{name}", view.spec()))
+    found = discovered(f"published.shapes:{name}", "multiclass")
     task = TrialTask(
         number=3, view=view, space=SpaceReference(f"published.shapes:{name}"), search_space=found, values={"units": 32},
         seed=1, epochs=1, patience=None, objective="accuracy", folder=tmp_path,
@@ -229,7 +235,7 @@ def test_a_policy_that_the_module_sets_holds_for_every_trial(tmp_path: Path) -> 
 def test_a_loop_of_the_users_own_ends_when_it_is_asked_to(stop_after: int, tmp_path: Path) -> None:
     """A loop that knows nothing of stopping is left after the epoch in which a stop was asked for."""
     view = dataset("multiclass").training_view()
-    found = spaces.discover(spaces.load("published.shapes:OwnLoop", view.spec()))
+    found = discovered("published.shapes:OwnLoop", "multiclass")
     told: list[EpochEnded] = []
     task = TrialTask(
         number=0, view=view, space=SpaceReference("published.shapes:OwnLoop"), search_space=found,

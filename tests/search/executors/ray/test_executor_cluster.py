@@ -27,6 +27,7 @@ from pretend_task import task
 from programs import PRETEND_SEARCH, PRETEND_WORKER, REPOSITORY
 from ray_nodes import ray_cluster, skip_reason
 
+import apertune
 from apertune.datasets import from_arrays
 from apertune.datasets.arrays import EntryArrays
 from apertune.errors import ApertuneError
@@ -175,6 +176,29 @@ def test_the_cluster_gives_what_one_machine_gives(three_nodes: Any, rounds: list
     assert len(list(artifacts.rglob("model.keras"))) == 4
     assert not list(Path("mlflow/studies").rglob("trials/*/model"))
     assert not list(Path("mlflow/studies").rglob("trials/*/round-*"))
+
+
+def build(hp: Any) -> Any:
+    """Builds a small network of this file's own, which no node can import."""
+    import keras
+
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(hp.Int("units", 4, 8))]
+    model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_a_function_reaches_the_nodes(three_nodes: Any, empty_store: Path) -> None:
+    """A function that was given in Python is trained on nodes, and its best model comes back and answers."""
+    Path("mlflow").mkdir()
+    shutil.copy(empty_store, "mlflow/mlflow.db")
+    labels = np.arange(90, dtype=np.int32) % 3
+    images = np.random.default_rng(0).integers(0, 60, (90, 8, 8, 1), np.uint8) + (labels * 80)[:, None, None, None]
+    data = apertune.from_arrays(images.astype(np.uint8), labels, name="shades")
+    study = apertune.tune(data, build, trials=2, epochs=2, objective="accuracy", cluster="auto", quiet=True)
+    assert [trial.state for trial in study.trials] == ["complete", "complete"]
+    assert 4 <= study.best_params["units"] <= 8
+    assert study.best_model().predict(images[:2].astype(np.uint8), verbose=0).shape == (2, 3)
 
 
 def pretend_processes() -> list[psutil.Process]:
