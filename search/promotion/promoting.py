@@ -7,6 +7,9 @@ import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
 
 from ...datasets.base import ImageDataset
 from ...errors import DatasetError, SettingError
@@ -19,6 +22,8 @@ from ..evaluation.metrics import Metric, resolve_objective
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..executors.places import PlaceSettings
+from ..export.parity import ParityImages
+from ..export.quick_start import add_quick_start
 from ..models.contract import ModelContract
 from ..models.own_classes import trust_space
 from ..settings import Home, make_home
@@ -34,6 +39,9 @@ from .settings import PromotionSettings
 from .source import TrainedNetwork, find_study
 from .training import Confirmation, followed_metric
 from .unfinished import alone, settle
+
+# As many are enough to prove an ONNX file right, and take a second.
+_COMPARED_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,15 @@ def promote(
         return _promoted(job, selection, contract, validation, reference, retrained)
 
 
+def _add_quick_start(job: Job, model: Path) -> None:
+    scratch = job.scratch / "quick_start"
+    scratch.mkdir()
+    few = job.view.images("validation")[:_COMPARED_IMAGES]
+    reason = add_quick_start(model, ParityImages(np.asarray(few), source="validation images"), scratch)
+    if reason:
+        job.say(f"The model gets no ONNX file, by which predict would start at once: {reason}.")
+
+
 def _promoted(
     job: Job,
     selection: Selection,
@@ -131,6 +148,7 @@ def _promoted(
 ) -> Promotion:
     model, artifacts = job.scratch / "model", job.scratch / "artifacts"
     examination = examine(job, selection, model, contract, validation, reference, artifacts, retrained)
+    _add_quick_start(job, model)
     card = model_card(job, selection, contract, examination, artifacts)
     registered = register(job, selection, examination, model=model, artifacts=artifacts, card=card)
     return Promotion(
