@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from ..export.parity import ParityImages
 from ..export.quick_start import add_quick_start
 from ..models.contract import ModelContract
 from ..models.own_classes import trust_space
+from ..models.package import CARD_FILE, SCORES_FILE, add_texts
 from ..settings import Home, make_home
 from .assembly import assemble
 from .card import model_card, published_line
@@ -150,6 +152,9 @@ def _promoted(
     examination = examine(job, selection, model, contract, validation, reference, artifacts, retrained)
     _add_quick_start(job, model)
     card = model_card(job, selection, contract, examination, artifacts)
+    scores = [{"metric": s.metric, "test": s.test, "low": s.low, "high": s.high} for s in examination.scores]
+    measured = {"test_images": examination.test_images, "scores": scores}
+    add_texts(model, {CARD_FILE: card, SCORES_FILE: json.dumps(measured, indent=2)})
     registered = register(job, selection, examination, model=model, artifacts=artifacts, card=card)
     return Promotion(
         dataset=job.dataset.name,
