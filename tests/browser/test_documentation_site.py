@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,7 +64,7 @@ def test_every_page_fits_and_fetches_nothing_from_elsewhere(
         assert page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)"), name
         left = page.evaluate(
             "[...document.querySelectorAll('article p')].map(one => one.textContent)"
-            ".filter(text => /^\\s*(- |\\d+\\. |```)/m.test(text))"
+            ".filter(text => /^\\s*(- |1\\. |```)/m.test(text))"
         )
         assert left == [], name
         photograph(name.replace("/", "-"))
