@@ -1,9 +1,9 @@
-"""Makes the pictures of the README from a real search of digits: run `uv run --group docs python docs/pictures.py`.
+"""Makes the pictures of the README from a real search of digits.
 
-The search runs in a terminal of 100 columns, in a new folder, and its bytes are kept with their times. Then the moving
-picture is drawn from these, and the report and MLflow's pages are photographed in the system's Chromium. With names of
-pictures (`python docs/pictures.py report mlflow`) only these are made anew; `--folder` names a folder with a search
-that has been made already.
+Run `uv run --group docs --group browser python docs/pictures.py`. The search runs in a terminal of 100 columns, in a
+new folder, and its bytes are kept with their times. Then the moving picture is drawn from these, and the report and
+MLflow's pages are photographed in the system's Chromium. With names of pictures (`python docs/pictures.py report
+mlflow`) only these are made anew; `--folder` names a folder with a search that has been made already.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
-COLUMNS, ROWS = 100, 26
+COLUMNS, ROWS = 100, 32
 COMMAND = ("apertune", "search", "digits")
 # The moving picture takes this long, whatever the search took; its title says how much faster it runs.
 SECONDS_SHOWN, SECONDS_AT_END = 24.0, 6.0
