@@ -51,6 +51,13 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return re.sub(r"<(table|tr|td)>", r'<\1 markdown="1">', markdown)
 
 
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Leads links of notebooks, which are no Markdown of MkDocs', to pages."""
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+    return re.sub(r'href="\.\./([\w-]+)\.md(#[^"]*)?"', lambda link: f'href="../../{link[1]}/{link[2] or ""}"', html)
+
+
 def _led(target: str, source: str, place: str) -> str:
     """Returns the address of a linked file from the page's own place in the site."""
     file = posixpath.normpath(posixpath.join(posixpath.dirname(source), target)) if target else source

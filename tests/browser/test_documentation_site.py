@@ -50,10 +50,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[s
 def test_every_page_fits_and_fetches_nothing_from_elsewhere(
     site: tuple[str, list[str]], page: Page, photograph: Callable[[str], None], width: int
 ) -> None:
-    """No page is wider than the window, lacks a picture or asks another host; lists and code are not left as text."""
+    """No page is wider than the window, lacks a picture, asks another host, or has a list as text or a dead link."""
     address, pages = site
     assert len(pages) > 20
     elsewhere: list[str] = []
+    linked: set[str] = set()
     page.on(
         "request", lambda request: None if request.url.startswith((address, "data:")) else elsewhere.append(request.url)
     )
@@ -67,5 +68,9 @@ def test_every_page_fits_and_fetches_nothing_from_elsewhere(
             ".filter(text => /^\\s*(- |1\\. |```)/m.test(text))"
         )
         assert left == [], name
+        linked |= set(page.evaluate("[...document.links].map(one => one.href.split('#')[0])"))
         photograph(name.replace("/", "-"))
+    inside = {link for link in linked if link.startswith(address)}
+    assert len(inside) > 20
+    assert [link for link in sorted(inside) if not page.request.get(link).ok] == []
     assert elsewhere == []
