@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..datasets.base import DataSpec
 
 
+OBJECTIVE_LOG = "objective_to_minimize"
+"""The name of the search's objective in the logs that callbacks get after an epoch, turned so that lower is better."""
+
 Declaration = Callable[["keras_tuner.HyperParameters"], object]
 
 
@@ -48,6 +51,8 @@ class Candidate:
     """
     callbacks: tuple[keras.callbacks.Callback, ...] = ()
     """Callbacks that the recipe needs, such as that of a plateau schedule."""
+    mirrored_answers: bool = False
+    """True to answer with the mean over each image and its mirror image, on validation and in the saved model."""
     own_training: OwnTraining | None = None
     """The way in which the user's own code trains the network; None to train it by the other fields."""
     notes: tuple[str, ...] = ()

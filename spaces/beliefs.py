@@ -36,6 +36,8 @@ BELIEFS: dict[str, Belief] = {
     "brightness": Belief(width=0.2),
     "contrast": Belief(width=0.2),
     "erasing": Belief(width=0.2),
+    "plain_share": Belief(width=0.2),
+    "stochastic_depth": Belief(width=0.2),
 }
 SHORT_TRAINING: dict[str, Belief] = {
     "mixing": Belief(weights={"none": 20.0, "mixup": 1.0, "cutmix": 1.0}),

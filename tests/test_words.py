@@ -78,6 +78,7 @@ IMPERATIVES = {
     "Test",
     "Train",
     "Try",
+    "Upload",
     "Use",
     "Write",
 }

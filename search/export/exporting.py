@@ -11,6 +11,7 @@ from ...datasets.base import Images
 from ...errors import ApertuneError, MissingExtraError, SettingError
 from ...files.staging import staging
 from ..models.package import load_model, write_manifest
+from .explanation import write_explanation
 from .formats import FORMATS, ExportFormat, ExportJob, Precision, Variant, find_format
 from .graph import in_float32, predict
 from .parity import Comparison, ParityImages, ParityRow, generated_images
@@ -80,6 +81,7 @@ def export_model(
         report = ExportReport(target, images.source, len(images.pixels), tuple(rows))
         _require_parity(report)
         _write_report(folder, report)
+        write_explanation(folder, model, contract, rows, images.source)
         write_manifest(folder)
         folder.rename(target)
     return report

@@ -43,7 +43,9 @@ def has_any_size(contract: ModelContract) -> bool:
     return contract.image_shape[0] == contract.image_shape[1]
 
 
-def make_signatures(network: keras.Model, contract: ModelContract, *, frozen: bool) -> tuple[Any, dict[str, Any]]:
+def make_signatures(
+    network: keras.Model, contract: ModelContract, *, frozen: bool, any_size: bool = True
+) -> tuple[Any, dict[str, Any]]:
     """Makes a TensorFlow module of the graph, with a function per signature, each from `images` to `probabilities`.
 
     `serving_default` takes images of the network's shape, uint8 (n, height, width, channels). `any_size` takes RGB
@@ -54,6 +56,7 @@ def make_signatures(network: keras.Model, contract: ModelContract, *, frozen: bo
         network: uint8 pixels to probabilities, in float32.
         contract: The network's contract.
         frozen: Makes constants of the weights, which LiteRT needs.
+        any_size: Makes `any_size`, too.
 
     Returns:
         The module, and its functions by signature.
@@ -72,7 +75,7 @@ def make_signatures(network: keras.Model, contract: ModelContract, *, frozen: bo
     call = _with_constant_weights(network) if frozen else lambda images: network(images, training=False)
     fixed = tf.TensorSpec((None, *contract.image_shape), tf.uint8, name=INPUT)
     functions = {FIXED_SIGNATURE: tf.function(lambda images: {OUTPUT: call(images)}, input_signature=[fixed])}
-    if has_any_size(contract):
+    if any_size and has_any_size(contract):
         rgb = tf.TensorSpec((None, None, None, 3), tf.uint8, name=INPUT)
         functions[ANY_SIZE_SIGNATURE] = tf.function(
             lambda images: {OUTPUT: call(resize_images(images, contract))}, input_signature=[rgb]

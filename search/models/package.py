@@ -3,6 +3,7 @@
     MLmodel, requirements.txt, …   MLflow's own, so that `mlflow.keras.load_model` and `mlflow models serve` work
     data/model.keras               the network: uint8 pixels in, probabilities out
     model.json                     its contract (see `contract.py`)
+    model_card.md, scores.json     what a promotion measured, in words and in numbers
     manifest.json                  the SHA-256 of every other file
 
 Nothing in it is a pickle or code, and `load_model` refuses a folder that brings any.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 MANIFEST_FILE = "manifest.json"
 NETWORK_FILE = "data/model.keras"
+CARD_FILE, SCORES_FILE = "model_card.md", "scores.json"
 _LARGEST_MANIFEST = 2**20  # bytes
 
 
@@ -106,6 +108,13 @@ def load_network(path: Path, contract: ModelContract) -> keras.Model:
         raise ModelError(f"{path} cannot be loaded: {first_line(error)}") from error
     _check_fit(network, contract)
     return network
+
+
+def add_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Adds text files to a folder that `save_model` wrote, by their names, and to its manifest."""
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    write_manifest(folder)
 
 
 def write_manifest(folder: Path) -> None:

@@ -17,6 +17,7 @@ from ...datasets.cache.decoding import PixelFormat, UnusableImageError, decode_f
 from ...errors import MissingExtraError, ModelError
 from ..evaluation.decisions import Probabilities
 from ..export.formats import PixelFunction, formats_to_predict_with, open_exported, prediction_files
+from ..export.quick_start import open_quick_start
 from ..models.contract import ModelContract, read_contract
 from ..models.package import check_manifest, load_model
 from .answers import Answer, decide
@@ -116,6 +117,8 @@ class Predictor:
 def open_predictor(folder: Path, minimum_probability: float | None = None) -> Predictor:
     """Loads an MLflow model folder that apertune saved, or an export folder, after checking it.
 
+    A model with an ONNX file beside it answers by that file, without Keras, where onnxruntime is installed.
+
     Args:
         folder: The model's folder.
         minimum_probability: Probability below which the answer is "unknown"; the model's own when None.
@@ -125,10 +128,8 @@ def open_predictor(folder: Path, minimum_probability: float | None = None) -> Pr
         MissingExtraError: An export holds only formats whose packages are not installed.
     """
     if (folder / "MLmodel").is_file():
-        from ..export.graph import predict
-
-        network, contract = load_model(folder)
-        return Predictor(lambda pixels: predict(network, pixels), contract, minimum_probability)
+        function, contract = _open_model(folder)
+        return Predictor(function, contract, minimum_probability)
     contract = read_contract(folder)
     check_manifest(folder)
     present = [(file, form) for file, form in prediction_files() if (folder / file).exists()]
@@ -139,3 +140,15 @@ def open_predictor(folder: Path, minimum_probability: float | None = None) -> Pr
         if form.opening_package is None or find_spec(form.opening_package) is not None:
             return Predictor(open_exported(form, folder / file, contract), contract, minimum_probability)
     raise MissingExtraError(f"predicting with {present[0][0]}", "export")
+
+
+def _open_model(folder: Path) -> tuple[PixelFunction, ModelContract]:
+    contract = read_contract(folder)
+    check_manifest(folder)
+    quick = open_quick_start(folder, contract)
+    if quick is not None:
+        return quick, contract
+    from ..export.graph import predict
+
+    network, contract = load_model(folder)
+    return lambda pixels: predict(network, pixels), contract

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
 
 from ...datasets.base import ImageDataset
 from ...errors import DatasetError, SettingError
@@ -19,8 +23,11 @@ from ..evaluation.metrics import Metric, resolve_objective
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..executors.places import PlaceSettings
+from ..export.parity import ParityImages
+from ..export.quick_start import add_quick_start
 from ..models.contract import ModelContract
 from ..models.own_classes import trust_space
+from ..models.package import CARD_FILE, SCORES_FILE, add_texts
 from ..settings import Home, make_home
 from .assembly import assemble
 from .card import model_card, published_line
@@ -34,6 +41,9 @@ from .settings import PromotionSettings
 from .source import TrainedNetwork, find_study
 from .training import Confirmation, followed_metric
 from .unfinished import alone, settle
+
+# As many are enough to prove an ONNX file right, and take a second.
+_COMPARED_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,15 @@ def promote(
         return _promoted(job, selection, contract, validation, reference, retrained)
 
 
+def _add_quick_start(job: Job, model: Path) -> None:
+    scratch = job.scratch / "quick_start"
+    scratch.mkdir()
+    few = job.view.images("validation")[:_COMPARED_IMAGES]
+    reason = add_quick_start(model, ParityImages(np.asarray(few), source="validation images"), scratch)
+    if reason:
+        job.say(f"The model gets no ONNX file, by which predict would start at once: {reason}.")
+
+
 def _promoted(
     job: Job,
     selection: Selection,
@@ -131,7 +150,11 @@ def _promoted(
 ) -> Promotion:
     model, artifacts = job.scratch / "model", job.scratch / "artifacts"
     examination = examine(job, selection, model, contract, validation, reference, artifacts, retrained)
+    _add_quick_start(job, model)
     card = model_card(job, selection, contract, examination, artifacts)
+    scores = [{"metric": s.metric, "test": s.test, "low": s.low, "high": s.high} for s in examination.scores]
+    measured = {"test_images": examination.test_images, "scores": scores}
+    add_texts(model, {CARD_FILE: card, SCORES_FILE: json.dumps(measured, indent=2)})
     registered = register(job, selection, examination, model=model, artifacts=artifacts, card=card)
     return Promotion(
         dataset=job.dataset.name,

@@ -13,6 +13,7 @@ from pathlib import Path
 from ...errors import ApertuneError, StudyError
 from ...files.private import private_files
 from ...text import first_line, shown_uri
+from ..models.package import CARD_FILE
 from ..settings import Home
 from ..tracking.mlflow_store import Registry
 from ..tracking.mlflow_tracker import MlflowTracker, PartlyRefusedError
@@ -77,7 +78,7 @@ def register(
     Raises:
         ApertuneError: MLflow does not take it.
     """
-    (artifacts / "model_card.md").write_text(card, encoding="utf-8")
+    (artifacts / CARD_FILE).write_text(card, encoding="utf-8")
     alias = CHAMPION if examination.verdict.promoted else CHALLENGER
     tags = {**_lineage(job, selection, examination), "alias": alias}
     if examination.verdict.promoted and examination.champion is not None:

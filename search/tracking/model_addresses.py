@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...errors import SettingError
 from ...files.scratch import scratch_folder
+from .local_models import registered_folder
 
 _REGISTERED = re.compile(r"(?P<dataset>[\w.-]+)@(?:v?(?P<version>\d+)|(?P<alias>[A-Za-z][\w-]*))")
 
@@ -41,7 +42,7 @@ def model_address(name: str) -> Path | str:
 
 @contextmanager
 def model_folder(name: str, tracking_uri: str) -> Iterator[Path]:
-    """Yields the local folder of a model, or a temporary copy where MLflow has the model.
+    """Yields the local folder of a model, or a temporary copy where a server has the model.
 
     Raises:
         UserError: For a name that stands for no model, and for a model that MLflow does not have.
@@ -49,6 +50,10 @@ def model_folder(name: str, tracking_uri: str) -> Iterator[Path]:
     address = model_address(name)
     if isinstance(address, Path):
         yield address
+        return
+    registered = registered_folder(address, tracking_uri)
+    if registered is not None:
+        yield registered
         return
     from .mlflow_store import fetch_model
 

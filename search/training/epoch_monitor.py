@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 
+from ...spaces.base import OBJECTIVE_LOG
+from ..evaluation.direction import Direction
 from ..messages import EpochEnded, StopRequest, TrialDelayed
 from .checkpoint import restore_callbacks, save_checkpoint
 
@@ -110,6 +112,8 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
             logs["learning_rate"] = rate
         metrics = {name: float(number) for name, number in logs.items() if _is_number(number)}
         value = self._objective_value(metrics)
+        if value is not None:
+            logs[OBJECTIVE_LOG] = -value if training.objective.direction is Direction.MAXIMIZE else value
         now = time.monotonic()
         # A loop of the user's may number its epochs as it likes, and not tell of their beginning.
         ended = EpochEnded(training.task.number, state.epoch + 1, metrics, now - self._epoch_began, _now_ms())

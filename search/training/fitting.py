@@ -19,6 +19,7 @@ from ..evaluation.metrics import Metric, evaluate, task_objective
 from ..evaluation.saved import Evaluation, save_evaluation
 from ..messages import Emit, StopRequest, StopRequested, TrialDelayed, TrialResult, TrialStarted, TrialTask
 from ..models.contract import ModelContract
+from ..models.mirrored_network import answering_network
 from ..models.package import save_model
 from ..trial_folder import TrialFolder
 from .additions import added_scores, additions_of
@@ -173,4 +174,4 @@ class Fitting:
     def _save_model(self) -> None:
         folder = self.folder.model
         shutil.rmtree(folder, ignore_errors=True)
-        save_model(self.network, ModelContract.of(self.task.view), folder)
+        save_model(answering_network(self.candidate), ModelContract.of(self.task.view), folder)

@@ -19,6 +19,7 @@ from ...text import named_line
 from ..executors import devices
 from ..executors.retries import rule_of_error
 from ..messages import Emit, EpochEnded, StopRequested, TrialEvent, TrialResult, TrialTask
+from ..models.mirrored_network import answering_network
 from .additions import receive_sent, with_additions
 from .custom_gradients import forgotten_gradients
 from .fitting import Fitting
@@ -86,7 +87,7 @@ def _train(task: TrialTask, emit: Emit, stop_requested: StopRequested) -> TrialR
     asks_freely = ":" in task.space.name and task.space.recipe is None
     if asks_freely:
         check_asked(hp, task.values, task.search_space)
-    cost = measure_cost(candidate.network, task.view.image_shape, latency=task.measure_latency)
+    cost = measure_cost(answering_network(candidate), task.view.image_shape, latency=task.measure_latency)
     if broken := broken_limits(cost, task.limits):
         return TrialResult(task.number, "infeasible", broken, cost=cost, over_limit=True)
     task.folder.mkdir(parents=True, exist_ok=True)

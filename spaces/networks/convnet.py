@@ -118,7 +118,7 @@ class ConvNetSpace:
         head = hp.Choice("head", ["average", "max", "flatten"], default="average")
         dense_layers = hp.Int("dense_layers", 0, 2, default=1)
         with hp.conditional_scope("dense_layers", [1, 2]):
-            dense_units = hp.Int("dense_units", 64, 512, step=2, sampling="log", default=128)
+            dense_units = hp.Int("dense_units", 64, 1024, step=2, sampling="log", default=128)
             head_dropout = hp.Float("head_dropout", 0.0, 0.6, step=0.1, default=0.3)
         return ConvNet(
             blocks=blocks,

@@ -113,7 +113,7 @@ class PretrainedSpace:
             weights=self._weights,
             upscaling=hp.Choice("upscaling", upscalings(spec)),
             pooling=hp.Choice("pooling", ["average", "max"], default="average"),
-            dense_units=hp.Choice("dense_units", [0, 128, 256, 512], default=0),
+            dense_units=hp.Choice("dense_units", [0, 128, 256, 512, 1024], default=0),
             head_dropout=hp.Float("head_dropout", 0.0, 0.6, step=0.1, default=0.2),
             tuning=None if self._weights is None else _declare_tuning(hp),
             frozen=self._weights is not None,
@@ -136,7 +136,8 @@ def upscalings(spec: DataSpec) -> list[int]:
     """
     side = min(spec.image_shape[:2])
     least = max(1, -(-SMALLEST_SIDE // side))
-    return [least, 2 * least] if 2 * least * max(spec.image_shape[:2]) <= LARGEST_SIDE else [least]
+    longer = max(spec.image_shape[:2])
+    return [least, *(factor * least for factor in (2, 4) if factor * least * longer <= LARGEST_SIDE)]
 
 
 def colour_pixels(spec: DataSpec, *, scale: int) -> tuple[Any, Any]:

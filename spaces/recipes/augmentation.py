@@ -49,6 +49,10 @@ class AugmentationSettings:
     """none, mixup or cutmix."""
     mixing_alpha: float | None = None
     """Both parameters of the beta distribution that the shares of mixed images are drawn from."""
+    plain_share: float | None = None
+    """Share of the epochs, the last ones, that see images as they are."""
+    mirrored_answers: bool | None = None
+    """True to answer with the mean over each image and its mirror image."""
 
     @property
     def is_active(self) -> bool:
@@ -72,6 +76,7 @@ def declare(hp: keras_tuner.HyperParameters) -> AugmentationSettings:
     with hp.conditional_scope("augmentation", ["basic"]):
         basic = {
             "flip": hp.Choice("flip", ["none", "horizontal", "both"], default="none"),
+            "mirrored_answers": _declare_mirrored_answers(hp),
             "rotation": hp.Float("rotation", 0.0, 30.0, step=5.0, default=5.0),
             "shift": hp.Float("shift", 0.0, 0.2, step=0.05, default=0.05),
             "zoom": hp.Float("zoom", 0.0, 0.3, step=0.05, default=0.05),
@@ -87,7 +92,18 @@ def declare(hp: keras_tuner.HyperParameters) -> AugmentationSettings:
     kind = hp.Choice("mixing", ["none", "mixup", "cutmix"], default="none")
     with hp.conditional_scope("mixing", ["mixup", "cutmix"]):
         alpha = hp.Float("mixing_alpha", 0.1, 1.0, step=0.1, default=0.2)
-    return AugmentationSettings(**basic, operations=operations, strength=strength, mixing=kind, mixing_alpha=alpha)
+    with hp.conditional_scope("augmentation", ["basic", "randaugment"]):
+        plain_share = hp.Float("plain_share", 0.0, 0.3, step=0.1, default=0.0)
+    return AugmentationSettings(
+        **basic, operations=operations, strength=strength, mixing=kind, mixing_alpha=alpha, plain_share=plain_share
+    )
+
+
+def _declare_mirrored_answers(hp: keras_tuner.HyperParameters) -> bool | None:
+    """Declares it where training sees mirrored images; a network that does not would answer them worse."""
+    with hp.conditional_scope("flip", ["horizontal", "both"]):
+        mirrored: bool | None = hp.Boolean("mirrored_answers", default=False)
+    return mirrored
 
 
 class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
@@ -101,6 +117,10 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
         super().__init__(name="augmentation", dtype="float32", autocast=False)
         self._settings = settings
         self._random = keras.random.SeedGenerator(seed)
+        self._is_on = None
+        if settings.plain_share:
+            # A variable, since the compiled step cannot be told otherwise.
+            self._is_on = self.add_weight(name="is_on", shape=(), initializer="ones", trainable=False)
         # XLA on TensorFlow has neither the affine transform nor the beta distribution.
         self.supports_jit = keras.config.backend() != "tensorflow"
         self.built = True
@@ -110,7 +130,7 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
         if not training:
             return images, targets
         settings = self._settings
-        images, targets = ops.cast(images, "float32"), ops.cast(targets, "float32")
+        images, targets = plain = ops.cast(images, "float32"), ops.cast(targets, "float32")
         if settings.moves:
             images = moved(images, self._motion(ops.shape(images)[0]))
         if settings.recolours:
@@ -121,7 +141,16 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
             mix = {"mixup": mixing.mixed_up, "cutmix": mixing.cut_mixed}[settings.mixing]
             images, targets = mix(images, targets, settings.mixing_alpha or 0.2, self._random)
         # Whole numbers, since all other images that the network sees are bytes.
-        return ops.round(ops.clip(images, 0.0, 255.0)), targets
+        images = ops.round(ops.clip(images, 0.0, 255.0))
+        if self._is_on is not None:
+            is_on = ops.greater(self._is_on, 0.5)
+            images, targets = ops.where(is_on, images, plain[0]), ops.where(is_on, targets, plain[1])
+        return images, targets
+
+    def switch(self, *, on: bool) -> None:
+        """Lets the layer change images, or leave them as they are; only for settings with a `plain_share`."""
+        if self._is_on is not None:
+            self._is_on.assign(float(on))
 
     def _motion(self, batch: Any) -> Motion:
         settings = self._settings
@@ -160,3 +189,21 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
     def _signs(self, batch: Any) -> Any:
         """Draws -1 or 1 with equal chances, float32 (batch,)."""
         return ops.where(keras.random.uniform((batch,), seed=self._random) < 0.5, -1.0, 1.0)
+
+
+class PlainEnd(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Switches augmentation off for the last epochs, so that the network ends on images as they are.
+
+    Args:
+        augmentation: The layer.
+        epochs: Epochs of the whole training.
+        share: Share of them that see images as they are.
+    """
+
+    def __init__(self, augmentation: Augmentation, *, epochs: int, share: float) -> None:
+        super().__init__()
+        self._augmentation = augmentation
+        self._first_plain = epochs - round(share * epochs)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._augmentation.switch(on=epoch < self._first_plain)

@@ -8,7 +8,7 @@ import keras
 
 from ...datasets.base import DataSpec
 from ..base import Candidate, FineTuning, Recipe
-from .augmentation import Augmentation, AugmentationSettings
+from .augmentation import Augmentation, AugmentationSettings, PlainEnd
 from .class_weights import WeightSettings
 from .fine_tuning import LoweredRate, Unfreezing, prepared
 from .losses import ExampleLoss, LossSettings
@@ -38,11 +38,15 @@ class RecipeSettings(Recipe):
         optimizer = self.optimizer.build(rate, steps_per_epoch=steps)
         if fine_tuning is not None:
             callbacks = (Unfreezing(prepared(network, optimizer), fine_tuning, epochs=epochs), *callbacks)
+        augmentation = Augmentation(self.augmentation, seed=seed) if self.augmentation.is_active else None
+        if augmentation is not None and self.augmentation.plain_share:
+            callbacks = (*callbacks, PlainEnd(augmentation, epochs=epochs, share=self.augmentation.plain_share))
         return Candidate(
             network=network,
             optimizer=optimizer,
             loss=ExampleLoss(self.loss, spec.task, self.class_weights.weights(spec)),
             batch_size=self.batch_size,
-            augmentation=Augmentation(self.augmentation, seed=seed) if self.augmentation.is_active else None,
+            augmentation=augmentation,
             callbacks=callbacks,
+            mirrored_answers=bool(self.augmentation.mirrored_answers),
         )

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import keras
 import keras_tuner
 
+from ..base import OBJECTIVE_LOG
+
+# Names of what a plateau schedule may watch, lower is better, in the logs of an epoch.
+WATCHED = {"loss": "val_loss", "objective": OBJECTIVE_LOG}
+
 
 @dataclass(frozen=True)
 class ScheduleSettings:
@@ -23,7 +28,9 @@ class ScheduleSettings:
     restarts: int | None = None
     """Number of times that a schedule with restarts climbs back to its peak."""
     patience: int | None = None
-    """Epochs without a better validation loss before a plateau schedule drops."""
+    """Epochs without a better value before a plateau schedule drops."""
+    watches: str | None = None
+    """The value that a plateau schedule watches: the validation loss, or the objective of the search."""
 
     def rate(self, peak: float, *, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
         """Returns the learning rate over a training.
@@ -59,7 +66,11 @@ class ScheduleSettings:
             return ()
         return (
             keras.callbacks.ReduceLROnPlateau(
-                monitor="val_loss", mode="min", factor=self.factor, patience=self.patience, min_lr=1e-7
+                monitor=WATCHED[self.watches or "loss"],
+                mode="min",
+                factor=self.factor,
+                patience=self.patience,
+                min_lr=1e-7,
             ),
         )
 
@@ -75,7 +86,10 @@ def declare(hp: keras_tuner.HyperParameters) -> ScheduleSettings:
         drops = hp.Int("drops", 1, 3, default=2)
         step_factor = hp.Float("drop_factor", 0.1, 0.5, step=0.1, default=0.1)
     with hp.conditional_scope("schedule", ["plateau"]):
-        plateau_factor = hp.Float("plateau_factor", 0.1, 0.8, step=0.1, default=0.3)
+        plateau_factor = hp.Float("plateau_factor", 0.1, 0.8, step=0.05, default=0.3)
         patience = hp.Int("plateau_patience", 2, 6, default=3)
+        watches = hp.Choice("plateau_watches", list(WATCHED), default="loss")
     factor = step_factor if name == "step" else plateau_factor
-    return ScheduleSettings(name, warmup=warmup, drops=drops, factor=factor, restarts=restarts, patience=patience)
+    return ScheduleSettings(
+        name, warmup=warmup, drops=drops, factor=factor, restarts=restarts, patience=patience, watches=watches
+    )

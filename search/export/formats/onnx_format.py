@@ -48,7 +48,8 @@ class OnnxFormat(ExportFormat):
 
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
         files = {FIXED_SIGNATURE: variant.file, ANY_SIZE_SIGNATURE: variant.any_size_file}
-        _, functions = make_signatures(job.network, job.contract, frozen=False)
+        any_size = variant.any_size_file is not None
+        _, functions = make_signatures(job.network, job.contract, frozen=False, any_size=any_size)
         for name, function in functions.items():
             with _inner_functions_inlined():
                 model, _ = tf2onnx.convert.from_function(

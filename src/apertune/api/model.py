@@ -142,14 +142,23 @@ class Model:
         return np.asarray(answers, np.float32)
 
     def export(
-        self, folder: str | Path, formats: Sequence[str] | None = None, *, quantize: Precision | None = None
+        self,
+        folder: str | Path,
+        formats: Sequence[str] | None = None,
+        *,
+        quantize: Precision | None = None,
+        push_to_hub: str | None = None,
     ) -> ExportReport:
         """Writes the model for other runtimes; each file is proven to answer as the model does.
+
+        README.md in the folder says how each file is used.
 
         Args:
             folder: The folder to make; it must not exist.
             formats: Some of "keras", "saved_model", "onnx" and "litert"; all of them unless given.
             quantize: "float16", to write smaller files, too.
+            push_to_hub: A repository of the Hugging Face Hub, "USER/NAME", to upload the folder to; it is made private
+                unless it exists.
 
         Returns:
             What was written, and how equal it is.
@@ -166,12 +175,19 @@ class Model:
         """
         from ..search.export import export_model
         from ..search.export.formats import FORMATS
+        from ..search.export.hub import check_repository
+        from ..search.export.hub import push_to_hub as push
         from ..search.tracking.model_addresses import model_folder
 
         wanted = (formats,) if isinstance(formats, str) else tuple(FORMATS if formats is None else formats)
+        if push_to_hub is not None:
+            check_repository(push_to_hub)
         self._trust()
         with model_folder(self.name, self._home.tracking_uri) as saved:
-            return export_model(saved, Path(folder), formats=wanted, quantize=quantize)
+            report = export_model(saved, Path(folder), formats=wanted, quantize=quantize)
+        if push_to_hub is not None:
+            push(report.folder, push_to_hub)
+        return report
 
     def _trust(self) -> None:
         if self._space is not None:

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     help="Compare on the test images of the data set at this path, and calibrate int8 on its training images.",
 )
 @click.option("--option", multiple=True, metavar="NAME=VALUE", help="Set one of the data set's own options.")
+@click.option(
+    "--push-to-hub",
+    metavar="USER/NAME",
+    help="Upload the folder to this repository of the Hugging Face Hub, which is made private unless it exists.",
+)
 @space_option
 @json_option
 def export(
@@ -49,24 +54,30 @@ def export(
     quantize: Precision | None,
     data: str | None,
     option: tuple[str, ...],
+    push_to_hub: str | None,
     as_json: bool,
 ) -> None:
     """Write MODEL for other runtimes: uint8 pixels in, probabilities out.
 
     MODEL is fer2013@champion, runs:/RUN/model, or a saved model's folder. Each format is loaded in a fresh process
     by its own runtime and compared with the original; when one differs, the export fails and nothing is left.
-    SavedModel, ONNX and LiteRT also take RGB images of any size, and resize them as the data set's were.
+    SavedModel, ONNX and LiteRT also take RGB images of any size, and resize them as the data set's were. README.md in
+    the folder says how each file is used; with ONNX there are a small server and a Dockerfile, too.
 
     The comparison is made on test images: those kept with a promoted model, or those of --data; on generated noise
     where there are neither.
     """
     from ..search.export import export_model
+    from ..search.export.hub import check_repository
+    from ..search.export.hub import push_to_hub as push
     from ..search.export.samples import samples_of
     from ..search.models.contract import read_contract
     from ..search.promotion.opening import record_opening, times
     from ..search.settings import make_home
     from ..search.tracking.model_addresses import model_folder
 
+    if push_to_hub is not None:
+        check_repository(push_to_hub)
     home = make_home(os.environ)
     with model_folder(model, home.tracking_uri) as folder:
         contract = read_contract(folder)
@@ -83,10 +94,13 @@ def export(
             images=None if samples is None else samples.parity,
             calibration=None if samples is None else samples.calibration,
         )
+    page = None if push_to_hub is None else push(report.folder, push_to_hub)
     if as_json:
-        print_json({**asdict(report), "folder": str(report.folder)})
-    else:
-        _print(report)
+        print_json({**asdict(report), "folder": str(report.folder), "page": page})
+        return
+    _print(report)
+    if page is not None:
+        print_line(f"Uploaded to {page}")
 
 
 def _dataset(contract: ModelContract, data: str | None, option: tuple[str, ...]) -> ImageDataset | None:

@@ -6,7 +6,7 @@ import os
 import random
 import re
 import time
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def _trusts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 
 
-@lru_cache(maxsize=None)
+@cache
 def discovered(name: str, data: str) -> SearchSpace:
     """Discovers a model's space, once for all tests."""
     return spaces.discover(spaces.load(name, dataset(data).training_view().spec()))

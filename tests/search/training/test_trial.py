@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from pretend_study import Bench
 from tiny_space import SPACE
 
+from apertune import spaces
 from apertune.datasets import from_arrays
+from apertune.search.evaluation.saved import load_evaluation
 from apertune.search.executors.retries import rule_of_error
+from apertune.search.export import export_model
 from apertune.search.messages import (
     Emit,
     EpochEnded,
@@ -23,6 +27,7 @@ from apertune.search.messages import (
     TrialResult,
     TrialTask,
 )
+from apertune.search.models.package import load_model
 from apertune.search.tracking.outbox import unsent
 from apertune.search.tracking.records import MetricsLogged
 from apertune.search.training.trial import run_trial
@@ -167,3 +172,42 @@ def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
 def test_other_errors_are_no_lack_of_memory(error: Exception) -> None:
     """An error of a configuration or a disk is not taken for a lack of memory."""
     assert rule_of_error(error).outcome == "failed"
+
+
+def test_a_plateau_may_watch_the_objective(task: TrialTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The callback is told the objective after each epoch, turned so that lower is better."""
+    told: list[float] = []
+
+    def watched(callback: keras.callbacks.Callback, epoch: int, logs: dict[str, float]) -> None:
+        told.append(logs[callback.monitor])
+
+    monkeypatch.setattr(keras.callbacks.ReduceLROnPlateau, "on_epoch_end", watched)
+    result = run_trial(of_convnet(task, schedule="plateau", plateau_watches="objective"), lambda e: None, lambda: None)
+    assert (result.outcome, result.reason) == ("complete", "")
+    assert len(told) == task.epochs
+    assert result.value == -min(told)
+
+
+def test_answers_may_be_means_over_mirror_images(task: TrialTask) -> None:
+    """The saved model answers as the trial was scored: with the mean over an image and its mirror image."""
+    asked = of_convnet(task, flip="horizontal", mirrored_answers="true", plain_share="0.3")
+    result = run_trial(replace(asked, keep_model=True), lambda event: None, lambda: None)
+    assert (result.outcome, result.reason) == ("complete", "")
+    network, _ = load_model(task.folder / "model")
+    images = task.view.images("validation")
+    answers = network.predict_on_batch(images)
+    recorded = load_evaluation(task.folder / "artifacts").probabilities
+    np.testing.assert_allclose(answers, recorded, atol=1e-4)
+    np.testing.assert_allclose(answers, network.predict_on_batch(images[:, :, ::-1]), atol=1e-5)
+    plain = run_trial(of_convnet(task, flip="horizontal"), lambda event: None, lambda: None)
+    assert result.cost["flops"] == 2 * plain.cost["flops"]
+    assert result.parameters == plain.parameters
+    export_model(task.folder / "model", task.folder / "exported", formats=("onnx", "litert"))
+
+
+def of_convnet(task: TrialTask, **fixed: str) -> TrialTask:
+    """Returns the task for a small network of `convnet` with some parameters fixed."""
+    space = spaces.discover(spaces.load("convnet", task.view.spec()))
+    small = {"blocks": "1", "convolutions": "1", "filters": "16", "head": "flatten", "batch_size": "64"}
+    values = spaces.narrow(space, {**small, **fixed}).defaults()
+    return replace(task, space=SpaceReference("convnet"), search_space=space, values=values)

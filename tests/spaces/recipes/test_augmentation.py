@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apertune.spaces.recipes.augmentation import Augmentation, AugmentationSettings
+from apertune.spaces.recipes.augmentation import Augmentation, AugmentationSettings, PlainEnd
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (8, 12, 10, 3), dtype=np.uint8)
@@ -122,3 +122,16 @@ def test_no_strength_means_no_augmentation() -> None:
     """Settings whose strengths are all zero are not active."""
     assert not AugmentationSettings("none", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0).is_active
     assert not AugmentationSettings().is_active
+
+
+def test_the_last_epochs_see_images_as_they_are() -> None:
+    """With a share of 0.3 of ten epochs, images and targets are changed up to the seventh and left alone after it."""
+    settings = AugmentationSettings(flip="both", mixing="mixup", mixing_alpha=0.5, plain_share=0.3)
+    layer = Augmentation(settings, seed=0)
+    callback = PlainEnd(layer, epochs=10, share=0.3)
+    changed = []
+    for epoch in range(10):
+        callback.on_epoch_begin(epoch)
+        images, targets = layer((IMAGES, TARGETS), training=True)
+        changed.append(bool((np.asarray(images) != IMAGES).any() or (np.asarray(targets) != TARGETS).any()))
+    assert changed == [True] * 7 + [False] * 3

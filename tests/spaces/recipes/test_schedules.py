@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
+from apertune.spaces.base import OBJECTIVE_LOG
 from apertune.spaces.recipes.schedules import ScheduleSettings
 
 
@@ -39,6 +42,8 @@ def test_plateau_is_a_callback_on_the_validation_loss() -> None:
     assert settings.rate(0.1, steps=10) == 0.1
     (callback,) = settings.callbacks()
     assert callback.monitor == "val_loss"
+    (callback,) = replace(settings, watches="objective").callbacks()
+    assert callback.monitor == OBJECTIVE_LOG
 
 
 def test_restarts_climb_back_to_the_peak() -> None:
