@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
-from playwright.sync_api import BrowserContext, Page
 
 from apertune.search.evaluation.study_plots import study_figures, write_study_plots
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
 
 
 def test_a_studys_plots_are_drawn_without_network(
