@@ -45,6 +45,14 @@ def test_arguments_and_errors_are_documented(name: str, function: Any) -> None:
         assert f"    {parameter}: " in text, f"{name}: {parameter}"
 
 
+@pytest.mark.parametrize(
+    ("name", "function"), [(name, thing) for name, thing in described() if inspect.isfunction(thing)]
+)
+def test_each_function_has_an_example(name: str, function: Any) -> None:
+    """Each function and method that is called has an example, which the next test runs."""
+    assert "Example:" in str(inspect.getdoc(function)), name
+
+
 def test_the_examples_hold(tuned: apertune.Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every `>>>` of the public face gives what it says, in the folder of a study of digits."""
     folder = tuned.home.root.parent

@@ -148,6 +148,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
         Returns:
             A label per image, as they were given to `fit`.
+
+        Example:
+            >>> classifier.predict(data.images[:3]).shape
+            (3,)
         """
         answers = self.predict_proba(X)
         labels: NDArray[Any] = self.classes_[answers.argmax(axis=1)]
@@ -161,6 +165,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
         Returns:
             float32 (n, classes), in the order of `classes_`.
+
+        Example:
+            >>> classifier.predict_proba(data.images[:2]).shape
+            (2, 10)
         """
         check_is_fitted(self, "classes_")
         return self._opened().predict_proba(_images(X), pixel_range=self.pixel_range)

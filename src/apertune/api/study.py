@@ -235,6 +235,12 @@ class Study:
 
         Raises:
             StudyError: There are too few complete trials.
+
+        Example:
+            >>> study.plot_parallel_coordinate()
+            Traceback (most recent call last):
+            ...
+            apertune.errors.StudyError: study 'digits-convnet' has too few complete trials for this figure, which ...
         """
         return self._figure("Parallel coordinate")
 
@@ -243,6 +249,12 @@ class Study:
 
         Raises:
             StudyError: There are too few complete trials.
+
+        Example:
+            >>> study.plot_slice()
+            Traceback (most recent call last):
+            ...
+            apertune.errors.StudyError: study 'digits-convnet' has too few complete trials for this figure, which ...
         """
         return self._figure("Slice")
 
@@ -376,6 +388,10 @@ class Study:
             folder: The folder to make; it must not exist.
             formats: Some of "keras", "saved_model", "onnx" and "litert"; all of them unless given.
             settings: Those of `Model.export`.
+
+        Example:
+            >>> [row.file for row in study.export("files", formats=["keras"]).rows]
+            ['model.keras']
         """
         return self.model().export(folder, formats, **settings)
 
@@ -406,6 +422,12 @@ class Study:
 
         Raises:
             StudyError: No search works on it.
+
+        Example:
+            >>> study.stop()
+            Traceback (most recent call last):
+            ...
+            apertune.errors.StudyError: study 'digits-convnet' is not being searched; nothing to stop
         """
         if self._read().owner is None:
             raise StudyError(f"study '{self.name}' is not being searched; nothing to stop")
