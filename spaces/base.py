@@ -51,8 +51,12 @@ class Candidate:
     """
     callbacks: tuple[keras.callbacks.Callback, ...] = ()
     """Callbacks that the recipe needs, such as that of a plateau schedule."""
-    mirrored_answers: bool = False
-    """True to answer with the mean over each image and its mirror image, on validation and in the saved model."""
+    views: Callable[[Any], Sequence[Any]] | None = None
+    """Maps a batch of images to its views, such as mirror images, each of the batch's shape and type.
+
+    The answer, on validation and of the saved model, is the mean of the network's answers to them; None for its answer
+    to the images as they are.
+    """
     own_training: OwnTraining | None = None
     """The way in which the user's own code trains the network; None to train it by the other fields."""
     notes: tuple[str, ...] = ()

@@ -139,6 +139,22 @@ SPACES: dict[str, Entry] = {
             held_out=7178,
         ),
     ),
+    "fer2013-vgg": Entry(
+        ".networks.references:fer2013_vgg",
+        "Best published single network on FER2013 without other data: a VGG with batch normalisation and ten crops.",
+        recipe=".recipes.references:fer2013_vgg",
+        publication=Publication(
+            "fer2013",
+            300,
+            None,
+            48,
+            2.1e9,
+            "accuracy 0.7328, of epochs that were chosen on the split that others test on",
+            {"accuracy": 0.7328},
+            classes=("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"),
+            held_out=7178,
+        ),
+    ),
     "voc2012-resnet50": Entry(
         ".networks.references:voc2012",
         "Article on VOC2012: a frozen ResNet50 with one dense layer.",

@@ -18,8 +18,8 @@ from ...spaces.base import Candidate
 from ..evaluation.metrics import Metric, evaluate, task_objective
 from ..evaluation.saved import Evaluation, save_evaluation
 from ..messages import Emit, StopRequest, StopRequested, TrialDelayed, TrialResult, TrialStarted, TrialTask
+from ..models.averaged_views import answering_network
 from ..models.contract import ModelContract
-from ..models.mirrored_network import answering_network
 from ..models.package import save_model
 from ..trial_folder import TrialFolder
 from .additions import added_scores, additions_of

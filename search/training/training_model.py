@@ -37,7 +37,7 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
         self.task = task
         self.network = candidate.network
         self.augmentation = candidate.augmentation
-        self.mirrored_answers = candidate.mirrored_answers
+        self.views = candidate.views
         assert candidate.loss is not None
         self.candidate_loss = candidate.loss
         self.accuracy = keras.metrics.Mean(name="accuracy")
@@ -68,12 +68,10 @@ class TrainingModel(keras.Model):  # type: ignore[misc]  # Keras ships no types
             targets = ops.take(self.table_targets, rows, axis=0)
         if training and self.augmentation is not None:
             images, targets = self.augmentation((images, targets), training=True)
-        probabilities = ops.cast(self.network(images, training=training), "float32")
-        if self.mirrored_answers and not training:
-            # As the saved model answers, which `with_mirror_images` makes.
-            mirrored = self.network(images[:, :, ::-1, :], training=False)
-            probabilities = (probabilities + ops.cast(mirrored, "float32")) / 2
-        return probabilities, targets
+        # As the saved model answers, which `answering_network` makes.
+        views = [images] if training or self.views is None else self.views(images)
+        answers = [ops.cast(self.network(view, training=training), "float32") for view in views]
+        return sum(answers[1:], answers[0]) / len(answers) if len(answers) > 1 else answers[0], targets
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True

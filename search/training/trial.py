@@ -19,7 +19,7 @@ from ...text import named_line
 from ..executors import devices
 from ..executors.retries import rule_of_error
 from ..messages import Emit, EpochEnded, StopRequested, TrialEvent, TrialResult, TrialTask
-from ..models.mirrored_network import answering_network
+from ..models.averaged_views import answering_network
 from .additions import receive_sent, with_additions
 from .custom_gradients import forgotten_gradients
 from .fitting import Fitting

@@ -14,6 +14,7 @@ from .fine_tuning import LoweredRate, Unfreezing, prepared
 from .losses import ExampleLoss, LossSettings
 from .optimizers import OptimizerSettings
 from .schedules import ScheduleSettings
+from .views import Views, mirror, ten_crops
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class RecipeSettings(Recipe):
     loss: LossSettings = field(default_factory=LossSettings)
     class_weights: WeightSettings = field(default_factory=WeightSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    cropped_margin: int | None = None
+    """Pixels that the network cuts off at each side, over which answers are averaged as ten crops; None for neither."""
 
     def candidate(
         self, network: keras.Model, spec: DataSpec, *, epochs: int, seed: int, fine_tuning: FineTuning | None = None
@@ -48,5 +51,10 @@ class RecipeSettings(Recipe):
             batch_size=self.batch_size,
             augmentation=augmentation,
             callbacks=callbacks,
-            mirrored_answers=bool(self.augmentation.mirrored_answers),
+            views=self._views(),
         )
+
+    def _views(self) -> Views | None:
+        if self.cropped_margin is not None:
+            return ten_crops(self.cropped_margin)
+        return mirror if self.augmentation.mirrored_answers else None

@@ -56,6 +56,7 @@ def test_it_draws_running_trials_and_the_curve(shown: list[str], tmp_path: Path)
     assert "<td" not in shown[-1]
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(900)
 def test_a_notebook_shows_data_search_and_study(tmp_path: Path, empty_store: Path) -> None:
     """In a kernel, data and study are pages, the search is one output that was changed, and nothing else is printed."""
@@ -83,6 +84,7 @@ def test_a_notebook_shows_data_search_and_study(tmp_path: Path, empty_store: Pat
     assert (error["ename"], error["evalue"]) == ("SettingError", "trials must be at least 1, but got 0")
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(900)
 def test_an_interrupted_search_goes_on_in_the_next_cell(tmp_path: Path, empty_store: Path) -> None:
     """The kernel's interruption ends the search cleanly, and the message of the cell says how to go on."""

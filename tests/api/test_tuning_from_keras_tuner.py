@@ -36,6 +36,7 @@ def arrays() -> dict[str, Any]:
     }
 
 
+@pytest.mark.ci
 def test_the_right_column_runs(arrays: dict[str, Any], home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """From arrays to an exported champion; the function is found again by promotion and rerun, and fetched anew."""
     real = apertune.tune

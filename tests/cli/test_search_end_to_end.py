@@ -192,6 +192,7 @@ def test_a_mistake_gets_one_clear_line(tmp_path: Path, words: tuple[str, ...], l
     assert re.match(line, said[0]), done.stderr
 
 
+@pytest.mark.ci
 def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path) -> None:
     """The lines of Python in the README run as they stand, but for a smaller search and one seed to confirm it."""
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")

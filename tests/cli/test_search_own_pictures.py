@@ -18,7 +18,7 @@ from model_server import free_port
 from PIL import Image
 from programs import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.ci
 
 SECTION = "Your own pictures, from nothing to a served model"
 # The same way with less training.

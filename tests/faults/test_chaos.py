@@ -11,7 +11,7 @@ import pytest
 from programs import REPOSITORY
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_random_faults_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:

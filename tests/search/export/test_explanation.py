@@ -28,6 +28,8 @@ from apertune.search.models.contract import ModelContract
 from apertune.search.models.package import CARD_FILE, SCORES_FILE, add_texts, save_model
 from apertune.search.prediction import open_predictor
 
+pytestmark = pytest.mark.ci
+
 SCORES = {
     "test_images": 1234,
     "scores": [

@@ -128,6 +128,7 @@ def registered_by_keras_tuner(published: Published) -> set[str]:
     return {parameter.name for parameter in known.space}
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("published", SEARCHED, ids=name_of)
 def test_the_names_are_those_that_keras_tuner_registers(published: Published) -> None:
     """Discovery finds the names that KerasTuner meets over many random draws, and no other."""

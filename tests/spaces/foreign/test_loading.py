@@ -261,7 +261,10 @@ def test_names_that_lead_nowhere_are_refused(spec_of: Any) -> None:
         spaces.load("foreign_models:uncompiled", spec_of(), recipe="standart")
 
 
-@pytest.mark.parametrize("name", [pytest.param("HyperResNet", marks=pytest.mark.slow), "HyperXception"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("HyperResNet", marks=pytest.mark.slow), pytest.param("HyperXception", marks=pytest.mark.ci)],
+)
 def test_keras_tuners_own_hypermodels_run(name: str, spec_of: Any, batch_of: Any) -> None:
     """KerasTuner's HyperResNet and HyperXception are discovered unchanged and yield probabilities."""
     spec = spec_of("multiclass", (32, 32, 3))

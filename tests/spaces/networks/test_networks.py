@@ -11,8 +11,9 @@ import pytest
 from apertune import spaces
 from apertune.datasets.base import DataSpec
 from apertune.errors import SettingError, SpaceError, UnknownNameError
+from apertune.search.models.averaged_views import answering_network
 from apertune.search.training.training_model import TrainingModel
-from apertune.spaces.base import Candidate
+from apertune.spaces.base import OBJECTIVE_LOG, Candidate
 from apertune.spaces.registry import SPACES, reference_for
 from apertune.spaces.search_space.parameters import Parameter, SearchSpace, Value, Values
 
@@ -142,6 +143,13 @@ def test_images_too_small_or_too_long_are_refused(spec_of: Any) -> None:
     ("name", "shape", "task", "classes", "parameters"),
     [
         ("fer2013-cnn", (48, 48, 1), "multiclass", 7, 5_810_183),
+        (
+            "fer2013-vgg",
+            (48, 48, 1),
+            "multiclass",
+            7,
+            4_684_224 + 7_680 + 2048 * 4096 + 4096 * 4096 + 2 * 4096 + 4097 * 7,
+        ),
         ("simpsons-cnn", (64, 64, 3), "multiclass", 18, 6_497_842),
         ("emotion-cnn", (64, 64, 3), "binary", 2, 112_576 + 64 * 16 * 16 * 64 + 64 + 64 * 64 + 64 + 64 + 1),
         ("voc2012-resnet50", (128, 128, 3), "multilabel", 20, 23_587_712 + 2048 * 20 + 20),
@@ -175,6 +183,25 @@ def test_references_have_the_published_recipe(spec_of: Any) -> None:
     }
     assert reference_for("fer2013") == "fer2013-cnn"
     assert reference_for("digits") is None
+
+
+def test_the_best_published_network_answers_over_ten_crops(spec_of: Any) -> None:
+    """Its answer is the mean over the centre, the four corners and their mirror images, each 40x40 of 48x48 pixels."""
+    spec = spec_of("multiclass", (48, 48, 1))
+    candidate = candidate_of("fer2013-vgg", spec)
+    images = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1), np.uint8)
+    assert candidate.views is not None
+    seen = [np.asarray(view)[:, 4:44, 4:44] for view in candidate.views(images)]
+    corners = [(4, 4), (0, 0), (0, 8), (8, 0), (8, 8)]
+    crops = [images[:, top : top + 40, left : left + 40] for top, left in corners]
+    wanted = [crop for one in crops for crop in (one, one[:, :, ::-1])]
+    assert len(seen) == 10
+    for view, crop in zip(seen, wanted, strict=True):
+        assert (view == crop).all()
+    mean = np.mean([np.asarray(candidate.network(np.asarray(view))) for view in candidate.views(images)], axis=0)
+    assert np.asarray(answering_network(candidate)(images)) == pytest.approx(mean, abs=1e-5)
+    (plateau,) = candidate.callbacks
+    assert (plateau.factor, plateau.patience, plateau.monitor) == (0.75, 5, OBJECTIVE_LOG)
 
 
 def test_the_frozen_reference_trains_its_head_only(spec_of: Any) -> None:
