@@ -3,7 +3,9 @@
 Run `uv run --group docs --group browser python docs/pictures.py`. The search runs in a terminal of 100 columns, in a
 new folder, and its bytes are kept with their times. Then the moving picture is drawn from these, and the report and
 MLflow's pages are photographed in the system's Chromium. With names of pictures (`python docs/pictures.py report
-mlflow`) only these are made anew; `--folder` names a folder with a search that has been made already.
+mlflow`) only these are made anew; `--folder` names a folder with a search that has been made already. With `terminals`
+it draws what other commands print, after a search of two trials, into the folder that `--to` names: for a person to
+look at, in CI.
 """
 
 from __future__ import annotations
@@ -35,6 +37,14 @@ if TYPE_CHECKING:
 PICTURES = Path(__file__).resolve().parent / "pictures"
 COLUMNS, ROWS = 100, 32
 COMMAND = ("apertune", "search", "digits")
+README_PICTURES = ("search", "report", "mlflow")
+# In this order, since the first search makes what is shown after it.
+TERMINALS = (
+    "--help", "datasets list", "datasets audit digits", "spaces list", "spaces show convnet", "search --help",
+    "search digits --trials 2 --epochs 2 --limit 400", "studies", "status digits-convnet", "compare digits",
+    "compare digits --trials 0,1", "search digts", "promote --help",
+)  # fmt: skip
+TERMINAL_ROWS = 160
 # The moving picture takes this long, whatever the search took; its title says how much faster it runs.
 SECONDS_SHOWN, SECONDS_AT_END = 24.0, 6.0
 MOST_BYTES = {".gif": 1_000_000, ".png": 300_000}
@@ -49,35 +59,40 @@ Recording = list[tuple[float, str]]
 
 
 def main() -> None:
-    """Makes the pictures that the command line names, or all."""
+    """Makes the pictures that the command line names, or those of the README."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*", choices=["search", "report", "mlflow", []], help="the pictures to make")
+    parser.add_argument("names", nargs="*", help=f"the pictures to make: {', '.join(README_PICTURES)}, terminals")
     parser.add_argument("--folder", type=Path, help="take the search that was made in this folder before")
+    parser.add_argument("--to", type=Path, default=PICTURES, help="the folder to write to")
     chosen = parser.parse_args()
-    names = chosen.names or ["search", "report", "mlflow"]
+    names = chosen.names or README_PICTURES
+    if unknown := set(names) - {*README_PICTURES, "terminals"}:
+        parser.error(f"there is no picture called {', '.join(unknown)}")
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="apertune-pictures-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    PICTURES.mkdir(exist_ok=True)
+    for one in (folder, chosen.to):
+        one.mkdir(parents=True, exist_ok=True)
     kept = folder / "search.cast"
-    if not kept.exists():
+    if not kept.exists() and set(names) & set(README_PICTURES):
         print(f"searching in {folder}")
         write_recording(kept, record(COMMAND, folder))
     if "search" in names:
-        draw_search(read_recording(kept), PICTURES / "search.gif")
+        draw_search(read_recording(kept), chosen.to / "search.gif")
     if "report" in names:
-        photograph_report(folder, PICTURES / "report.png")
+        photograph_report(folder, chosen.to / "report.png")
     if "mlflow" in names:
-        photograph_mlflow(folder, PICTURES / "mlflow.png")
+        photograph_mlflow(folder, chosen.to / "mlflow.png")
+    if "terminals" in names:
+        draw_terminals(folder, chosen.to)
     for path in sorted(PICTURES.iterdir()):
         print(f"{path.name}: {path.stat().st_size:,} bytes")
         assert path.stat().st_size <= MOST_BYTES[path.suffix], f"{path} is too large for a page"
 
 
-def record(command: Sequence[str], folder: Path) -> Recording:
+def record(command: Sequence[str], folder: Path, *, rows: int = ROWS, may_fail: bool = False) -> Recording:
     """Runs a command in a terminal of its own, and returns what it wrote with the seconds since its start."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(ROWS)}
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, COLUMNS, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(rows)}
     start = time.monotonic()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -94,7 +109,7 @@ def record(command: Sequence[str], folder: Path) -> Recording:
         elif process.poll() is not None:
             break
     os.close(ours)
-    if process.wait():
+    if process.wait() and not may_fail:
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
     return written
 
@@ -142,6 +157,22 @@ def draw_search(recording: Recording, path: Path) -> None:
     small[0].save(path, save_all=True, append_images=small[1:], duration=milliseconds, loop=0, optimize=True)
 
 
+def draw_terminals(folder: Path, target: Path) -> None:
+    """Draws what each of `TERMINALS` leaves in a terminal, as one picture per command."""
+    import pyte
+
+    font = _font(15)
+    for number, words in enumerate(TERMINALS):
+        screen = pyte.Screen(COLUMNS, TERMINAL_ROWS)
+        stream = pyte.Stream(screen)
+        for _, text in record(("apertune", *words.split()), folder, rows=TERMINAL_ROWS, may_fail=True):
+            stream.feed(text)
+        used = max((row for row, line in enumerate(screen.display) if line.strip()), default=0) + 1
+        name = re.sub(r"\W+", "-", words).strip("-")
+        image = _draw(screen, f"apertune {words}", font, rows=used)
+        image.quantize(32).save(target / f"terminal-{number:02}-{name}.png", optimize=True)
+
+
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """Returns the fixed-width font that ships inside Matplotlib, so that every machine draws the same."""
     import matplotlib
@@ -150,16 +181,16 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSansMono.ttf"), size)
 
 
-def _draw(screen: Any, title: str, font: ImageFont.FreeTypeFont) -> Image.Image:
-    """Draws the terminal as it stands now."""
+def _draw(screen: Any, title: str, font: ImageFont.FreeTypeFont, *, rows: int = ROWS) -> Image.Image:
+    """Draws the first rows of the terminal as it stands now."""
     from PIL import Image, ImageDraw
 
     width, height, edge, bar = round(font.getlength("m" * 10) / 10), 19, 12, 30
-    image = Image.new("RGB", (COLUMNS * width + 2 * edge, ROWS * height + 2 * edge + bar), BACKGROUND)
+    image = Image.new("RGB", (COLUMNS * width + 2 * edge, rows * height + 2 * edge + bar), BACKGROUND)
     pen = ImageDraw.Draw(image)
     pen.rectangle((0, 0, image.width, bar), fill="#20262f")
     pen.text((edge, 7), title, font=font, fill="#9aa5b4")
-    for row in range(ROWS):
+    for row in range(rows):
         for column, cell in screen.buffer[row].items():
             if column >= COLUMNS or (cell.data == " " and cell.bg == "default" and not cell.reverse):
                 continue
