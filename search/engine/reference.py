@@ -82,6 +82,6 @@ def cost_line(dataset: ImageDataset, settings: SearchSettings) -> str:
     shown = f"{minutes:.0f} minutes" if minutes >= 1.5 else "a minute" if minutes >= 0.5 else "seconds"
     return (
         f"Training the published reference {settings.space} first, for at most {counted(settings.epochs, 'epoch')} of "
-        f"{counted(len(dataset.train), 'image')}: {operations:.1e} operations per epoch, about {shown} on two "
+        f"{counted(len(dataset.train), 'image')}; each epoch takes {operations:.1e} operations, about {shown} on two "
         "processor cores."
     )

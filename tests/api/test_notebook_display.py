@@ -53,6 +53,9 @@ def test_it_draws_running_trials_and_the_curve(shown: list[str], tmp_path: Path)
         display.trial_ended(TrialResult(2, "failed", "no <memory>"), state)
         assert "Trial 2 failed: no &lt;memory&gt;" in shown[-1]
         assert shown[-1].count("<circle") == 2
+        search = State("accuracy", 2, finished=1, best=TrialResult(0, "complete", value=0.3))
+        display.trial_ended(TrialResult(0, "complete", value=0.3), search)
+        assert shown[-1].count("<circle") == 0
     assert "<td" not in shown[-1]
 
 

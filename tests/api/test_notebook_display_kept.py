@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from notebooks import NOT_KEPT, run_notebook
+from notebooks import NOT_KEPT, PLOTLY, run_notebook
 from programs import REPOSITORY
 
 FOLDER = REPOSITORY / "docs" / "notebooks"
@@ -47,7 +47,9 @@ def test_it_is_kept_with_its_outputs(name: str) -> None:
     assert not [output for output in outputs if output.output_type == "error"]
     assert not [cell for cell in notebook.cells if NOT_KEPT in cell.metadata.get("tags", ()) and cell.outputs]
     assert any("text/html" in output.get("data", {}) for output in outputs)
-    assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs)
+    figures = [output["data"] for output in outputs if PLOTLY in output.get("data", {})]
+    assert figures
+    assert all("image/png" in data for data in figures)
     text = (FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
     assert len(text) < 1_000_000
     for word in ("/root", "/tmp/", "/home/", "site-packages"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -17,6 +20,7 @@ from programs import REPOSITORY
 # A cell may hold a whole small search, on a machine with other work.
 TIMEOUT_S = 1500
 NOT_KEPT = "not-kept"
+PLOTLY = "application/vnd.plotly.v1+json"
 
 
 def run_cells(*cells: str, folder: Path, allow_errors: bool = False, interrupt_when: Callable[[], bool] | None = None
@@ -69,6 +73,26 @@ def pages(notebook: Any, cell: int) -> list[str]:
     return [output["data"]["text/html"] for output in outputs if "text/html" in output.get("data", {})]
 
 
+def add_pictures(notebook: Any) -> None:
+    """Gives each plotly figure a picture, which is shown where plotly is not, as on GitHub and on the site."""
+    import plotly.io
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 800, "height": 480})
+        for cell in notebook.cells:
+            for output in cell.get("outputs", ()):
+                data = output.get("data", {})
+                if PLOTLY in data:
+                    figure = plotly.io.from_json(json.dumps(data[PLOTLY]), skip_invalid=True)
+                    page.set_content(figure.to_html(default_width="780px", default_height="460px"))
+                    page.wait_for_selector(".main-svg")
+                    picture = page.locator(".plotly-graph-div").screenshot()
+                    data["image/png"] = base64.b64encode(picture).decode("ascii")
+        browser.close()
+
+
 def main() -> None:
     """Runs notebooks in this folder, and keeps them with their new outputs: notebooks.py FILE...
 
@@ -85,6 +109,7 @@ def main() -> None:
             if cell.cell_type == "code":
                 hidden = NOT_KEPT in cell.metadata.get("tags", ())
                 cell.outputs = [] if hidden else [o for o in cell.outputs if o.get("name") != "stderr"]
+        add_pictures(done)
         nbformat.write(done, file)
 
 

@@ -55,18 +55,24 @@ class NotebookDisplay:
 
     def update(self, state: State) -> None:
         """Shows where the search stands."""
-        self._state = state
+        self._follow(state)
         if time.monotonic() - self._drawn >= SECONDS_BETWEEN:
             self._draw()
 
     def trial_ended(self, result: TrialResult, state: State) -> None:
         """Adds a trial that ended to the curve."""
-        self._state = state
+        self._follow(state)
         if result.outcome != "interrupted":
             self._ended.append((result.value if result.outcome == "complete" else None, result.outcome))
         if result.outcome in ("failed", "infeasible"):
             self._lines.append(f"{self._noun.capitalize()} {result.number} {result.outcome}: {result.reason}")
         self._draw()
+
+    def _follow(self, state: State) -> None:
+        if self._state is not None and state is not self._state:
+            # The search after its reference, whose training is no trial of it.
+            self._ended = []
+        self._state = state
 
     def _draw(self, *, is_over: bool = False) -> None:
         from IPython.display import HTML

@@ -81,8 +81,8 @@ def test_the_cost_of_a_reference_is_told_beforehand() -> None:
     settings = reference_settings(faces, SearchSettings())
     line = cost_line(faces, settings)
     assert line == (
-        "Training the published reference fer2013-cnn first, for at most 30 epochs of 28,709 images: 6.0e+13 "
-        "operations per epoch, about 5 minutes on two processor cores."
+        "Training the published reference fer2013-cnn first, for at most 30 epochs of 28,709 images; each epoch takes "
+        "6.0e+13 operations, about 5 minutes on two processor cores."
     )
     assert "about seconds on two" in cost_line(replace(faces, train=np.arange(100)), settings)
 
