@@ -20,7 +20,10 @@ h3 {{ font-size: 15px; margin: 18px 0 6px; }}
 p {{ margin: 6px 0; }}
 ul {{ margin: 6px 0; padding-left: 20px; }}
 li {{ margin: 3px 0; }}
-nav a {{ color: var(--accent); margin-right: 14px; text-decoration: none; white-space: nowrap; }}
+a {{ color: var(--accent); }}
+nav a {{ margin-right: 14px; text-decoration: none; white-space: nowrap; }}
+nav.cards {{ grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); }}
+nav.cards a {{ margin: 0; white-space: normal; }}
 section, details {{ background: white; border: 1px solid var(--line); border-radius: 8px; margin: 14px 0; }}
 section {{ padding: 16px 20px; overflow-x: auto; }}
 details {{ margin: 6px 0; }}
@@ -45,7 +48,7 @@ tr.best td {{ font-weight: 600; background: #eef5fc; }}
 .cards {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 14px 0; }}
 .card {{ background: white; border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; }}
 .card span {{ display: block; font-size: 13px; line-height: 1.35; }}
-.card b {{ display: block; font-size: 21px; line-height: 1.4; }}
+.card b, .card strong {{ display: block; font-size: 21px; line-height: 1.4; }}
 .columns {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 0 24px;
   align-items: start; }}
 .columns > * {{ min-width: 0; }}
