@@ -68,7 +68,7 @@ def _table(dataset: Previewed, rows: Mapping[str, NDArray[np.int64]]) -> str:
     lines = [f"<table><thead><tr><th {_FIRST}>class</th>{heads}<th {_FIRST}>training images</th></tr></thead><tbody>"]
     for number, name in enumerate(dataset.classes[:_CLASSES_SHOWN]):
         counts = [int(_carries(dataset, rows[split], number).sum()) for split in _SPLITS]
-        strip = _strip(dataset, rows["train"][_carries(dataset, rows["train"], number)][:_EXAMPLES], name)
+        strip = image_strip(dataset, rows["train"][_carries(dataset, rows["train"], number)][:_EXAMPLES], name)
         lines.append(_line(name, counts, strip))
     if (left := len(dataset.classes) - _CLASSES_SHOWN) > 0:
         lines.append(_line(f"and {left} more", ["", "", ""], ""))
@@ -88,8 +88,8 @@ def _carries(dataset: Previewed, rows: NDArray[np.int64], number: int) -> NDArra
     return carried
 
 
-def _strip(dataset: Previewed, rows: NDArray[np.int64], name: str) -> str:
-    """Returns the images of some rows side by side, as one picture."""
+def image_strip(dataset: Previewed, rows: NDArray[np.int64], name: str) -> str:
+    """Returns the images of some rows side by side, as one `img` element; nothing without rows."""
     from PIL import Image
 
     if not len(rows):

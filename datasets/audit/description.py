@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ...page_style import ACCENT, INK, LINE, SERIES, STYLE
 from ...text import visible
 from ..arrays import EntryArrays
 from ..base import ImageDataset, Split
+from ..preview import image_strip
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 _SPLITS: tuple[Split, ...] = get_args(Split)
 _EXAMPLES = 8
 _CLASSES_SHOWN = 20
+# Longer lists are folded away or drawn.
+_CLASSES_LISTED = 30
+_SIZES_LISTED = 8
+# A matrix of more classes has no room for its numbers.
+_COUNTS_WRITTEN = 25
 _MOST_POINTS = 5000
 
 
@@ -96,15 +103,50 @@ def page(dataset: ImageDataset, facts: dict[str, Any]) -> str:
     """
     from jinja2 import Environment
 
-    from .description_page import STYLE, TEMPLATE
+    from .description_page import TEMPLATE
 
-    plots = {"Images by class": _plot_counts(dataset), "Examples": _plot_examples(dataset)}
-    plots["Image sizes before resizing"] = _plot_sizes(dataset)
+    classes = list(facts["classes"].items())
+    sizes = _distinct_sizes(dataset)
+    words = "accuracy on validation of always answering the largest class"
     if dataset.task == "multilabel":
-        plots["Classes that occur together"] = _plot_cooccurrence(dataset)
-    pictures = {title: _embedded(figure) for title, figure in plots.items()}
-    template = Environment(autoescape=True).from_string(TEMPLATE)
-    return template.render(style=STYLE, facts=facts, splits=_SPLITS, plots=pictures)
+        words = "accuracy on validation of giving each label's commoner answer"
+    return (
+        Environment(autoescape=True)
+        .from_string(TEMPLATE)
+        .render(
+            style=STYLE,
+            colors=SERIES,
+            facts=facts,
+            splits=_SPLITS,
+            total=sum(facts["images"].values()),
+            majority=facts["majority_accuracy"]["validation"],
+            majority_words=words,
+            first=classes[:_CLASSES_LISTED],
+            others=classes[_CLASSES_LISTED:],
+            most=max(1, *(sum(counts.values()) for _, counts in classes)),
+            examples=_examples(dataset),
+            sizes=sizes,
+            size_plot="" if len(sizes) <= _SIZES_LISTED else _embedded(_plot_sizes(dataset)),
+            together_plot=_embedded(_plot_cooccurrence(dataset)) if dataset.task == "multilabel" else "",
+        )
+    )
+
+
+def _distinct_sizes(dataset: ImageDataset) -> list[tuple[int, int, int]]:
+    """Returns widths, heights and numbers of images of each size before resizing, the commonest first."""
+    sizes, counts = np.unique(EntryArrays(dataset.folder).original_sizes(), axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return [(int(sizes[place][0]), int(sizes[place][1]), int(counts[place])) for place in order]
+
+
+def _examples(dataset: ImageDataset) -> list[tuple[str, str]]:
+    """Returns the names of classes, each with the first training images that carry it, as an `img` element."""
+    labels = dataset.labels[dataset.train]
+    shown = []
+    for number, name in enumerate(dataset.classes[:_CLASSES_SHOWN]):
+        carries = labels[:, number] == 1 if dataset.task == "multilabel" else labels == number
+        shown.append((name, image_strip(dataset, dataset.train[carries][:_EXAMPLES], name)))
+    return shown
 
 
 def _majority_accuracy(dataset: ImageDataset, split: Split) -> float | None:
@@ -134,41 +176,6 @@ def _group_summary(dataset: ImageDataset) -> dict[str, Any] | None:
     return {"by": dataset.grouping.words, "count": len(np.unique(groups))}
 
 
-def _plot_counts(dataset: ImageDataset) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 1.5 + 0.3 * len(dataset.classes)), layout="constrained")
-    axes = figure.subplots()
-    left = np.zeros(len(dataset.classes))
-    for split in _SPLITS:
-        widths = class_counts(dataset, split)
-        axes.barh(_plain(dataset.classes), widths, left=left, label=split)
-        left += widths
-    axes.invert_yaxis()
-    axes.set_xlabel("images")
-    axes.legend()
-    return figure
-
-
-def _plot_examples(dataset: ImageDataset) -> Figure:
-    """Shows the first training images of each class, one row per class."""
-    from matplotlib.figure import Figure
-
-    shown = dataset.classes[:_CLASSES_SHOWN]
-    figure = Figure(figsize=(_EXAMPLES, len(shown)), layout="constrained")
-    grid = figure.subplots(len(shown), _EXAMPLES, squeeze=False)
-    labels = dataset.labels[dataset.train]
-    for number, name in enumerate(_plain(shown)):
-        carries = labels[:, number] == 1 if dataset.task == "multilabel" else labels == number
-        rows = dataset.train[carries][:_EXAMPLES]
-        for axes in grid[number]:
-            axes.set_axis_off()
-        for axes, row in zip(grid[number], rows, strict=False):
-            axes.imshow(dataset.images[row].squeeze(), cmap="gray", vmin=0, vmax=255)
-        grid[number][0].set_title(name, loc="left", fontsize=8)
-    return figure
-
-
 def _plot_sizes(dataset: ImageDataset) -> Figure:
     from matplotlib.figure import Figure
 
@@ -176,19 +183,34 @@ def _plot_sizes(dataset: ImageDataset) -> Figure:
     step = max(1, len(sizes) // _MOST_POINTS)
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(sizes[::step, 0], sizes[::step, 1], s=6, alpha=0.4)
+    axes.scatter(sizes[::step, 0], sizes[::step, 1], s=16, alpha=0.35, color=ACCENT, linewidths=0)
+    axes.grid(color=LINE, linewidth=0.6)
+    axes.set_axisbelow(True)
     axes.set_xlabel("width, pixels")
     axes.set_ylabel("height, pixels")
     return figure
 
 
 def _plot_cooccurrence(dataset: ImageDataset) -> Figure:
+    from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
-    side = 2 + 0.35 * len(dataset.classes)
-    figure = Figure(figsize=(side, side), layout="constrained")
+    counts = cooccurrence(dataset)
+    side = 2.6 + 0.38 * len(dataset.classes)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(np.log1p(cooccurrence(dataset)), cmap="viridis")
+    # On a log scale, since the diagonal would leave all else white; a pair that never occurs stays white.
+    shades = axes.imshow(
+        np.ma.masked_equal(counts, 0), cmap="Blues", norm=LogNorm(vmin=0.5, vmax=max(1, int(counts.max())))
+    )
+    figure.colorbar(shades, ax=axes, label="images, log scale", shrink=0.6)
+    if len(dataset.classes) <= _COUNTS_WRITTEN:
+        for row, column in np.argwhere(counts > 0).tolist():
+            dark = counts[row, column] > counts.max() ** 0.7
+            axes.text(
+                column, row, str(counts[row, column]), ha="center", va="center", fontsize=7,
+                color="white" if dark else INK,
+            )  # fmt: skip
     places = range(len(dataset.classes))
     axes.set_xticks(places, _plain(dataset.classes), rotation=90)
     axes.set_yticks(places, _plain(dataset.classes))

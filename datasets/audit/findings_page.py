@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...page_style import STYLE
+from ...text import counted
 from ..base import ImageDataset
 from .auditing import KINDS, Finding, Kind, counts
-from .description_page import STYLE
 
 _TITLES: Mapping[Kind, str] = {
     "unreadable": "Files that cannot be used",
@@ -33,28 +34,39 @@ _TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ name }}: audit</title>
 <style>
 {{ style | safe }}
-section { border-bottom: 1px solid #ddd; padding: .6rem 0 } section p { margin: .2rem 0 }
-figure { display: inline-block; vertical-align: top; width: 8.5rem; margin: .3rem .6rem .3rem 0 }
-figure img { width: 8rem; height: 8rem; object-fit: contain; background: #f4f4f4; image-rendering: pixelated }
-figcaption { font-size: 12px; line-height: 1.35; overflow-wrap: anywhere } .differ b { color: #a33 }
+.findings { display: flex; flex-wrap: wrap; gap: 10px }
+.finding { border: 1px solid var(--line); border-radius: 6px; padding: 8px 10px; max-width: 100% }
+.finding.alone { width: 9.9rem }
+.finding p { font-size: 13px; margin: 0 0 4px }
+figure { display: inline-block; vertical-align: top; width: 8.5rem; margin: 2px 8px 2px 0 }
+figure img { width: 8rem; height: 8rem; object-fit: contain; background: #eef1f4; image-rendering: pixelated }
+figcaption { font-size: 12px; line-height: 1.35; overflow-wrap: anywhere } .differ b { color: var(--bad) }
 </style>
 </head>
 <body>
+<main>
 <h1>{{ name }}: audit</h1>
-<p>{{ images }} images. Fingerprint <code>{{ fingerprint }}</code></p>
-<table>
-<tr><th>finding</th><th>number</th></tr>
+<p class="soft">{{ images }} images. Fingerprint <code>{{ fingerprint }}</code></p>
+<section class="verdict{{ " warned" if parts }}">
+{% if parts %}{{ verdict }}{% else %}Nothing was found.{% endif %}
+</section>
+{% if parts %}
+<nav class="cards">
 {% for part in parts %}
-<tr><td><a href="#{{ part.kind }}">{{ part.title }}</a></td><td>{{ "{:,}".format(part.number) }}</td></tr>
+<div class="card"><a class="small" href="#{{ part.kind }}">{{ part.title }}</a>
+<strong>{{ "{:,}".format(part.number) }}</strong></div>
 {% endfor %}
-</table>
+</nav>
+{% endif %}
 {% for part in parts %}
-<h2 id="{{ part.kind }}">{{ part.title }}</h2>
+<section id="{{ part.kind }}"><h2>{{ part.title }}</h2>
+<div class="findings">
 {% for finding in part.findings %}
-<section{% if finding.differ %} class="differ"{% endif %}>
+<div class="finding{% if finding.differ %} differ{% endif %}{% if finding.pictures | length == 1 %} alone{% endif %}">
 <p>{{ finding.text }}</p>
 {% for picture in finding.pictures %}
 <figure>{% if picture.data %}<img src="{{ picture.data }}" alt="{{ picture.file }}">{% endif %}
@@ -62,12 +74,15 @@ figcaption { font-size: 12px; line-height: 1.35; overflow-wrap: anywhere } .diff
 </figcaption></figure>
 {% endfor %}
 {% if finding.more %}<p>{{ finding.more }} more.</p>{% endif %}
-</section>
+</div>
 {% endfor %}
+</div>
 {% if part.number > part.findings | length %}
 <p>{{ "{:,}".format(part.number - part.findings | length) }} more of this kind; --json lists all of them.</p>
 {% endif %}
+</section>
 {% endfor %}
+</main>
 </body>
 </html>
 """
@@ -103,6 +118,7 @@ def findings_page(dataset: ImageDataset, findings: Sequence[Finding]) -> str:
         images=f"{len(dataset.images):,}",
         fingerprint=dataset.fingerprint,
         parts=parts,
+        verdict=f"{counted(len(findings), 'finding')}: look at the pictures before training on them.",
         style=STYLE,
     )
 

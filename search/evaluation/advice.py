@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ...spaces.search_space.parameters import Parameter, SearchSpace, Values
+from ...spaces.search_space.wording import readable_names
 
 FEWEST_TRIALS = 10
 EDGE = 0.1
@@ -19,21 +20,23 @@ def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mappin
     Args:
         space: The space that was searched.
         best_first: Each complete trial's values by parameter name, the best trial first.
-        importances: Shares of the importance by parameter key.
+        importances: Shares of the importance by readable name.
     """
     if len(best_first) < FEWEST_TRIALS:
         return []
     top = best_first[: max(5, len(best_first) // 4)]
     lines = []
+    names = readable_names(space)
     for parameter in space.parameters:
+        name = names[parameter.key]
         values = [values[parameter.name] for values in top if parameter.is_active(values) and parameter.name in values]
         if parameter.kind == "fixed" or len(values) < 3:
             continue
         if parameter.kind in ("int", "float"):
-            line = _edge(parameter, [float(value) for value in values])
+            line = _edge(name, parameter, [float(value) for value in values])
         else:
-            line = _one_choice(parameter, values, best_first)
-        line = line or _matters_little(parameter, values[0], importances)
+            line = _one_choice(name, parameter, values, best_first)
+        line = line or _matters_little(name, values[0], importances.get(name))
         if line:
             lines.append(line)
     return lines
@@ -53,32 +56,31 @@ def position(parameter: Parameter, value: float) -> float:
     return (value - low) / (high - low)
 
 
-def _edge(parameter: Parameter, values: Sequence[float]) -> str | None:
+def _edge(name: str, parameter: Parameter, values: Sequence[float]) -> str | None:
     places = sorted(position(parameter, value) for value in values)
     middle = places[len(places) // 2]
     if EDGE < middle < 1 - EDGE:
         return None
     end, way = ("upper", "upwards") if middle > 0.5 else ("lower", "downwards")
     return (
-        f"{parameter.key}: the best trials lie at the {end} end of {parameter.low:g} to {parameter.high:g} "
+        f"{name}: the best trials lie at the {end} end of {parameter.low:g} to {parameter.high:g} "
         f"(the best has {values[0]:.3g}); widen the range {way}."
     )
 
 
-def _one_choice(parameter: Parameter, values: Sequence[object], tried: Sequence[Values]) -> str | None:
+def _one_choice(name: str, parameter: Parameter, values: Sequence[object], tried: Sequence[Values]) -> str | None:
     others = sum(trial.get(parameter.name, values[0]) != values[0] for trial in tried)
     if len(set(values)) > 1 or others < FEWEST_OTHERS:
         return None
     return (
-        f"{parameter.key}: all of the {len(values)} best trials have {values[0]}, although {others} trials tried "
+        f"{name}: all of the {len(values)} best trials have {values[0]}, although {others} trials tried "
         "another value; "
-        f"fix it with --fix {parameter.name}={values[0]}."
+        f"fix it with `--fix {parameter.name}={values[0]}`."
     )
 
 
-def _matters_little(parameter: Parameter, best: object, importances: Mapping[str, float]) -> str | None:
-    share = importances.get(parameter.key)
+def _matters_little(name: str, best: object, share: float | None) -> str | None:
     if share is None or share >= LITTLE_IMPORTANCE:
         return None
     shown = f"{best:.3g}" if isinstance(best, float) else str(best)
-    return f"{parameter.key}: matters little here ({share:.0%} of the importance); the best trial's {shown} will do."
+    return f"{name}: matters little here ({share:.0%} of the importance); the best trial's {shown} will do."

@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import functools
 import gzip
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...files.replacing import replacing
+from ...page_style import STYLE
 
 if TYPE_CHECKING:
+    import markupsafe
     import plotly.graph_objects
 
 TEMPLATES = Path(__file__).parent / "templates"
+# The key among a figure's `layout.meta` of the width in pixels below which its parts would overlap.
+LEAST_WIDTH = "least_width"
 
 
 def render(template: str, **values: Any) -> str:
@@ -27,7 +32,15 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(values)
+    environment.filters["coded"] = _coded
+    return environment.get_template(template).render(style=STYLE, **values)
+
+
+def _coded(line: str) -> markupsafe.Markup:
+    """Returns a line, escaped, with what it has in backticks as code."""
+    import markupsafe
+
+    return markupsafe.Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(line))))
 
 
 @functools.cache
@@ -43,13 +56,14 @@ def plotly_script() -> str:
 
 
 def plot_html(figure: plotly.graph_objects.Figure) -> str:
-    """Returns a plotly figure as an element of a page that ends with `plotly_script`.
+    """Returns a plotly figure as an element of a page that ends with `plotly_script`, drawn once it is unfolded.
 
     No text in the figure can end the script element, since plotly's JSON escapes `<` and `>`.
     """
-    height = int(figure.layout.height or 450)
+    height, meta = int(figure.layout.height or 450), figure.layout.meta or {}
+    size = f"height: {height}px" + (f"; min-width: {meta[LEAST_WIDTH]}px" if LEAST_WIDTH in meta else "")
     data = figure.to_json(engine="json")
-    return f'<div class="plot" style="height: {height}px"><script type="application/json">{data}</script></div>'
+    return f'<div class="plot" style="{size}"><script type="application/json">{data}</script></div>'
 
 
 def picture_source(file: Path) -> str:

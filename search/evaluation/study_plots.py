@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,21 +13,37 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ...page_style import ACCENT, BAD, GOOD, SOFT
 from ...text import counted
 from .direction import Direction
-from .pages import plot_html, plotly_script, render, write_page
+from .pages import LEAST_WIDTH, plot_html, plotly_script, render, write_page
 
 if TYPE_CHECKING:
     import plotly.graph_objects
 
-MOST_SLICES = 12
-MOST_PARALLEL = 8
-MOST_CONTOURS = 4
+MOST_SLICES = 4
+MOST_PARALLEL = 6
+# A map of each pair of more than two would have no room for its axes.
+MOST_CONTOURS = 2
 # More bars than this leave no room for their names.
-MOST_BARS = 20
+MOST_BARS = 15
 HEIGHT = 420
 ENOUGH_TRIALS = 20
-HEIGHTS = {"Contour": 800}
+# Complete trials from which a page shows a plot; with fewer it is noise that looks like knowledge.
+LEAST_TRIALS = {
+    "History": 2,
+    "Importance": 10,
+    "Slice": 10,
+    "Parallel coordinate": 10,
+    "Empirical distribution": 10,
+    "Contour": 30,
+}
+# Those from which it can be drawn at all, for who asks for one plot.
+FEWEST_TRIALS = {"History": 1, **dict.fromkeys(list(LEAST_TRIALS)[1:], 3)}
+# Pixels below which a plot's parts would overlap, each with its room per part; a narrow page then scrolls sideways.
+WIDTH_PER_PART = 170
+NAME_LENGTH = 24
+STATE_COLORS = {"COMPLETE": ACCENT, "PRUNED": "#e0a458", "RUNNING": GOOD, "FAIL": BAD}
 
 StudyFigures = list[tuple[str, "plotly.graph_objects.Figure"]]
 
@@ -50,6 +67,7 @@ def write_study_plots(study: optuna.Study, folder: Path, objectives: Sequence[st
         name=study.study_name,
         counts={state: number for state, number in counts.items() if number},
         plots=[(title, plot_html(figure)) for title, figure in figures],
+        missing=missing_plots(counts.get("complete", 0)),
         script=plotly_script() if figures else "",
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,30 +75,45 @@ def write_study_plots(study: optuna.Study, folder: Path, objectives: Sequence[st
 
 
 def study_figures(study: optuna.Study, objectives: Sequence[str] = ("objective",)) -> StudyFigures:
-    """Returns every plot that the study has enough trials for, with its title.
+    """Returns every plot that the study has enough trials for (`LEAST_TRIALS`), with its title.
 
     They are history, importance, slice, parallel coordinate, contour, empirical distribution, intermediate values,
     timeline, and the Pareto front if there are two or three objectives.
     """
-    return list(_figures(study, objectives))
+    return list(_figures(study, objectives, LEAST_TRIALS))
+
+
+def missing_plots(complete: int) -> str:
+    """Returns a sentence on the plots that need more complete trials than there are; empty where none does."""
+    lacking: dict[int, list[str]] = {}
+    for title, least in LEAST_TRIALS.items():
+        if complete < least:
+            lacking.setdefault(least, []).append(title.lower())
+    parts = [f"{', '.join(titles)} from {least}" for least, titles in lacking.items()]
+    return f"Drawn with more complete trials than {complete}: {'; '.join(parts)}." if parts else ""
 
 
 def study_figure(
     study: optuna.Study, title: str, objectives: Sequence[str] = ("objective",)
 ) -> plotly.graph_objects.Figure | None:
     """Returns the first plot whose title begins with `title`, and draws none after it; None with too few trials."""
-    return next((figure for name, figure in _figures(study, objectives) if name.startswith(title)), None)
+    drawn = _figures(study, objectives, FEWEST_TRIALS)
+    return next((figure for name, figure in drawn if name.startswith(title)), None)
 
 
-def _figures(study: optuna.Study, objectives: Sequence[str]) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
-    for title, figure in _drawn(study, objectives):
-        figure.update_layout(
-            title=None, height=HEIGHTS.get(title.split(" (")[0], HEIGHT), margin={"t": 30}, template="plotly_white"
-        )
+def _figures(
+    study: optuna.Study, objectives: Sequence[str], least: Mapping[str, int]
+) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
+    for title, figure in _drawn(study, objectives, least):
+        figure.update_layout(title=None, height=HEIGHT, margin={"t": 30, "r": 20}, template="plotly_white")
+        figure.update_xaxes(automargin=True)
+        figure.update_yaxes(automargin=True)
         yield title, figure
 
 
-def _drawn(study: optuna.Study, objectives: Sequence[str]) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
+def _drawn(
+    study: optuna.Study, objectives: Sequence[str], least: Mapping[str, int]
+) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
     from optuna import visualization
 
     trials = study.get_trials(deepcopy=False)
@@ -89,12 +122,16 @@ def _drawn(study: optuna.Study, objectives: Sequence[str]) -> Iterator[tuple[str
         yield "Pareto front", visualization.plot_pareto_front(study, target_names=list(objectives))
     for number, objective in enumerate(objectives):
         title = f" ({objective})" if len(objectives) > 1 else ""
-        for name, figure in _of_objective(study, complete, number, objective):
+        for name, figure in _of_objective(study, complete, number, objective, least):
             yield name + title, figure
     if len(objectives) == 1 and any(trial.intermediate_values for trial in trials):
-        yield "Intermediate values", visualization.plot_intermediate_values(study)
+        epochs = max(max(trial.intermediate_values, default=0) for trial in trials)
+        values = visualization.plot_intermediate_values(study)
+        yield "Intermediate values", values.update_xaxes(title_text="epoch", dtick=max(1, epochs // 10))
     if any(trial.datetime_start for trial in trials):
-        yield "Timeline", visualization.plot_timeline(study)
+        timeline = visualization.plot_timeline(study)
+        timeline.for_each_trace(lambda bar: bar.update(marker_color=STATE_COLORS.get(bar.name, SOFT)))
+        yield "Timeline", timeline
 
 
 @dataclass(frozen=True)
@@ -171,13 +208,16 @@ def _of_objective(
     complete: Sequence[FrozenTrial],
     number: int,
     name: str,
+    least: Mapping[str, int],
 ) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
     from optuna import visualization
 
-    if not complete:
-        return
+    enough = {title for title, count in least.items() if len(complete) >= count}
     target = _value_of(number) if len(study.directions) > 1 else None
-    yield "History", visualization.plot_optimization_history(study, target=target, target_name=name)
+    if "History" in enough:
+        yield "History", visualization.plot_optimization_history(study, target=target, target_name=name)
+    if "Importance" not in enough:
+        return
     weights = dict(importances(study, number).shares)
     if not weights:
         return
@@ -185,25 +225,42 @@ def _of_objective(
     # The parallel plot leaves out a trial that lacks one of its parameters, so it gets those that all trials have.
     shared = [parameter for parameter in ranked if all(parameter in trial.params for trial in complete)]
     yield "Importance", _importance_bars(weights)
-    yield "Slice", visualization.plot_slice(study, params=ranked[:MOST_SLICES], target=target, target_name=name)
-    if len(shared) > 1:
-        yield (
-            "Parallel coordinate",
-            visualization.plot_parallel_coordinate(study, shared[:MOST_PARALLEL], target=target, target_name=name),
-        )
+    if "Slice" in enough:
+        slices = visualization.plot_slice(study, params=ranked[:MOST_SLICES], target=target, target_name=name)
+        yield "Slice", _with_room(slices, min(len(ranked), MOST_SLICES))
+    if len(shared) > 1 and "Parallel coordinate" in enough:
+        lines = visualization.plot_parallel_coordinate(study, shared[:MOST_PARALLEL], target=target, target_name=name)
+        yield "Parallel coordinate", _with_room(lines, 1 + min(len(shared), MOST_PARALLEL))
+    if len(shared) > 1 and "Contour" in enough:
         yield (
             "Contour",
             visualization.plot_contour(study, params=shared[:MOST_CONTOURS], target=target, target_name=name),
         )
-    yield "Empirical distribution", visualization.plot_edf(study, target=target, target_name=name)
+    if "Empirical distribution" in enough:
+        yield "Empirical distribution", visualization.plot_edf(study, target=target, target_name=name)
+
+
+def _with_room(figure: plotly.graph_objects.Figure, parts: int) -> plotly.graph_objects.Figure:
+    """Breaks the names of parts that stand side by side, and notes the width below which these would overlap."""
+    figure.for_each_xaxis(lambda axis: axis.update(title_text=_broken(axis.title.text)))
+    if figure.layout.xaxis.ticktext:
+        figure.update_xaxes(ticktext=[_broken(name, 18) for name in figure.layout.xaxis.ticktext], tickangle=0)
+    return figure.update_layout(meta={LEAST_WIDTH: WIDTH_PER_PART * parts})
+
+
+def _broken(name: str | None, length: int = NAME_LENGTH) -> str:
+    return "<br>".join(textwrap.wrap(name or "", length, break_long_words=False))
 
 
 def _importance_bars(weights: dict[str, float]) -> plotly.graph_objects.Figure:
     import plotly.graph_objects as go
 
     ordered = sorted(weights.items(), key=lambda pair: pair[1])[-MOST_BARS:]
-    bars = go.Bar(x=[weight for _, weight in ordered], y=[name for name, _ in ordered], orientation="h")
-    return go.Figure(bars).update_layout(xaxis_title="share of the importance (PED-ANOVA)")
+    bars = go.Bar(
+        x=[weight for _, weight in ordered], y=[name for name, _ in ordered], orientation="h", marker_color=ACCENT
+    )
+    figure = go.Figure(bars).update_traces(marker_color=ACCENT)
+    return figure.update_layout(xaxis_title="share of the importance (PED-ANOVA)")
 
 
 def _varied(complete: Sequence[FrozenTrial]) -> list[str]:

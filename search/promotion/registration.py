@@ -23,6 +23,7 @@ from ..tracking.records import (
     FINGERPRINT_TAG,
     KEY_TAG,
     KIND_TAG,
+    NOTE_TAG,
     OBJECTIVE_TAG,
     PROMOTION_KIND,
     SPACE_TAG,
@@ -167,13 +168,13 @@ def _records(
     scores["validation_to_test_gap"] = examination.gap
     dataset = job.dataset
     facts = {"test": str(examination.test_images), "task": dataset.task}
-    begun = {**tags, KIND_TAG: PROMOTION_KIND, STATE_TAG: "running", "mlflow.note.content": card}
+    begun = {**tags, KIND_TAG: PROMOTION_KIND, STATE_TAG: "running", NOTE_TAG: card}
     return [
         RunStarted(key, dataset.name, f"promotion {job.study.name}", now, tags=begun),
         DatasetLogged(key, dataset.name, dataset.fingerprint, dataset.source, facts),
         MetricsLogged(key, tuple((name, value, 0, now) for name, value in scores.items())),
         FilesLogged(key, str(artifacts)),
-        ModelLogged(key, str(model), "model"),
+        ModelLogged(key, str(model), "model", tags={**tags, NOTE_TAG: card}),
     ]
 
 

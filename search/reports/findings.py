@@ -41,6 +41,10 @@ class Findings:
 
     def lines(self) -> list[str]:
         """Returns the findings, a sentence per line."""
+        return [*self.gain_lines(), *filter(None, [self.doubling_line()])]
+
+    def gain_lines(self) -> list[str]:
+        """Returns the gains over where the search began, a sentence per line."""
         lines = []
         if self.best_origin == DEFAULTS:
             lines.append(f"Trial {self.best}, {DEFAULTS}, is the best: no other configuration beat it.")
@@ -50,12 +54,16 @@ class Findings:
                 f"The best beats trial {number}, {_called(origin)}, by {gain.value:.4f} in {self.objective} "
                 f"(95 % interval {gain.low:.4f} to {gain.high:.4f}{sure})."
             )
-        if self.doubling is not None:
-            lines.append(
-                f"As many trials again can be expected to bring {self.doubling:.4f} more, by the best of 1 to "
-                f"{self.trials} of these trials."
-            )
         return lines
+
+    def doubling_line(self) -> str:
+        """Returns a sentence on the gain to expect from more trials; empty with too few to tell."""
+        if self.doubling is None:
+            return ""
+        return (
+            f"As many trials again can be expected to bring {self.doubling:.4f} more, by the best of 1 to "
+            f"{self.trials} of these trials."
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Returns the findings, ready for JSON."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...spaces.search_space.parameters import SearchSpace, Value
+from ...page_style import BAD, GOOD, SERIES
+from ...spaces.search_space.parameters import SearchSpace
+from ...spaces.search_space.wording import condition, readable_names
 from ...text import counted
 from ..evaluation.advice import advice
 from ..evaluation.comparison import parameter_rows
@@ -16,19 +18,21 @@ from ..evaluation.direction import Direction
 from ..evaluation.metrics import METRICS
 from ..evaluation.pages import picture_source, plot_html, plotly_script, render, write_page
 from ..results import complete_best_first
+from .leaderboard import MOST_TRIALS, leaderboard
+from .verdict import metric_words, next_steps, score, verdict
 
 if TYPE_CHECKING:
     import plotly.graph_objects
 
-    from ..evaluation.significance import Interval
     from ..evaluation.standing import Standing
     from ..studies.definition import StudyDefinition
     from ..studies.trial_records import TrialRecord
     from .findings import Findings
 
-MOST_TRIALS = 15
 MOST_CURVES = 5
-LEVEL_COLORS = {"class frequencies alone": "#d73027", "published": "#1a9850"}
+LEVEL_COLORS = {"class frequencies alone": BAD, "published": GOOD}
+# Titles of the plots that a report shows at once; all others are folded away.
+SHOWN_PLOTS = ("Pareto front",)
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,19 @@ class ReportData:
     reference_source: str = ""
     """The publication of those scores."""
     importances: Mapping[str, float] = field(default_factory=dict)
-    """Share of the importance by parameter key."""
+    """Share of the importance by readable name."""
     importance_warning: str = ""
     """A sentence where these rest on few trials; empty otherwise."""
     plots: Sequence[tuple[str, plotly.graph_objects.Figure]] = ()
     """Titles and plotly figures of the study."""
+    missing_plots: str = ""
+    """A sentence on the plots that need more trials; empty where none does."""
     histories: Mapping[int, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     """Metrics per epoch of the best trials, by trial number."""
     pictures: Sequence[tuple[str, Path]] = ()
-    """Titles and PNG files of the best trial."""
+    """Titles and PNG files of the best trial, to show at once."""
+    more_pictures: Sequence[tuple[str, Path]] = ()
+    """Those to fold away."""
     standing: Standing | None = None
     """The complete trials judged together; None where they cannot be."""
     findings: Findings | None = None
@@ -75,35 +83,48 @@ def write_report(data: ReportData, target: Path) -> Path:
     """Writes the page, which takes 2 MB and the size of its pictures, and returns its path."""
     complete = complete_best_first(data.trials, data.definition.direction)
     best = complete[0] if complete else None
-    plots = list(data.plots)
-    if any(data.histories.values()):
-        objective = data.definition.objective
-        levels = {"class frequencies alone": data.baseline.get(objective), "published": data.reference.get(objective)}
-        figure = learning_curves_figure(data.histories, objective, levels)
-        plots.insert(0, ("Learning curves of the best trials", figure))
+    plots = [(title, plot_html(figure)) for title, figure in data.plots]
+    curves = _curves(data)
     page = render(
         "report.html",
         data=data,
         best=best,
+        words=metric_words,
+        verdict=verdict(
+            data.definition, best, data.standing, data.findings, data.baseline, data.reference, data.reference_source
+        ),
         cards=_cards(data, best),
         states=_states(data.trials),
-        configuration=_configuration(best.params) if best else [],
+        places=leaderboard(complete, data.standing),
+        others=[name for name, _ in data.definition.more_objectives],
+        score=score,
+        shown_value=shown_value,
+        settings=_settings(data, complete[:MOST_TRIALS]),
         scores=_scores(data, best) if best else [],
         space=_space_rows(data),
         size=f"{counted(best.epochs, 'epoch')}, the best one {best.best_epoch}; {counted(best.parameters, 'parameter')}"
         if best
         else "",
-        standing=data.standing.lines(data.definition.objective) if data.standing else [],
-        findings=data.findings.lines() if data.findings else [],
-        table=_trial_table(complete, [name for name, _ in data.definition.more_objectives], data.standing),
-        advice=_advice(data, complete),
+        steps=next_steps(len(data.trials), len(complete), _advice(data, complete), data.findings),
         costs=_costs(data),
-        plots=[(title, plot_html(figure)) for title, figure in plots],
+        curves="" if curves is None else plot_html(curves),
+        plots=[(title, plot) for title, plot in plots if title.startswith(SHOWN_PLOTS)],
+        more_plots=[(title, plot) for title, plot in plots if not title.startswith(SHOWN_PLOTS)],
         pictures=[(title, picture_source(file)) for title, file in data.pictures],
-        script=plotly_script() if plots else "",
+        more_pictures=[(title, picture_source(file)) for title, file in data.more_pictures],
+        script=plotly_script() if plots or curves is not None else "",
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     return write_page(target, page)
+
+
+def _curves(data: ReportData) -> plotly.graph_objects.Figure | None:
+    """Draws the learning curves of the best trials; None where no trial has two epochs to draw a line between."""
+    if max(map(len, data.histories.values()), default=0) < 2:
+        return None
+    name = data.definition.objective
+    levels = {"class frequencies alone": data.baseline.get(name), "published": data.reference.get(name)}
+    return learning_curves_figure(data.histories, name, levels)
 
 
 def learning_curves_figure(
@@ -132,25 +153,24 @@ def learning_curves_figure(
             figure.add_trace(
                 go.Scatter(**ends, mode="lines", line_dash="dash", line_color=LEVEL_COLORS[name], name=name)
             )
-    layout = {"template": "plotly_white", "height": 420, "margin": {"t": 30}, "showlegend": True}
-    figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, longest // 10))
-    return figure.update_layout(**layout, yaxis_title=f"validation {objective}")
+    layout = {"template": "plotly_white", "height": 360, "margin": {"t": 10, "r": 10}, "showlegend": True}
+    # Below the plot, where it takes no width from the curves on a phone.
+    layout |= {"legend": {"orientation": "h", "y": -0.2}, "colorway": list(SERIES)}
+    figure.update_xaxes(title="epoch", tickformat="d", dtick=max(1, longest // 10), title_standoff=4)
+    return figure.update_layout(**layout, yaxis_title=f"{metric_words(objective)} on validation")
 
 
 def _cards(data: ReportData, best: TrialRecord | None) -> list[tuple[str, str]]:
-    objective = data.definition.objective
-    name = objective.replace("_", " ")
-    cards = [(f"best validation {name}", shown_value(best.value) if best else "none yet")]
-    if best and data.standing and (interval := data.standing.intervals.get(best.number)):
-        cards.append(("its 95 % interval", _shown_interval(interval)))
-    if best and data.standing and data.standing.corrected is not None:
-        cards.append(("without the gain from the choice", shown_value(data.standing.corrected)))
-    if objective in data.baseline:
-        cards.append((f"{name} of class frequencies alone", shown_value(data.baseline[objective])))
-    if objective in data.reference:
-        cards.append((f"published {name}", shown_value(data.reference[objective])))
+    """Returns titles and values of the numbers at the head of the page."""
+    name = metric_words(data.definition.objective)
+    cards = [(f"{name} of the best trial", score(best.value) if best else "none yet")]
+    if best and data.standing and data.standing.corrected is not None and data.standing.flattered:
+        cards.append(("without the gain from the choice", score(data.standing.corrected)))
+    if best and best.parameters:
+        cards.append(("parameters of its network", f"{best.parameters:,}"))
+    complete = sum(trial.state == "complete" for trial in data.trials)
     hours = sum(trial.seconds for trial in data.trials) / 3600
-    return [*cards, ("trials", str(len(data.trials))), ("time of training", _duration(hours))]
+    return [*cards, (f"trials, {complete} of them complete", str(len(data.trials))), ("of training", _duration(hours))]
 
 
 def _states(trials: Sequence[TrialRecord]) -> dict[str, int]:
@@ -158,8 +178,17 @@ def _states(trials: Sequence[TrialRecord]) -> dict[str, int]:
     return {state: states.count(state) for state in dict.fromkeys(states)}
 
 
-def _configuration(params: Mapping[str, Value]) -> list[tuple[str, str]]:
-    return [(name, shown_value(value)) for name, value in params.items()]
+def _settings(data: ReportData, shown: Sequence[TrialRecord]) -> list[tuple[str, bool, list[str]]]:
+    """Returns rows of parameter, whether the best trials differ in it, and its value in each; the important first."""
+    rows = parameter_rows([trial.params for trial in shown])
+    space = SearchSpace.from_json(data.definition.search_space)
+    names, shares = readable_names(space), dict[str, float]()
+    for parameter in space.parameters:
+        # Variants of a parameter share one row, which counts as the most important of them.
+        share = data.importances.get(names[parameter.key], 0.0)
+        shares[parameter.name] = max(shares.get(parameter.name, 0.0), share)
+    ordered = sorted(rows, key=lambda row: (not row.differs, -shares.get(row.name, 0.0)))
+    return [(row.name, row.differs, [shown_value(value) for value in row.values]) for row in ordered]
 
 
 def _scores(data: ReportData, best: TrialRecord) -> list[tuple[str, str, str, str, str]]:
@@ -173,49 +202,26 @@ def _scores(data: ReportData, best: TrialRecord) -> list[tuple[str, str, str, st
         direction = METRICS[name].direction if name in METRICS else data.definition.direction
         better = "higher" if direction is Direction.MAXIMIZE else "lower"
         baseline, reference = shown_value(data.baseline.get(name)), shown_value(data.reference.get(name))
-        rows.append((name, shown_value(value), baseline, reference, better))
+        rows.append((metric_words(name), shown_value(value), baseline, reference, better))
     return rows
 
 
-def _space_rows(data: ReportData) -> list[tuple[str, str, str]]:
-    """Returns rows of parameter, range and importance."""
+def _space_rows(data: ReportData) -> list[tuple[str, str, str, str]]:
+    """Returns rows of parameter, range, condition and importance."""
     rows = []
-    for parameter in SearchSpace.from_json(data.definition.search_space).parameters:
+    space = SearchSpace.from_json(data.definition.search_space)
+    names = readable_names(space)
+    for parameter in space.parameters:
         if parameter.kind in ("int", "float"):
             scale = "" if parameter.sampling in (None, "linear") else f", {parameter.sampling} scale"
             end = "" if parameter.low == parameter.high else f" to {parameter.high:g}{scale}"
             extent = f"{parameter.low:g}{end}"
         else:
             extent = ", ".join(str(value) for value in parameter.values) or "yes or no"
-        share = data.importances.get(parameter.key)
-        rows.append((parameter.key, extent, "" if share is None else f"{share:.0%}"))
+        share = data.importances.get(names[parameter.key])
+        shown = "" if share is None else f"{share:.0%}"
+        rows.append((parameter.name, extent, condition(parameter.conditions), shown))
     return rows
-
-
-def _trial_table(
-    complete: Sequence[TrialRecord], others: Sequence[str], standing: Standing | None
-) -> tuple[list[str], list[list[str]]]:
-    """Returns the columns and rows of the best trials, with further objectives and the parameters that differ."""
-    intervals = standing.intervals if standing else {}
-    shown = complete[:MOST_TRIALS]
-    differing = [row.name for row in parameter_rows([trial.params for trial in shown]) if row.differs]
-    rows = [
-        [
-            str(trial.number),
-            shown_value(trial.value),
-            _shown_interval(intervals.get(trial.number)),
-            *(shown_value(trial.value_of(name)) for name in others),
-            str(trial.epochs),
-            f"{trial.seconds:,.0f}",
-            *(shown_value(trial.params.get(name)) for name in differing),
-        ]
-        for trial in shown
-    ]
-    return ["trial", "value", "95 % interval", *others, "epochs", "seconds", *differing], rows
-
-
-def _shown_interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"{shown_value(interval.low)} to {shown_value(interval.high)}"
 
 
 def _advice(data: ReportData, complete: Sequence[TrialRecord]) -> list[str]:

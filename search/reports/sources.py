@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import ModelError
 from ...files.scratch import scratch_folder
 from ...spaces.registry import published_by
-from ..evaluation.study_plots import importances, study_figures
+from ..evaluation.study_plots import LEAST_TRIALS, importances, missing_plots, study_figures
 from ..results import complete_best_first, read_study
 from ..settings import Home
 from ..studies.frozen_trials import steps_of
@@ -27,11 +27,13 @@ from .findings import find
 from .report import MOST_CURVES, ReportData, write_report
 from .study_standing import study_standing
 
-# Files of the best trial's run that a report shows, by title, the most telling first.
+# Files of the best trial's run that a report shows at once, by title, and those that it folds away.
 PICTURES = {
     "Confusion matrix of the best trial": "confusion_matrix.png",
+    "Its most confident mistakes": "mistakes.png",
+}
+MORE_PICTURES = {
     "Scores of each class": "class_scores.png",
-    "Most confident mistakes": "mistakes.png",
     "Predictions": "predictions.png",
     "Reliability": "reliability.png",
     "Reliability of each label": "label_reliability.png",
@@ -39,7 +41,7 @@ PICTURES = {
     "Minimum probability to accept an answer": "minimum_probability.png",
 }
 SCORES = "scores.csv"
-FILES = (SCORES, *PICTURES.values())
+FILES = (SCORES, *PICTURES.values(), *MORE_PICTURES.values())
 # Files that only trials of one task leave.
 OF_TASK = {"label_reliability.png": "multilabel", "thresholds.png": "binary"}
 SPLITS = ("train", "validation", "test")
@@ -95,16 +97,22 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         baseline=scores["class_frequencies_alone"],
         reference=scores["published_reference"],
         reference_source=published_by(scores["published_reference"]),
-        importances=weights.shares,
-        importance_warning=weights.warning,
+        importances=weights.shares if weights.complete >= LEAST_TRIALS["Importance"] else {},
+        importance_warning=weights.warning if weights.complete >= LEAST_TRIALS["Importance"] else "",
         plots=study_figures(shown, [objective for objective, _ in study.definition.objectives]),
         histories=histories(study, complete_best_first(records, study.definition.direction)[:MOST_CURVES]),
-        pictures=[(title, files / file) for title, file in PICTURES.items() if (files / file).is_file()],
+        missing_plots=missing_plots(sum(record.state == "complete" for record in records)),
+        pictures=_found(PICTURES, files),
+        more_pictures=_found(MORE_PICTURES, files),
         standing=standing,
         findings=find(result, standing),
         gpu_hours=_total([record.gpu_seconds for record in records], 3600),
         energy_kwh=_total([record.energy_joules for record in records], 3.6e6),
     )
+
+
+def _found(titles: Mapping[str, str], folder: Path) -> list[tuple[str, Path]]:
+    return [(title, folder / file) for title, file in titles.items() if (folder / file).is_file()]
 
 
 def dataset_facts(home: Home, study: Study) -> dict[str, str]:

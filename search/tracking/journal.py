@@ -24,7 +24,9 @@ from .records import (
     FINGERPRINT_TAG,
     KIND_TAG,
     MAX_EPOCHS_TAG,
+    NAME_TAG,
     NAMES_TAG,
+    NOTE_TAG,
     OBJECTIVE_METRIC,
     OBJECTIVE_TAG,
     REASON_TAG,
@@ -60,6 +62,10 @@ RUN_STATUS: dict[Outcome, RunStatus] = {
     "failed": "FAILED",
     "interrupted": "KILLED",
 }
+
+
+# Outcomes of trials that did not fail and have no result: their runs say so in their names.
+ENDED_EARLY: tuple[Outcome, ...] = ("pruned", "infeasible")
 
 
 def trial_key(identity: str, number: int) -> str:
@@ -131,7 +137,7 @@ class Journal:
                     **self._about,
                     KIND_TAG: SEARCH_KIND,
                     STATE_TAG: "running",
-                    "mlflow.note.content": self._note(),
+                    NOTE_TAG: self._note(),
                 },
                 params=dict(settings),
             ),
@@ -193,9 +199,8 @@ class Journal:
         renamed = {mlflow_name(name): name for name in task.values if mlflow_name(name) != name}
         if renamed:
             tags[NAMES_TAG] = json.dumps(renamed, ensure_ascii=False)
-        name = f"{self._study.name} #{task.number}"
         self._outbox.put(
-            RunStarted(key, self._experiment, name, _now(), self._search_key, tags, params),
+            RunStarted(key, self._experiment, self._name(task.number), _now(), self._search_key, tags, params),
             replace(dataset, key=key),
         )
 
@@ -224,6 +229,11 @@ class Journal:
         if numbers:
             records.append(MetricsLogged(key, tuple((name, value, 0, now) for name, value in numbers.items())))
         tags = {STATE_TAG: result.outcome, **({REASON_TAG: result.reason} if result.reason else {})}
+        if result.outcome != "interrupted":
+            tags[NOTE_TAG] = self._story(result)
+        if result.outcome in ENDED_EARLY:
+            # MLflow's status is "killed" for all of these, which looks like a fault.
+            tags[NAME_TAG] = f"{self._name(result.number)} ({result.outcome})"
         records.append(TagsSet(key, tags))
         if result.outcome != "interrupted":
             records += self._file_records(result, key, folder, now)
@@ -232,6 +242,19 @@ class Journal:
             records.append(StudyChanged(self._search_key, self._study.name))
             self._drawn = time.monotonic()
         self._outbox.put(*records)
+
+    def _name(self, number: int) -> str:
+        """Returns the name of a trial's run."""
+        return f"{self._study.name} #{number}"
+
+    def _story(self, result: TrialResult) -> str:
+        """Returns the description at the head of a trial's run and of its model, in Markdown."""
+        value = "" if result.value is None else f" with **{self._study.definition.objective} {result.value:.4f}**"
+        reason = f": {result.reason}" if result.reason else "."
+        return (
+            f"Trial {result.number} of the study {self._study.name} on {self._experiment}: **{result.outcome}** after "
+            f"{counted(result.epochs, 'epoch')}{value}{reason}"
+        )
 
     def _file_records(self, result: TrialResult, key: str, folder: TrialFolder, now: int) -> list[Record]:
         records: list[Record] = []
@@ -258,7 +281,9 @@ class Journal:
             scores = {f"{BEST_PREFIX}{name}": value for name, value in result.metrics.items()}
             key = trial_key(self._identity, result.number)
             # The run has the same points: at the same time, MLflow keeps them once.
-            records.append(ModelLogged(key, str(folder), "model", scores, now, remove=True))
+            # Its name is part of its address, runs:/RUN/model, so that the trial is told by tags.
+            tags = {**self._tags, TRIAL_TAG: str(result.number), NOTE_TAG: self._story(result)}
+            records.append(ModelLogged(key, str(folder), "model", scores, now, tags, remove=True))
         else:
             shutil.rmtree(folder, ignore_errors=True)
         return records

@@ -267,8 +267,9 @@ class MlflowTracker:
         if folder.is_dir():
             run_id = self._run(record.key)
             experiment = _named(self._client.get_run(run_id).info.experiment_id)
+            tags = {KEY_TAG: record.key, **{name: value[:LONGEST_TAG] for name, value in record.tags.items()}}
             model = self._existing_model(experiment, record.key) or self._client.create_logged_model(
-                experiment, name=record.name, source_run_id=run_id, tags={KEY_TAG: record.key}, model_type="keras"
+                experiment, name=record.name, source_run_id=run_id, tags=tags, model_type="keras"
             )
             self._uploads.send(folder, _named(model.artifact_location))
             self._client.finalize_logged_model(_named(model.model_id), LoggedModelStatus.READY)

@@ -20,6 +20,8 @@ Point = tuple[str, float, int, int]
 KEY_TAG = "apertune.key"
 # MLflow's identifier of the run above:
 PARENT_TAG = "mlflow.parentRunId"
+# MLflow's own: the name and the description, in Markdown, that its pages show of a run or a model.
+NAME_TAG, NOTE_TAG = "mlflow.runName", "mlflow.note.content"
 # Tags of every run of a search and its trials:
 KIND_TAG = "kind"
 SEARCH_KIND, TRIAL_KIND, PROMOTION_KIND = "search", "trial", "promotion"
@@ -130,11 +132,13 @@ class ModelLogged:
     folder: str
     """Path of the folder, in MLflow's model format."""
     name: str
-    """Name of the model in the run."""
+    """Name of the model in the run, by which MLflow finds it: `runs:/RUN/NAME`."""
     metrics: dict[str, float] = field(default_factory=dict)
     """The model's metrics on validation, by name."""
     time_ms: int = 0
     """Unix time in milliseconds of its metrics; 0 for the model's own. A run's equal points are kept once."""
+    tags: dict[str, str] = field(default_factory=dict)
+    """Tags of the model by name."""
     remove: bool = False
     """True to remove the local folder once the server has the model."""
 

@@ -30,6 +30,11 @@ MOST_PARAMETERS = 16
 MANY_VARIANTS = 3
 
 
+def study_view_key(identity: str) -> str:
+    """Returns the key of a study's view, by which links open it, from the study's identity."""
+    return f"apertune-{identity}"
+
+
 def trials_view(study: str, identity: str, definition: StudyDefinition) -> ViewSaved:
     """Returns the view of a study's trials, best first, with the parameters that most of them have.
 
@@ -41,7 +46,7 @@ def trials_view(study: str, identity: str, definition: StudyDefinition) -> ViewS
     costs = [f"metrics.{name}" for name, _ in definition.more_objectives]
     names = _parameters(SearchSpace.from_json(definition.search_space))
     return ViewSaved(
-        key=f"apertune-{identity}",
+        key=study_view_key(identity),
         experiment=definition.dataset,
         name=f"{study}: trials, best first",
         runs=f"tags.{STUDY_TAG} = '{study}' and tags.{KIND_TAG} = '{TRIAL_KIND}'",

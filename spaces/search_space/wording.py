@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from .parameters import Condition, Parameter, SearchSpace, Value
 
@@ -28,6 +29,52 @@ def span(parameter: Parameter) -> str:
 def condition(conditions: Sequence[Condition]) -> str:
     """Returns conditions in words: `optimizer is sgd and schedule is cosine or step`."""
     return " and ".join(f"{c.name} is {' or '.join(map(number, c.values))}" for c in conditions)
+
+
+# More values than this of one condition are counted and not named.
+_VALUES_NAMED = 4
+
+
+def readable_names(space: SearchSpace) -> dict[str, str]:
+    """Returns the name to show for each parameter, by its key.
+
+    It is the name in the user's code, as `--fix` takes it. Where several parameters share that, the values that tell
+    them apart follow: `learning_rate (sgd)`.
+    """
+    shared: dict[str, list[Parameter]] = {}
+    for parameter in space.parameters:
+        shared.setdefault(parameter.name, []).append(parameter)
+    names: dict[str, str] = {}
+    for name, variants in shared.items():
+        told = _told_apart(variants) if len(variants) > 1 else [""]
+        names |= {each.key: f"{name} ({words})" if words else name for each, words in zip(variants, told, strict=True)}
+    counts = Counter(names.values())
+    return {key: name if counts[name] == 1 else key for key, name in names.items()}
+
+
+def _told_apart(variants: Sequence[Parameter]) -> list[str]:
+    """Returns the fewest words on conditions by which parameters of one name differ."""
+    parents = dict.fromkeys(c.name for variant in variants for c in variant.conditions)
+    ways: list[Callable[[Parameter], str]] = [
+        *(lambda variant, parent=parent: _short(variant, (parent,)) for parent in parents),
+        lambda variant: _short(variant, tuple(parents)),
+    ]
+    for way in ways:
+        words = [way(variant) for variant in variants]
+        if len(set(words)) == len(words):
+            return words
+    return [condition(variant.conditions) for variant in variants]
+
+
+def _short(parameter: Parameter, parents: Sequence[str]) -> str:
+    return ", ".join(_short_condition(c) for c in parameter.conditions if c.name in parents)
+
+
+def _short_condition(one: Condition) -> str:
+    words = [number(value) for value in one.values[:_VALUES_NAMED]]
+    more = len(one.values) - len(words)
+    values = ", ".join(words) + (f" and {more} more" if more else "")
+    return values if all(isinstance(value, str) for value in one.values) else f"{one.name} {values}"
 
 
 def rows(space: SearchSpace) -> list[tuple[str, str, str, str, str]]:

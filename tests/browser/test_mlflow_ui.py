@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,8 @@ class Site:
     document: dict[str, Any]
     """The JSON that the search printed."""
     search_run: str
+    table: str
+    """The address of the study's trials that `apertune ui` printed."""
 
     def page(self, route: str) -> str:
         return f"{self.url}/#/{route}"
@@ -64,10 +68,31 @@ def site(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterato
         client = MlflowClient(url)
         experiment = client.get_experiment_by_name("digits").experiment_id
         (search,) = client.search_runs([experiment], "tags.kind = 'search'")
-        yield Site(url, experiment, json.loads(printed), search.info.run_id)
+        (table,) = re.findall("^Study digits-convnet, best trials first: (.*)$", _said(folder / "ui.log"), re.MULTILINE)
+        yield Site(url, experiment, json.loads(printed), search.info.run_id, table)
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _said(log: Path) -> str:
+    """Returns what the UI printed, once it printed all: it answers a little before."""
+    for _ in range(100):
+        if "A data set is an experiment" in log.read_text():
+            break
+        time.sleep(0.2)
+    return log.read_text()
+
+
+def test_the_printed_address_opens_the_studys_table(site: Site, page: Page, photograph: Callable[[str], None]) -> None:
+    """The address that `apertune ui` prints is the table of the study's trials with the objective, in the part of
+    MLflow's pages that is about training, without a click."""
+    page.goto(site.table)
+    page.get_by_text("digits-convnet #").first.wait_for()
+    photograph("opened")
+    assert page.get_by_text("digits-convnet: trials, best first").is_visible()
+    assert page.get_by_role("columnheader", name="objective").is_visible()
+    assert page.get_by_role("gridcell", name="complete").count() == TRIALS
 
 
 def test_the_runs_table_opens_with_the_best_trial_first(
@@ -141,11 +166,14 @@ def test_the_searchs_pages_work_inside_mlflow(
     frame = page.frame_locator("iframe")
     frame.locator(".js-plotly-plot").last.wait_for()
     photograph("frame")
-    titles = frame.locator("h2").all_inner_texts()
-    assert {"History", "Importance", "Slice", "Parallel coordinate", "Timeline"} <= set(titles)
-    if file == "report.html":
+    if file == "study_plots.html":
+        assert {"History", "Intermediate values", "Timeline"} <= set(frame.locator("h2").all_inner_texts())
+    else:
         best = site.document["trials"][0]
-        assert f"Best configuration: trial {best['number']}" in titles
+        assert frame.locator(".verdict").inner_text().startswith(f"Trial {best['number']} is the best: ")
+        assert frame.locator(".js-plotly-plot").count() == 1
+        frame.get_by_text("Timeline").click()
+        frame.locator("details[open] .js-plotly-plot").wait_for()
         assert frame.locator("img").count() >= 4
         widths = frame.locator("img").evaluate_all("images => images.map(image => image.naturalWidth)")
         assert min(widths) > 200

@@ -117,7 +117,7 @@ def grid(title: str, examples: Sequence[Example], images: Images) -> Image.Image
     pen = ImageDraw.Draw(board)
     path = findfont("DejaVu Sans")
     pen.text((GUTTER, 6), title, fill="black", font=ImageFont.truetype(path, 14))
-    font = ImageFont.truetype(path, 10)
+    font = ImageFont.truetype(path, 13)
     for place, example in enumerate(examples):
         left, top = GUTTER + (place % ACROSS) * across, TITLE_HEIGHT + (place // ACROSS) * down
         color = {True: RIGHT, False: WRONG, None: TRAINING}[example.right]

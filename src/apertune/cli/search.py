@@ -56,12 +56,14 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
     settings, rest = search_settings(merged)
     loaded = load_from(dataset, rest)
 
+    from ..search.tracking.ui_links import study_page
     from .searching import judged, run_shown, show_end
 
     home = make_home(os.environ, storage=settings.storage)
     result = run_shown(loaded, settings, home, reference=launch.reference)
     standing, findings = judged(result, home)
-    show_end(result, dataset, as_json=as_json, standing=standing, findings=findings)
+    page = None if as_json else study_page(home, result.study)
+    show_end(result, dataset, as_json=as_json, standing=standing, findings=findings, page=page)
 
 
 def file_settings() -> dict[str, Declaration]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # A shell adds this to the number of the signal that ended a command: 130 after Ctrl-C.
 SIGNALLED = 128
 ROWS = 10
+# The beginning of addresses that `apertune ui` serves.
+LOOPBACK = "http://127.0.0.1:"
 
 
 def run_shown(dataset: ImageDataset, settings: SearchSettings, home: Home, *, reference: bool) -> SearchResult:
@@ -71,6 +73,7 @@ def show_end(
     as_json: bool,
     standing: Standing | None = None,
     findings: Findings | None = None,
+    page: str | None = None,
 ) -> None:
     """Prints the results of a search and the next steps; exits with 128 + the signal that ended the search, if any.
 
@@ -80,12 +83,13 @@ def show_end(
         as_json: print one JSON document and nothing else.
         standing: its trials judged together, if they are.
         findings: what it found, if that is known.
+        page: the address of its trials in MLflow's pages, if there is one.
 
     Raises:
         ApertuneError: trials ended and none completed.
     """
     with unread():
-        _show(result, dataset, standing, findings, as_json=as_json)
+        _show(result, dataset, standing, findings, page, as_json=as_json)
         # With --json on standard error, since standard output holds the document alone.
         print_line(outcome_line(result), err=as_json)
     if result.signal:
@@ -95,7 +99,13 @@ def show_end(
 
 
 def _show(
-    result: SearchResult, dataset: str, standing: Standing | None, findings: Findings | None, *, as_json: bool
+    result: SearchResult,
+    dataset: str,
+    standing: Standing | None,
+    findings: Findings | None,
+    page: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
     complete = {
@@ -107,7 +117,7 @@ def _show(
         print_trials(document, title=title, most=ROWS)
         for line in findings.lines() if findings else ():
             print_line(line)
-        _show_next_steps(result, dataset)
+        _show_next_steps(result, dataset, page)
         return
     about = {
         "study": result.study,
@@ -119,11 +129,22 @@ def _show(
     print_json({**about, **document, "found": findings.to_dict() if findings else None})
 
 
-def _show_next_steps(result: SearchResult, dataset: str) -> None:
+def _show_next_steps(result: SearchResult, dataset: str, page: str | None) -> None:
     print_line(f"Compare:  apertune compare {result.dataset}")
-    print_line("MLflow:   apertune ui")
+    _show_mlflow(result.study, page)
     if result.best is not None:
         print_line(f"Promote:  apertune promote {dataset}, with the same flags for the data")
+
+
+def _show_mlflow(study: str, page: str | None) -> None:
+    """Prints how to see a study in MLflow: the address of its trials, and the command that serves it here."""
+    if page is None:
+        print_line("MLflow:   apertune ui")
+    elif page.startswith(LOOPBACK):
+        print_line(f"MLflow:   apertune ui {study}, which serves this study's trials, best first, at")
+        print_line(f"          {page}")
+    else:
+        print_line(f"MLflow:   {page}")
 
 
 def outcome_line(result: SearchResult, stopped: str = "Stopped at {}; the same command goes on with it.") -> str:

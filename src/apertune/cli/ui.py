@@ -9,18 +9,24 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import ApertuneError, SettingError
 from ..files.private import OWNER_ALONE
 from .output import print_line
+from .storage_option import storage_option
+
+if TYPE_CHECKING:
+    from ..search.settings import Home
 
 LOOK_EVERY_S = 0.2
 
 
 @click.command()
+@click.argument("study", required=False)
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Serve on this port.")
 @click.option(
     "--host",
@@ -28,8 +34,14 @@ LOOK_EVERY_S = 0.2
     show_default=True,
     help="Serve at this address: loopback only, since the UI has no authentication.",
 )
-def ui(port: int, host: str) -> None:
-    """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it."""
+@click.option("--open", "in_browser", is_flag=True, help="Open the page in the browser.")
+@storage_option
+def ui(study: str | None, port: int, host: str, in_browser: bool, storage: str | None) -> None:
+    """Open the MLflow UI on the same store, on loopback. Ctrl-C ends it.
+
+    It prints the address of the table of STUDY's trials, best first, or of the latest study's. With results on a
+    tracking server, it prints the address there.
+    """
     from ..processes import child_environment, module_command
     from ..quiet import MLFLOW_ENVIRONMENT
     from ..search.settings import make_home
@@ -40,19 +52,59 @@ def ui(port: int, host: str) -> None:
             f"--host must be 127.0.0.1 or localhost, but got {host}: the UI has no authentication; "
             "mlflow/README.md shows how to run a server for a team"
         )
-    home = make_home(os.environ)
+    home = make_home(os.environ, storage=storage)
     if not home.tracking_uri.startswith("sqlite:"):
         print_line(f"Results are on the tracking server {shown_uri(home.tracking_uri)}; open that in a browser.")
+        if page := _page(home, study, host, port):
+            _show_page(*page, in_browser=in_browser)
         return
     if not home.root.joinpath("mlflow.db").exists():
         raise SettingError(f"there are no results in {home.root} yet; start with: apertune search digits")
     _check_free(host, port)
+    page = _page(home, study, host, port)
     command = module_command("mlflow", "server", "--host", host, "--port", str(port), "--workers", "1")
     command += ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}", "--app-name", "apertune"]
     command += ["--artifacts-destination", str(home.root / "artifacts")]
+    # What the server has to say of itself is no news to who asked for it; its warnings and errors are shown.
+    command += ["--uvicorn-opts", "--log-level warning"]
     # The store's URI goes through the environment, where no process list shows it.
     variables = {"MLFLOW_BACKEND_STORE_URI": home.tracking_uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    _serve(command, child_environment({**MLFLOW_ENVIRONMENT, **variables}), host, port)
+    # Its libraries deprecate what it uses, which a user can do nothing about.
+    variables |= {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
+
+    def show() -> None:
+        print_line(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
+        if page is not None:
+            _show_page(*page, in_browser=in_browser)
+        print_line("A data set is an experiment; its Views, above its runs, have each study's trials, best first.")
+
+    _serve(command, child_environment({**MLFLOW_ENVIRONMENT, **variables}), port, show)
+
+
+def _page(home: Home, study: str | None, host: str, port: int) -> tuple[str, str] | None:
+    """Returns the name of the study, or of the latest one, and the address of its trials in MLflow's pages.
+
+    Raises:
+        StudyError: There is no study of the name that was given.
+    """
+    from ..search.results import read_studies
+    from ..search.tracking.ui_links import study_page
+
+    name = study
+    if name is None:
+        try:
+            name = max(read_studies(home), key=lambda each: each.updated).name
+        except (ApertuneError, ValueError):
+            # Results that others made are shown without their studies.
+            return None
+    page = study_page(home, name, f"http://{host}:{port}")
+    return None if page is None else (name, page)
+
+
+def _show_page(study: str, page: str, *, in_browser: bool) -> None:
+    print_line(f"Study {study}, best trials first: {page}")
+    if in_browser:
+        click.launch(page)
 
 
 def _check_free(host: str, port: int) -> None:
@@ -87,8 +139,8 @@ def _taken(port: int) -> str:
     return f"port {port} is taken by another program; choose another, such as --port {other}"
 
 
-def _serve(command: Sequence[str], environment: Mapping[str, str], host: str, port: int) -> None:
-    """Runs the server until a signal ends it, and prints its address once it listens there.
+def _serve(command: Sequence[str], environment: Mapping[str, str], port: int, show: Callable[[], None]) -> None:
+    """Runs the server until a signal ends it, and calls `show` once it listens at the port.
 
     Raises:
         ApertuneError: The server ended by itself.
@@ -107,8 +159,7 @@ def _serve(command: Sequence[str], environment: Mapping[str, str], host: str, po
         while server.poll() is None and not _listens(server.pid, port):
             time.sleep(LOOK_EVERY_S)
         if server.poll() is None and not signals:
-            print_line(f"MLflow UI: http://{host}:{port} (Ctrl-C ends it)")
-            print_line("A data set is an experiment; its Views, above its runs, have each study's trials, best first.")
+            show()
         status = server.wait()
     if not signals:
         raise ApertuneError(f"MLflow's server ended by itself with status {status}; its lines above say why")

@@ -69,7 +69,9 @@ def test_masked_data_are_described_and_audited(make: SimpleNamespace, tmp_path: 
     facts = describe(dataset)
     assert sum(facts["classes"]["dog"].values()) == 8
     assert facts["cooccurrence"] == [[8, 0, 0], [0, 8, 8], [0, 8, 8]]
-    assert page(dataset, facts).count("<img ") == 4
+    html = page(dataset, facts)
+    assert "Classes that occur together" in html
+    assert html.count("<img ") == 4
     assert audit(dataset) == []
 
 

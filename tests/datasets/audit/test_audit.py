@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -188,12 +189,15 @@ def test_cooccurrence(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_page(make: SimpleNamespace, tmp_path: Path) -> None:
-    """The page holds its plots, refers to nothing outside, and shows names as text."""
+    """The page holds its pictures, refers to nothing outside, and shows names as text; one size needs no plot."""
     root = make.folders(tmp_path / "a", ("<b>bold$", "plain"), count=8)
     dataset = load("folders", root)
     html = page(dataset, describe(dataset))
-    assert html.count('<img src="data:image/png;base64,') == 3
+    assert html.count('src="data:image/png;base64,') == html.count("<img ") == 2
     assert "&lt;b&gt;bold$" in html
+    assert re.search("All images are [0-9]+&times;[0-9]+ pixels.", html)
+    for split in ("train", "validation", "test"):
+        assert re.search(f'class="swatch" style="background: #[0-9a-f]+"></span>{split}</th>', html)
     assert "<b>" not in html
     assert "http" not in html
 

@@ -3,7 +3,14 @@ from __future__ import annotations
 import optuna
 import pytest
 
-from apertune.search.evaluation.study_plots import importances, study_figures, write_study_plots
+from apertune.search.evaluation.pages import plot_html
+from apertune.search.evaluation.study_plots import (
+    importances,
+    missing_plots,
+    study_figure,
+    study_figures,
+    write_study_plots,
+)
 
 FULL = [
     "History", "Importance", "Slice", "Parallel coordinate", "Contour", "Empirical distribution",
@@ -39,13 +46,13 @@ def study_of(trials):
 
 def test_a_study_gets_every_plot(tmp_path, capsys):
     """Enough trials give all of Optuna's plots on one page that names no address to fetch a script from."""
-    study = study_of(15)
+    study = study_of(40)
     assert [title for title, _ in study_figures(study)] == FULL
     capsys.readouterr()
     (page,) = write_study_plots(study, tmp_path / "plots", ["accuracy"])
     html = page.read_text(encoding="utf-8")
     assert "<title>&lt;b&gt;&amp;&lt;/script&gt;: study plots" in html
-    assert "12 complete, 3 pruned" in html
+    assert "32 complete, 8 pruned" in html
     assert "units@model=cnn" in html
     assert "<script src" not in html
     assert html.count("DecompressionStream") == 1
@@ -53,13 +60,36 @@ def test_a_study_gets_every_plot(tmp_path, capsys):
     assert "[W " not in capsys.readouterr().err
 
 
+def test_a_page_waits_for_enough_trials():
+    """Each plot is on the page from its own number of complete trials; asked for by name it comes from three."""
+    few, more = study_of(6), study_of(15)
+    assert [title for title, _ in study_figures(few)] == ["History", "Intermediate values", "Timeline"]
+    assert [title for title, _ in study_figures(more)] == [title for title in FULL if title != "Contour"]
+    assert missing_plots(12) == "Drawn with more complete trials than 12: contour from 30."
+    assert missing_plots(30) == ""
+    assert study_figure(few, "Slice") is not None
+
+
+def test_long_names_have_room():
+    """The plots of parts side by side say from which width these do not overlap, and break long names."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    name = "weight_decay (adam, adamax, rmsprop, sgd)"
+    study.optimize(lambda t: t.suggest_float(name, 0, 1) + t.suggest_float("b", 0, 1), 12)
+    drawn = dict(study_figures(study))
+    assert drawn["Slice"].layout.meta["least_width"] >= 300
+    assert "<br>" in drawn["Slice"].layout.xaxis.title.text + drawn["Slice"].layout.xaxis2.title.text
+    assert "min-width: " in plot_html(drawn["Slice"])
+    assert "min-width: " not in plot_html(drawn["History"])
+    assert any("<br>" in text for text in drawn["Parallel coordinate"].layout.xaxis.ticktext)
+
+
 @pytest.mark.parametrize("trials", [0, 1, 2])
 def test_few_trials_give_fewer_plots_and_no_warning(trials, tmp_path, capsys):
     """No trial, one and two give a page that says what is missing, and Optuna warns of nothing."""
     study = study_of(trials)
     (page,) = write_study_plots(study, tmp_path)
-    assert "need at least three complete trials" in page.read_text(encoding="utf-8")
-    expected = ["History", "Intermediate values", "Timeline"] if trials else []
+    assert f"Drawn with more complete trials than {trials}: " in page.read_text(encoding="utf-8")
+    expected = ["History"] * (trials > 1) + ["Intermediate values", "Timeline"] * (trials > 0)
     assert [title for title, _ in study_figures(study)] == expected
     assert "[W " not in capsys.readouterr().err
 
@@ -78,7 +108,7 @@ def test_a_study_whose_trials_all_ended_early(tmp_path, capsys):
 def test_several_objectives_have_a_pareto_front(tmp_path, capsys):
     """Two objectives give the Pareto front first, and the other plots once for each."""
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
-    study.optimize(lambda t: (t.suggest_float("a", 0, 1), t.suggest_float("b", 0, 1)), 8)
+    study.optimize(lambda t: (t.suggest_float("a", 0, 1), t.suggest_float("b", 0, 1)), 12)
     titles = [title for title, _ in study_figures(study, ["accuracy", "parameters"])]
     assert titles[0] == "Pareto front"
     assert {"History (accuracy)", "History (parameters)", "Importance (parameters)", "Timeline"} < set(titles)

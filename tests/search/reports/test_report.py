@@ -11,7 +11,7 @@ from apertune.search.evaluation.study_plots import importances, study_figures
 from apertune.search.reports.report import ReportData, write_report
 from apertune.search.studies.definition import StudyDefinition
 from apertune.search.studies.trial_records import TrialRecord
-from apertune.spaces.search_space.parameters import Parameter, SearchSpace
+from apertune.spaces.search_space.parameters import Condition, Parameter, SearchSpace
 
 SPACE = SearchSpace((
     Parameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, sampling="log"),
@@ -55,10 +55,14 @@ def test_the_report_tells_the_story_offline(trials, tmp_path):
         energy_kwh=0.25,
     )
     html = write_report(data, tmp_path / "new" / "report.html").read_text(encoding="utf-8")
-    for text in ("trial 1", "0.75", "0.251", "0.7128", "Goodfellow", "28,709", "0.0001 to 0.1, log scale", "1 pruned",
+    assert "Trial 1 is the best: accuracy 0.7500 on validation." in html
+    for text in ("0.75", "0.251", "0.7128", "Goodfellow", "28,709", "0.0001 to 0.1, log scale", "1 pruned",
                  "12,345", "2.00 h", "0.50 h", "1.5", "0.25 kWh", "Learning curves of the best trials",
                  'src="data:image/png;base64,'):  # fmt: skip
         assert text in html
+    assert html.index("is the best") < html.index("The best trials<") < html.index("Learning curves of")
+    assert html.index("Learning curves of") < html.index("Confusion matrix") < html.index("What to try next")
+    assert html.index("What to try next") < html.index("<details>") < html.index("Settings of the best trials")
     assert not re.search(r'<(script|img|link|iframe)[^>]+(src|href)="(?!data:)', html)
     assert "<b>sgd</b>" not in html
     assert "&lt;b&gt;sgd&lt;/b&gt;" in html
@@ -77,7 +81,7 @@ def test_the_least_loss_is_best_when_minimizing(trials, tmp_path):
     """With an objective to be made small the trial of the lowest value is the best."""
     definition = StudyDefinition(**{**vars(DEFINITION), "objective": "log_loss", "direction": Direction.MINIMIZE})
     html = write_report(ReportData("s", definition, trials, "now"), tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "Best configuration: trial 0" in html
+    assert "Trial 0 is the best: log loss 0.5000 on validation." in html
 
 
 def test_the_plots_of_a_study_are_taken_as_they_are(trials, tmp_path):
@@ -93,3 +97,29 @@ def test_the_plots_of_a_study_are_taken_as_they_are(trials, tmp_path):
     assert html.count('<div class="plot"') == len(study_figures(study))
     assert len(html) < 2_500_000
     assert "100%" in html
+
+
+def test_what_is_not_known_has_no_empty_column(trials, tmp_path):
+    """Without published scores, class frequencies, intervals and importances their columns are not there, and curves of
+    one epoch are not drawn."""
+    data = ReportData("s", DEFINITION, trials, "now", histories={1: [{"val_accuracy": 0.75}]})
+    html = write_report(data, tmp_path / "r.html").read_text(encoding="utf-8")
+    for text in ("published", "class frequencies", "95 % interval<", "importance<", "Learning curves"):
+        assert text not in html
+
+
+def test_parameters_have_readable_names(trials, tmp_path):
+    """No key of conditions is on the page: the range of each variant stands beside its condition in words."""
+    one = Parameter(
+        "rate", "float", 0.1, low=0.01, high=0.5, sampling="log", conditions=(Condition("optimizer", ("adam",)),)
+    )
+    other = Parameter(
+        "rate", "float", 0.1, low=0.02, high=0.6, sampling="log", conditions=(Condition("optimizer", ("sgd",)),)
+    )
+    space = SearchSpace((*SPACE.parameters, one, other))
+    definition = StudyDefinition(**{**vars(DEFINITION), "search_space": space.to_json()})
+    data = ReportData("s", definition, trials, "now", importances={"rate (sgd)": 0.75, "optimizer": 0.25})
+    html = write_report(data, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "@" not in html.split("<main>")[1]
+    assert "optimizer is sgd" in html
+    assert re.search(r"0.02 to 0.6, log scale</td><td[^>]*>optimizer is sgd</td><td[^>]*>75%", html)

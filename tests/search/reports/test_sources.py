@@ -60,8 +60,8 @@ def test_a_report_is_gathered_from_study_and_files(home, tmp_path):
     assert data.baseline == {"accuracy": 0.1}
     assert data.reference == {}
     assert [title for title, _ in data.pictures] == ["Confusion matrix of the best trial"]
-    assert data.importances == {"dropout": 1.0}
-    assert data.importance_warning.startswith("These importances rest on 3 complete trials")
+    assert data.importances == {}
+    assert data.missing_plots.startswith("Drawn with more complete trials than 3: importance, ")
     assert "History" in [title for title, _ in data.plots]
 
 
@@ -135,7 +135,7 @@ def test_the_command_writes_the_page(home, tmp_path):
     assert done.exit_code == 0
     assert done.stdout == "Report written: digits-convnet-report.html\n"
     assert "trial 1 has no MLflow run yet" in done.stderr
-    assert "Best configuration: trial 1" in (tmp_path / "digits-convnet-report.html").read_text("utf-8")
+    assert "Trial 1 is the best" in (tmp_path / "digits-convnet-report.html").read_text("utf-8")
 
 
 def test_an_unknown_study_is_refused(home):

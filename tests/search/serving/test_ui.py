@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -22,13 +23,21 @@ from mlflow import MlflowClient
 
 import apertune.cli.ui as ui_module
 from apertune.cli.ui import ui
-from apertune.errors import ApertuneError, SettingError
+from apertune.errors import ApertuneError, SettingError, StudyError
+from apertune.search.evaluation.direction import Direction
 from apertune.search.settings import Home
+from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.opening import create_study
+from apertune.search.studies.storage.storage import open_storage
 from apertune.search.tracking.mlflow_tracker import MlflowTracker
 from apertune.search.tracking.records import FilesLogged, RunStarted
 from apertune.text import named_line
 
 SECRET = "a file outside the artifacts"
+DEFINITION = StudyDefinition(
+    dataset="pets", data="", task="binary", fingerprint="ab" * 32, space="convnet", search_space="[]",
+    objective="accuracy", direction=Direction.MAXIMIZE, epochs=2,
+)  # fmt: skip
 
 
 def status(url: str, method: str = "GET", **headers: str) -> int:
@@ -169,7 +178,7 @@ def test_a_server_that_ends_by_itself_is_a_failure(
     """MLflow's server ends with status 0 though it could not listen; that is status 1, and no address is printed."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(ApertuneError, match="ended by itself with status 0") as error:
-        ui_module._serve([sys.executable, "-c", "pass"], os.environ, "127.0.0.1", free_port())
+        ui_module._serve([sys.executable, "-c", "pass"], os.environ, free_port(), lambda: print("it listens"))
     assert error.value.exit_status == 1
     assert capsys.readouterr().out == ""
 
@@ -204,6 +213,30 @@ def test_ctrl_c_ends_the_ui_quietly(home: Home) -> None:
     said = Path("errors").read_text()
     assert "Traceback" not in said
     assert "KeyboardInterrupt" not in said
+    assert "INFO" not in said
+    assert "Warning" not in said
+
+
+def test_the_latest_studys_table_is_shown(home: Home) -> None:
+    """The address of a study's trials, best first, is printed: of the one that is named, or of the one with the latest
+    trial; results without a study, or of an unknown one, have none."""
+    shown = functools.partial(ui_module._page, home, host="127.0.0.1", port=5001)
+    assert shown(study=None) is None
+    keys = {}
+    for name in ("first", "second"):
+        study = create_study(open_storage(home.storage), name, DEFINITION)
+        study.ask()
+        keys[name] = f"apertune-{study.identity}"
+    begin = "http://127.0.0.1:5001/#/experiments/"
+    assert shown(study=None) is None, "MLflow has no experiment yet"
+    MlflowTracker(home.tracking_uri, home.artifacts).apply(RunStarted("key", "pets", "pets #0", 1))
+    name, address = shown(study=None) or ("", "")
+    assert name == "second"
+    assert address.startswith(begin)
+    assert address.endswith(f"/runs?workflowType=machine_learning&viewStateShareKey={keys['second']}")
+    assert (shown(study="first") or ("", ""))[1].endswith(keys["first"])
+    with pytest.raises(StudyError, match="no study is called 'third'"):
+        shown(study="third")
 
 
 def test_a_servers_address_is_shown_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ SPACE = SearchSpace((
     Parameter("optimizer", "choice", "sgd", values=("sgd", "adam")),
     Parameter("rate", "float", 1e-3, low=1e-4, high=1e-1, sampling="log",
               conditions=(Condition("optimizer", ("sgd",)),)),
+    Parameter("rate", "float", 1e-3, low=1e-5, high=1e-2, sampling="log",
+              conditions=(Condition("optimizer", ("adam",)),)),
 ))  # fmt: skip
 
 
@@ -36,9 +38,11 @@ def test_plots_show_the_values_that_were_trained_with(tmp_path):
     assert copied.study_name == "pets"
     assert [trial.state for trial in copied.trials] == [trial.state for trial in study.optuna.trials]
     for trial, one in zip(copied.trials, asked, strict=True):
-        assert {key.split("@")[0]: value for key, value in trial.params.items()} == one.values
+        assert {key.split(" (")[0]: value for key, value in trial.params.items()} == one.values
         assert trial.number == one.number
-    assert any("rate@optimizer=sgd" in trial.params for trial in copied.trials)
+    names = {name for trial in copied.trials for name in trial.params}
+    assert names == {"filters", "momentum", "optimizer", "rate (sgd)", "rate (adam)"}
+    assert any("rate@optimizer=sgd" in trial.params for trial in study.optuna.trials)
     assert {trial.params["filters"] for trial in copied.trials} <= {16, 32, 64, 128}
     assert copied.best_value == 0.9
     assert copied.trials[0].intermediate_values == {1: 0.25}
