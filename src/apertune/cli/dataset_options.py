@@ -84,6 +84,11 @@ def dataset_declarations(*left_out: str) -> list[Declaration]:
     return [_SOURCE["data"], *declarations(LoadSettings).values(), *kept]
 
 
+def data_declarations() -> dict[str, Declaration]:
+    """Returns every setting that opens a data set, by the flag's Python name."""
+    return by_parameter(Source, LoadSettings, AdapterOptions)
+
+
 def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
     """Loads a data set by the values of the flags, or of a TOML file, and prints its notes.
 
@@ -114,7 +119,7 @@ def load_settings(given: Mapping[str, Any]) -> LoadSettings:
     Raises:
         SettingError: a name is unknown, or a value is wrong.
     """
-    given, known = given_flags(given), by_parameter(LoadSettings, Source, AdapterOptions)
+    given, known = given_flags(given), data_declarations()
     for name in given:
         if name not in known:
             flags = ", ".join(one.flag for one in known.values())

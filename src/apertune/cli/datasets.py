@@ -11,6 +11,7 @@ import click
 
 from ..text import counted
 from .dataset_options import dataset_options, dataset_options_without, load_from, progress_bar
+from .next_steps import command
 from .output import json_option, print_json, print_line, print_table
 from .pages import free_page
 
@@ -151,7 +152,7 @@ def fetch(name: str, folder: Path, as_json: bool) -> None:
         print_json({"name": name, "path": str(path)})
     else:
         print_line(str(path))
-        print_line(f"Continue with: apertune datasets describe {name} --data {path}")
+        print_line(f"Continue with: {command('datasets', 'describe', name, '--data', path)}")
 
 
 @datasets.command()

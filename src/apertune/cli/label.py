@@ -10,6 +10,7 @@ import click
 
 from ..errors import SettingError
 from .dataset_options import progress_bar
+from .next_steps import command
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 
@@ -72,3 +73,4 @@ def label(
     print_table(("folder", "new pictures"), list(pictures.folders.items()), title=f"{pictures.frames} frames")
     there = f"; pictures already there, left as they are: {pictures.existing}" if pictures.existing else ""
     print_line(f"In {target}{there}")
+    print_line(f"Search:   {command('search', 'folders', '--data', target)}  (once the pictures are checked)")

@@ -17,6 +17,7 @@ from ..settings_fields import Declaration, declarations, setting
 from .configuration import read_configuration
 from .dataset_options import AdapterOptions, Source, dataset_declarations, load_from, name_option
 from .output import json_option
+from .recorded_data import keep_data
 from .setting_options import by_parameter, given_flags, made_from, setting_options, without
 
 
@@ -60,8 +61,9 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
 
     home = make_home(os.environ, storage=settings.storage)
     result = run_shown(loaded, settings, home, reference=launch.reference)
+    source = keep_data(home, result.study, dataset, rest)
     standing, findings = judged(result, home)
-    show_end(result, dataset, as_json=as_json, standing=standing, findings=findings)
+    show_end(result, source, as_json=as_json, standing=standing, findings=findings, storage=settings.storage)
 
 
 def file_settings() -> dict[str, Declaration]:
