@@ -39,10 +39,18 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the comparison of --trials to this HTML file, too.",
 )
+@click.option("--all-columns", is_flag=True, help="Show every column, even where the terminal is too narrow.")
 @storage_option
 @json_option
 def compare(
-    dataset: str, study: str | None, top: int, trials: str | None, page: Path | None, storage: str | None, as_json: bool
+    dataset: str,
+    study: str | None,
+    top: int,
+    trials: str | None,
+    page: Path | None,
+    all_columns: bool,
+    storage: str | None,
+    as_json: bool,
 ) -> None:
     """Compare the trials of a data set or a study, best first, with the parameters that differ.
 
@@ -72,7 +80,9 @@ def compare(
         print_json(document)
     else:
         count = counted(len(document["trials"]), "trial")
-        print_trials(document, title=f"{dataset}: {count} by {document['objective']}", most=top)
+        print_trials(
+            document, title=f"{dataset}: {count} by {document['objective']}", most=top, all_columns=all_columns
+        )
         _print_left_out(document, chosen)
 
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import ApertuneError
-from ..text import counted
+from ..text import counted, shown_score
 from .closed_terminal import LastingDisplay, unread
 from .next_steps import command, data_words, storage_words
 from .output import print_json, print_line
@@ -145,7 +145,7 @@ def outcome_line(result: SearchResult, stopped: str = "Stopped at {}; the same c
     elif result.ended:
         line = f"Ended at {result.finished} of {count}: {result.ended}."
     if result.best is not None:
-        line += f" Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation."
+        line += f" Best: trial {result.best.number}, {result.objective} {shown_score(result.best.value)} on validation."
     return line
 
 

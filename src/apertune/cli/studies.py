@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ApertuneError, StudyError
-from ..text import counted
+from ..text import counted, shown_score
 from .output import json_option, print_json, print_line, print_table
 from .storage_option import storage_option
 from .study_choice import no_studies, one_study
@@ -47,7 +47,7 @@ def studies(storage: str | None, as_json: bool) -> None:
             entry["dataset"],
             entry["space"],
             entry["objective"],
-            "" if entry["best"] is None else f"{entry['best']['value']:.4f}",
+            shown_score(entry["best"] and entry["best"]["value"]),
             _progress(entry),
             "yes" if entry["owner"] else "no",
         ]
@@ -78,9 +78,8 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
     print_line(f"Study {study}: {owner}")
     print_line(f"Trials: {described['finished']} of {described['target']} finished ({states})")
     if described["best"]:
-        print_line(
-            f"Best: trial {described['best']['number']}, {described['objective']} {described['best']['value']:.4f}"
-        )
+        number, value = described["best"]["number"], described["best"]["value"]
+        print_line(f"Best: trial {number}, {described['objective']} {shown_score(value)}")
     for trial in (*described["running"], *described["interrupted"]):
         print_line(_place(trial, described))
     if result.problem:
@@ -167,7 +166,7 @@ def _is_searched(study: StudyResult) -> bool:
 
 def _place(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
     """Returns one line on where an unfinished trial stands."""
-    value = "" if trial["value"] is None else f", {study['objective']} {trial['value']:.4f}"
+    value = "" if trial["value"] is None else f", {study['objective']} {shown_score(trial['value'])}"
     if trial in study["running"]:
         return f"Running: trial {trial['number']}, epoch {trial['epoch']} of {study['epochs']}{value}"
     place = f"Interrupted: trial {trial['number']}, after epoch {trial['epoch']} of {study['epochs']}{value}"
