@@ -13,6 +13,7 @@ from ..search.promotion.settings import PromotionSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
 from .next_steps import command
+from .option_groups import GroupedCommand
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 from .recorded_data import recorded_data
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ..search.promotion import Promotion
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("dataset", metavar="DATASET|STUDY")
 @dataset_options
 @name_option

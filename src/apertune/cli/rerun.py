@@ -12,12 +12,13 @@ from ..errors import ApertuneError
 from ..search.executors.places import PlaceSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
+from .option_groups import GroupedCommand
 from .output import json_option, print_json, print_line, print_table
 from .recorded_data import recorded_data
 from .setting_options import given_flags, made_from, setting_options
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("run_id")
 @click.argument("dataset", metavar="DATASET|STUDY")
 @dataset_options
