@@ -32,12 +32,14 @@ class SearchSettings(PlaceSettings):
         "convnet",
         "Search this space: a name that apertune spaces list shows, or package.module:Name of a KerasTuner HyperModel.",
         reference="own",
+        group="Space",
     )
     recipe: str | None = setting(
         None,
         "Train a space of your own by this recipe, whose parameters are searched, too: standard.",
         rerun=True,
         reference="default",
+        group="Space",
     )
     space_options: Mapping[str, str] = setting(
         {},
@@ -45,67 +47,86 @@ class SearchSettings(PlaceSettings):
         flag="space-option",
         rerun=True,
         reference="own",
+        group="Space",
     )
     additions: str | None = setting(
         None,
         "Train with the callbacks, metrics and augmentation that apertune.tune kept under this name.",
         rerun=True,
         reference="default",
+        group="Space",
     )
-    fix: Mapping[str, str] = setting({}, "Hold a hyperparameter to one value.", reference="default")
+    fix: Mapping[str, str] = setting({}, "Hold a hyperparameter to one value.", reference="default", group="Space")
     narrow: Mapping[str, str] = setting(
         {},
         "Narrow a hyperparameter's range: NAME=LOW..HIGH or NAME=a,b,c.",
         metavar="NAME=RANGE",
         reference="default",
+        group="Space",
     )
     objective: str | tuple[str, ...] | None = setting(
         None,
         "Search by this metric, or by kappa, worst_class_recall, fbeta:B, cost:FILE or package.module:function; repeat "
         "the flag for several objectives, which may be costs such as latency_ms.",
         shown_default="roc_auc for two classes, macro_f1 for more, map for several labels, or the data set's own",
+        group="How it searches",
     )
     """The first objective is a metric of the answers; the others may be costs of the network."""
-    trials: int = setting(20, "Try this many configurations.", least=1, reference="own")
+    trials: int = setting(20, "Try this many configurations.", least=1, reference="own", group="Budget")
     """The trials that an interrupted search still had to do are among them."""
     hours: float | None = setting(
         None,
         "Stop this many hours after the start; running trials go on with the next search.",
         positive=True,
+        group="Budget",
     )
     total_epochs: int | None = setting(
-        None, "End after this many epochs of all trials together.", least=1, reference="default"
+        None, "End after this many epochs of all trials together.", least=1, reference="default", group="Budget"
     )
     target_value: float | None = setting(
-        None, "End when the objective of a complete trial reaches this value.", reference="default"
+        None, "End when the objective of a complete trial reaches this value.", reference="default", group="Budget"
     )
-    epochs: int = setting(20, "Train each configuration for at most this many epochs.", least=1, reference="own")
+    epochs: int = setting(
+        20, "Train each configuration for at most this many epochs.", least=1, reference="own", group="Budget"
+    )
     patience: int | None = setting(
-        5, "End a trial after this many epochs without improvement.", least=1, rerun=True, reference="own"
+        5,
+        "End a trial after this many epochs without improvement.",
+        least=1,
+        rerun=True,
+        reference="own",
+        group="Budget",
     )
     """None trains every trial to its last epoch."""
     trial_hours: float | None = setting(
         None,
         "Prune a trial that takes longer than this; the time starts anew when it is tried again.",
         positive=True,
+        group="Budget",
     )
     study: str | None = setting(
         None,
         "Start or continue this study.",
         shown_default="DATASET-SPACE; where that was made with other settings, DATASET-SPACE-2 and so on",
         reference="own",
+        group="Results",
     )
     seed: int | None = setting(
-        0, f"Use this random seed for sampling and training, from 0 to {LARGEST_SEED}.", least=0, most=LARGEST_SEED
+        0,
+        f"Use this random seed for sampling and training, from 0 to {LARGEST_SEED}.",
+        least=0,
+        most=LARGEST_SEED,
+        group="How it searches",
     )
     """None draws a fresh seed."""
-    sampler: str = setting("guided", "Draw values with this sampler.", choices=SAMPLER_NAMES)
+    sampler: str = setting("guided", "Draw values with this sampler.", choices=SAMPLER_NAMES, group="How it searches")
     prior: str = setting(
         "weak",
         "Draw the first trials, and some later ones, near what the space believes, which are the defaults: none draws "
         "them evenly, strong draws them nearer than weak.",
         choices=("none", "weak", "strong"),
         reference="default",
+        group="How it searches",
     )
     believe: Mapping[str, str] = setting(
         {},
@@ -113,6 +134,7 @@ class SearchSettings(PlaceSettings):
         "possible.",
         metavar="NAME=RANGE",
         reference="default",
+        group="Space",
     )
     portfolio: str = setting(
         "shipped",
@@ -120,6 +142,7 @@ class SearchSettings(PlaceSettings):
         "trials: shipped or none.",
         choices=("none", "shipped"),
         reference="default",
+        group="How it searches",
     )
     pruner: str | None = setting(
         None,
@@ -127,24 +150,42 @@ class SearchSettings(PlaceSettings):
         choices=PRUNER_NAMES,
         shown_default="chance; with --folds or --repeats paired",
         reference="own",
+        group="How it searches",
     )
     sampler_options: Mapping[str, str] = setting(
-        {}, "Set an option of the sampler (see docs/searching.md).", flag="sampler-option", reference="default"
+        {},
+        "Set an option of the sampler (see docs/searching.md).",
+        flag="sampler-option",
+        reference="default",
+        group="How it searches",
     )
     pruner_options: Mapping[str, str] = setting(
-        {}, "Set an option of the pruner (see docs/searching.md).", flag="pruner-option", reference="default"
+        {},
+        "Set an option of the pruner (see docs/searching.md).",
+        flag="pruner-option",
+        reference="default",
+        group="How it searches",
     )
     folds: int | None = setting(
-        None, "Score each configuration by cross-validation with this many folds.", least=2, rerun=True
+        None,
+        "Score each configuration by cross-validation with this many folds.",
+        least=2,
+        rerun=True,
+        group="How it searches",
     )
     """None scores on the data set's own validation split."""
     repeats: int = setting(
-        1, "Train each configuration this many times with different seeds (on each fold).", least=1, rerun=True
+        1,
+        "Train each configuration this many times with different seeds (on each fold).",
+        least=1,
+        rerun=True,
+        group="How it searches",
     )
     from_study: str | None = setting(
         None,
         "Try the five best configurations of this other study first; in a new study, after the space's defaults.",
         reference="default",
+        group="How it searches",
     )
     from_studies: str | None = setting(
         None,
@@ -152,35 +193,49 @@ class SearchSettings(PlaceSettings):
         "most a third of the trials: all.",
         choices=("all",),
         reference="default",
+        group="How it searches",
     )
     max_parameters: float | None = setting(
-        None, "Train no network that has more parameters than this.", positive=True, reference="default"
+        None, "Train no network that has more parameters than this.", positive=True, reference="default", group="Space"
     )
     max_size_mb: float | None = setting(
-        None, "Train no network whose weights take more megabytes than this.", positive=True, reference="default"
+        None,
+        "Train no network whose weights take more megabytes than this.",
+        positive=True,
+        reference="default",
+        group="Space",
     )
     max_flops: float | None = setting(
-        None, "Train no network that takes more operations per image than this.", positive=True, reference="default"
+        None,
+        "Train no network that takes more operations per image than this.",
+        positive=True,
+        reference="default",
+        group="Space",
     )
     max_latency_ms: float | None = setting(
         None,
         "Train no network that takes more milliseconds per image than this, as measured on this machine.",
         positive=True,
         reference="default",
+        group="Space",
     )
     storage: str | None = setting(
         None,
         "Use the studies at this Optuna storage URL.",
         shown_default="APERTUNE_STORAGE, without it mlflow/studies.db",
         recorded=False,
+        group="Results",
     )
     """The URL may hold a password, so it is not recorded."""
-    mixed_precision: bool = setting(False, "Compute in bfloat16; weights stay float32.", rerun=True)
+    mixed_precision: bool = setting(
+        False, "Compute in bfloat16; weights stay float32.", rerun=True, group="Where it runs"
+    )
     keep_models: str = setting(
         "all",
         "Keep these models in MLflow: all, those of the K best trials, or none.",
         metavar="all|best:K|none",
         rerun=True,
+        group="Results",
     )
 
     def __post_init__(self) -> None:

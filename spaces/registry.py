@@ -283,8 +283,9 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
         )
     for option in options:
         if option not in entry.options:
-            known = ", ".join(entry.options) or "none"
-            raise SettingError(f"space '{name}' has no option '{option}'; it has: {known}")
+            if not entry.options:
+                raise SettingError(f"space '{name}' has no options, but got {option}")
+            raise UnknownNameError("space option", option, entry.options)
     from .composed.hypermodel import ComposedSpace
 
     space: Space = ComposedSpace(name, target(entry.network)(**options), target(entry.recipe)(), spec)

@@ -12,7 +12,16 @@ import pytest
 from apertune import text as text_module
 from apertune.search import SearchSettings
 from apertune.search.settings import make_home
-from apertune.text import first_line, hidden_address, hidden_command, hidden_credentials, shown_uri, visible
+from apertune.text import (
+    first_line,
+    hidden_address,
+    hidden_command,
+    hidden_credentials,
+    shown_number,
+    shown_score,
+    shown_uri,
+    visible,
+)
 
 # Passwords that a shell, a pattern or a parser would take apart, each with parts that must not be seen.
 PASSWORDS = [
@@ -149,3 +158,16 @@ def test_no_control_character_is_forgotten() -> None:
         if unicodedata.category(chr(code)) in ("Cc", "Cs", "Zl", "Zp"):
             assert visible(chr(code)).isascii(), hex(code)
             assert visible(chr(code)).isprintable(), hex(code)
+
+
+def test_numbers_are_written_as_people_do() -> None:
+    """Counts have commas and no exponent, scores 4 decimals, and small numbers a short exponent."""
+    assert [shown_number(value) for value in (4640510.0, 12, 1234.56, 12.3456, 0.0000712, float("inf"))] == [
+        "4,640,510",
+        "12",
+        "1,235",
+        "12.35",
+        "7.12e-5",
+        "inf",
+    ]
+    assert [shown_score(value) for value in (0.98765, 4640510.0, None)] == ["0.9877", "4,640,510", ""]

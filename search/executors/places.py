@@ -40,6 +40,7 @@ class PlaceSettings:
         least=1,
         shown_default="one per GPU; without GPUs one per processor, at most 8 (per node of a cluster) and one per "
         "1.5 GB of free memory",
+        group="Where it runs",
     )
     gpus: tuple[int, ...] | None = setting(
         None,
@@ -47,11 +48,12 @@ class PlaceSettings:
         metavar="all|none|NUMBERS",
         shown_default="all",
         reader=_gpus,
+        group="Where it runs",
     )
     """None uses all GPUs there are, an empty tuple none."""
-    per_gpu: int = setting(1, "Start this many workers on each GPU.", least=1)
+    per_gpu: int = setting(1, "Start this many workers on each GPU.", least=1, group="Where it runs")
     cluster: str | None = setting(
-        None, "Run trials on a Ray cluster (see docs/cluster.md).", metavar="|".join(CLUSTERS)
+        None, "Run trials on a Ray cluster (see docs/cluster.md).", metavar="|".join(CLUSTERS), group="Where it runs"
     )
     """None runs trials on this machine."""
     hang_minutes: float = setting(
@@ -59,6 +61,7 @@ class PlaceSettings:
         "Kill a trial that reports no epoch for this long; it is tried once more, then failed. Give more than the "
         "longest epoch takes.",
         positive=True,
+        group="Where it runs",
     )
 
     def __post_init__(self) -> None:

@@ -72,7 +72,8 @@ def find_study(home: Home, dataset: ImageDataset, name: str | None) -> StudyResu
         studies = [study for study in studies if study.name == name]
     if not studies:
         named = f" called '{name}'" if name else ""
-        raise StudyError(f"there is no study of {dataset.name}{named}; start one with: apertune search {dataset.name}")
+        name = dataset.adapter or "DATASET"
+        raise StudyError(f"there is no study of {dataset.name}{named}; start one with: apertune search {name}")
     fitting = [study for study in studies if study.definition.fingerprint == dataset.fingerprint]
     if not fitting:
         made = ", ".join(f"{study.name}: {study.definition.fingerprint[:12]}" for study in studies)

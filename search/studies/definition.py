@@ -9,6 +9,7 @@ from typing import Any
 from ...datasets.base import Task
 from ...spaces.search_space.parameters import SearchSpace
 from ...spaces.search_space.wording import describe_difference
+from ...text import shown_number
 from ..evaluation.direction import Direction
 
 
@@ -71,7 +72,7 @@ class StudyDefinition:
         return lines + describe_difference(mine, theirs)
 
     def _compared(self) -> tuple[object, ...]:
-        limits = ", ".join(f"{name} {limit:g}" for name, limit in self.limits.items()) or "none"
+        limits = ", ".join(f"{name} {shown_number(limit)}" for name, limit in self.limits.items()) or "none"
         return (
             self.dataset,
             self.space,

@@ -67,6 +67,8 @@ class Declaration:
     """True where a trial that is trained again takes the value from MLflow."""
     reference: Literal["kept", "default", "own"] = "kept"
     """The value for a published reference: the search's, the default, or one of the reference's own."""
+    group: str = ""
+    """The heading of the help under which the option stands."""
 
     @property
     def parameter(self) -> str:
@@ -164,6 +166,7 @@ def setting(
     recorded: bool = True,
     rerun: bool = False,
     reference: Literal["kept", "default", "own"] = "kept",
+    group: str = "",
 ) -> T:
     """Declares a field of a settings dataclass; `Declaration` explains the arguments.
 
@@ -183,6 +186,7 @@ def setting(
         recorded=recorded,
         rerun=rerun,
         reference=reference,
+        group=group,
     )
     made: Any
     if isinstance(default, dict):

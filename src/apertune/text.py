@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Iterable
@@ -174,3 +175,24 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
         plural: Its plural, if it is not the noun with an "s".
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def shown_number(value: float, digits: int = 4) -> str:
+    """Returns a number as people write it, cut to some digits where it has a fraction.
+
+    Example:
+        >>> shown_number(4640510.0), shown_number(12.3456), shown_number(0.0000712)
+        ('4,640,510', '12.35', '7.12e-5')
+    """
+    if abs(value) >= 1000 or (math.isfinite(value) and value == int(value)):
+        return f"{value:,.0f}"
+    return _plain_exponent(f"{value:.{digits}g}")
+
+
+def shown_score(value: float | None) -> str:
+    """Returns an objective's value: with 4 decimals, or whole where it is a large count; empty where there is none."""
+    return "" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _plain_exponent(text: str) -> str:
+    return re.sub(r"e([+-])0+(?=\d)", r"e\1", text).replace("e+", "e")

@@ -19,6 +19,8 @@ from apertune.search.settings import make_home
 from apertune.search.studies.opening import create_study
 from apertune.search.studies.storage.storage import open_storage
 
+LIST = "did you mean 'pets'? There are: first (of digits), second (of digits), third (of pets)"
+
 
 def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """The exit status of a command in this process."""
@@ -54,8 +56,8 @@ def test_a_run_that_is_not_in_the_store_is_the_users_mistake(
     [
         (("digits", "--study", "nope"), "no study of data set 'digits' is called 'nope'; there are: first, second"),
         (("digits", "--study", "third"), "study 'third' is of data set 'pets', not of 'digits'"),
-        (("pots",), "no trials of data set 'pots'; there are trials of: digits, pets"),
-        (("pots", "--study", "nope"), "no trials of data set 'pots'; there are trials of: digits, pets"),
+        (("pots",), "no study or data set is called 'pots' in {root}; " + LIST),
+        (("pots", "--study", "nope"), "no study or data set is called 'pots' in {root}; " + LIST),
     ],
 )
 def test_compare_lists_what_was_asked_for(
@@ -66,7 +68,7 @@ def test_compare_lists_what_was_asked_for(
     for name, dataset in (("first", "digits"), ("second", "digits"), ("third", "pets")):
         create_study(storage, name, definition(dataset=dataset))
     assert ended(monkeypatch, "compare", *words) == 2
-    assert capsys.readouterr().err == f"Error: {line}\n"
+    assert capsys.readouterr().err == f"Error: {line.format(root=Path('mlflow').resolve())}\n"
 
 
 @pytest.mark.parametrize(

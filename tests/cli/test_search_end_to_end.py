@@ -178,8 +178,8 @@ def test_a_second_search_continues_the_study(searched: Searched) -> None:
         (("search", "digits", "--fix", "units"), r"Error: --fix must be NAME=VALUE, but got 'units'"),
         (("search", "digits", "--config", "no.toml"), r"Error: --config names a file that is not there: no\.toml"),
         (("search", "digits", "--gpus", "first"), r"Error: --gpus must be all, none or numbers"),
-        (("compare", "simpsons"), r"Error: no trials of data set 'simpsons'; start with"),
-        (("status", "none"), r"Error: no study is called 'none'"),
+        (("compare", "simpsons"), r"Error: no studies in \S+/mlflow; change to the folder"),
+        (("status", "none"), r"Error: no studies in \S+/mlflow; change to the folder"),
         (("ui", "--host", "0.0.0.0"), r"Error: --host must be 127\.0\.0\.1 or localhost"),
     ],
 )

@@ -28,6 +28,7 @@ from apertune.search.engine.launch import SearchResult
 from apertune.search.evaluation.direction import Direction
 from apertune.search.results import read_studies
 from apertune.search.settings import SearchSettings, make_home
+from apertune.search.studies.data_source import DataSource
 
 SHORT = ("--trials", "3", "--epochs", "2", "--pruner", "none", "--objective", "accuracy")
 LONG = ("--trials", "6", "--epochs", "40", "--pruner", "none", "--objective", "accuracy")
@@ -221,7 +222,7 @@ def test_a_stopped_reference_is_the_end(
     result = run_shown(faces, settings, make_home({}), reference=True)
     ended = 0
     try:
-        show_end(result, "faces", as_json=False)
+        show_end(result, DataSource("faces"), as_json=False)
     except SystemExit as end:
         ended = int(end.code or 0)
     assert ended == status

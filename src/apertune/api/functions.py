@@ -99,15 +99,17 @@ def compare(what: str | Study, trials: Sequence[int | str] | None = None, *, hom
         >>> apertune.compare(study, [0, 1]).pairs["first"].tolist()
         ['0']
     """
-    from ..cli.compare import chosen_studies, latest_document
+    from ..cli.compare import latest_document
     from ..cli.compare_chosen import chosen_trials
+    from ..cli.study_choice import studies_of
     from ..search.reports.trial_comparison import choose_trials, compare_trials
     from ..search.results import read_studies
 
     place = what.home if isinstance(what, Study) else _home(home)
     dataset, name = (what.dataset, what.name) if isinstance(what, Study) else (what, None)
     every = read_studies(place)
-    chosen = chosen_studies(every, dataset, name)
+    chosen = studies_of(place, every, dataset, name)
+    dataset = chosen[0].definition.dataset
     if trials is None:
         return _table(latest_document(place, dataset, chosen))
     of_dataset = [result for result in every if result.definition.dataset == dataset]

@@ -17,6 +17,7 @@ import click
 from ..errors import ApertuneError
 from ..files.faults import FULL, UNUSABLE
 from ..wording import speak_of_flags
+from .known_words import CommandGroup
 
 # name: (module of this package, attribute, one line for `apertune --help`)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -39,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """The commands, each imported only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -79,7 +80,7 @@ def main() -> None:
     _hide_credentials()
     _escape_unprintable()
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="apertune", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
         shown = io.StringIO()

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SettingError, StudyError
+from ..errors import SettingError
 from ..text import counted
 from .output import json_option, print_json, print_line
 from .storage_option import storage_option
+from .study_choice import studies_of
 from .trial_tables import add_standing, print_trials, trials_document
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", metavar="DATASET|STUDY")
 @click.option(
     "--study", help="Show only this study. [default: all studies that agree with the latest one in data and objectives]"
 )
@@ -38,12 +39,20 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the comparison of --trials to this HTML file, too.",
 )
+@click.option("--all-columns", is_flag=True, help="Show every column, even where the terminal is too narrow.")
 @storage_option
 @json_option
 def compare(
-    dataset: str, study: str | None, top: int, trials: str | None, page: Path | None, storage: str | None, as_json: bool
+    dataset: str,
+    study: str | None,
+    top: int,
+    trials: str | None,
+    page: Path | None,
+    all_columns: bool,
+    storage: str | None,
+    as_json: bool,
 ) -> None:
-    """Compare the trials of a data set, best first, with the parameters that differ and their MLflow runs.
+    """Compare the trials of a data set or a study, best first, with the parameters that differ.
 
     With --trials 3,7,12 show those trials side by side: the parameters that differ first, then a paired test of the
     objective for each pair, image by image or, with --folds and --repeats, round by round. Trials of several studies,
@@ -54,7 +63,8 @@ def compare(
 
     home = make_home(os.environ, storage=storage)
     every = read_studies(home)
-    chosen = chosen_studies(every, dataset, study)
+    chosen = studies_of(home, every, dataset, study)
+    dataset = chosen[0].definition.dataset
     if trials is not None:
         from .compare_chosen import compare_chosen
 
@@ -70,30 +80,10 @@ def compare(
         print_json(document)
     else:
         count = counted(len(document["trials"]), "trial")
-        print_trials(document, title=f"{dataset}: {count} by {document['objective']}", most=top)
+        print_trials(
+            document, title=f"{dataset}: {count} by {document['objective']}", most=top, all_columns=all_columns
+        )
         _print_left_out(document, chosen)
-
-
-def chosen_studies(studies: list[StudyResult], dataset: str, name: str | None) -> list[StudyResult]:
-    """Returns the data set's studies, or the one of that name.
-
-    Raises:
-        StudyError: There is none; the message lists what there is.
-    """
-    of_dataset = [result for result in studies if result.definition.dataset == dataset]
-    if not of_dataset:
-        known = sorted({result.definition.dataset for result in studies})
-        have = f"there are trials of: {', '.join(known)}" if known else "start with: apertune search digits"
-        raise StudyError(f"no trials of data set '{dataset}'; {have}")
-    if name is None:
-        return of_dataset
-    for result in studies:
-        if result.name == name:
-            if result.definition.dataset != dataset:
-                raise StudyError(f"study '{name}' is of data set '{result.definition.dataset}', not of '{dataset}'")
-            return [result]
-    have = ", ".join(result.name for result in of_dataset)
-    raise StudyError(f"no study of data set '{dataset}' is called '{name}'; there are: {have}")
 
 
 def latest_document(home: Home, dataset: str, chosen: list[StudyResult]) -> dict[str, Any]:

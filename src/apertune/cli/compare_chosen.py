@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingError, StudyError
+from ..text import shown_score
 from .output import print_json, print_line, print_table
-from .trial_tables import short, shown_objective, shown_seconds, trial_document
+from .trial_tables import short, shown_seconds, trial_document
 
 if TYPE_CHECKING:
     from ..search.evaluation.comparison import PairComparison
     from ..search.reports.trial_comparison import TrialComparison
     from ..search.results import StudyResult
     from ..search.settings import Home
+
+COULD_SHOW, ACCURACY = "could show", "accuracy p"
 
 
 def compare_chosen(
@@ -124,7 +127,7 @@ def _print_comparison(comparison: TrialComparison) -> None:
     trials, objective = [one.trial for one in comparison.chosen], comparison.definition.objective
     labels = [f"trial {label}" for label in comparison.labels]
     facts: list[list[object]] = [
-        [objective, *(shown_objective(trial.value) for trial in trials)],
+        [objective, *(shown_score(trial.value) for trial in trials)],
         ["state", *(trial.state for trial in trials)],
         ["epochs", *(trial.epochs for trial in trials)],
         ["network's parameters", *(f"{trial.parameters:,}" for trial in trials)],
@@ -137,16 +140,21 @@ def _print_comparison(comparison: TrialComparison) -> None:
         if rows:
             print_table(["parameter", *labels], rows, title=title)
     if comparison.pairs:
-        columns = ["pair", f"{objective}, second minus first", "95 % interval", "test", "p", "adjusted p", "difference"]
-        columns += ["could show", "accuracy p"]
-        print_table(columns, [_pair_row(comparison, pair) for pair in comparison.pairs], title="Differences")
+        columns = ["pair", "difference", "95 % interval", "test", "p", "adjusted p", "verdict", COULD_SHOW, ACCURACY]
+        tested = [_pair_row(comparison, pair) for pair in comparison.pairs]
+        title = f"Differences in {objective}, the second minus the first"
+        left_out = print_table(columns, tested, title=title, dispensable=[ACCURACY, "p", COULD_SHOW, "test"])
         print_line(
             "Each p is adjusted for all pairs by Holm's method; a difference is real if its adjusted p is below 0.05."
         )
-        print_line(
-            f"'Could show': the smallest true difference in {objective} that such a test finds in 4 of 5 cases. "
-            "'Accuracy p': McNemar's test on right answers, which says nothing of other metrics."
-        )
+        if COULD_SHOW not in left_out:
+            print_line(
+                f"'Could show': the smallest true difference in {objective} that such a test finds in 4 of 5 cases."
+            )
+        if ACCURACY not in left_out:
+            print_line("'Accuracy p': McNemar's test on right answers, which says nothing of other metrics.")
+        if left_out:
+            print_line(f"Left out, since the terminal is narrow: {', '.join(left_out)} (--json shows them)")
 
 
 def _pair_row(comparison: TrialComparison, pair: PairComparison) -> list[object]:

@@ -32,9 +32,14 @@ class Source:
     """
 
     data: str | None = setting(
-        None, "Read the data from this folder or file, an archive of either, or an address.", metavar="PATH"
+        None,
+        "Read the data from this folder or file, an archive of either, or an address.",
+        metavar="PATH",
+        group="Data",
     )
-    name: str | None = setting(None, "Keep results under this name.", metavar="NAME", shown_default="that of DATASET")
+    name: str | None = setting(
+        None, "Keep results under this name.", metavar="NAME", shown_default="that of DATASET", group="Results"
+    )
     """The experiment, the study and the registered model are named after it."""
 
     def __post_init__(self) -> None:
@@ -47,20 +52,30 @@ class Source:
 class AdapterOptions:
     """Options of single adapters that have a flag of their own, beside `--option NAME=VALUE`."""
 
-    positive: str | int | None = setting(None, "Count this class as positive (folders).", metavar="CLASS")
-    labels: str | None = setting(None, "Take the FER+ labels of this file, fer2013new.csv (fer2013).", metavar="FILE")
+    positive: str | int | None = setting(None, "Count this class as positive (folders).", metavar="CLASS", group="Data")
+    labels: str | None = setting(
+        None, "Take the FER+ labels of this file, fer2013new.csv (fer2013).", metavar="FILE", group="Data"
+    )
     min_images: int | None = setting(
-        None, "Leave out characters with fewer images than this (simpsons).", shown_default="100"
+        None, "Leave out characters with fewer images than this (simpsons).", shown_default="100", group="Data"
     )
     classes: str | tuple[str, ...] | None = setting(
-        None, "Keep only these classes (folders, simpsons).", metavar="A,B,C"
+        None, "Keep only these classes (folders, simpsons).", metavar="A,B,C", group="Data"
     )
     separator: str | None = setting(
-        None, "Split the table's lines at this, such as ; or tab (table).", metavar="TEXT", shown_default="found"
+        None,
+        "Split the table's lines at this, such as ; or tab (table).",
+        metavar="TEXT",
+        shown_default="found",
+        group="Data",
     )
-    root: str | None = setting(None, "Look for the table's images below this folder (table).", metavar="FOLDER")
-    suffix: str | None = setting(None, "Add this suffix to the table's paths, such as .jpg (table).", metavar="TEXT")
-    all_images: bool = setting(False, "Take every annotated image, and draw the splits (voc2012).")
+    root: str | None = setting(
+        None, "Look for the table's images below this folder (table).", metavar="FOLDER", group="Data"
+    )
+    suffix: str | None = setting(
+        None, "Add this suffix to the table's paths, such as .jpg (table).", metavar="TEXT", group="Data"
+    )
+    all_images: bool = setting(False, "Take every annotated image, and draw the splits (voc2012).", group="Data")
 
 
 _SOURCE = declarations(Source)
@@ -82,6 +97,11 @@ def dataset_declarations(*left_out: str) -> list[Declaration]:
     """Returns the settings of a data set in the order of the help, without the named flags of single adapters."""
     kept = [one for name, one in _ADAPTERS.items() if name not in left_out]
     return [_SOURCE["data"], *declarations(LoadSettings).values(), *kept]
+
+
+def data_declarations() -> dict[str, Declaration]:
+    """Returns every setting that opens a data set, by the flag's Python name."""
+    return by_parameter(Source, LoadSettings, AdapterOptions)
 
 
 def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
@@ -114,7 +134,7 @@ def load_settings(given: Mapping[str, Any]) -> LoadSettings:
     Raises:
         SettingError: a name is unknown, or a value is wrong.
     """
-    given, known = given_flags(given), by_parameter(LoadSettings, Source, AdapterOptions)
+    given, known = given_flags(given), data_declarations()
     for name in given:
         if name not in known:
             flags = ", ".join(one.flag for one in known.values())

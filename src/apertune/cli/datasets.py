@@ -11,6 +11,9 @@ import click
 
 from ..text import counted
 from .dataset_options import dataset_options, dataset_options_without, load_from, progress_bar
+from .known_words import CommandGroup
+from .next_steps import command
+from .option_groups import GroupedCommand
 from .output import json_option, print_json, print_line, print_table
 from .pages import free_page
 
@@ -21,7 +24,7 @@ _FINDINGS_SHOWN = 20
 _FILES_SHOWN = 3
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def datasets() -> None:
     """List, describe, check and download data sets."""
 
@@ -56,7 +59,7 @@ def list_(as_json: bool) -> None:
     print_table(("name", "reads", "default size", "options"), rows)
 
 
-@datasets.command()
+@datasets.command(cls=GroupedCommand)
 @click.argument("name")
 @dataset_options
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the page with plots to this file.")
@@ -83,7 +86,7 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
     print_line(f"Plots: {target}", err=True)
 
 
-@datasets.command()
+@datasets.command(cls=GroupedCommand)
 @click.argument("name")
 @dataset_options_without("labels")
 @click.option("--labels", is_flag=True, help="Look for wrong labels, too, with a quick model.")
@@ -151,7 +154,7 @@ def fetch(name: str, folder: Path, as_json: bool) -> None:
         print_json({"name": name, "path": str(path)})
     else:
         print_line(str(path))
-        print_line(f"Continue with: apertune datasets describe {name} --data {path}")
+        print_line(f"Continue with: {command('datasets', 'describe', name, '--data', path)}")
 
 
 @datasets.command()

@@ -12,6 +12,8 @@ import click
 from ..errors import ModelError, SettingError
 from ..files.scratch import scratch_folder
 from ..search.export import FORMATS
+from .known_words import KnownChoice
+from .model_choice import chosen_model
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--formats", default=",".join(FORMATS), show_default=True, metavar="A,B", help="Write these formats.")
 @click.option(
     "--quantize",
-    type=click.Choice(["int8", "float16"]),
+    type=KnownChoice(["int8", "float16"]),
     help="Write quantized files, too, in the formats that have them.",
 )
 @click.option(
@@ -74,12 +76,11 @@ def export(
     from ..search.models.contract import read_contract
     from ..search.promotion.opening import record_opening, times
     from ..search.settings import make_home
-    from ..search.tracking.model_addresses import model_folder
 
     if push_to_hub is not None:
         check_repository(push_to_hub)
     home = make_home(os.environ)
-    with model_folder(model, home.tracking_uri) as folder:
+    with chosen_model(model, home.tracking_uri) as folder:
         contract = read_contract(folder)
         dataset = _dataset(contract, data, option)
         if dataset is not None and len(dataset.test):

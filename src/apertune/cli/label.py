@@ -10,6 +10,8 @@ import click
 
 from ..errors import SettingError
 from .dataset_options import progress_bar
+from .model_choice import chosen_model
+from .next_steps import command
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 
@@ -53,13 +55,12 @@ def label(
     from ..search.prediction.labelling import label_frames
     from ..search.prediction.video import read_frames
     from ..search.settings import make_home
-    from ..search.tracking.model_addresses import model_folder
 
     if not video.is_file():
         raise SettingError(f"there is no video {video}")
     if target.exists() and not target.is_dir():
         raise SettingError(f"--to {target} is a file; give a folder")
-    with model_folder(model, make_home(os.environ).tracking_uri) as folder, progress_bar() as report:
+    with chosen_model(model, make_home(os.environ).tracking_uri) as folder, progress_bar() as report:
         predictor = open_predictor(folder, min_probability)
         if min_probability is None:
             predictor.minimum_probability = predictor.contract.minimum_probability or _LEAST_SURE
@@ -72,3 +73,4 @@ def label(
     print_table(("folder", "new pictures"), list(pictures.folders.items()), title=f"{pictures.frames} frames")
     there = f"; pictures already there, left as they are: {pictures.existing}" if pictures.existing else ""
     print_line(f"In {target}{there}")
+    print_line(f"Search:   {command('search', 'folders', '--data', target)}  (once the pictures are checked)")

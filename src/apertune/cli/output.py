@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -15,13 +16,20 @@ from typing import Any
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..text import visible
 
 # JSON escapes control characters below 0x20 itself; these would reach a terminal, or could not be written at all.
 _UNSEEN_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_NUMBER = re.compile(r"[+-]?[\d,.]+(e[+-]?\d+)?( (s|%|MB))?")
+_UNBOUND_WIDTH = 240
+# Blanks after each column.
+_GAP = 2
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
@@ -45,13 +53,64 @@ def print_json(document: Any) -> None:
     click.echo(_UNSEEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None) -> None:
-    """Prints a table on standard output, as wide as it needs to be when output is no terminal."""
-    shown = None if title is None else visible(title)
-    table = Table(*map(visible, columns), title=shown, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*("" if cell is None else visible(str(cell)) for cell in row))
-    open_console(width=None if sys.stdout.isatty() else 240).print(table)
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str | None = None,
+    dispensable: Sequence[str] = (),
+) -> list[str]:
+    """Prints a table on standard output, as wide as it needs to be when output is no terminal.
+
+    Args:
+        columns: The titles of the columns.
+        rows: The cells of each row.
+        title: A line above the table.
+        dispensable: Columns that may be left out where the table is too wide, the least important first.
+
+    Returns:
+        The columns that were left out.
+    """
+    width = table_width()
+    texts = [["" if cell is None else visible(str(cell)) for cell in row] for row in rows]
+    kept = _kept_columns(columns, texts, dispensable, width)
+    # Without an edge, two blanks stand between columns, and no blank lines around the table.
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for place in kept:
+        numbers = all(_NUMBER.fullmatch(row[place]) for row in texts if row[place])
+        table.add_column(visible(columns[place]), justify="right" if numbers and texts else "left")
+    for row in texts:
+        table.add_row(*(row[place] for place in kept))
+    console = open_console(width=width)
+    if title is not None:
+        console.print(Text(visible(title), style="bold"), soft_wrap=True)
+    console.print(table)
+    console.print()
+    return [column for place, column in enumerate(columns) if place not in kept]
+
+
+def table_width() -> int:
+    """Returns the columns that a table may take: those of the terminal, or as many as it likes elsewhere."""
+    is_bound = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return open_console().width if is_bound else _UNBOUND_WIDTH
+
+
+def natural_width(columns: Sequence[str], texts: Sequence[Sequence[str]]) -> int:
+    """Returns the width at which no cell of a table is broken."""
+    widths = [max(map(cell_len, (title, *cells))) for title, *cells in zip(columns, *texts, strict=True)]
+    return sum(widths) + _GAP * len(widths)
+
+
+def _kept_columns(
+    columns: Sequence[str], texts: Sequence[Sequence[str]], dispensable: Sequence[str], width: int
+) -> list[int]:
+    kept = list(range(len(columns)))
+    for name in dispensable:
+        left = [[row[place] for place in kept] for row in texts]
+        if natural_width([columns[place] for place in kept], left) <= width:
+            break
+        kept = [place for place in kept if columns[place] != name]
+    return kept
 
 
 def open_console(*, stderr: bool = False, width: int | None = None) -> Console:

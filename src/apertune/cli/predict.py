@@ -15,6 +15,7 @@ from ..csv_rows import write_rows
 from ..errors import DatasetError, SettingError
 from ..text import visible
 from .dataset_options import progress_bar
+from .model_choice import chosen_model
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
 
@@ -79,13 +80,12 @@ def predict(
     from ..search.prediction import open_predictor
     from ..search.prediction.sources import find_files
     from ..search.settings import make_home
-    from ..search.tracking.model_addresses import model_folder
 
     if as_csv and as_json:
         raise SettingError("--csv and --json exclude each other")
     found = find_files(files)
     _check_output(output, len(found.images), len(found.videos))
-    with model_folder(model, make_home(os.environ).tracking_uri) as folder:
+    with chosen_model(model, make_home(os.environ).tracking_uri) as folder:
         predictor = open_predictor(folder, min_probability)
         results = _Results()
         _answer_images(predictor, found.images, results)

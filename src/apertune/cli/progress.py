@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ..search.engine.state import Running, State
 from ..search.messages import TrialResult
-from ..text import counted, visible
+from ..text import counted, shown_score, visible
 from .output import open_console
 
 REFRESHES_PER_SECOND = 4
@@ -64,7 +64,7 @@ class SearchDisplay:
         if result.outcome == "interrupted":
             self.say(f"Trial {result.number} put back after epoch {result.epochs}; it goes on with the next search.")
             return
-        value = "" if result.value is None else f" {state.objective} {result.value:.4f}"
+        value = "" if result.value is None else f" {state.objective} {shown_score(result.value)}"
         reason = f" ({result.reason})" if result.reason else ""
         epochs = counted(result.epochs, "epoch")
         left = f", {self._time_left(state)} left" if self._time_left(state) else ""
@@ -91,8 +91,8 @@ class SearchDisplay:
         return [
             str(number),
             f"{running.epoch}/{running.most_epochs}" if running.parameters else "building",
-            "" if running.value is None else f"{running.value:.4f}",
-            "" if running.best is None else f"{running.best:.4f}",
+            shown_score(running.value),
+            shown_score(running.best),
             f"{running.parameters:,}" if running.parameters else "",
             _duration(time.monotonic() - running.since),
         ]
@@ -100,7 +100,7 @@ class SearchDisplay:
     def _best(self, state: State) -> str:
         if state.best is None or state.best.value is None:
             return ""
-        return f"; best {state.best.value:.4f} (trial {state.best.number})"
+        return f"; best {shown_score(state.best.value)} (trial {state.best.number})"
 
     def _time_left(self, state: State) -> str:
         """Returns the time left by the pace so far, or until the deadline; empty when neither is known."""

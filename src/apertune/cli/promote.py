@@ -12,17 +12,20 @@ from ..search.executors.places import PlaceSettings
 from ..search.promotion.settings import PromotionSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
+from .next_steps import command
+from .option_groups import GroupedCommand
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
-from .setting_options import given_flags, made_from, setting_options, without
+from .recorded_data import recorded_data
+from .setting_options import given_flags, made_from, setting_options
 from .storage_option import storage_option
 
 if TYPE_CHECKING:
     from ..search.promotion import Promotion
 
 
-@click.command()
-@click.argument("dataset")
+@click.command(cls=GroupedCommand)
+@click.argument("dataset", metavar="DATASET|STUDY")
 @dataset_options
 @name_option
 @setting_options([*declarations(PromotionSettings).values(), *declarations(PlaceSettings).values()])
@@ -35,19 +38,21 @@ def promote(dataset: str, storage: str | None, as_json: bool, **flags: Any) -> N
     The best trials are trained again with fresh seeds, and the winner is chosen on validation. If it is better than
     chance there, the test set is opened, and the model registered; it becomes the champion only when it really beats
     the present one. The more often these test images were opened, the surer that must be.
-    Give the same data set flags as to apertune search.
+    Name the data set with the flags of the search, or its study alone, which knows them.
     """
     from ..search.executors.choosing import check_places
     from ..search.promotion import promote as run_promotion
     from ..search.settings import make_home
     from .closed_terminal import LastingDisplay
 
-    given = given_flags(flags)
+    given, home = given_flags(flags), make_home(os.environ, storage=storage)
+    source, study = recorded_data(home, dataset, given, given.get("study"))
+    if study is not None:
+        given["study"] = study
     settings = made_from(PromotionSettings, given)
     places = made_from(PlaceSettings, given)
     check_places(places)
-    loaded = load_from(dataset, without(given, PromotionSettings, PlaceSettings))
-    home = make_home(os.environ, storage=storage)
+    loaded = load_from(source.dataset, source.flags)
     with LastingDisplay("training") as display:
         promotion = run_promotion(loaded, settings, home=home, say=display.say, places=places, show=display.update)
     if as_json:
@@ -117,8 +122,9 @@ def _print(promotion: Promotion) -> None:
     print_line(f"{outcome}: {examination.verdict.reason}.")
     if promotion.published:
         print_line(promotion.published)
-    print_line(f"Predict:  apertune predict {promotion.dataset}@{registered.alias} FILES")
-    print_line(f"Export:   apertune export {promotion.dataset}@{registered.alias} --to FOLDER")
+    model = f"{promotion.dataset}@{registered.alias}"
+    print_line(f"Predict:  {command('predict', model)} FILES")
+    print_line(f"Export:   {command('export', model, '--to', f'{promotion.dataset}-{registered.alias}')}")
 
 
 def _shown(value: float | None) -> str:

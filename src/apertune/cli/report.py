@@ -10,10 +10,11 @@ import click
 
 from .output import json_option, print_json, print_line
 from .storage_option import storage_option
+from .study_choice import one_study
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", metavar="STUDY|DATASET")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -22,11 +23,15 @@ from .storage_option import storage_option
 @storage_option
 @json_option
 def report(study: str, output: Path | None, storage: str | None, as_json: bool) -> None:
-    """Write the report of a study: one HTML page that works without a network."""
+    """Write the report of a study: one HTML page that works without a network.
+
+    For a data set, write that of its only study.
+    """
     from ..search.reports.sources import write_study_report
     from ..search.settings import make_home
 
     home = make_home(os.environ, storage=storage)
+    study = one_study(home, study).name
     page = output or Path(f"{study.replace('/', '_')}-report.html")
     missing = write_study_report(home, study, page)
     tell_missing(missing)

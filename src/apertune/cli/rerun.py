@@ -12,13 +12,15 @@ from ..errors import ApertuneError
 from ..search.executors.places import PlaceSettings
 from ..settings_fields import declarations
 from .dataset_options import dataset_options, load_from, name_option
+from .option_groups import GroupedCommand
 from .output import json_option, print_json, print_line, print_table
-from .setting_options import given_flags, made_from, setting_options, without
+from .recorded_data import recorded_data
+from .setting_options import given_flags, made_from, setting_options
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("run_id")
-@click.argument("dataset")
+@click.argument("dataset", metavar="DATASET|STUDY")
 @dataset_options
 @name_option
 @setting_options(declarations(PlaceSettings).values())
@@ -27,7 +29,8 @@ from .setting_options import given_flags, made_from, setting_options, without
 def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **flags: Any) -> None:
     """Train the trial of an MLflow run again, and compare its numbers with those recorded.
 
-    RUN_ID is the trial's run in MLflow (apertune compare shows it); DATASET and its flags are those of the search.
+    RUN_ID is the trial's run in MLflow (apertune compare shows it); DATASET and its flags are those of the search, or
+    its study alone, which knows them.
     Data, values, seed and budget are the same; nothing is logged. Unless told otherwise, the trial is trained on a
     GPU, or without GPUs by one worker with as many threads as those of the search.
     """
@@ -41,7 +44,8 @@ def rerun(run_id: str, dataset: str, tolerance: float | None, as_json: bool, **f
     check_places(places)
     # Before any data are read, which may take minutes.
     read_run(run_id, home.tracking_uri)
-    loaded = load_from(dataset, without(given, PlaceSettings))
+    source, _ = recorded_data(home, dataset, given, None)
+    loaded = load_from(source.dataset, source.flags)
     done = train_again(loaded, run_id, home=home, say=lambda line: print_line(line, err=True), places=places)
     difference = done.largest_difference
     if as_json:

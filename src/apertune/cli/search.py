@@ -16,7 +16,9 @@ from ..search.strategies.presets import PRESETS, preset_settings
 from ..settings_fields import Declaration, declarations, setting
 from .configuration import read_configuration
 from .dataset_options import AdapterOptions, Source, dataset_declarations, load_from, name_option
+from .option_groups import GroupedCommand
 from .output import json_option
+from .recorded_data import keep_data
 from .setting_options import by_parameter, given_flags, made_from, setting_options, without
 
 
@@ -24,11 +26,13 @@ from .setting_options import by_parameter, given_flags, made_from, setting_optio
 class Launch:
     """Settings of the command that do not belong to the search itself."""
 
-    reference: bool = setting(False, "Train the data set's published network first.")
-    preset: str | None = setting(None, "Take a budget in one word, over which other flags win.", choices=tuple(PRESETS))
+    reference: bool = setting(False, "Train the data set's published network first.", group="Results")
+    preset: str | None = setting(
+        None, "Take a budget in one word, over which other flags win.", choices=tuple(PRESETS), group="Budget"
+    )
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("dataset")
 @setting_options(dataset_declarations())
 @name_option
@@ -61,9 +65,18 @@ def search(dataset: str, config: Path | None, as_json: bool, **flags: Any) -> No
 
     home = make_home(os.environ, storage=settings.storage)
     result = run_shown(loaded, settings, home, reference=launch.reference)
+    source = keep_data(home, result.study, dataset, rest)
     standing, findings = judged(result, home)
     page = None if as_json else study_page(home, result.study)
-    show_end(result, dataset, as_json=as_json, standing=standing, findings=findings, page=page)
+    show_end(
+        result,
+        source,
+        as_json=as_json,
+        standing=standing,
+        findings=findings,
+        storage=settings.storage,
+        page=page,
+    )
 
 
 def file_settings() -> dict[str, Declaration]:

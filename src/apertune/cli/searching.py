@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..errors import ApertuneError
-from ..text import counted
+from ..text import counted, shown_score
 from .closed_terminal import LastingDisplay, unread
+from .next_steps import command, data_words, storage_words
 from .output import print_json, print_line
 from .trial_tables import add_standing, compare_document, print_trials
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ..search.evaluation.standing import Standing
     from ..search.reports.findings import Findings
     from ..search.settings import Home, SearchSettings
+    from ..search.studies.data_source import DataSource
 
 # A shell adds this to the number of the signal that ended a command: 130 after Ctrl-C.
 SIGNALLED = 128
@@ -68,28 +70,32 @@ def judged(result: SearchResult, home: Home) -> tuple[Standing | None, Findings 
 
 def show_end(
     result: SearchResult,
-    dataset: str,
+    source: DataSource,
     *,
     as_json: bool,
     standing: Standing | None = None,
     findings: Findings | None = None,
+    storage: str | None = None,
     page: str | None = None,
 ) -> None:
     """Prints the results of a search and the next steps; exits with 128 + the signal that ended the search, if any.
 
     Args:
         result: the search.
-        dataset: the data set as the command names it.
+        source: the words that opened its data.
         as_json: print one JSON document and nothing else.
         standing: its trials judged together, if they are.
         findings: what it found, if that is known.
+        storage: the studies' database, if it was named by its flag.
         page: the address of its trials in MLflow's pages, if there is one.
 
     Raises:
         ApertuneError: trials ended and none completed.
     """
     with unread():
-        _show(result, dataset, standing, findings, page, as_json=as_json)
+        _show(result, standing, findings, as_json=as_json)
+        if not as_json:
+            _show_next_steps(result, source, storage, page)
         # With --json on standard error, since standard output holds the document alone.
         print_line(outcome_line(result), err=as_json)
     if result.signal:
@@ -98,15 +104,7 @@ def show_end(
         raise ApertuneError(failure)
 
 
-def _show(
-    result: SearchResult,
-    dataset: str,
-    standing: Standing | None,
-    findings: Findings | None,
-    page: str | None,
-    *,
-    as_json: bool,
-) -> None:
+def _show(result: SearchResult, standing: Standing | None, findings: Findings | None, *, as_json: bool) -> None:
     document = compare_document(result.dataset, result.objectives, result.trials, result.run_ids)
     complete = {
         place: trial["number"] for place, trial in enumerate(document["trials"]) if trial["state"] == "complete"
@@ -117,7 +115,6 @@ def _show(
         print_trials(document, title=title, most=ROWS)
         for line in findings.lines() if findings else ():
             print_line(line)
-        _show_next_steps(result, dataset, page)
         return
     about = {
         "study": result.study,
@@ -129,11 +126,13 @@ def _show(
     print_json({**about, **document, "found": findings.to_dict() if findings else None})
 
 
-def _show_next_steps(result: SearchResult, dataset: str, page: str | None) -> None:
-    print_line(f"Compare:  apertune compare {result.dataset}")
+def _show_next_steps(result: SearchResult, source: DataSource, storage: str | None, page: str | None) -> None:
+    where = storage_words(storage)
+    print_line(f"Compare:  {command('compare', result.dataset, *where)}")
+    print_line(f"Report:   {command('report', result.study, *where)}")
     _show_mlflow(result.study, page)
     if result.best is not None:
-        print_line(f"Promote:  apertune promote {dataset}, with the same flags for the data")
+        print_line(f"Promote:  {command('promote', *data_words(source), '--study', result.study, *where)}")
 
 
 def _show_mlflow(study: str, page: str | None) -> None:
@@ -161,7 +160,7 @@ def outcome_line(result: SearchResult, stopped: str = "Stopped at {}; the same c
     elif result.ended:
         line = f"Ended at {result.finished} of {count}: {result.ended}."
     if result.best is not None:
-        line += f" Best: trial {result.best.number}, {result.objective} {result.best.value:.4f} on validation."
+        line += f" Best: trial {result.best.number}, {result.objective} {shown_score(result.best.value)} on validation."
     return line
 
 

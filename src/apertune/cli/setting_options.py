@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from ..settings_fields import Declaration, declarations
+from .known_words import KnownChoice
+from .option_groups import in_group
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Settings = TypeVar("_Settings")
@@ -34,14 +36,16 @@ def setting_option(declared: Declaration) -> Callable[[_Command], _Command]:
     words = declared.default_words
     shown = f"{declared.help} [default: {words}]" if words else declared.help
     if declared.is_flag:
-        return click.option(f"--{declared.flag}", is_flag=True, default=None, help=shown)
-    return click.option(
+        add = click.option(f"--{declared.flag}", is_flag=True, default=None, help=shown)
+        return lambda command: in_group(declared.group)(add(command))
+    add = click.option(
         f"--{declared.flag}",
         type=_click_type(declared),
         multiple=declared.is_repeated,
         metavar=declared.placeholder,
         help=shown,
     )
+    return lambda command: in_group(declared.group)(add(command))
 
 
 def given_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,9 +89,9 @@ def by_parameter(*settings: type) -> dict[str, Declaration]:
 def _click_type(declared: Declaration) -> Any:
     """Returns the type that click checks, for numbers and choices; the settings check the rest, as for a file."""
     if declared.choices is not None:
-        return click.Choice(declared.choices)
+        return KnownChoice(declared.choices)
     first = declared.alternatives[0]
     if typing.get_origin(first) is typing.Literal:
         values = typing.get_args(first)
-        return int if isinstance(values[0], int) else click.Choice(values)
+        return int if isinstance(values[0], int) else KnownChoice(values)
     return first if first in (int, float) else str

@@ -16,12 +16,13 @@ from ..settings_fields import assignments
 from ..spaces.registry import SPACES
 from ..spaces.search_space import wording
 from ..text import counted
+from .known_words import CommandGroup, KnownChoice
 from .output import json_option, print_json, print_line, print_table
 
 COLUMNS = ("name", "kind", "range", "condition", "default")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def spaces() -> None:
     """Show the search spaces: networks, training recipes and published references."""
 
@@ -75,7 +76,7 @@ def list_spaces(published: bool, as_json: bool) -> None:
     "--task",
     default="multiclass",
     show_default=True,
-    type=click.Choice(["binary", "multiclass", "multilabel"]),
+    type=KnownChoice(["binary", "multiclass", "multilabel"]),
     help="Set the task.",
 )
 @click.option(

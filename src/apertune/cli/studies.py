@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ApertuneError, StudyError
-from ..text import counted
+from ..text import counted, shown_score
 from .output import json_option, print_json, print_line, print_table
 from .storage_option import storage_option
+from .study_choice import no_studies, one_study
 
 if TYPE_CHECKING:
     from ..search.results import StudyResult
@@ -31,12 +32,13 @@ def studies(storage: str | None, as_json: bool) -> None:
     """List the studies in this folder."""
     from ..search.results import read_studies
 
-    found = [study_document(result) for result in read_studies(_home(storage))]
+    home = _home(storage)
+    found = [study_document(result) for result in read_studies(home)]
     if as_json:
         print_json({"studies": found})
         return
     if not found:
-        print_line("No studies yet; start with: apertune search digits")
+        print_line(f"There are {no_studies(home)}")
         return
     columns = ["study", "dataset", "space", "objective", "best", "trials", "running now"]
     rows = [
@@ -45,7 +47,7 @@ def studies(storage: str | None, as_json: bool) -> None:
             entry["dataset"],
             entry["space"],
             entry["objective"],
-            "" if entry["best"] is None else f"{entry['best']['value']:.4f}",
+            shown_score(entry["best"] and entry["best"]["value"]),
             _progress(entry),
             "yes" if entry["owner"] else "no",
         ]
@@ -55,14 +57,16 @@ def studies(storage: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", metavar="STUDY|DATASET")
 @storage_option
 @json_option
 def status(study: str, storage: str | None, as_json: bool) -> None:
-    """Show the state of a study and its running trials."""
-    from ..search.results import read_study
+    """Show the state of a study and its running trials.
 
-    result = read_study(_home(storage), study)
+    For a data set, show its only study, or the one that is being searched.
+    """
+    result = one_study(_home(storage), study, clear=_is_searched)
+    study = result.name
     described = study_document(result)
     if as_json:
         print_json(described)
@@ -74,9 +78,8 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
     print_line(f"Study {study}: {owner}")
     print_line(f"Trials: {described['finished']} of {described['target']} finished ({states})")
     if described["best"]:
-        print_line(
-            f"Best: trial {described['best']['number']}, {described['objective']} {described['best']['value']:.4f}"
-        )
+        number, value = described["best"]["number"], described["best"]["value"]
+        print_line(f"Best: trial {number}, {described['objective']} {shown_score(value)}")
     for trial in (*described["running"], *described["interrupted"]):
         print_line(_place(trial, described))
     if result.problem:
@@ -86,15 +89,15 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", metavar="STUDY|DATASET")
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """End a running search, and wait for it: running trials end their epoch and go on with the next search."""
-    from ..search.results import read_study
     from ..search.studies.storage.ownership import read_owner
 
     home = _home(storage)
-    owner = read_study(home, study).owner
+    found = one_study(home, study, clear=_is_searched)
+    study, owner = found.name, found.owner
     if owner is None:
         raise StudyError(f"study '{study}' is not being searched; nothing to stop")
     folder = home.study_folder(study)
@@ -157,9 +160,13 @@ def _home(storage: str | None) -> Home:
     return make_home(os.environ, storage=storage)
 
 
+def _is_searched(study: StudyResult) -> bool:
+    return study.owner is not None
+
+
 def _place(trial: Mapping[str, Any], study: Mapping[str, Any]) -> str:
     """Returns one line on where an unfinished trial stands."""
-    value = "" if trial["value"] is None else f", {study['objective']} {trial['value']:.4f}"
+    value = "" if trial["value"] is None else f", {study['objective']} {shown_score(trial['value'])}"
     if trial in study["running"]:
         return f"Running: trial {trial['number']}, epoch {trial['epoch']} of {study['epochs']}{value}"
     place = f"Interrupted: trial {trial['number']}, after epoch {trial['epoch']} of {study['epochs']}{value}"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .output import print_line, print_table
+from ..text import shown_number, shown_score
+from .output import natural_width, print_line, print_table, table_width
 
 if TYPE_CHECKING:
     from ..search.evaluation.direction import Direction
@@ -124,8 +125,15 @@ def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
     }
 
 
-def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
-    """Prints the tables of `compare`: trials, best first, then the parameters in which the best of them differ."""
+def print_trials(document: Mapping[str, Any], *, title: str, most: int, all_columns: bool = False) -> None:
+    """Prints the tables of `compare`: trials, best first, then the parameters in which the best of them differ.
+
+    Args:
+        document: What `trials_document` returned.
+        title: A line above the first table.
+        most: The most trials to show.
+        all_columns: Print every column, however narrow the terminal.
+    """
     trials = document["trials"][:most]
     names = [objective["name"] for objective in document.get("objectives", ())][1:]
     front = ["front"] if names else []
@@ -135,11 +143,19 @@ def print_trials(document: Mapping[str, Any], *, title: str, most: int) -> None:
     rows = [[_label(trial, trials), *_cells(trial, names, interval)] for trial in trials]
     if (reference := document.get("reference")) is not None:
         rows.append(["reference", *_cells(reference, names, interval)])
-    print_table(columns, rows, title=title)
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    left_out = print_table(columns, rows, title=title, dispensable=() if all_columns else _dispensable(names))
+    if left_out:
+        print_line(f"Left out, since the terminal is narrow: {', '.join(left_out)} (--all-columns shows them)")
     if len(document["trials"]) > most:
         print_line(f"and {len(document['trials']) - most} more (--json shows all)")
     print_standing(document)
-    _print_differing(trials[:COMPARED_SIDE_BY_SIDE])
+    _print_differing(trials[:COMPARED_SIDE_BY_SIDE], all_columns=all_columns)
+
+
+def _dispensable(more_objectives: Sequence[str]) -> list[str]:
+    return ["MLflow run", "time", "epochs", "reason", "95 % interval", *reversed(more_objectives)]
 
 
 def _cells(trial: Mapping[str, Any], more_objectives: Sequence[str], interval: Sequence[str]) -> list[object]:
@@ -148,15 +164,21 @@ def _cells(trial: Mapping[str, Any], more_objectives: Sequence[str], interval: S
     front = ["*" if trial.get("pareto") else ""] if more_objectives else []
     return [
         trial["state"],
-        shown_objective(trial["value"]),
+        shown_score(trial["value"]),
         *([_shown_interval(trial.get("interval"))] if interval else []),
         *others,
         *front,
         trial["epochs"],
         shown_seconds(trial["seconds"]),
         trial["run_id"],
-        trial["reason"],
+        _shown_reason(trial),
     ]
+
+
+def _shown_reason(trial: Mapping[str, Any]) -> str:
+    """Returns why a trial ended as it did; empty where its state and its epochs say so already."""
+    reason = trial["reason"] or ""
+    return "" if reason == f"{trial['state']} after epoch {trial['epochs']}" else reason
 
 
 def _shown_interval(interval: Sequence[float] | None) -> str:
@@ -164,27 +186,31 @@ def _shown_interval(interval: Sequence[float] | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return "" if value is None else shown_number(value)
 
 
-def _print_differing(trials: list[dict[str, Any]]) -> None:
+def _print_differing(trials: list[dict[str, Any]], *, all_columns: bool) -> None:
+    """Prints the parameters that differ among as many of the trials as fit side by side, at least two."""
+    while True:
+        columns = ["parameter", *(f"trial {_label(trial, trials)}" for trial in trials)]
+        rows = _differing_rows(trials)
+        if all_columns or len(trials) <= 2 or natural_width(columns, rows) <= table_width():
+            break
+        trials = trials[:-1]
+    if rows:
+        print_table(columns, rows, title=f"Parameters that differ among the first {len(trials)}")
+
+
+def _differing_rows(trials: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     from ..search.evaluation.comparison import parameter_rows
 
-    differing = [row for row in parameter_rows([trial["params"] for trial in trials]) if row.differs]
-    if differing:
-        labels = [f"trial {_label(trial, trials)}" for trial in trials]
-        rows = [[row.name, *map(short, row.values)] for row in differing]
-        print_table(["parameter", *labels], rows, title="Parameters that differ among the first of them")
+    rows = parameter_rows([trial["params"] for trial in trials])
+    return [[row.name, *map(short, row.values)] for row in rows if row.differs]
 
 
 def _label(trial: Mapping[str, Any], among: list[dict[str, Any]]) -> str:
     several = len({other.get("study") for other in among}) > 1
     return f"{trial['study']} {trial['number']}" if several else str(trial["number"])
-
-
-def shown_objective(value: float | None) -> str:
-    """Returns an objective's value as tables show it; empty if a trial has none."""
-    return "" if value is None else f"{value:.4f}"
 
 
 def shown_seconds(seconds: float) -> str:
@@ -196,5 +222,5 @@ def short(value: Any) -> str:
     """Returns a parameter's value, cut to the width of a table's cell; empty where a trial does not have it."""
     if value is None:
         return ""
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    text = shown_number(value, digits=3) if isinstance(value, float) else str(value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
