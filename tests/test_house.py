@@ -141,8 +141,8 @@ ONLY_IN = {
     "echo": {"src/apertune/cli/output.py"},
     "secho": {"src/apertune/cli/output.py"},
     "Console": {"src/apertune/cli/output.py"},
-    # A line for the process that drives this one, which reads it.
-    "print": {"search/sending/drawing_helper.py"},
+    # The console's own, and a line for the process that drives this one, which reads it.
+    "print": {"src/apertune/cli/output.py", "search/sending/drawing_helper.py"},
     "writer": {"src/apertune/csv_rows.py"},
     "DictWriter": set(),
     "to_csv": set(),

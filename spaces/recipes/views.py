@@ -29,7 +29,7 @@ def ten_crops(margin: int) -> Views:
 
     def views(images: Any) -> list[Any]:
         height, width = images.shape[1:3]
-        # What is added at the sides is cut off again.
+        # The network cuts off again what is added at the sides.
         wide = ops.pad(images, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
         ends = (0, 2 * margin)
         places = [(margin, margin), *((top, left) for top in ends for left in ends)]
