@@ -41,7 +41,7 @@ LEAST_TRIALS = {
 # Those from which it can be drawn at all, for who asks for one plot.
 FEWEST_TRIALS = {"History": 1, **dict.fromkeys(list(LEAST_TRIALS)[1:], 3)}
 # Pixels below which a plot's parts would overlap, each with its room per part; a narrow page then scrolls sideways.
-WIDTH_PER_PART = 170
+WIDTH_PER_PART = 150
 NAME_LENGTH = 24
 SCALED = ("Slice", "Parallel coordinate", "Contour")
 STATE_COLORS = {"COMPLETE": ACCENT, "PRUNED": "#e0a458", "RUNNING": GOOD, "FAIL": BAD}
@@ -250,7 +250,8 @@ def _with_room(figure: plotly.graph_objects.Figure, parts: int) -> plotly.graph_
     figure.for_each_xaxis(lambda axis: axis.update(dtick=1, exponentformat="power"), {"type": "log"})
     if figure.layout.xaxis.ticktext:
         figure.update_xaxes(ticktext=[_broken(name, 18) for name in figure.layout.xaxis.ticktext], tickangle=0)
-    return figure.update_layout(meta={LEAST_WIDTH: WIDTH_PER_PART * parts})
+    # Optuna's own width would be cut off by the page's.
+    return figure.update_layout(meta={LEAST_WIDTH: WIDTH_PER_PART * parts}, width=None)
 
 
 def _broken(name: str | None, length: int = NAME_LENGTH) -> str:
