@@ -6,16 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ...spaces.search_space.parameters import Parameter, SearchSpace, Values
-from ...spaces.search_space.wording import readable_names
+from ...spaces.search_space.wording import number, readable_names
 
 FEWEST_TRIALS = 10
 EDGE = 0.1
 LITTLE_IMPORTANCE = 0.02
 FEWEST_OTHERS = 3
+MOST_LINES = 6
+MOST_NAMED = 5
 
 
 def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mapping[str, float]) -> list[str]:
-    """Returns a sentence for each parameter whose range should change; none with fewer than 10 complete trials.
+    """Returns a sentence for each of the parameters whose ranges should change, and one on those that matter little.
+
+    There are at most `MOST_LINES` of the former, of the most important parameters, and none of either with fewer than
+    10 complete trials.
 
     Args:
         space: The space that was searched.
@@ -25,7 +30,8 @@ def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mappin
     if len(best_first) < FEWEST_TRIALS:
         return []
     top = best_first[: max(5, len(best_first) // 4)]
-    lines = []
+    lines: list[tuple[float, str]] = []
+    little = []
     names = readable_names(space)
     for parameter in space.parameters:
         name = names[parameter.key]
@@ -36,10 +42,13 @@ def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mappin
             line = _edge(name, parameter, [float(value) for value in values])
         else:
             line = _one_choice(name, parameter, values, best_first)
-        line = line or _matters_little(name, values[0], importances.get(name))
+        share = importances.get(name, 0.0)
         if line:
-            lines.append(line)
-    return lines
+            lines.append((-share, line))
+        elif name in importances and share < LITTLE_IMPORTANCE:
+            little.append(f"{name} {number(values[0])}")
+    ordered = [line for _, line in sorted(lines, key=lambda pair: pair[0])][:MOST_LINES]
+    return [*ordered, *_matter_little(little)]
 
 
 def position(parameter: Parameter, value: float) -> float:
@@ -79,8 +88,11 @@ def _one_choice(name: str, parameter: Parameter, values: Sequence[object], tried
     )
 
 
-def _matters_little(name: str, best: object, share: float | None) -> str | None:
-    if share is None or share >= LITTLE_IMPORTANCE:
-        return None
-    shown = f"{best:.3g}" if isinstance(best, float) else str(best)
-    return f"{name}: matters little here ({share:.0%} of the importance); the best trial's {shown} will do."
+def _matter_little(values: Sequence[str]) -> list[str]:
+    if not values:
+        return []
+    more = f" and {len(values) - MOST_NAMED} more" if len(values) > MOST_NAMED else ""
+    return [
+        f"Below {LITTLE_IMPORTANCE:.0%} of the importance each, so that the best trial's values will do: "
+        f"{', '.join(values[:MOST_NAMED])}{more}."
+    ]

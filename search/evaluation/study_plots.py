@@ -41,8 +41,9 @@ LEAST_TRIALS = {
 # Those from which it can be drawn at all, for who asks for one plot.
 FEWEST_TRIALS = {"History": 1, **dict.fromkeys(list(LEAST_TRIALS)[1:], 3)}
 # Pixels below which a plot's parts would overlap, each with its room per part; a narrow page then scrolls sideways.
-WIDTH_PER_PART = 170
+WIDTH_PER_PART = 150
 NAME_LENGTH = 24
+SCALED = ("Slice", "Parallel coordinate", "Contour")
 STATE_COLORS = {"COMPLETE": ACCENT, "PRUNED": "#e0a458", "RUNNING": GOOD, "FAIL": BAD}
 
 StudyFigures = list[tuple[str, "plotly.graph_objects.Figure"]]
@@ -105,7 +106,9 @@ def _figures(
     study: optuna.Study, objectives: Sequence[str], least: Mapping[str, int]
 ) -> Iterator[tuple[str, plotly.graph_objects.Figure]]:
     for title, figure in _drawn(study, objectives, least):
-        figure.update_layout(title=None, height=HEIGHT, margin={"t": 30, "r": 20}, template="plotly_white")
+        # Scales of colour stand at the right, outside of what plotly makes room for by itself.
+        right = 100 if title.startswith(SCALED) else 20
+        figure.update_layout(title=None, height=HEIGHT, margin={"t": 30, "r": right}, template="plotly_white")
         figure.update_xaxes(automargin=True)
         figure.update_yaxes(automargin=True)
         yield title, figure
@@ -243,9 +246,12 @@ def _of_objective(
 def _with_room(figure: plotly.graph_objects.Figure, parts: int) -> plotly.graph_objects.Figure:
     """Breaks the names of parts that stand side by side, and notes the width below which these would overlap."""
     figure.for_each_xaxis(lambda axis: axis.update(title_text=_broken(axis.title.text)))
+    # Ticks between powers of ten would overlap.
+    figure.for_each_xaxis(lambda axis: axis.update(dtick=1, exponentformat="power"), {"type": "log"})
     if figure.layout.xaxis.ticktext:
         figure.update_xaxes(ticktext=[_broken(name, 18) for name in figure.layout.xaxis.ticktext], tickangle=0)
-    return figure.update_layout(meta={LEAST_WIDTH: WIDTH_PER_PART * parts})
+    # Optuna's own width would be cut off by the page's.
+    return figure.update_layout(meta={LEAST_WIDTH: WIDTH_PER_PART * parts}, width=None)
 
 
 def _broken(name: str | None, length: int = NAME_LENGTH) -> str:

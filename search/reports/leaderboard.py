@@ -82,7 +82,7 @@ def _relation(number: int, standing: Standing | None) -> str:
     if standing is None:
         return ""
     if number in standing.weak:
-        return "no better than chance"
+        return "no better than chance" if "better" in standing.weak[number] else "gives one answer"
     if number == standing.best:
         return "best"
     return "may be as good" if number in standing.tied else "behind the best"

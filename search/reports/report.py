@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .findings import Findings
 
 MOST_CURVES = 5
+WIDE = 900  # pixels
 LEVEL_COLORS = {"class frequencies alone": BAD, "published": GOOD}
 # Titles of the plots that a report shows at once; all others are folded away.
 SHOWN_PLOTS = ("Pareto front",)
@@ -110,12 +111,20 @@ def write_report(data: ReportData, target: Path) -> Path:
         curves="" if curves is None else plot_html(curves),
         plots=[(title, plot) for title, plot in plots if title.startswith(SHOWN_PLOTS)],
         more_plots=[(title, plot) for title, plot in plots if not title.startswith(SHOWN_PLOTS)],
-        pictures=[(title, picture_source(file)) for title, file in data.pictures],
+        pictures=[(title, picture_source(file), _is_wide(file)) for title, file in data.pictures],
         more_pictures=[(title, picture_source(file)) for title, file in data.more_pictures],
         script=plotly_script() if plots or curves is not None else "",
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     return write_page(target, page)
+
+
+def _is_wide(file: Path) -> bool:
+    """Returns whether a picture could not be read in half the page's width, as the matrices of many labels."""
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        return picture.width > WIDE
 
 
 def _curves(data: ReportData) -> plotly.graph_objects.Figure | None:
@@ -170,7 +179,11 @@ def _cards(data: ReportData, best: TrialRecord | None) -> list[tuple[str, str]]:
         cards.append(("parameters of its network", f"{best.parameters:,}"))
     complete = sum(trial.state == "complete" for trial in data.trials)
     hours = sum(trial.seconds for trial in data.trials) / 3600
-    return [*cards, (f"trials, {complete} of them complete", str(len(data.trials))), ("of training", _duration(hours))]
+    return [
+        *cards,
+        (f"trials, {complete} of them complete", str(len(data.trials))),
+        ("training time", _duration(hours)),
+    ]
 
 
 def _states(trials: Sequence[TrialRecord]) -> dict[str, int]:

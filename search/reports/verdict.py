@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -75,8 +76,17 @@ def verdict(
     ):
         if level is not None:
             notes.append(words.format(score(level)))
-    warnings = tuple(line.removeprefix(WARNING) for line in told if line.startswith(WARNING))
-    return Verdict(f"{sentence}.", tuple(line[:1].upper() + line[1:] for line in warnings), tuple(notes))
+    warnings = [line.removeprefix(WARNING) for line in told if line.startswith(WARNING)]
+    return Verdict(
+        f"{sentence}.",
+        tuple(_in_words(line[:1].upper() + line[1:], name) for line in warnings),
+        tuple(_in_words(line, name) for line in notes),
+    )
+
+
+def _in_words(line: str, metric: str) -> str:
+    """Returns a line with the metric's name in words."""
+    return re.sub(rf"\b{re.escape(metric)}\b", lambda _: metric_words(metric), line)
 
 
 def next_steps(trials: int, complete: int, advice: list[str], findings: Findings | None) -> list[str]:

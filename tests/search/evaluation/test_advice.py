@@ -42,12 +42,24 @@ def test_a_choice_that_always_wins_should_be_fixed():
     assert advice(SPACE, configurations([1e-2] * 20, ["adam"] * 20), {}) == []
 
 
-def test_a_parameter_without_importance_is_named():
-    """A parameter with next to no importance is named with the value that will do."""
+def test_parameters_without_importance_are_named_together():
+    """Parameters with next to no importance are named in one sentence, with the values that will do."""
     best_first = configurations([1e-2] * 20, ["adam", "sgd"] * 10)
     importances = {"dropout": 0.004, "learning_rate": 0.7, "optimizer": 0.29}
     (line,) = advice(SPACE, best_first, importances)
-    assert line == "dropout: matters little here (0% of the importance); the best trial's 0.25 will do."
+    assert line == "Below 2% of the importance each, so that the best trial's values will do: dropout 0.25."
+    many = SearchSpace(tuple(Parameter(f"p{n}", "choice", "a", values=("a", "b")) for n in range(9)))
+    (line,) = advice(many, [{f"p{n}": "ab"[trial % 2] for n in range(9)} for trial in range(12)], dict.fromkeys(
+        (f"p{n}" for n in range(9)), 0.01
+    ))  # fmt: skip
+    assert line.endswith("will do: p0 a, p1 a, p2 a, p3 a, p4 a and 4 more.")
+
+
+def test_advice_is_of_the_most_important_parameters():
+    """Of many ranges that should change, those of the most important parameters come first, and no more than six."""
+    space = SearchSpace(tuple(Parameter(f"p{n}", "float", 0.5, low=0.0, high=1.0, sampling="linear") for n in range(9)))
+    lines = advice(space, [{f"p{n}": 0.99 for n in range(9)}] * 12, {"p7": 0.6, "p2": 0.4})
+    assert [line.split(":")[0] for line in lines] == ["p7", "p2", "p0", "p1", "p3", "p4"]
 
 
 def test_a_conditional_parameter_is_judged_where_it_is_active():

@@ -12,7 +12,8 @@ from apertune.search.studies.trial_records import TrialRecord
 def standing(intervals: dict[int, Interval]) -> Standing:
     return Standing(
         best=2, value=0.75, images=100, trials=4, intervals=intervals, corrected=None, flattered=False, tied=(0,),
-        smallest=2, parameters=0, weak={3: "gives the same answer to every image"},
+        smallest=2, parameters=0,
+        weak={3: "gives the same answer to every image", 1: "is no better than class frequencies"},
     )  # fmt: skip
 
 
@@ -49,5 +50,6 @@ def test_without_a_standing_there_are_only_values() -> None:
 
 def test_one_certain_value_has_a_place() -> None:
     """An interval of no width, where low and high ends of the scale are one, is drawn in the middle."""
+    assert leaderboard([TrialRecord(5, "complete", 0.2, {})], standing({}))[0].standing == "behind the best"
     (place,) = leaderboard(TRIALS[:1], standing({2: Interval(1.0, 1.0, 1.0, 0.95)}))
     assert 'x="50.0" y="4" width="0.5"' in place.drawing

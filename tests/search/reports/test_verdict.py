@@ -31,7 +31,7 @@ def test_the_verdict_names_the_best_with_its_interval() -> None:
         "Trial 3 is the best: macro F1 0.8125 on validation (95 % interval 0.7500 to 0.8750, 270 images)."
     )
     assert told.warnings == ("The best trial, 3, gives the same answer to every image.",)
-    assert told.notes[0].startswith("The best beats trial 0, the defaults, by 0.2500")
+    assert told.notes[0].startswith("The best beats trial 0, the defaults, by 0.2500 in macro F1")
     assert told.notes[-2:] == (
         "Answering with class frequencies alone scores 0.1000.",
         "Published: 0.9000 (An article), on its own test images.",
