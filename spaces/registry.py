@@ -93,7 +93,7 @@ _VOC_CLASSES = (
     "train",
     "tvmonitor",
 )
-_WEIGHTS = {"weights": "imagenet, none or a file"}
+_WEIGHTS = {"weights": "imagenet, none, a file, or a folder of files called as Keras publishes them"}
 
 SPACES: dict[str, Entry] = {
     "convnet": Entry(
@@ -254,6 +254,45 @@ def check_module(setting: str, name: str) -> None:
         )
 
 
+def check_options(name: str, options: Mapping[str, str]) -> None:
+    """Checks that a space that ships has these options.
+
+    Raises:
+        SettingError: It has no such option.
+    """
+    entry = SPACES[name]
+    for option in options:
+        if option not in entry.options:
+            if not entry.options:
+                raise SettingError(f"space '{name}' has no options, but got {option}")
+            raise UnknownNameError("space option", option, entry.options)
+
+
+def check_weights_of(name: str, options: Mapping[str, str], backbones: Sequence[str] = ()) -> None:
+    """Looks for the weights that a space that ships begins with, before a study is made.
+
+    Args:
+        name: A key of `SPACES`.
+        options: The space's options, which are known ones.
+        backbones: The only backbones that the user lets be searched, if any.
+
+    Raises:
+        UserError: Weights are not there and cannot be downloaded, or a backbone is unknown.
+    """
+    if "weights" not in SPACES[name].options:
+        return
+    from .networks.weights import WEIGHT_FILES, check_weights
+
+    if "backbone" not in SPACES[name].options:
+        wanted: Sequence[str] = ["resnet50"]
+    elif "backbone" in options:
+        wanted = [options["backbone"]]
+    else:
+        wanted = [one for one in backbones if one in WEIGHT_FILES] or list(WEIGHT_FILES)
+    one_file = "backbone" in options or "backbone" not in SPACES[name].options
+    check_weights(options.get("weights", "imagenet"), wanted, one_file=one_file)
+
+
 def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mapping[str, str] | None = None) -> Space:
     """Returns a space bound to a data set.
 
@@ -281,11 +320,7 @@ def load(name: str, spec: DataSpec, *, recipe: str | None = None, options: Mappi
             f"--recipe must be 'standard' and is for spaces of your own, but got '{recipe}' for '{name}', "
             "which has its own recipe; leave it out"
         )
-    for option in options:
-        if option not in entry.options:
-            if not entry.options:
-                raise SettingError(f"space '{name}' has no options, but got {option}")
-            raise UnknownNameError("space option", option, entry.options)
+    check_options(name, options)
     from .composed.hypermodel import ComposedSpace
 
     space: Space = ComposedSpace(name, target(entry.network)(**options), target(entry.recipe)(), spec)

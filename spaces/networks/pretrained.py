@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +12,11 @@ import keras
 import keras_tuner
 
 from ...datasets.base import DataSpec
-from ...errors import SettingError, SpaceError, UnknownNameError
+from ...errors import SpaceError, UnknownNameError
 from ...text import first_line
 from ..base import Architecture, FineTuning
 from . import layers
+from .weights import check_weights, missing_weights, several_backbones, weight_file
 
 SMALLEST_SIDE = 32
 # The side of the images that the backbones were trained on; none is scaled up beyond it.
@@ -52,7 +51,7 @@ class PretrainedNet(Architecture):
     backbone: str
     """A key of `BACKBONES`."""
     weights: str | None
-    """`imagenet`, a file, or None to start from random weights."""
+    """`imagenet`, a file, a folder of files, or None to start from random weights."""
     upscaling: int
     """Factor by which the images are enlarged for the backbone."""
     pooling: str
@@ -88,7 +87,8 @@ class PretrainedSpace:
     """All `PretrainedNet`s with the given weights.
 
     Args:
-        weights: `imagenet`, `none` or a file, which fits one backbone only.
+        weights: `imagenet`, `none`, a folder of files called as Keras publishes them, or a file, which fits one
+            backbone only.
         backbone: The one backbone to use; None to search all of them.
 
     Raises:
@@ -99,8 +99,8 @@ class PretrainedSpace:
     def __init__(self, weights: str = "imagenet", backbone: str | None = None) -> None:
         if backbone is not None and backbone not in BACKBONES:
             raise UnknownNameError("backbone", backbone, BACKBONES)
-        if weights not in ("imagenet", "none") and backbone is None:
-            raise SettingError(f"the weights {weights} fit one backbone only; give the option backbone, too")
+        if weights not in ("imagenet", "none") and backbone is None and not Path(weights).is_dir():
+            raise several_backbones(weights)
         self._weights = None if weights == "none" else weights
         self._backbone = backbone
 
@@ -161,7 +161,7 @@ def backbone_features(name: str, weights: str | None, x: Any, *, frozen: bool) -
 
     Args:
         name: A key of `BACKBONES`.
-        weights: `imagenet`, a file, or None to start from random weights.
+        weights: `imagenet`, a file, a folder of files, or None to start from random weights.
         x: Images float32 (batch, height, width, 3), 0 to 255, in the order red, green, blue.
         frozen: Whether the weights stay as they are until fine-tuning thaws them. Batch normalisation then keeps the
             statistics it came with for good.
@@ -173,28 +173,24 @@ def backbone_features(name: str, weights: str | None, x: Any, *, frozen: bool) -
     if not backbone.preprocesses:
         x = keras.layers.Concatenate(dtype="float32")([x[..., 2:3], x[..., 1:2], x[..., 0:1]])
         x = keras.layers.Normalization(mean=BLUE_GREEN_RED_MEANS, variance=[1.0, 1.0, 1.0], dtype="float32")(x)
-    if weights not in (None, "imagenet") and not Path(str(weights)).is_file():
-        raise SpaceError(f"the weights must be imagenet, none or a file, but there is no file {weights}")
+    if weights not in (None, "imagenet"):
+        check_weights(str(weights), [name], one_file=True)
+        if Path(str(weights)).is_dir():
+            weights = str(Path(str(weights)) / weight_file(name))
     try:
         with warnings.catch_warnings():
             # Keras warns that it loads the weights for 224x224 at other sizes, too, which is what is wanted.
             warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
             model = backbone.model(include_top=False, weights=weights, input_shape=x.shape[1:])
     except Exception as error:
-        raise _missing_weights(name, weights, error) from error
+        raise _unusable(name, weights, error) from error
     model.trainable = not frozen
     return model(x, training=False) if frozen else model(x)
 
 
-def _missing_weights(name: str, weights: str | None, error: Exception) -> Exception:
-    download = re.search(r"URL fetch failure on (\S+?):? ", str(error))
-    if weights == "imagenet" and download:
-        file_name = download.group(1).rstrip(":").rpartition("/")[2]
-        folder = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-        return SpaceError(
-            f"the weights of {name} could not be downloaded; put {file_name} into {folder}, or give the option "
-            "weights=none"
-        )
+def _unusable(name: str, weights: str | None, error: Exception) -> Exception:
+    if weights == "imagenet" and "URL fetch failure" in str(error):
+        return missing_weights([name], None)
     if weights is not None:
         return SpaceError(f"the weights {weights} do not fit {name}: {first_line(error)}")
     return error

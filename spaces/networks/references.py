@@ -139,7 +139,7 @@ def voc2012(weights: str = "imagenet") -> PublishedNetwork:
     """A frozen ResNet50 with average pooling under one dense layer.
 
     Args:
-        weights: `imagenet`, a file, or `none` for random weights, which are frozen all the same.
+        weights: `imagenet`, a file, a folder of files, or `none` for random weights, which are frozen all the same.
     """
 
     def build(spec: DataSpec) -> keras.Model:

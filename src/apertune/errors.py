@@ -18,7 +18,7 @@ of arguments instead of flags (see `wording`).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .wording import worded
 
@@ -27,8 +27,15 @@ class ApertuneError(Exception):
     """The work failed."""
 
     exit_status = 1
+    details: Sequence[str] = ()
+    """Further lines, each about one of the things that the message counts."""
 
     def __str__(self) -> str:
+        return "\n  ".join((self.line, *self.details))
+
+    @property
+    def line(self) -> str:
+        """The message in one line, in the words of this process, without its details."""
         return worded(self.message)
 
     @property
@@ -75,6 +82,10 @@ class DatasetError(UserError):
 
 class SpaceError(UserError):
     """The search space, or a value given for it, is wrong."""
+
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class StudyError(UserError):

@@ -93,7 +93,9 @@ def main() -> None:
             _print_line("Stopped.")
         sys.exit(128 + _signal_of(error))
     except ApertuneError as error:
-        _print_line(f"Error: {error}")
+        _print_line(f"Error: {error.line}")
+        for line in error.details:
+            _print_line(f"  {line}")
         sys.exit(error.exit_status)
     except OSError as error:
         if not (line := _line_about(error)):

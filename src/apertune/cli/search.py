@@ -108,10 +108,21 @@ def check_before_loading(settings: SearchSettings, home: Home) -> None:
     from ..search.executors.choosing import check_places
     from ..search.studies.storage.storage import check_storage
     from ..search.tracking.tracking_address import check_tracking
-    from ..spaces.registry import check_name
+    from ..spaces.registry import check_name, check_options, check_weights_of
 
     check_name(settings.space)
     check_places(settings)
     check_strategies(settings)
     check_storage(home)
     check_tracking(home)
+    if ":" not in settings.space:
+        check_options(settings.space, settings.space_options)
+        # The machines of a cluster keep, and download, weights of their own.
+        if settings.cluster is None:
+            check_weights_of(settings.space, settings.space_options, _backbones(settings))
+
+
+def _backbones(settings: SearchSettings) -> list[str]:
+    """Returns the pretrained backbones that the user lets be searched; empty for all."""
+    words = settings.fix.get("backbone") or settings.narrow.get("backbone") or ""
+    return [word.strip() for word in words.split(",") if word.strip()]

@@ -5,14 +5,17 @@ import urllib.error
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
 
 from apertune import spaces
 from apertune.errors import SettingError, SpaceError, UnknownNameError
 from apertune.search.training.training_model import TrainingModel
 from apertune.spaces.networks.pretrained import BACKBONES, backbone_features, colour_pixels
+from apertune.spaces.networks.weights import weight_file
 from apertune.spaces.search_space.parameters import Values
 
 # Keras 3.15 reads TensorFlow's arrays in a way that NumPy 2 deprecates.
@@ -127,7 +130,7 @@ def test_weights_that_cannot_be_had_are_explained(
         search_space = spaces.discover(space)
         space.candidate(spaces.hyperparameters(search_space, search_space.defaults()), epochs=1, seed=0)
 
-    with pytest.raises(SpaceError, match="the weights must be imagenet, none or a file, but there is no file"):
+    with pytest.raises(SpaceError, match="the weights must be imagenet, none, a file or a folder, but there is no"):
         build(weights=str(tmp_path / "none.h5"), backbone=SMALL)
     with pytest.raises(SpaceError, match="do not fit resnet50"):
         build(weights=weights, backbone="resnet50")
@@ -147,7 +150,10 @@ def test_without_network_a_download_says_where_to_put_the_file(
 ) -> None:
     """A failed download of ImageNet's weights is told in one line: which file to put into which folder."""
 
-    def unreachable(*_: Any, **__: Any) -> None:
+    asked: list[str] = []
+
+    def unreachable(address: str, *_: Any, **__: Any) -> None:
+        asked.append(address)
         raise urllib.error.URLError("no route to host")
 
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", unreachable)
@@ -155,9 +161,25 @@ def test_without_network_a_download_says_where_to_put_the_file(
     _, pixels = colour_pixels(spec_of("multiclass", (32, 32, 3)), scale=1)
     with pytest.raises(SpaceError) as caught:
         backbone_features(name, "imagenet", pixels, frozen=True)
-    told = re.fullmatch(
-        r"the weights of (\w+) could not be downloaded; put (\S+\.h5) into (\S+), or give the option weights=none",
-        str(caught.value),
+    told = re.match(
+        r"the ImageNet weights of (\w+) are not on this machine and cannot be downloaded; put (\S+\.h5) from (\S+) "
+        r"into a folder and give --space-option weights=FOLDER, or into (\S+); ",
+        caught.value.message,
     )
     assert told is not None
-    assert (told[1], Path(told[3])) == (name, tmp_path / "models")
+    assert (told[1], Path(told[4])) == (name, tmp_path / "models")
+    assert [told[3]] == asked[:1]
+    assert told[3].endswith(f"/{told[2]}")
+
+
+def test_a_folder_holds_the_weights_of_several_backbones(spec_of: Any, tmp_path: Path) -> None:
+    """Each backbone takes the file of a folder that has its published name; one that lacks it says so."""
+    small = keras.applications.MobileNetV3Small(include_top=False, weights=None, input_shape=(32, 32, 3))
+    # The published files are of Keras's older format.
+    with h5py.File(tmp_path / weight_file(SMALL), "w") as file:
+        legacy_h5_format.save_weights_to_hdf5_group(file, small)
+    _, pixels = colour_pixels(spec_of("multiclass", (32, 32, 3)), scale=1)
+    backbone_features(SMALL, str(tmp_path), pixels, frozen=True)
+    with pytest.raises(SpaceError, match=f"of resnet50 are not in {tmp_path}; put resnet50_weights"):
+        backbone_features("resnet50", str(tmp_path), pixels, frozen=True)
+    spaces.load("pretrained", spec_of("multiclass", (32, 32, 3)), options={"weights": str(tmp_path)})
