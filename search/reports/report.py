@@ -124,7 +124,7 @@ def _is_wide(file: Path) -> bool:
     from PIL import Image
 
     with Image.open(file) as picture:
-        return bool(picture.width > WIDE)
+        return int(picture.width) > WIDE
 
 
 def _curves(data: ReportData) -> plotly.graph_objects.Figure | None:

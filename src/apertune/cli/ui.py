@@ -65,7 +65,7 @@ def ui(study: str | None, port: int, host: str, in_browser: bool, storage: str |
     command = module_command("mlflow", "server", "--host", host, "--port", str(port), "--workers", "1")
     command += ["--allowed-hosts", f"127.0.0.1:{port},localhost:{port}", "--app-name", "apertune"]
     command += ["--artifacts-destination", str(home.root / "artifacts")]
-    # Its lines about its own start tell nothing to whoever asked for it; warnings and errors are shown.
+    # Its warnings and errors are shown; that it starts and stops is no news to the person who asked for it.
     command += ["--uvicorn-opts", "--log-level warning"]
     # The store's URI goes through the environment, where no process list shows it.
     variables = {"MLFLOW_BACKEND_STORE_URI": home.tracking_uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

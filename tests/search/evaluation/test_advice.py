@@ -56,7 +56,7 @@ def test_parameters_without_importance_are_named_together():
 
 
 def test_advice_is_of_the_most_important_parameters():
-    """Of many ranges that should change, those of the most important parameters come first, and no more than six."""
+    """Ranges of the most important parameters come first among those that should change, and no more than six."""
     space = SearchSpace(tuple(Parameter(f"p{n}", "float", 0.5, low=0.0, high=1.0, sampling="linear") for n in range(9)))
     lines = advice(space, [{f"p{n}": 0.99 for n in range(9)}] * 12, {"p7": 0.6, "p2": 0.4})
     assert [line.split(":")[0] for line in lines] == ["p7", "p2", "p0", "p1", "p3", "p4"]

@@ -31,8 +31,8 @@ def test_intervals_are_drawn_on_one_scale() -> None:
     assert [place.standing for place in places] == [
         "best",
         "may be as good",
-        "behind the best",
         "no better than chance",
+        "gives one answer",
     ]
     (start, width), (low_start, _) = (
         map(float, re.findall(r'x="([\d.]+)" y="4" width="([\d.]+)"', places[place].drawing)[0]) for place in (0, 2)
