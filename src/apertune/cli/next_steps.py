@@ -53,10 +53,8 @@ def _flag_words(flags: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, Mapping):
             for key, one in value.items():
                 # TOML has true and false, which the flag calls yes and no.
-                words += [
-                    flag,
-                    f"{key}={ ({True: 'yes', False: 'no'}.get(one, one) if isinstance(one, bool) else one) }",
-                ]
+                shown = {True: "yes", False: "no"}[one] if isinstance(one, bool) else one
+                words += [flag, f"{key}={shown}"]
         elif isinstance(value, list | tuple):
             if declared.is_repeated:
                 for one in value:
