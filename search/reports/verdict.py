@@ -69,19 +69,26 @@ def verdict(
         sentence += f" (95 % interval {score(interval.low)} to {score(interval.high)}"
         sentence += f", {counted(standing.images, 'image')})" if standing.images else ")"
     told = standing.lines(name) if standing else []
-    notes = [*(findings.gain_lines() if findings else ()), *(line for line in told if not line.startswith(WARNING))]
+    # That others of the trials are weak is no reason to doubt the best.
+    doubts = [line for line in told if line.startswith(f"{WARNING}the best")]
+    others = [_sentence(line) for line in told if line not in doubts]
+    notes = [*(findings.gain_lines() if findings else ()), *others]
     for level, words in (
         (baseline.get(name), "Answering with class frequencies alone scores {}."),
         (reference.get(name), f"Published: {{}} ({reference_source}), on its own test images."),
     ):
         if level is not None:
             notes.append(words.format(score(level)))
-    warnings = [line.removeprefix(WARNING) for line in told if line.startswith(WARNING)]
     return Verdict(
         f"{sentence}.",
-        tuple(_in_words(line[:1].upper() + line[1:], name) for line in warnings),
+        tuple(_in_words(_sentence(line), name) for line in doubts),
         tuple(_in_words(line, name) for line in notes),
     )
+
+
+def _sentence(line: str) -> str:
+    plain = line.removeprefix(WARNING)
+    return plain[:1].upper() + plain[1:]
 
 
 def _in_words(line: str, metric: str) -> str:

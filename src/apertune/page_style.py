@@ -53,6 +53,7 @@ tr.best td {{ font-weight: 600; background: #eef5fc; }}
   align-items: start; }}
 .columns > * {{ min-width: 0; }}
 .whole-row {{ grid-column: 1 / -1; }}
+.whole-row img {{ min-width: 720px; }}
 .plot {{ min-width: min(100%, 320px); }}
 img {{ max-width: 100%; height: auto; display: block; margin: 6px 0; }}
 code {{ background: var(--ground); padding: 1px 5px; border-radius: 4px; font-size: 13px; overflow-wrap: anywhere; }}

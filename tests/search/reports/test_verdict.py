@@ -38,6 +38,13 @@ def test_the_verdict_names_the_best_with_its_interval() -> None:
     )
 
 
+def test_weak_trials_beside_the_best_are_no_warning() -> None:
+    """That other trials are no better than chance is told, but does not throw doubt on the best."""
+    told = verdict(DEFINITION, BEST, replace(STANDING, weak={0: "gives one answer"}), None, {}, {}, "")
+    assert told.warnings == ()
+    assert "Trial 0 gives one answer or is no better than chance." in told.notes
+
+
 def test_a_verdict_of_little_says_no_more() -> None:
     """Without a standing there is no interval, and without a complete trial no best."""
     assert (
