@@ -140,6 +140,6 @@ def test_the_command_writes_the_page(home, tmp_path):
 
 def test_an_unknown_study_is_refused(home):
     """A study that does not exist is named with those that do."""
-    done = CliRunner().invoke(report, ["digits"])
+    done = CliRunner().invoke(report, ["digts"])
     assert isinstance(done.exception, StudyError)
     assert "digits-convnet" in str(done.exception)

@@ -32,7 +32,7 @@ def test_missing_weights_are_all_listed() -> None:
 
 
 def test_weights_that_can_be_downloaded_are_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the files are published is asked only for files that are not there yet."""
+    """The place where files are published is asked only for those that are not there yet."""
     asked: list[str] = []
     monkeypatch.setattr(weights_module, "_is_reachable", lambda address: not asked.append(address))
     check_weights("imagenet", ["resnet50"], one_file=True)
