@@ -11,6 +11,7 @@ import click
 
 from ..errors import SettingError
 from ..text import counted
+from .completion import studies_or_data_sets
 from .output import json_option, print_json, print_line
 from .storage_option import storage_option
 from .study_choice import studies_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar="DATASET|STUDY")
+@click.argument("dataset", metavar="DATASET|STUDY", shell_complete=studies_or_data_sets)
 @click.option(
     "--study", help="Show only this study. [default: all studies that agree with the latest one in data and objectives]"
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..text import counted
+from .completion import data_sets
 from .dataset_options import dataset_options, dataset_options_without, load_from, progress_bar
 from .known_words import CommandGroup
 from .next_steps import command
@@ -61,7 +62,7 @@ def list_(as_json: bool) -> None:
 
 
 @datasets.command(cls=GroupedCommand)
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @dataset_options
 @to_option("html", "Write the page with plots to this file.", before="--html")
 @json_option
@@ -88,7 +89,7 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
 
 
 @datasets.command(cls=GroupedCommand)
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @dataset_options_without("labels")
 @click.option("--labels", is_flag=True, help="Look for wrong labels, too, with a quick model.")
 @to_option("html", "Write a page with the pictures to this file.", before="--html")
@@ -129,7 +130,7 @@ def audit(context: click.Context, /, name: str, labels: bool, html: Path | None,
 
 
 @datasets.command()
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @to_option("folder", "Save the archive in this folder.", folder=True, default=Path("data"), show_default=True)
 @json_option
 def fetch(name: str, folder: Path, as_json: bool) -> None:

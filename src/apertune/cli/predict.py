@@ -14,6 +14,7 @@ import click
 from ..csv_rows import write_rows
 from ..errors import DatasetError, SettingError
 from ..text import visible
+from .completion import paths
 from .dataset_options import progress_bar
 from .model_choice import chosen_model
 from .output import json_option, print_json, print_line, print_table
@@ -41,7 +42,7 @@ class _Results:
 
 @click.command()
 @click.argument("model")
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1, required=True, shell_complete=paths)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Show this many classes per image.")
 @click.option(
     "--min-probability",
