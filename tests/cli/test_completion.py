@@ -59,7 +59,7 @@ def test_a_shell_is_offered_what_there_is(words: tuple[str, ...], expected: set[
     "words", [("search", "folders", "--data", ""), ("predict", "m", ""), ("report", "s", "--to", "")]
 )
 def test_a_shell_completes_paths_itself(words: tuple[str, ...]) -> None:
-    """Where a path is asked for, the shell is told so."""
+    """The shell is told that a path is asked for, and completes it."""
     items = ShellComplete(cli, {}, "apertune", "").get_completions(list(words[:-1]), words[-1])
     assert [item.type for item in items] == ["file"]
 
