@@ -176,12 +176,12 @@ def write_labelled(answered: Iterable[tuple[VideoFrame, FrameAnswer | None]], ou
 def check_output(output: Path) -> None:
     """Raises SettingError when a labelled video cannot be written there."""
     if output.suffix.lower() not in _OUTPUT_SUFFIXES:
-        raise SettingError(f"--output must end in {', '.join(_OUTPUT_SUFFIXES)}, but got {output.name}")
+        raise SettingError(f"--to must end in {', '.join(_OUTPUT_SUFFIXES)}, but got {output.name}")
     for path in (output, output.with_suffix(".csv")):
         if path.exists():
-            raise SettingError(f"{path} already exists and is not overwritten; give another --output")
+            raise SettingError(f"{path} already exists and is not overwritten; give another --to")
     if not output.parent.is_dir():
-        raise SettingError(f"--output: the folder {output.parent} does not exist")
+        raise SettingError(f"--to: the folder {output.parent} does not exist")
 
 
 def write_table(answers: Iterable[FrameAnswer], path: Path) -> None:

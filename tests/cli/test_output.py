@@ -157,3 +157,13 @@ def test_a_wrong_flag_is_shown_as_text(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert end.value.code == 2
     assert "--\\x1b[2Jjson" in shown
     assert "\x1b" not in shown
+
+
+def test_progress_without_a_rate_has_no_brackets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As long as no rate is known, a line of progress shows the share alone."""
+    monkeypatch.setattr("apertune.cli.dataset_options._PlainProgress.seconds_between", -1.0)
+    with progress_bar() as report:
+        report("decoding", 1, 4)
+    assert capsys.readouterr().err == "decoding: 25 %\n"

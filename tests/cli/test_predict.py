@@ -75,10 +75,10 @@ def test_mistakes(shades_model: Path, arguments: list[str], message: str) -> Non
 
 
 def test_output_takes_one_video(shades_model: Path, pictures: Path) -> None:
-    """`--output` with pictures is refused instead of being ignored."""
+    """`--to` with pictures is refused instead of being ignored."""
     run = CliRunner().invoke(predict, [str(shades_model), str(pictures), "--output", "out.mp4"])
     assert isinstance(run.exception, SettingError)
-    assert "--output takes one video" in str(run.exception)
+    assert "--to takes one video" in str(run.exception)
 
 
 def test_files_are_found_once(pictures: Path) -> None:

@@ -57,6 +57,13 @@ def test_studies_that_read_different_data_are_listed() -> None:
         recorded_data(home, "mri", {}, None)
 
 
+def test_a_study_without_words_may_be_of_a_data_set_that_needs_none() -> None:
+    """A study that was made in Python is found by its data set, where that is one that can be read by name."""
+    home = make_home({})
+    create_study(open_storage(home.storage), "mine", definition(dataset="digits"))
+    assert recorded_data(home, "mine", {}, None) == (DataSource("digits"), "mine")
+
+
 def test_a_password_is_kept_nowhere() -> None:
     """Words that hold a password are not written beside the study."""
     home = studied("a", "mri", "folders", {"data": "https://me:secret@host/set.zip"})

@@ -66,6 +66,10 @@ def cli() -> None:
 
     Optuna draws trials from KerasTuner spaces; they run in parallel, and MLflow keeps their results.
     Start with: apertune search digits
+
+    \b
+    The Tab key completes words after this line in bash (docs/shell-completion.md has zsh and fish):
+      eval "$(_APERTUNE_COMPLETE=bash_source apertune)"
     """
 
 

@@ -11,9 +11,11 @@ import click
 
 from ..errors import SettingError
 from ..text import counted
+from .completion import studies_or_data_sets
 from .output import json_option, print_json, print_line
 from .storage_option import storage_option
 from .study_choice import studies_of
+from .to_option import to_option
 from .trial_tables import add_standing, print_trials, trials_document
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("dataset", metavar="DATASET|STUDY")
+@click.argument("dataset", metavar="DATASET|STUDY", shell_complete=studies_or_data_sets)
 @click.option(
     "--study", help="Show only this study. [default: all studies that agree with the latest one in data and objectives]"
 )
@@ -33,12 +35,7 @@ if TYPE_CHECKING:
     metavar="N,N,…",
     help="Compare these trials, as N or STUDY:N, and test whether their differences are real.",
 )
-@click.option(
-    "--to",
-    "page",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the comparison of --trials to this HTML file, too.",
-)
+@to_option("page", "Write the comparison of --trials to this HTML file, too.")
 @click.option("--all-columns", is_flag=True, help="Show every column, even where the terminal is too narrow.")
 @storage_option
 @json_option

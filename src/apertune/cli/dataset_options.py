@@ -183,7 +183,8 @@ class _PlainProgress:
         if now - self._said >= self.seconds_between:
             self._said = now
             rate = _rate(stage, done, now - self._started)
-            print_line(f"{stage}: {100 * done // max(total, 1)} % ({rate})", err=True)
+            told = f" ({rate})" if rate else ""
+            print_line(f"{stage}: {100 * done // max(total, 1)} %{told}", err=True)
 
 
 def _rate(stage: str, done: int, seconds: float) -> str:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..text import counted
+from .completion import data_sets
 from .dataset_options import dataset_options, dataset_options_without, load_from, progress_bar
 from .known_words import CommandGroup
 from .next_steps import command
 from .option_groups import GroupedCommand
 from .output import json_option, print_json, print_line, print_table
 from .pages import free_page
+from .to_option import to_option
 
 if TYPE_CHECKING:
     from ..datasets.audit.auditing import Finding
@@ -60,14 +62,14 @@ def list_(as_json: bool) -> None:
 
 
 @datasets.command(cls=GroupedCommand)
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @dataset_options
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write the page with plots to this file.")
+@to_option("html", "Write the page with plots to this file.", before="--html")
 @json_option
 def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
     """Count the images per class and split, and draw plots in one HTML page.
 
-    The page is written to NAME.html unless --html names another file; with --json only if --html is given. Where
+    The page is written to NAME.html unless --to names another file; with --json only if --to is given. Where
     NAME.html is the page of other data, it is kept, and the new one is NAME-2.html and so on.
     """
     from ..datasets.audit.description import describe as describe_dataset
@@ -87,19 +89,17 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
 
 
 @datasets.command(cls=GroupedCommand)
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @dataset_options_without("labels")
 @click.option("--labels", is_flag=True, help="Look for wrong labels, too, with a quick model.")
-@click.option(
-    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with the pictures to this file."
-)
+@to_option("html", "Write a page with the pictures to this file.", before="--html")
 @json_option
 @click.pass_context
 def audit(context: click.Context, /, name: str, labels: bool, html: Path | None, as_json: bool, **flags: Any) -> None:
     """Find faults in a data set before a GPU is spent on it.
 
     The audit finds unreadable, constant and repeated images, leaks between splits, contradicting labels, and classes
-    that a split lacks. With --html, a page shows the pictures of each finding side by side. The audit exits with 0 when
+    that a split lacks. With --to, a page shows the pictures of each finding side by side. The audit exits with 0 when
     it finds nothing and with 1 when it finds something, so that it can gate a pipeline. Give FER+ labels as --option
     labels=FILE here.
 
@@ -125,21 +125,13 @@ def audit(context: click.Context, /, name: str, labels: bool, html: Path | None,
         if html is not None:
             print_line(f"Pictures: {html}", err=True)
         elif findings:
-            print_line("--html FILE shows the pictures of each finding side by side.", err=True)
+            print_line("--to FILE shows the pictures of each finding side by side.", err=True)
     context.exit(1 if findings else 0)
 
 
 @datasets.command()
-@click.argument("name")
-@click.option(
-    "--to",
-    "folder",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    default=Path("data"),
-    show_default=True,
-    help="Save the archive in this folder.",
-)
+@click.argument("name", shell_complete=data_sets)
+@to_option("folder", "Save the archive in this folder.", folder=True, default=Path("data"), show_default=True)
 @json_option
 def fetch(name: str, folder: Path, as_json: bool) -> None:
     """Download a data set from its official source.

@@ -16,6 +16,7 @@ from .known_words import KnownChoice
 from .model_choice import chosen_model
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
+from .to_option import to_option
 
 if TYPE_CHECKING:
     from ..datasets.base import ImageDataset
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model")
-@click.option(
-    "--to", "target", required=True, type=click.Path(path_type=Path), help="Write to this folder, which must not exist."
-)
+@to_option("target", "Write to this folder, which must not exist.", folder=True, required=True)
 @click.option("--formats", default=",".join(FORMATS), show_default=True, metavar="A,B", help="Write these formats.")
 @click.option(
     "--quantize",

@@ -14,6 +14,7 @@ from .model_choice import chosen_model
 from .next_steps import command
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
+from .to_option import to_option
 
 _LEAST_SURE = 0.7
 
@@ -25,9 +26,7 @@ _LEAST_SURE = 0.7
     required=True,
     help="Use this model: fer2013@champion, runs:/RUN/model, or a saved or exported model's folder.",
 )
-@click.option(
-    "--to", "target", required=True, type=click.Path(path_type=Path), help="Write one folder per class below this one."
-)
+@to_option("target", "Write one folder per class below this one.", folder=True, required=True)
 @click.option("--every", type=click.IntRange(1), default=25, show_default=True, help="Take every Nth frame.")
 @click.option("--classes", metavar="A,B", help="Keep these classes only, and the unsure pictures.")
 @click.option(

@@ -17,7 +17,7 @@ from typing import Any
 import click
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -81,11 +81,8 @@ def print_table(
         table.add_column(visible(columns[place]), justify="right" if numbers and texts else "left")
     for row in texts:
         table.add_row(*(row[place] for place in kept))
-    console = open_console(width=width)
-    if title is not None:
-        console.print(Text(visible(title), style="bold"), soft_wrap=True)
-    console.print(table)
-    console.print()
+    head = [] if title is None else [Text(visible(title), style="bold", no_wrap=True, overflow="ignore")]
+    open_console(width=width).print(Group(*head, table, ""))
     return [column for place, column in enumerate(columns) if place not in kept]
 
 

@@ -14,10 +14,12 @@ import click
 from ..csv_rows import write_rows
 from ..errors import DatasetError, SettingError
 from ..text import visible
+from .completion import paths
 from .dataset_options import progress_bar
 from .model_choice import chosen_model
 from .output import json_option, print_json, print_line, print_table
 from .own_classes import space_option
+from .to_option import to_option
 
 if TYPE_CHECKING:
     from ..search.prediction import Answer, FileAnswer, Predictor
@@ -40,14 +42,14 @@ class _Results:
 
 @click.command()
 @click.argument("model")
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1, required=True, shell_complete=paths)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Show this many classes per image.")
 @click.option(
     "--min-probability",
     type=click.FloatRange(0, 1),
     help="Answer unknown below this probability. [default: the model's]",
 )
-@click.option("--output", type=click.Path(path_type=Path), help="Write the video with names drawn on it, and a .csv.")
+@to_option("output", "Write the video with names drawn on it, and a .csv.", before="--output")
 @click.option("--every", type=click.IntRange(1), default=1, show_default=True, help="Name every Nth frame of a video.")
 @click.option(
     "--smooth",
@@ -109,7 +111,7 @@ def _check_output(output: Path | None, images: int, videos: int) -> None:
     from ..search.prediction.video import check_output
 
     if videos != 1 or images:
-        raise SettingError(f"--output takes one video, but got videos: {videos}, images: {images}")
+        raise SettingError(f"--to takes one video, but got videos: {videos}, images: {images}")
     check_output(output)
 
 

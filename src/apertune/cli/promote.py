@@ -11,6 +11,7 @@ import click
 from ..search.executors.places import PlaceSettings
 from ..search.promotion.settings import PromotionSettings
 from ..settings_fields import declarations
+from .completion import promotable
 from .dataset_options import dataset_options, load_from, name_option
 from .next_steps import command
 from .option_groups import GroupedCommand
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("dataset", metavar="DATASET|STUDY")
+@click.argument("dataset", metavar="DATASET|STUDY", shell_complete=promotable)
 @dataset_options
 @name_option
 @setting_options([*declarations(PromotionSettings).values(), *declarations(PlaceSettings).values()])

@@ -67,6 +67,10 @@ def recorded_data(home: Home, word: str, given: Mapping[str, Any], study: str | 
     sources = {one.name: read_source(home.study_folder(one.name)) for one in exact or found}
     if is_adapter and any(source is None or not source.flags for source in sources.values()):
         return DataSource(word), study
+    for one in exact or found:
+        # A study that was made in Python, or before words were kept, may be of a data set that needs none.
+        if sources[one.name] is None and one.definition.dataset in all_adapters():
+            sources[one.name] = DataSource(one.definition.dataset)
     known = {name: source for name, source in sources.items() if source is not None}
     if not known:
         raise StudyError(

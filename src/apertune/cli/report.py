@@ -8,18 +8,16 @@ from pathlib import Path
 
 import click
 
+from .completion import studies_or_data_sets
 from .output import json_option, print_json, print_line
 from .storage_option import storage_option
 from .study_choice import one_study
+from .to_option import to_option
 
 
 @click.command()
-@click.argument("study", metavar="STUDY|DATASET")
-@click.option(
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the report to this file. [default: STUDY-report.html in this folder]",
-)
+@click.argument("study", metavar="STUDY|DATASET", shell_complete=studies_or_data_sets)
+@to_option("output", "Write the report to this file. [default: STUDY-report.html in this folder]", before="--output")
 @storage_option
 @json_option
 def report(study: str, output: Path | None, storage: str | None, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import click
 from ..errors import ApertuneError
 from ..search.executors.places import PlaceSettings
 from ..settings_fields import declarations
+from .completion import promotable
 from .dataset_options import dataset_options, load_from, name_option
 from .option_groups import GroupedCommand
 from .output import json_option, print_json, print_line, print_table
@@ -20,7 +21,7 @@ from .setting_options import given_flags, made_from, setting_options
 
 @click.command(cls=GroupedCommand)
 @click.argument("run_id")
-@click.argument("dataset", metavar="DATASET|STUDY")
+@click.argument("dataset", metavar="DATASET|STUDY", shell_complete=promotable)
 @dataset_options
 @name_option
 @setting_options(declarations(PlaceSettings).values())

@@ -14,6 +14,7 @@ from ..datasets.settings import LoadSettings
 from ..search.settings import Home, SearchSettings, make_home, search_declarations
 from ..search.strategies.presets import PRESETS, preset_settings
 from ..settings_fields import Declaration, declarations, setting
+from .completion import data_sets
 from .configuration import read_configuration
 from .dataset_options import AdapterOptions, Source, dataset_declarations, load_from, name_option
 from .option_groups import GroupedCommand
@@ -33,7 +34,7 @@ class Launch:
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=data_sets)
 @setting_options(dataset_declarations())
 @name_option
 @setting_options([*search_declarations(), *declarations(Launch).values()])

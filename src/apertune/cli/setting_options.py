@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ..settings_fields import Declaration, declarations
+from .completion import OF_FLAGS
 from .known_words import KnownChoice
 from .option_groups import in_group
 
@@ -44,6 +45,7 @@ def setting_option(declared: Declaration) -> Callable[[_Command], _Command]:
         multiple=declared.is_repeated,
         metavar=declared.placeholder,
         help=shown,
+        shell_complete=OF_FLAGS.get(declared.flag),
     )
     return lambda command: in_group(declared.group)(add(command))
 

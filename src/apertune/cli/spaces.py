@@ -16,6 +16,7 @@ from ..settings_fields import assignments
 from ..spaces.registry import SPACES
 from ..spaces.search_space import wording
 from ..text import counted
+from .completion import spaces as space_names
 from .known_words import CommandGroup, KnownChoice
 from .output import json_option, print_json, print_line, print_table
 
@@ -62,7 +63,7 @@ def list_spaces(published: bool, as_json: bool) -> None:
 
 
 @spaces.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=space_names)
 @click.option("--image-size", default=64, show_default=True, type=click.IntRange(1), help="Set the pixels per side.")
 @click.option(
     "--channels",

@@ -13,6 +13,7 @@ import click
 
 from ..errors import ApertuneError, StudyError
 from ..text import counted, shown_score
+from .completion import studies_or_data_sets
 from .output import json_option, print_json, print_line, print_table
 from .storage_option import storage_option
 from .study_choice import no_studies, one_study
@@ -57,7 +58,7 @@ def studies(storage: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("study", metavar="STUDY|DATASET")
+@click.argument("study", metavar="STUDY|DATASET", shell_complete=studies_or_data_sets)
 @storage_option
 @json_option
 def status(study: str, storage: str | None, as_json: bool) -> None:
@@ -89,7 +90,7 @@ def status(study: str, storage: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("study", metavar="STUDY|DATASET")
+@click.argument("study", metavar="STUDY|DATASET", shell_complete=studies_or_data_sets)
 @storage_option
 def stop(study: str, storage: str | None) -> None:
     """End a running search, and wait for it: running trials end their epoch and go on with the next search."""

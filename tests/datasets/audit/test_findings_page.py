@@ -58,7 +58,7 @@ def test_files_without_pictures(make: SimpleNamespace, tmp_path: Path) -> None:
 
 
 def test_the_command_writes_the_page(make: SimpleNamespace, tmp_path: Path) -> None:
-    """`audit --html` writes the page and says where; without it, the command says how to get one and writes none."""
+    """`audit --to` writes the page and says where; without it, the command says how to get one and writes none."""
     root = make.folders(tmp_path / "a", count=6)
     (root / "Negative" / "copy.JPG").write_bytes((root / "Negative" / "photo 0.JPG").read_bytes())
     words = ["apertune", "datasets", "audit", "folders", "--data", str(root)]
@@ -68,5 +68,5 @@ def test_the_command_writes_the_page(make: SimpleNamespace, tmp_path: Path) -> N
     assert (with_page.returncode, "Pictures: x/p.html" in with_page.stderr) == (1, True)
     assert "<img " in (tmp_path / "x" / "p.html").read_text()
     without = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert "--html FILE shows the pictures" in without.stderr
+    assert "--to FILE shows the pictures" in without.stderr
     assert not list(tmp_path.glob("*.html"))
