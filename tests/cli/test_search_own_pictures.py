@@ -24,9 +24,7 @@ SECTION = "Your own pictures, from nothing to a served model"
 # The same way with less training.
 SHORTER = {
     "--preset quick": "--trials 1 --epochs 2 --image-size 16 --workers 1 --fix blocks=1 --fix filters=16",
-    "promote folders --data photographs/ --name photographs": (
-        "promote folders --data photographs/ --name photographs --image-size 16 --seeds 1 --workers 1 --force"
-    ),
+    "promote photographs": "promote photographs --seeds 1 --workers 1 --force",
 }
 
 

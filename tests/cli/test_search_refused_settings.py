@@ -180,7 +180,8 @@ def test_the_ways_to_write_a_table_are_one() -> None:
     for narrow in ("filters=16,32", ("filters=16,32",), ["filters=16,32"], {"filters": [16, 32]}):
         assert read({"narrow": narrow}).narrow == {"filters": "16,32"}
     assert read({"fix": "blocks=3"}).fix == read({"fix": {"blocks": 3}}).fix == {"blocks": "3"}
-    assert read({"space_option": ("weights=none",)}).space_options == {"weights": "none"}
+    of_space = read({"space": "pretrained", "space_option": ("weights=none",)})
+    assert of_space.space_options == {"weights": "none"}
     assert read({"sampler_option": {"n_startup_trials": 5}}).sampler_options == {"n_startup_trials": "5"}
 
 

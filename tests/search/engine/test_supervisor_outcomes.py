@@ -65,12 +65,13 @@ def test_the_sampler_learns_what_takes_too_much_memory(tmp_path: Path) -> None:
 
 
 def test_mlflow_is_told_why_a_trial_did_not_complete(tmp_path: Path) -> None:
-    """Each trial's run has its state and reason as tags; a complete one has no reason."""
+    """Each run has its state and reason as tags, and in its name where its status in MLflow does not tell."""
     bench, tracker = Bench(tmp_path), MemoryTracker()
     bench.run(unlucky, 5)
     assert Sender(tmp_path / "outbox.jsonl", tracker, lambda error: False).send()
     tags = {record.key: record.tags for record in tracker.records if isinstance(record, TagsSet)}
-    assert [tags[trial_key(bench.study.identity, number)] for number in range(6)] == [
+    told = [tags[trial_key(bench.study.identity, number)] for number in range(6)]
+    assert [{name: value for name, value in one.items() if name in ("state", "reason")} for one in told] == [
         {"state": "infeasible", "reason": "ResourceExhaustedError: OOM when allocating"},
         {"state": "infeasible", "reason": "the worker was killed by the kernel for memory, 2 times"},
         {"state": "infeasible", "reason": "parameters 9"},
@@ -78,3 +79,5 @@ def test_mlflow_is_told_why_a_trial_did_not_complete(tmp_path: Path) -> None:
         {"state": "pruned", "reason": "the training loss is not finite (after 0 whole epochs)"},
         {"state": "complete"},
     ]
+    names = [one.get("mlflow.runName", "").rpartition(" ")[2] for one in told]
+    assert names == ["(infeasible)", "(infeasible)", "(infeasible)", "", "(pruned)", ""]
