@@ -243,7 +243,7 @@ def test_settings_without_effect_are_refused(spec_of: Any) -> None:
         spaces.load("convnett", spec_of())
     with pytest.raises(SettingError, match="has its own recipe"):
         spaces.load("fer2013-cnn", spec_of(), recipe="standard")
-    with pytest.raises(SettingError, match="no option 'weights'; it has: none"):
+    with pytest.raises(SettingError, match="space 'convnet' has no options, but got weights"):
         spaces.load("convnet", spec_of(), options={"weights": "none"})
 
 
