@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ def check_declared_shapes(path: Path, stored: int) -> None:
             network = _built(config)
         # Keras raises anything from TypeError to KeyError on a configuration that is not its own.
         except Exception as error:
-            if custom_objects():
+            if _names_any(config, custom_objects()):
                 # A class that the user trusts may need variables with values in order to be made.
                 return
             raise ModelError(f"{path} cannot be loaded: {first_line(error)}") from error
@@ -69,6 +69,15 @@ def _built(config: Any) -> keras.Model:
 
     network: keras.Model = keras.saving.deserialize_keras_object(config, custom_objects(), safe_mode=True)
     return network
+
+
+def _names_any(config: Any, names: Container[str]) -> bool:
+    """Returns whether a configuration holds one of these names of classes or functions anywhere."""
+    if isinstance(config, dict):
+        return any(_names_any(value, names) for value in config.values())
+    if isinstance(config, list):
+        return any(_names_any(value, names) for value in config)
+    return isinstance(config, str) and config.rpartition(">")[2] in names
 
 
 def _answers(network: keras.Model) -> Iterator[tuple[str, tuple[int | None, ...]]]:

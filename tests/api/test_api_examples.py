@@ -53,6 +53,7 @@ def test_each_function_has_an_example(name: str, function: Any) -> None:
     assert "Example:" in str(inspect.getdoc(function)), name
 
 
+@pytest.mark.ci
 def test_the_examples_hold(tuned: apertune.Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every `>>>` of the public face gives what it says, in the folder of a study of digits."""
     folder = tuned.home.root.parent

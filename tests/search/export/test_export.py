@@ -56,6 +56,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.ci
 def test_every_format_answers_as_the_model_does(model: Path, tmp_path: Path) -> None:
     """All formats, float and int8, pass in fresh processes; model.json, parity.json and a manifest lie beside them."""
     images, labels = striped_images(40)

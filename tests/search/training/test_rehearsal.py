@@ -78,7 +78,14 @@ def train(published: Published, folder: Path, objective: str = "", **settings: A
     return result, [event.metrics for event in told if isinstance(event, EpochEnded)]
 
 
-@pytest.mark.parametrize("published", SEARCHED, ids=name_of)
+SLOWLY_SEARCHED = ("loops_nested", "architectures_in_a_table", "behind_numbers", "OwnLoop", "several_architectures")
+
+
+@pytest.mark.parametrize(
+    "published",
+    [pytest.param(one, marks=pytest.mark.ci) if one.name.endswith(SLOWLY_SEARCHED) else one for one in SEARCHED],
+    ids=name_of,
+)
 def test_a_published_model_is_trained_saved_and_answers_as_it_did(
     published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

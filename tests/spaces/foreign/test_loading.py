@@ -124,6 +124,7 @@ def discover(name: str, spec: Any, **settings: Any) -> SearchSpace:
     return spaces.discover(spaces.load(f"foreign_models:{name}", spec, **settings))
 
 
+@pytest.mark.ci
 def test_parameters_behind_plain_python_branches_are_found(spec_of: Any) -> None:
     """Layers that a loop adds, a rate behind an `if`, and a conditional scope's parameter have their conditions."""
     search_space = discover("sparse_logits", spec_of())
@@ -195,6 +196,7 @@ def test_pixels_are_rescaled_once(spec_of: Any) -> None:
         assert candidate.network.get_layer("rescaling").scale == pytest.approx(scale)
 
 
+@pytest.mark.ci
 def test_our_recipe_can_be_composed_with_any_network(spec_of: Any) -> None:
     """The standard recipe brings batch size, augmentation and optimizer, under names that clash with nothing."""
     names = {parameter.name for parameter in discover("named_loss", spec_of(), recipe="standard").parameters}
