@@ -110,6 +110,12 @@ def parsed(words: list[str]) -> tuple[str, dict[str, Any]]:
 
 
 @functools.cache
+def names_given() -> set[str]:
+    """Returns the names that searches of the pages give to their data, by which later commands know them."""
+    return {name for page in PAGES for block in blocks(page, "sh") for name in re.findall(r"--name (\S+)", block)}
+
+
+@functools.cache
 def space_of_digits(name: str) -> SearchSpace:
     return discover(load(name, DIGITS))
 
@@ -142,8 +148,9 @@ def check(words: list[str]) -> None:
     else:
         options = {}
     if dataset is not None and command in ("search", "promote", "rerun"):
-        assert dataset in {*ADAPTERS, *STAND_INS}, f"no data set is called {dataset}"
-        assert dataset in STAND_INS or options.keys() <= set(ADAPTERS[dataset].options)
+        given_names = {*STAND_INS, *(names_given() if command != "search" else ())}
+        assert dataset in {*ADAPTERS, *given_names}, f"no data set is called {dataset}"
+        assert dataset in given_names or options.keys() <= set(ADAPTERS[dataset].options)
 
 
 @pytest.fixture(autouse=True)
