@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from ...text import first_line
 from .mlflow_client import LONGEST_DESCRIPTION, LONGEST_TAG, NoStoreError, open_client
 
 T = TypeVar("T")
+
+_ADDRESS_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 
 
 @dataclass(frozen=True)
@@ -191,8 +194,15 @@ def _resolve_at(tracking_uri: str) -> None:
     """Points the process at an address: MLflow looks `models:/…` up there, whatever address a call names."""
     from mlflow.tracking import set_registry_uri, set_tracking_uri
 
+    before = {name: os.environ.get(name) for name in _ADDRESS_VARIABLES}
     set_tracking_uri(tracking_uri)
     set_registry_uri(tracking_uri)
+    # MLflow names the address to all that read the environment later, so that another home would take this one's store.
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @contextmanager

@@ -11,9 +11,8 @@ import pytest
 from programs import REPOSITORY
 
 
-@pytest.mark.ci
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.ci), pytest.param(1, marks=pytest.mark.slow)])
 def test_random_faults_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:
     """Every configuration is complete once, in Optuna and in MLflow, with each point of its epochs once."""
     command = [sys.executable, str(REPOSITORY / "benchmarks" / "chaos.py"), "--pretend", "--minutes", "0.5"]

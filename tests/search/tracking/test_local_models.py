@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from apertune.search.settings import Home
+from apertune.search.settings import Home, make_home
 from apertune.search.tracking.local_models import registered_folder
 from apertune.search.tracking.mlflow_store import Registry, fetch_model
 from apertune.search.tracking.mlflow_tracker import MlflowTracker
@@ -48,6 +49,15 @@ def test_it_finds_what_mlflow_finds(registered: Home, tmp_path: Path, address: s
     assert (moved / "weights").read_text() == "version 2"
     with model_folder(f"models:/{NAME}@champion", uri) as folder:
         assert folder == moved
+
+
+def test_another_home_keeps_its_own_store(registered: Home, tmp_path: Path) -> None:
+    """A model that was fetched from one store leaves no address behind that another home of the process would take."""
+    before = dict(os.environ)
+    fetch_model(f"models:/{NAME}/1", registered.tracking_uri, tmp_path / "copy")
+    assert dict(os.environ) == before
+    other = make_home(os.environ, root=tmp_path / "other")
+    assert other.tracking_uri == f"sqlite:///{tmp_path / 'other' / 'mlflow.db'}"
 
 
 def test_what_it_does_not_find_is_left_to_mlflow(registered: Home) -> None:
