@@ -98,7 +98,11 @@ def _plots(
         "minimum_probability": lambda: minimum.acceptance_figure(classes, labels, probabilities),
         "certainty": lambda: minimum.certainty_figure(labels, probabilities),
         "predictions": lambda: examples.grid("Predictions: green right, red wrong", sample, images),
-        "mistakes": lambda: examples.grid("Most confident mistakes", worst, images),
+        "mistakes": lambda: examples.grid(
+            "Most confident mistakes" if worst else "No mistakes: every image is answered as it is labelled",
+            worst,
+            images,
+        ),
     }
     if task == "multilabel":
         drawn["label_reliability"] = lambda: curves.reliability_of_labels(classes, labels, probabilities)
