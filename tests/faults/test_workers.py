@@ -36,6 +36,8 @@ MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
 class Killer:
     """A context in which a random worker with a trial is killed at intervals; `killed` lists trials and times.
 
+    `kills` counts all kills.
+
     Args:
         executor: The executor of the workers.
         folder: The study's folder.
@@ -52,6 +54,7 @@ class Killer:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._kill)
         self.killed: list[tuple[int, float]] = []
+        self.kills = 0
 
     def __enter__(self) -> Killer:
         self._thread.start()
@@ -71,6 +74,8 @@ class Killer:
                     victim = chance.choice(busy)
                     number = victim.trial
                     victim.process.kill()
+                    # Also that of a worker between two trials, which may lose the one that it is just given.
+                    self.kills += 1
                     if number is not None:
                         self.killed.append((number, time.monotonic()))
                         self._epochs[number] = len(epochs_run(self._folder, number))
@@ -98,7 +103,7 @@ def under_fire(
         # A worker killed as its trial ended leaves no trial to put back.
         later = [put_back - killed for put_back in display.put_back.get(number, []) if put_back >= killed]
         delays += later[:1]
-    assert sum(map(len, display.put_back.values())) <= len(killer.killed)
+    assert sum(map(len, display.put_back.values())) <= killer.kills
     return took, delays, len(killer.killed)
 
 
