@@ -6,13 +6,11 @@ MLflow.
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from .local_store import local_path
+from .local_store import local_path, only_value
 
 _ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _VERSION_OF_ALIAS = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = ?"
@@ -33,24 +31,14 @@ def registered_folder(address: str, tracking_uri: str) -> Path | None:
         The folder; None for another address, another store than a local one, and a model that is not found this way.
     """
     store, asked = local_path(tracking_uri), _ADDRESS.fullmatch(address)
-    if store is None or asked is None or not store.is_file():
+    if store is None or asked is None:
         return None
-    try:
-        with contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
-            version = asked["version"]
-            if version is None:
-                version = _only(connection.execute(_VERSION_OF_ALIAS, (asked["name"], asked["alias"].lower())))
-            location = _only(connection.execute(_LOCATION, (asked["name"], int(version or 0))))
-    except sqlite3.Error:
-        return None
+    name, version = asked["name"], asked["version"]
+    if version is None:
+        version = only_value(store, _VERSION_OF_ALIAS, (name, asked["alias"].lower()))
+    location = only_value(store, _LOCATION, (name, int(version or 0)))
     parts = urlsplit(str(location or ""))
     if parts.scheme != "file" or parts.netloc:
         return None
     folder = Path(unquote(parts.path))
     return folder if (folder / "MLmodel").is_file() else None
-
-
-def _only(rows: sqlite3.Cursor) -> str | None:
-    """Returns the value of the one row that a query found; None for none, and for several, as in several workspaces."""
-    found = rows.fetchmany(2)
-    return str(found[0][0]) if len(found) == 1 else None

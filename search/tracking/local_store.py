@@ -91,6 +91,27 @@ def _is_left_half_made(path: Path) -> bool:
     return False
 
 
+def only_value(store: Path, query: str, parameters: tuple[object, ...]) -> str | None:
+    """Returns the value of the one row that a query finds in a local store, which is not changed.
+
+    Args:
+        store: The store's file.
+        query: An SQL query for one column.
+        parameters: The values of its placeholders.
+
+    Returns:
+        The value; None for no row, for several, as in several workspaces, and where the store cannot be read.
+    """
+    if not store.is_file():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
+            found = connection.execute(query, parameters).fetchmany(2)
+    except sqlite3.Error:
+        return None
+    return str(found[0][0]) if len(found) == 1 else None
+
+
 def local_path(tracking_uri: str) -> Path | None:
     """Returns the file of a local store, or None for a server's address."""
     found = _LOCAL.match(tracking_uri)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
 from urllib.parse import urlencode
 
 from ...text import shown_uri
 from ..settings import Home
 from ..studies.opening import open_study
 from ..studies.storage.storage import open_to_read
-from .local_store import local_path
+from .local_store import local_path, only_value
 from .mlflow_client import open_client
 from .saved_views import study_view_key
 
@@ -53,16 +51,7 @@ def _experiment(name: str, tracking_uri: str) -> str | None:
     """Returns MLflow's identifier of a data set's experiment; None where it has none, or does not answer."""
     store = local_path(tracking_uri)
     if store is not None:
-        if not store.is_file():
-            return None
-        with (
-            contextlib.suppress(sqlite3.Error),
-            contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True, timeout=60)) as connection,
-        ):
-            # Several of one name, as in several workspaces, cannot be told apart.
-            found = connection.execute(_EXPERIMENT, (name,)).fetchmany(2)
-            return str(found[0][0]) if len(found) == 1 else None
-        return None
+        return only_value(store, _EXPERIMENT, (name,))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", _TIMEOUT_S)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     try:
