@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ...page_style import BAD, GOOD, SERIES
 from ...spaces.search_space.parameters import SearchSpace
 from ...spaces.search_space.wording import condition, readable_names
-from ...text import counted
+from ...text import counted, shown_score
 from ..evaluation.advice import advice
 from ..evaluation.comparison import parameter_rows
 from ..evaluation.direction import Direction
@@ -19,7 +19,7 @@ from ..evaluation.metrics import METRICS
 from ..evaluation.pages import picture_source, plot_html, plotly_script, render, write_page
 from ..results import complete_best_first
 from .leaderboard import MOST_TRIALS, leaderboard
-from .verdict import metric_words, next_steps, score, verdict
+from .verdict import metric_words, next_steps, verdict
 
 if TYPE_CHECKING:
     import plotly.graph_objects
@@ -98,7 +98,7 @@ def write_report(data: ReportData, target: Path) -> Path:
         states=_states(data.trials),
         places=leaderboard(complete, data.standing),
         others=[name for name, _ in data.definition.more_objectives],
-        score=score,
+        score=shown_score,
         shown_value=shown_value,
         settings=_settings(data, complete[:MOST_TRIALS]),
         scores=_scores(data, best) if best else [],
@@ -172,9 +172,9 @@ def learning_curves_figure(
 def _cards(data: ReportData, best: TrialRecord | None) -> list[tuple[str, str]]:
     """Returns titles and values of the numbers at the head of the page."""
     name = metric_words(data.definition.objective)
-    cards = [(f"{name} of the best trial", score(best.value) if best else "none yet")]
+    cards = [(f"{name} of the best trial", shown_score(best.value) if best else "none yet")]
     if best and data.standing and data.standing.corrected is not None and data.standing.flattered:
-        cards.append(("without the gain from the choice", score(data.standing.corrected)))
+        cards.append(("without the gain from the choice", shown_score(data.standing.corrected)))
     if best and best.parameters:
         cards.append(("parameters of its network", f"{best.parameters:,}"))
     complete = sum(trial.state == "complete" for trial in data.trials)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...text import counted
+from ...text import counted, shown_score
 
 if TYPE_CHECKING:
     from ..evaluation.standing import Standing
@@ -36,11 +36,6 @@ def metric_words(name: str) -> str:
     return " ".join(ABBREVIATIONS.get(word, word) for word in name.split("_"))
 
 
-def score(value: float | None) -> str:
-    """Returns a score as people compare it: to four decimals; empty for None."""
-    return "" if value is None else f"{value:.4f}"
-
-
 def verdict(
     definition: StudyDefinition,
     best: TrialRecord | None,
@@ -64,9 +59,9 @@ def verdict(
     if best is None:
         return Verdict("No trial has completed yet.")
     name = definition.objective
-    sentence = f"Trial {best.number} is the best: {metric_words(name)} {score(best.value)} on validation"
+    sentence = f"Trial {best.number} is the best: {metric_words(name)} {shown_score(best.value)} on validation"
     if standing and (interval := standing.intervals.get(best.number)):
-        sentence += f" (95 % interval {score(interval.low)} to {score(interval.high)}"
+        sentence += f" (95 % interval {shown_score(interval.low)} to {shown_score(interval.high)}"
         sentence += f", {counted(standing.images, 'image')})" if standing.images else ")"
     told = standing.lines(name) if standing else []
     # That others of the trials are weak is no reason to doubt the best.
@@ -78,7 +73,7 @@ def verdict(
         (reference.get(name), f"Published: {{}} ({reference_source}), on its own test images."),
     ):
         if level is not None:
-            notes.append(words.format(score(level)))
+            notes.append(words.format(shown_score(level)))
     return Verdict(
         f"{sentence}.",
         tuple(_in_words(_sentence(line), name) for line in doubts),
