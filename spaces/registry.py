@@ -93,6 +93,7 @@ _VOC_CLASSES = (
     "train",
     "tvmonitor",
 )
+_FER2013_CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 _WEIGHTS = {"weights": "imagenet, none, a file, or a folder of files called as Keras publishes them"}
 
 SPACES: dict[str, Entry] = {
@@ -135,7 +136,7 @@ SPACES: dict[str, Entry] = {
             2.1e9,
             "accuracy 0.6266",
             {"accuracy": 0.6266},
-            classes=("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"),
+            classes=_FER2013_CLASSES,
             held_out=7178,
         ),
     ),
@@ -151,7 +152,7 @@ SPACES: dict[str, Entry] = {
             2.1e9,
             "accuracy 0.7328, of epochs that were chosen on the split that others test on",
             {"accuracy": 0.7328},
-            classes=("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"),
+            classes=_FER2013_CLASSES,
             held_out=7178,
         ),
     ),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...errors import ApertuneError, ModelError, install_hint
 from ...text import first_line
-from ..models.contract import ModelContract
-from ..models.package import load_model, write_manifest
+from ..models.contract import ModelContract, read_contract
+from ..models.package import check_manifest, load_model, write_manifest
 from .formats import ExportJob, PixelFunction, find_format, open_exported
 from .graph import in_float32, predict
 from .parity import Comparison, ParityImages
@@ -52,19 +52,24 @@ def add_quick_start(folder: Path, images: ParityImages, scratch: Path) -> str:
     return ""
 
 
-def open_quick_start(folder: Path, contract: ModelContract) -> PixelFunction | None:
-    """Opens the ONNX file of a model's folder, whose manifest the caller has checked.
+def open_quick_start(folder: Path) -> tuple[PixelFunction, ModelContract] | None:
+    """Opens the ONNX file of a model's folder, after checking the folder.
 
     Returns:
-        A function from uint8 (n, height, width, channels) to probabilities float32 (n, outputs); None if there is no
-        such file, or onnxruntime is not installed or too old for it.
+        A function from uint8 (n, height, width, channels) to probabilities float32 (n, outputs), and the model's
+        contract; None if there is no such file, or onnxruntime is not installed or too old for it.
+
+    Raises:
+        ModelError: A file of the folder is missing or altered.
     """
     form = find_format(FORMAT)
     variant = form.variant("float32")
     assert variant is not None
     if not (folder / variant.file).is_file() or find_spec(str(form.opening_package)) is None:
         return None
+    contract = read_contract(folder)
+    check_manifest(folder)
     try:
-        return open_exported(form, folder / variant.file, contract)
+        return open_exported(form, folder / variant.file, contract), contract
     except ModelError:
         return None

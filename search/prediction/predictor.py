@@ -143,11 +143,9 @@ def open_predictor(folder: Path, minimum_probability: float | None = None) -> Pr
 
 
 def _open_model(folder: Path) -> tuple[PixelFunction, ModelContract]:
-    contract = read_contract(folder)
-    check_manifest(folder)
-    quick = open_quick_start(folder, contract)
+    quick = open_quick_start(folder)
     if quick is not None:
-        return quick, contract
+        return quick
     from ..export.graph import predict
 
     network, contract = load_model(folder)

@@ -54,8 +54,10 @@ def test_pictures_are_named_without_importing_keras(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["dark", []]
     network, _ = load_model(model)
-    quick = open_quick_start(model, shades_contract)
-    assert quick is not None
+    opened = open_quick_start(model)
+    assert opened is not None
+    quick, contract = opened
+    assert contract == shades_contract
     np.testing.assert_allclose(quick(images.pixels), predict(network, images.pixels), atol=1e-4)
 
 
@@ -81,7 +83,7 @@ def test_a_file_that_this_runtime_cannot_open_is_passed_over(
     assert answered.answer is not None
     assert answered.answer.name == "dark"
     monkeypatch.setattr(quick_start, "find_spec", lambda name: None)
-    assert open_quick_start(model, shades_contract) is None
+    assert open_quick_start(model) is None
 
 
 def test_a_file_that_answers_otherwise_is_not_kept(
