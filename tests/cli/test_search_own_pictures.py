@@ -8,13 +8,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
-from model_server import free_port
+from model_server import free_port, wait_for
 from PIL import Image
 from programs import REPOSITORY
 
@@ -71,13 +69,7 @@ def test_the_readme_leads_from_pictures_to_a_served_model() -> None:
     assert "model.onnx" in typed(export)
     server = shell(serve)
     try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5):
-                    break
-            except OSError:
-                assert server.poll() is None, server.communicate()[0]
-                time.sleep(0.5)
+        wait_for(f"http://127.0.0.1:{port}/ping", server, lambda: server.communicate()[0])
         (answer,) = json.loads(typed(ask))["predictions"]
     finally:
         os.killpg(server.pid, signal.SIGTERM)

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,7 @@ def serving(model: str, log: Path, environment: Mapping[str, str]) -> Iterator[s
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"{address}/ping", timeout=5):
-                    break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.5)
+        wait_for(f"{address}/ping", process, log.read_text)
         yield address
     finally:
         os.killpg(process.pid, signal.SIGTERM)
@@ -60,6 +54,23 @@ def ask(server: str, document: object) -> tuple[int, Any]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def wait_for(address: str, process: subprocess.Popen[Any], said: Callable[[], object]) -> None:
+    """Waits, for at most two minutes, until a server answers at an address.
+
+    Args:
+        address: The address to ask.
+        process: The server.
+        said: Returns what it printed, to be shown if it ends.
+    """
+    for _ in range(240):
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            assert process.poll() is None, said()
+            time.sleep(0.5)
 
 
 def free_port() -> int:

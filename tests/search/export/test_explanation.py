@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from model_server import free_port, wait_for
 from PIL import Image
 
 from apertune.datasets.base import Task
@@ -37,7 +36,6 @@ SCORES = {
         {"metric": "log_loss", "test": 0.3, "low": None, "high": None},
     ],
 }
-START_S = 60
 
 
 def network(task: Task, outputs: int) -> keras.Model:
@@ -133,22 +131,14 @@ def server(exported: tuple[Path, Path], tmp_path: Path) -> Iterator[tuple[Path, 
         for file in files:
             shutil.copy(file, tmp_path / file.name)
     (command,) = re.findall(r"^CMD (\[.+\])$", recipe, re.MULTILINE)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = [{"0.0.0.0": "127.0.0.1", "8080": str(port)}.get(word, word) for word in json.loads(command)]
     process = subprocess.Popen([sys.executable, "-m", *words], cwd=tmp_path, stderr=subprocess.PIPE)
     address = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + START_S
-        while True:
-            assert process.poll() is None, process.stderr
-            try:
-                assert json.load(urllib.request.urlopen(f"{address}/health"))["dataset"] == "My Animals"
-                break
-            except urllib.error.URLError:
-                assert time.monotonic() < until
-                time.sleep(0.2)
+        wait_for(f"{address}/health", process, lambda: process.communicate()[1])
+        with urllib.request.urlopen(f"{address}/health") as reply:
+            assert json.load(reply)["dataset"] == "My Animals"
         yield model, address
     finally:
         process.kill()
