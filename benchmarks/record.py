@@ -144,9 +144,12 @@ def _prepare(name: str, dataset: ImageDataset) -> None:
     _STATE["view"], _STATE["epochs"] = dataset.training_view(), SETS[name].epochs
     spec = _STATE["view"].spec()
     convnet = spaces.load("convnet", spec)
-    space = _STATE["space"] = spaces.discover(convnet)
-    # Replays need the space that was drawn from, even when the package's own has changed.
-    (CURVES / f"{name}.space.json").write_text(space.to_json() + "\n")
+    # A set's configurations stay comparable only while they come from one space: the one that its first was drawn from,
+    # even when the package's own has changed since. Parameters that came later keep their defaults.
+    drawn_from = CURVES / f"{name}.space.json"
+    if not drawn_from.exists():
+        drawn_from.write_text(spaces.discover(convnet).to_json() + "\n")
+    space = _STATE["space"] = SearchSpace.from_json(drawn_from.read_text())
     from apertune.search.training.network_cost import measure_cost
 
     default = convnet.candidate(spaces.hyperparameters(space, space.defaults()), epochs=1, seed=0)
