@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from ...datasets.cache.entries import cache_folder
 from ...errors import SettingError
 from ...keras_backend import keras_backend
+from ...text import counted
 from . import devices
+from .memory_bound import SEARCH_MB, check_bound, most_workers
 from .places import PlaceSettings
 
 # Beyond that, workers wait for each other, and each takes its memory all the same.
@@ -111,10 +113,10 @@ def local_environments(places: PlaceSettings, *, at_most: int | None = None) -> 
         at_most: The most workers to start on processors; as many as the settings say unless given.
 
     Raises:
-        SettingError: A GPU that is named is not there.
+        SettingError: A GPU that is named is not there, or `--memory` has no room for so many workers.
     """
     if places.workers is not None:
-        return worker_environments(min(places.workers, at_most or places.workers))
+        return _bounded(places, min(places.workers, at_most or places.workers), "--workers")
     there = [] if places.gpus == () else [card.index for card in devices.gpus()]
     cards = there if places.gpus is None else list(places.gpus)
     missing = sorted(set(cards) - set(there))
@@ -122,10 +124,58 @@ def local_environments(places: PlaceSettings, *, at_most: int | None = None) -> 
         have = f"has {', '.join(map(str, there))}" if there else "shows no GPU"
         raise SettingError(f"--gpus names {', '.join(map(str, missing))}, but this machine {have}; see nvidia-smi")
     if cards:
-        return worker_environments(0, cards, places.per_gpu)
+        return _bounded(places, len(cards) * places.per_gpu, "", cards)
     if places.per_gpu > 1:
         raise SettingError(
             f"--per-gpu {places.per_gpu} shares GPUs, but this machine shows none; say --workers instead"
         )
-    default = devices.default_cpu_workers()
-    return worker_environments(min(default, at_most or default))
+    default = default_workers(places)
+    return _bounded(places, min(default, at_most or default), "")
+
+
+def default_workers(places: PlaceSettings) -> int:
+    """Returns how many workers are started on processors, unless the user says: as many as memory has room for."""
+    if places.memory_mb is None:
+        return devices.default_cpu_workers()
+    _, free_mb = devices.memory_mb()
+    return max(1, min(most_workers(min(places.memory_mb, free_mb)), devices.most_cpu_workers()))
+
+
+def told_of_memory(places: PlaceSettings, workers: int, at_most: int) -> str:
+    """Returns a line on the memory that let fewer workers start than there are processors; empty where it did not.
+
+    Args:
+        places: Where trials run.
+        workers: The workers that were started.
+        at_most: The most that would be, since there are no more trials.
+    """
+    chosen = places.workers is not None or places.cluster is not None or places.gpus
+    if chosen or workers >= min(devices.most_cpu_workers(), at_most):
+        return ""
+    _, free_mb = devices.memory_mb()
+    bound_mb = places.memory_mb
+    if bound_mb is not None and bound_mb <= free_mb:
+        return f"--memory {places.memory} has room for {counted(workers, 'worker')}."
+    free = f"{free_mb * 2**20 / 1e9:.1f} GB"
+    return f"Only {counted(workers, 'worker')}, since {free} of memory are free; --workers starts more."
+
+
+def _bounded(places: PlaceSettings, workers: int, flag: str, cards: Sequence[int] = ()) -> list[dict[str, str]]:
+    """Returns the variables of so many workers, each with its share of the memory that the user allows.
+
+    Args:
+        places: Where trials run.
+        workers: Number of workers.
+        flag: The flag that starts fewer; empty where none does.
+        cards: Numbers of the GPUs, if they train on some.
+
+    Raises:
+        SettingError: The bound has no room for them.
+    """
+    made = worker_environments(workers, cards, places.per_gpu)
+    bound_mb = places.memory_mb
+    if places.memory is None or bound_mb is None:
+        return made
+    check_bound(places.memory, workers, flag, on_gpu=bool(cards))
+    share = (bound_mb - SEARCH_MB) / workers
+    return [{**environment, devices.MEMORY_VARIABLE: f"{share:.0f}"} for environment in made]
