@@ -19,7 +19,6 @@ from ...text import counted
 from ..evaluation.direction import Direction
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
-from ..executors.environments import told_of_memory
 from ..executors.memory_bound import HELPER_MB, least_mb
 from ..messages import DiscoveryTask
 from ..results import run_ids_by_number, without_owner
@@ -123,8 +122,6 @@ def run(
         stack.callback(executor.close)
         executor.start()
         display.say(_opening_line(dataset, executor.slots, ready.objectives))
-        if line := told_of_memory(settings, executor.slots, settings.trials):
-            display.say(line)
         definition = _definition(dataset, ready, settings, home, executor, display)
         search_space = SearchSpace.from_json(definition.search_space)
         check_sampler(settings.sampler, search_space, len(ready.objectives))

@@ -163,9 +163,9 @@ def fits_on_device(size_bytes: int) -> bool:
         free_mb = min(card.free_mb for card in cards)
     else:
         total_mb, free_mb = memory_mb()
-    if not cards and (allowed := os.environ.get(MEMORY_VARIABLE)):
-        if size_bytes / 2**20 > max(SMALL_TABLE_MB, float(allowed) - WORKER_MB):
-            return False
+    allowed = os.environ.get(MEMORY_VARIABLE)
+    if allowed and not cards and size_bytes / 2**20 > max(SMALL_TABLE_MB, float(allowed) - WORKER_MB):
+        return False
     fair_mb = total_mb / int(os.environ.get(SHARERS_VARIABLE, "1"))
     return size_bytes / 2**20 <= TABLE_SHARE_OF_MEMORY * min(free_mb, fair_mb)
 

@@ -11,6 +11,7 @@ from ...keras_backend import keras_backend
 from ...text import counted
 from . import devices
 from .memory_bound import SEARCH_MB, check_bound, most_workers
+from .other_searches import fair_processors, other_searches, told_of_others
 from .places import PlaceSettings
 
 # Beyond that, workers wait for each other, and each takes its memory all the same.
@@ -39,7 +40,9 @@ def _common() -> dict[str, str]:
     return {**_COMMON, "KERAS_BACKEND": keras_backend()}
 
 
-def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int = 1) -> list[dict[str, str]]:
+def worker_environments(
+    workers: int, cards: Sequence[int] = (), per_card: int = 1, *, processors: int | None = None
+) -> list[dict[str, str]]:
     """Returns the variables of each worker: its GPU, or its share of the processors.
 
     Args:
@@ -47,11 +50,12 @@ def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int =
         cards: Numbers of the GPUs.
         per_card: Workers per GPU. The second on a GPU comes after the first on every other one, since a search with
             few trials fills the first slots alone.
+        processors: Processors that workers share; all of this machine unless given.
     """
     if cards:
         made = [gpu_environment(str(card), per_card) for _ in range(per_card) for card in cards]
     else:
-        threads = max(1, devices.processors() // workers)
+        threads = max(1, (processors or devices.processors()) // workers)
         made = [processor_environment(threads, workers) for _ in range(workers)]
     return [on_this_machine(environment) for environment in made]
 
@@ -129,28 +133,46 @@ def local_environments(places: PlaceSettings, *, at_most: int | None = None) -> 
         raise SettingError(
             f"--per-gpu {places.per_gpu} shares GPUs, but this machine shows none; say --workers instead"
         )
-    default = default_workers(places)
-    return _bounded(places, min(default, at_most or default), "")
+    processors = fair_processors(devices.processors(), len(other_searches()))
+    default = default_workers(places, processors)
+    return _bounded(places, min(default, at_most or default), "", processors=processors)
 
 
-def default_workers(places: PlaceSettings) -> int:
-    """Returns how many workers are started on processors, unless the user says: as many as memory has room for."""
+def default_workers(places: PlaceSettings, processors: int) -> int:
+    """Returns how many workers are started on so many processors, unless the user says: as many as memory allows."""
     if places.memory_mb is None:
-        return devices.default_cpu_workers()
+        return min(processors, devices.default_cpu_workers())
     _, free_mb = devices.memory_mb()
-    return max(1, min(most_workers(min(places.memory_mb, free_mb)), devices.most_cpu_workers()))
+    return max(1, min(most_workers(min(places.memory_mb, free_mb)), processors, devices.most_cpu_workers()))
 
 
-def told_of_memory(places: PlaceSettings, workers: int, at_most: int) -> str:
-    """Returns a line on the memory that let fewer workers start than there are processors; empty where it did not.
+def told_of_machine(places: PlaceSettings, environments: Sequence[Mapping[str, str]], at_most: int | None) -> list[str]:
+    """Returns lines on why fewer workers start than there are processors, and on other searches.
 
     Args:
         places: Where trials run.
-        workers: The workers that were started.
-        at_most: The most that would be, since there are no more trials.
+        environments: The variables of the workers, as `local_environments` returns them.
+        at_most: The most that would start if nothing else counted, since there are no more trials; None for any.
     """
-    chosen = places.workers is not None or places.cluster is not None or places.gpus
-    if chosen or workers >= min(devices.most_cpu_workers(), at_most):
+    others = other_searches()
+    on_gpus = any(environment["CUDA_VISIBLE_DEVICES"] for environment in environments)
+    choice = "gpus" if on_gpus else "workers" if places.workers is not None else "default"
+    lines = [told_of_others(others, devices.processors(), choice)]
+    if choice == "default":
+        fair = min(devices.most_cpu_workers(), fair_processors(devices.processors(), len(others)))
+        lines.append(_told_of_memory(places, len(environments), min(fair, at_most or fair)))
+    return [line for line in lines if line]
+
+
+def _told_of_memory(places: PlaceSettings, workers: int, wanted: int) -> str:
+    """Returns a line on the memory that let fewer workers start than wanted; empty where it did not.
+
+    Args:
+        places: Where trials run.
+        workers: The workers that start.
+        wanted: The workers that would start if memory had room.
+    """
+    if workers >= wanted:
         return ""
     _, free_mb = devices.memory_mb()
     bound_mb = places.memory_mb
@@ -160,7 +182,9 @@ def told_of_memory(places: PlaceSettings, workers: int, at_most: int) -> str:
     return f"Only {counted(workers, 'worker')}, since {free} of memory are free; --workers starts more."
 
 
-def _bounded(places: PlaceSettings, workers: int, flag: str, cards: Sequence[int] = ()) -> list[dict[str, str]]:
+def _bounded(
+    places: PlaceSettings, workers: int, flag: str, cards: Sequence[int] = (), *, processors: int | None = None
+) -> list[dict[str, str]]:
     """Returns the variables of so many workers, each with its share of the memory that the user allows.
 
     Args:
@@ -168,11 +192,12 @@ def _bounded(places: PlaceSettings, workers: int, flag: str, cards: Sequence[int
         workers: Number of workers.
         flag: The flag that starts fewer; empty where none does.
         cards: Numbers of the GPUs, if they train on some.
+        processors: Processors that they share; all of this machine unless given.
 
     Raises:
         SettingError: The bound has no room for them.
     """
-    made = worker_environments(workers, cards, places.per_gpu)
+    made = worker_environments(workers, cards, places.per_gpu, processors=processors)
     bound_mb = places.memory_mb
     if places.memory is None or bound_mb is None:
         return made

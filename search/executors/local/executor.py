@@ -25,7 +25,7 @@ from ...messages import (
     WorkerReady,
 )
 from .. import devices
-from ..environments import check_counts, local_environments
+from ..environments import check_counts, local_environments, told_of_machine
 from ..memory_bound import SEARCH_MB, SPARE_MB, WORKER_MB, amount
 from ..places import PlaceSettings
 from .worker_process import Worker, end_all, exit_words, was_killed
@@ -43,7 +43,10 @@ def make_local_executor(
 ) -> LocalExecutor:
     """Makes workers on this machine; see `make_executor`."""
     check_counts(places)
-    return LocalExecutor(local_environments(places, at_most=at_most)[:only], logs, bound_mb=places.memory_mb)
+    environments = local_environments(places, at_most=at_most)
+    for line in told_of_machine(places, environments, at_most):
+        logger.warning(line)
+    return LocalExecutor(environments[:only], logs, bound_mb=places.memory_mb)
 
 
 class LocalExecutor:

@@ -7,7 +7,7 @@ import pytest
 from apertune.errors import SettingError
 from apertune.search.executors import devices, environments
 from apertune.search.executors.choosing import check_places
-from apertune.search.executors.environments import local_environments, told_of_memory
+from apertune.search.executors.environments import local_environments, told_of_machine
 from apertune.search.executors.memory_bound import SEARCH_MB, WORKER_MB, least_mb, most_workers, size_mb, typed
 from apertune.search.executors.places import PlaceSettings
 
@@ -60,9 +60,10 @@ def test_as_many_workers_start_as_the_bound_has_room_for() -> None:
     bounded = PlaceSettings(memory="2GB")
     made = local_environments(bounded)
     assert len(made) == most_workers(size_mb("2GB")) == 3
-    assert told_of_memory(bounded, 3, at_most=20) == "--memory 2GB has room for 3 workers."
-    assert told_of_memory(bounded, 3, at_most=3) == ""
-    assert told_of_memory(PlaceSettings(memory="9GB"), 4, at_most=20) == ""
+    assert told_of_machine(bounded, made, 20) == ["--memory 2GB has room for 3 workers."]
+    assert told_of_machine(bounded, made, 3) == []
+    roomy = PlaceSettings(memory="9GB")
+    assert told_of_machine(roomy, local_environments(roomy), 20) == []
     share = float(made[0][devices.MEMORY_VARIABLE])
     assert WORKER_MB <= share == pytest.approx((size_mb("2GB") - SEARCH_MB) / 3, abs=1)
     assert devices.MEMORY_VARIABLE not in local_environments(PlaceSettings())[0]
@@ -71,10 +72,11 @@ def test_as_many_workers_start_as_the_bound_has_room_for() -> None:
 def test_short_memory_of_the_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line says so if the machine has less free memory than all its processors' workers take."""
     monkeypatch.setattr(devices, "memory_mb", lambda: (8_000.0, 3_500.0))
-    assert len(local_environments(PlaceSettings())) == 2
+    made = local_environments(PlaceSettings())
+    assert len(made) == 2
     told = "Only 2 workers, since 3.7 GB of memory are free; --workers starts more."
-    assert told_of_memory(PlaceSettings(), 2, at_most=20) == told
-    assert told_of_memory(PlaceSettings(workers=2), 2, at_most=20) == ""
+    assert told_of_machine(PlaceSettings(), made, 20) == [told]
+    assert told_of_machine(PlaceSettings(workers=2), made, 20) == []
     monkeypatch.setattr(devices, "memory_mb", lambda: (8_000.0, 1_500.0))
     assert len(local_environments(PlaceSettings(memory="6GB"))) == 2
 
