@@ -36,7 +36,7 @@ def begun(*children: list[str]) -> subprocess.Popen[bytes]:
 
 
 def mine(started: subprocess.Popen[bytes]) -> list[OtherSearch]:
-    """What is found of a process, among all that the machine does."""
+    """Returns the searches that are found of one process, among all that the machine does."""
     return [other for other in other_searches() if other.process_id == started.pid]
 
 
