@@ -18,8 +18,9 @@ vectorised  trials of one network in one program against as many processes (see 
 
 Each part runs in steps, each in a process of its own. A step that fails prints its error, and the next one starts. With
 --minutes, what has not been measured in that time is left to the next run with the same --folder, which keeps results
-and measures what is missing; a search goes on where it ended. The tables come last. Without --data images are random,
-and accuracies mean nothing.
+and measures what is missing; a search goes on where it ended. The tables come last; `results.json` there can be copied
+to `benchmarks/results/gpu.json`, from which `benchmarks/run.py --write` makes the tables of RESULTS.md. Without --data
+images are random, and accuracies mean nothing.
 """
 
 from __future__ import annotations
@@ -147,9 +148,11 @@ def main() -> None:
     arguments = arguments_of(parser)
     if unknown := set(arguments.only.split(",")) - PARTS.keys():
         parser.error(f"--only takes {', '.join(PARTS)}, but got {', '.join(sorted(unknown))}")
+    arguments.folder = (arguments.folder or Path(tempfile.mkdtemp(prefix="apertune-gpu-"))).resolve()
     if arguments.check:
         arguments.trials, arguments.epochs, arguments.batch_size, arguments.sharing = 2, 1, 32, "1,2"
-    arguments.folder = (arguments.folder or Path(tempfile.mkdtemp(prefix="apertune-gpu-"))).resolve()
+        # A folder of their own, so that checked figures are never taken for measured ones.
+        arguments.folder /= "" if arguments.child else "check"
     if arguments.child:
         part, _, detail = arguments.child.partition(":")
         print(json.dumps(PARTS[part](arguments, detail)), file=sys.__stdout__)
@@ -172,7 +175,8 @@ def _run_steps(arguments: argparse.Namespace) -> int:
     """Runs what has not been measured, prints all tables, and returns the exit status."""
     file = arguments.folder / "results.json"
     kept = json.loads(file.read_text()) if file.exists() else {"steps": {}}
-    kept |= {"date": today(), "commit": commit(), "machine": machine(), "check": arguments.check}
+    command = "KERAS_BACKEND=jax python benchmarks/gpu.py" + " --data fer2013.csv" * bool(arguments.data)
+    kept |= {"command": command, "date": today(), "commit": commit(), "machine": machine()}
     until, failed, left = time.monotonic() + 60 * arguments.minutes, [], []
     for step in _steps(arguments):
         if kept["steps"].get(step, {}).get("done"):
@@ -191,6 +195,8 @@ def _run_steps(arguments: argparse.Namespace) -> int:
         if not done:
             left.append(step)
         kept["steps"][step] = {"seconds": round(took, 1), "done": done, "rows": rows}
+        kept["seconds"] = round(sum(one["seconds"] for one in kept["steps"].values()), 1)
+        kept["tables"] = [table.to_json() for table in _tables(kept["steps"])]
         file.write_text(json.dumps(kept, indent=1) + "\n")
         print(f"{step} ({took:.0f} s): {json.dumps(rows)}", flush=True)
     print(f"\n{machine_words(kept['machine'])}; results in {file}", flush=True)
@@ -255,7 +261,9 @@ def throughput(arguments: argparse.Namespace, detail: str) -> list[dict[str, Any
     found = []
     for augmented in (False, True) if space == "convnet" else (False,):
         chosen = {**values, **(measured["AUGMENTED"] if augmented else {})}
-        images = 2 * arguments.batch_size if arguments.check else FACES
+        # Too few images would not allow for the batch size in the space that is searched.
+        checked = 2 * arguments.batch_size if space == PUBLISHED else CHECKED_FACES
+        images = checked if arguments.check else FACES
         size = 16 if arguments.check and space == "convnet" else SIZE
         bench = measured["Bench"](size, images, arguments.batch_size, chosen, space=space)
         ways = measured["measure"](bench, 1 if arguments.check else 3)
