@@ -5,16 +5,16 @@
 
 Needs neither a network connection nor, with JAX, TensorFlow. The parts:
 
+tracking    what MLflow has of a trial's GPU: utilization, memory, power, energy
+memory      networks whose weights or activations are too large: infeasible, and the next trial runs
+latency     a search with `--max-latency-ms` at the median of what its networks take
+resume      a search killed with all its processes, and gone on with
+sharing     the same trials by 1, 2, 4 and 8 workers on one GPU (`--per-gpu`)
+search      a search of --trials trials: its time and the best validation accuracy
+vectorised  trials of one network in one program against as many processes (see `benchmarks/vectorised.py`)
 throughput  images of FER2013's size per second for the published network and three of the search space, in float32 and
             bfloat16, plain and augmented, for each way to feed them, against the network's own limit (see
             `benchmarks/throughput.py`)
-sharing     the same trials by 1, 2, 4 and 8 workers on one GPU (`--per-gpu`)
-search      a search of --trials trials: its time and the best validation accuracy
-memory      networks whose weights or activations are too large: infeasible, and the next trial runs
-latency     a search with `--max-latency-ms` at the median of what its networks take
-tracking    what MLflow has of a trial's GPU: utilization, memory, power, energy
-resume      a search killed with all its processes, and gone on with
-vectorised  trials of one network in one program against as many processes (see `benchmarks/vectorised.py`)
 
 Each part runs in steps, each in a process of its own. A step that fails prints its error, and the next one starts. With
 --minutes, what has not been measured in that time is left to the next run with the same --folder, which keeps results
@@ -139,6 +139,8 @@ def main() -> None:
     parser.add_argument("--per-gpu", type=int, default=4, help="Run this many workers on the GPU in the search.")
     parser.add_argument("--sharing", default="1,2,4,8", help="Share the GPU among so many workers, one after another.")
     parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--networks", default=",".join((PUBLISHED, *SEARCHED)), help="Networks of the part throughput.")
+    parser.add_argument("--types", default="bfloat16,float32", help="Types of the part throughput.")
     parser.add_argument("--only", default=",".join(PARTS), help="Run only these parts, separated by commas.")
     parser.add_argument("--minutes", type=float, default=24 * 60, help="Begin and end steps within this time.")
     parser.add_argument("--folder", type=Path, help="Keep results here; without it, a new temporary folder.")
@@ -162,7 +164,7 @@ def main() -> None:
 
 
 def _steps(arguments: argparse.Namespace) -> list[str]:
-    networks = [f"{name},{dtype}" for name in (PUBLISHED, *SEARCHED) for dtype in ("float32", "bfloat16")]
+    networks = [f"{name},{dtype}" for name in arguments.networks.split(",") for dtype in arguments.types.split(",")]
     details = {
         "throughput": [f"{PUBLISHED},bfloat16", "small,float32"] if arguments.check else networks,
         "sharing": arguments.sharing.split(","),
@@ -290,29 +292,32 @@ def sharing(arguments: argparse.Namespace, detail: str) -> list[dict[str, Any]]:
 def search(arguments: argparse.Namespace, _: str) -> list[dict[str, Any]]:
     """Searches until the time is over; the next run goes on with the study, and adds its own time."""
     from apertune import search as searches
+    from apertune.search.results import read_study
 
     folder = arguments.folder / "search"
     noted = folder / "noted.json"
-    before = json.loads(noted.read_text()) if noted.exists() else {"seconds": 0.0, "launches": 0, "ended": 0}
+    before = json.loads(noted.read_text()) if noted.exists() else {"seconds": 0.0, "launches": 0}
+    home = searches.make_home({}, root=folder / "mlflow")
+    ended = read_study(home, "search").finished if home.records_file("search").exists() else 0
     workers = 1 if arguments.check else arguments.per_gpu
     settings = {
-        "trials": arguments.trials - before["ended"],
+        "trials": arguments.trials - ended,
         "epochs": arguments.epochs,
         "mixed_precision": True,
         "keep_models": "best:5",
         "hours": max(arguments.seconds - CLOSING_S, LEAST_S) / 3600,
     }
-    found = _searched(arguments, "search", settings, workers=workers)
+    folder.mkdir(exist_ok=True)
+    # If the search is killed for want of time, all that it was given counts.
+    now = {"seconds": before["seconds"] + arguments.seconds, "launches": before["launches"] + 1}
+    noted.write_text(json.dumps(now))
+    found = _searched(arguments, "search", settings, workers=workers, goes_on=True)
     assert isinstance(found.result, searches.SearchResult)
     best = found.result.best
-    now = {
-        "seconds": before["seconds"] + found.row["all_seconds"],
-        "launches": before["launches"] + 1,
-        "ended": found.result.finished,
-    }
+    now["seconds"] = before["seconds"] + found.row["all_seconds"]
     noted.write_text(json.dumps(now))
     row = {
-        "trials": now["ended"],
+        "trials": found.result.finished,
         "wanted": arguments.trials,
         "workers": workers,
         "seconds": now["seconds"],
@@ -321,7 +326,7 @@ def search(arguments: argparse.Namespace, _: str) -> list[dict[str, Any]]:
         "best": best and best.value,
         "configuration": best and ", ".join(f"{name}={value}" for name, value in best.params.items()),
     }
-    return [{**row, "done": now["ended"] >= arguments.trials}]
+    return [{**row, "done": found.result.finished >= arguments.trials}]
 
 
 def memory(arguments: argparse.Namespace, _: str) -> list[dict[str, Any]]:
@@ -415,7 +420,8 @@ def resume(arguments: argparse.Namespace, _: str) -> list[dict[str, Any]]:
     from apertune.search.results import read_study
 
     folder = arguments.folder / "resume"
-    folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     wanted, epochs = (2, 8) if arguments.check else (6, 20)
     command = [sys.executable, "-m", "apertune", "search", "digits", "--image-size", "32", "--study", "resume"]
     command += ["--trials", str(wanted), "--epochs", str(epochs), "--pruner", "none", "--portfolio", "none"]
@@ -487,14 +493,14 @@ def vectorised(arguments: argparse.Namespace, detail: str) -> list[dict[str, Any
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, str], list[dict[str, Any]]]] = {
-    "throughput": throughput,
-    "sharing": sharing,
-    "search": search,
+    "tracking": tracking,
     "memory": memory,
     "latency": latency,
-    "tracking": tracking,
     "resume": resume,
+    "sharing": sharing,
+    "search": search,
     "vectorised": vectorised,
+    "throughput": throughput,
 }
 
 
@@ -533,6 +539,7 @@ def _searched(
     *,
     workers: int,
     fix: dict[str, str] | None = None,
+    goes_on: bool = False,
 ) -> Searched:
     """Searches the faces in a study of this name, with so many workers on the GPU or, with --check, on processors.
 
@@ -542,6 +549,7 @@ def _searched(
         settings: The settings of the search.
         workers: How many work at the same time.
         fix: Values to hold with --check; those of a small network unless given.
+        goes_on: True to go on with the study, if there is one; else what an earlier run left is removed.
     """
     from apertune import search as searches
     from apertune.search.engine.state import NoDisplay
@@ -558,6 +566,8 @@ def _searched(
         def trial_ended(self, result: Any, state: Any) -> None:
             self.ended, self.epochs = time.monotonic(), self.epochs + result.epochs
 
+    if not goes_on:
+        shutil.rmtree(arguments.folder / name, ignore_errors=True)
     clock, began = Clock(), time.monotonic()
     home = searches.make_home({}, root=arguments.folder / name / "mlflow")
     places = {"workers": workers} if arguments.check else {"per_gpu": workers}
