@@ -135,7 +135,7 @@ def _search(arguments: argparse.Namespace) -> dict[str, float]:
                 self.ended = time.monotonic()
 
     # A random sampler with the bare loop's seed; the defaults, usually the first trial, are not enqueued.
-    planning.make_sampler = lambda name, seed, options: optuna.samplers.RandomSampler(seed=1)
+    planning.make_sampler = lambda *_, **__: optuna.samplers.RandomSampler(seed=1)
     optuna.study.Study.enqueue_trial = lambda *_, **__: None  # type: ignore[method-assign]
     clock = Clock()
     settings = SearchSettings(

@@ -218,3 +218,40 @@ def test_claims_that_cannot_be_looked_up_say_why(small: Path) -> None:
     (small / "README.md").write_text("It takes 70 s. And 3 MB.\n\n")
     assert claims.unclaimed(passage, run.cell_of) == ["It takes 70 s. And 3 MB.  "]
     assert claims.unclaimed({**passage, "said": ["And 3 MB"]}, run.cell_of) == []
+
+
+def test_the_gpu_benchmark_goes_on_after_a_failure_and_where_it_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part has its table; what failed or found no time is named, and only that is measured the next time."""
+    gpu = importlib.import_module("gpu")
+    assert set(gpu.PARTS) == set(gpu.COLUMNS) == set(run.GPU_PARTS)
+    asked: list[str] = []
+    answers = {
+        "search:": ([{"trials": 40, "wanted": 100, "done": False}], ""),
+        "memory:": ([{"too_large": "weights", "state": "infeasible"}], ""),
+        "latency:": ([], "FoundWrongError: too slow"),
+        "resume:": ([], gpu.OUT_OF_TIME),
+    }
+
+    def in_child(step: str, *_: Any) -> tuple[list[dict[str, Any]], str]:
+        asked.append(step)
+        rows, error = answers[step]
+        return [dict(row) for row in rows], error
+
+    monkeypatch.setattr(gpu, "_in_child", in_child)
+    only = "latency,memory,search,resume"
+    given = argparse.Namespace(folder=tmp_path, minutes=5.0, only=only, check=False, data=None, sharing="1")
+    given.networks, given.types = "small", "float32"
+    assert gpu._run_steps(given) == 1
+    output = capsys.readouterr().out
+    assert output.index("gpu-search") < output.index("gpu-memory") < output.index("not measured for want of time")
+    assert output.endswith("not measured for want of time: search: resume:\nfailed: latency:\n")
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert [one["name"] for one in kept["tables"]] == ["gpu-search", "gpu-memory"]
+    answers |= {step: ([{}], "") for step in answers}
+    assert gpu._run_steps(given) == 0
+    assert asked[4:] == ["latency:", "search:", "resume:"]
+    given.minutes, given.only = 0.0, "tracking"
+    assert gpu._run_steps(given) == 0
+    assert capsys.readouterr().out.endswith("not measured for want of time: tracking:\n")
