@@ -106,8 +106,7 @@ def from_optuna(space: SearchSpace, params: Mapping[str, Any]) -> Values:
     """Returns the values, by name, that a trial's Optuna parameters stand for. Raises SpaceError if one is missing."""
     values: Values = {}
     for parameter in space.active(values):
-        fixed = distribution_of(parameter) is None
-        if not fixed and parameter.key not in params:
+        if not _is_fixed(parameter) and parameter.key not in params:
             raise SpaceError(f"the trial has no value for {parameter.key}; was it drawn from another search space?")
         values[parameter.name] = _from_optuna(parameter, params.get(parameter.key))
     return values
@@ -139,7 +138,7 @@ def repair(values: Mapping[str, Value], space: SearchSpace) -> tuple[Values, lis
 def distribution_of(parameter: Parameter) -> Distribution | None:
     """Returns Optuna's distribution of a parameter, or None if it has only one value."""
     options = parameter.options
-    if options is not None and len(options) == 1:
+    if _is_fixed(parameter):
         return None
     if parameter.kind in ("choice", "boolean", "fixed"):
         return optuna.distributions.CategoricalDistribution(options or ())
@@ -148,6 +147,11 @@ def distribution_of(parameter: Parameter) -> Distribution | None:
     if parameter.sampling == "reverse_log":
         return optuna.distributions.FloatDistribution(0.0, 1.0)
     return _native_distribution(parameter)
+
+
+def _is_fixed(parameter: Parameter) -> bool:
+    """Returns whether the parameter has only one value."""
+    return parameter.options is not None and len(parameter.options) == 1
 
 
 def _is_drawn_by_index(parameter: Parameter) -> bool:

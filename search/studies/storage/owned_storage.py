@@ -33,6 +33,13 @@ logger = logging.getLogger(__name__)
 IDENTITY = "apertune_identity"
 
 
+class _HandedOver(FrozenTrial):
+    """A trial that nobody else keeps, so that it need not be copied."""
+
+    def __deepcopy__(self, memo: object) -> _HandedOver:
+        return self
+
+
 class OwnedStorage(BaseStorage):
     """One existing study, which nobody else may write while this object lives.
 
@@ -56,11 +63,18 @@ class OwnedStorage(BaseStorage):
         # Indexed by trial number, which is also the trial's id in memory.
         self._database_ids: list[int] = []
         self._is_in_doubt = False
-        for trial in database.get_all_trials(self._database_study, deepcopy=False):
-            self._database_ids.append(trial._trial_id)
-            self._memory.create_new_trial(self._study, template_trial=trial)
+        self._adopt(database.get_all_trials(self._database_study, deepcopy=False))
         self._name = name
         self._presence = Presence(database, name) if isinstance(database, RDBStorage) else None
+
+    def _adopt(self, trials: Sequence[FrozenTrial]) -> None:
+        """Takes trials into memory; it would copy each, which takes longer than to read them from a database."""
+        for trial in trials:
+            self._database_ids.append(trial._trial_id)
+            if isinstance(self._database, RDBStorage):
+                trial.__class__ = _HandedOver
+            self._memory.create_new_trial(self._study, template_trial=trial)
+            trial.__class__ = FrozenTrial
 
     def make_sure(self) -> bool:
         """Puts the study back if the database does not have it any more; returns whether it did.
