@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import psutil
+from measurements import Column, Table, arguments_of, tell
 
 from apertune import datasets, search
 from apertune.search.engine.state import NoDisplay, State
@@ -45,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--workers", type=int, default=2)
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     watch = Watch()
     with tempfile.TemporaryDirectory() as folder:
         home = search.make_home({}, root=Path(folder))
@@ -53,8 +54,17 @@ def main() -> None:
             trials=arguments.trials, epochs=1, workers=arguments.workers, pruner="none", fix=SMALL
         )
         search.run(datasets.load("digits"), settings, home=home, display=watch)
+    table = Table(
+        "memory",
+        Column("process", ""),
+        Column("after_5", "after 5 trials", "{:.0f} MiB"),
+        Column("most", "at most", "{:.0f} MiB"),
+        Column("end", "at the end", "{:.0f} MiB"),
+        Column("trials", "trials", "{:,}"),
+    )
     for name, seen in (("supervisor", watch.supervisor), ("largest worker", watch.workers)):
-        print(f"{name}: {seen[4]:.0f} MiB after 5 trials, {max(seen[4:]):.0f} at most, {seen[-1]:.0f} at the end")
+        table.add(process=name, after_5=seen[4], most=max(seen[4:]), end=seen[-1], trials=len(seen))
+    tell(table)
 
 
 if __name__ == "__main__":
