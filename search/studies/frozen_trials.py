@@ -81,7 +81,7 @@ class TrialReader:
     def values(self, frozen: FrozenTrial) -> Values | None:
         """Returns a trial's values, or None if its supervisor was killed while it drew them."""
         try:
-            return from_optuna(self._search_space, frozen.params)
+            return from_optuna(self._search_space, frozen.params, frozen.distributions)
         except SpaceError:
             return None
 

@@ -86,7 +86,7 @@ class Study:
         Args:
             file: The path of that file, beside the study.
         """
-        owned = OwnedStorage(self._storage, self.name)
+        owned = OwnedStorage(self._storage, self.name, self.search_space)
         self.optuna = optuna.load_study(study_name=self.name, storage=owned)
         self._storage = owned
         self._file = RecordFile(file, self.identity)
