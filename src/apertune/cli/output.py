@@ -48,11 +48,12 @@ def print_line(line: str, *, err: bool = False, warning: bool = False) -> None:
         err: Print it on standard error.
         warning: Show it in red where the terminal has colours.
     """
-    text = _wrapped(visible(line), err=err)
+    text = wrapped(visible(line), err=err)
     click.secho(text, err=err, fg="red" if warning else None, bold=warning or None)
 
 
-def _wrapped(line: str, *, err: bool) -> str:
+def wrapped(line: str, *, err: bool) -> str:
+    """Returns a line as `print_line` breaks it, for standard output or standard error."""
     if not (sys.stderr if err else sys.stdout).isatty() or _COPIED.search(line):
         return line
     width = open_console(stderr=err).width
