@@ -14,7 +14,7 @@ from ..messages import EpochEnded, Outcome, TrialResult, TrialTask
 from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
 from ..trial_folder import TrialFolder, augmentation_file
-from .mlflow_names import mlflow_name
+from .mlflow_names import mlflow_name, trial_model_name
 from .model_keeping import ModelKeeper
 from .outbox import Outbox, last_epochs, open_runs
 from .records import (
@@ -282,9 +282,9 @@ class Journal:
             scores = {f"{BEST_PREFIX}{name}": value for name, value in result.metrics.items()}
             key = trial_key(self._identity, result.number)
             # The run has the same points: at the same time, MLflow keeps them once.
-            # Its name is part of its address, runs:/RUN/model, so that the trial is told by tags.
             tags = {**self._tags, TRIAL_TAG: str(result.number), NOTE_TAG: self._story(result)}
-            records.append(ModelLogged(key, str(folder), "model", scores, now, tags, remove=True))
+            name = trial_model_name(self._experiment, result.number)
+            records.append(ModelLogged(key, str(folder), name, scores, now, tags, remove=True))
         else:
             shutil.rmtree(folder, ignore_errors=True)
         return records
