@@ -63,6 +63,16 @@ class Candidate:
     """Lines for the user on how the network was read, told once per study."""
 
 
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The network of one configuration, to tell its costs from."""
+
+    network: keras.Model
+    """As that of a candidate; its weights may have no values."""
+    views: Callable[[Any], Sequence[Any]] | None = None
+    """As those of a candidate."""
+
+
 class OwnTraining(Protocol):
     """A training that the user's own code does, on a model that shares its weights with the candidate's network."""
 
@@ -138,6 +148,10 @@ class Architecture(Protocol):
         """Builds the network: images uint8 (batch, height, width, channels) in, probabilities (batch, outputs) out."""
         ...
 
+    def without_weights(self) -> Architecture:
+        """Returns the same network for its shapes alone: building it reads no file."""
+        return self
+
     @property
     def fine_tuning(self) -> FineTuning | None:
         """The phases in which the one model nested in the network is trained; None for a network without phases."""
@@ -146,6 +160,11 @@ class Architecture(Protocol):
 
 class Recipe(Protocol):
     """The settings of one training, drawn but not applied to a network."""
+
+    @property
+    def views(self) -> Callable[[Any], Sequence[Any]] | None:
+        """As those of a candidate."""
+        return None
 
     def candidate(
         self, network: keras.Model, spec: DataSpec, *, epochs: int, seed: int, fine_tuning: FineTuning | None = None
@@ -216,6 +235,14 @@ class Space(Protocol):
             hp: The drawn values.
             epochs: The trial's budget, over which schedules are laid out.
             seed: The seed of initial weights, dropout and augmentation.
+
+        Raises:
+            Exception: Whatever the user's own code raises.
+        """
+        ...
+
+    def outline(self, hp: keras_tuner.HyperParameters) -> Outline:
+        """Builds the network that `hp` holds as fast as can be, for its costs alone.
 
         Raises:
             Exception: Whatever the user's own code raises.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,9 @@ class PretrainedNet(Architecture):
             x = keras.layers.Dense(self.dense_units, activation="relu")(x)
         x = layers.dropout(x, "plain", self.head_dropout)
         return keras.Model(inputs, layers.answers(x, spec), name="pretrained")
+
+    def without_weights(self) -> PretrainedNet:
+        return replace(self, weights=None)
 
     @property
     def fine_tuning(self) -> FineTuning | None:

@@ -51,10 +51,11 @@ class RecipeSettings(Recipe):
             batch_size=self.batch_size,
             augmentation=augmentation,
             callbacks=callbacks,
-            views=self._views(),
+            views=self.views,
         )
 
-    def _views(self) -> Views | None:
+    @property
+    def views(self) -> Views | None:
         if self.cropped_margin is not None:
             return ten_crops(self.cropped_margin)
         return mirror if self.augmentation.mirrored_answers else None
