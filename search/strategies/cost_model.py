@@ -1,4 +1,4 @@
-"""A model of what networks cost, which tells of most configurations that break a limit before they are built."""
+"""A model of the costs of networks, which tells most configurations that break a limit before they are built."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ UNUSED = -0.5
 class CostModel:
     """Learns from measured configurations; a sparse linear model of the logarithm of each cost divided by its limit.
 
-    On 48x48 images, 72 draws from `convnet` let it pick, where 3 draws in 10 are within a limit on parameters, 8 in 10.
+    After 72 draws from `convnet` for 48x48 images, where 3 draws in 10 keep within a limit on parameters, 8 in 10 of
+    those that it lets through do.
 
     Args:
         space: The space.
@@ -45,7 +46,7 @@ class CostModel:
         self._learned = 0
 
     def learn_of(self, trials: Sequence[FrozenTrial]) -> None:
-        """Adds what trials turned out to cost, which Optuna keeps as constraints: cost / limit - 1."""
+        """Adds the costs of trials, which Optuna keeps as constraints: cost / limit - 1."""
         for trial in trials:
             if trial.number in self._seen or not trial.state.is_finished():
                 continue
@@ -62,7 +63,7 @@ class CostModel:
     def excess(self, values: Values) -> float:
         """Returns the logarithm of the largest cost divided by its limit, as expected: over 0 for one that breaks it.
 
-        What was measured is known; where too little was, nothing is expected to break a limit.
+        A measured configuration has its own; where too little was measured, nothing is expected to break a limit.
         """
         if known := self._measured.get(identity_of(values)):
             return max((math.log(max(ratio, 1e-12)) for ratio in known[1].values()), default=0.0)

@@ -92,7 +92,7 @@ def test_without_limits_nothing_is_measured(tmp_path: Path) -> None:
 
 
 def test_draws_are_measured_before_the_first_trial(tmp_path: Path) -> None:
-    """What they cost goes to the sampler."""
+    """Their costs go to the sampler."""
     executor = measuring()
     measured = limiter(tmp_path, [], {"parameters": 9.0}, executor).measured(Prior(SPACE, {}), 0)
     assert measured == executor.answer.measured

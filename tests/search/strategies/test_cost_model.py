@@ -34,7 +34,7 @@ def draws(count: int, seed: int) -> list[Values]:
 
 
 def test_most_draws_are_told_apart() -> None:
-    """Of unseen draws, nine in ten are judged as they are."""
+    """Nine in ten unseen draws are judged as they are."""
     model = CostModel(SPACE, [(values, ratios(values)) for values in draws(60, 0)])
     unseen = draws(300, 1)
     right = [(model.excess(values) <= 0) == (ratios(values)["parameters"] <= 1) for values in unseen]
