@@ -135,6 +135,8 @@ class FineTuning:
     """Share of the backbone's layers, counted from its end, that are tuned afterwards."""
     rate_factor: float
     """Factor on the learning rate in the second phase."""
+    stage_factor: float = 1.0
+    """Factor on the learning rate from one stage of the backbone to the one below it; 1 for the same rate in all."""
 
     def first_epoch(self, epochs: int) -> int:
         """Returns the first epoch of the second phase, counted from 0; at least one epoch comes before it."""

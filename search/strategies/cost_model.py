@@ -21,7 +21,7 @@ from .translation import from_optuna, identity_of
 GROWTH = 1.1
 # Fewer do not tell which parameters cost anything.
 LEAST = 12
-# Where a number is not used; outside the scale, which goes from 0 to 1.
+# Stands for a number that is not used; outside the scale, which goes from 0 to 1.
 UNUSED = -0.5
 
 

@@ -40,7 +40,8 @@ class RecipeSettings(Recipe):
             rate = LoweredRate(rate, steps * fine_tuning.first_epoch(epochs), fine_tuning.rate_factor)
         optimizer = self.optimizer.build(rate, steps_per_epoch=steps)
         if fine_tuning is not None:
-            callbacks = (Unfreezing(prepared(network, optimizer), fine_tuning, epochs=epochs), *callbacks)
+            backbone = prepared(network, optimizer, stage_factor=fine_tuning.stage_factor)
+            callbacks = (Unfreezing(backbone, fine_tuning, epochs=epochs), *callbacks)
         augmentation = Augmentation(self.augmentation, seed=seed) if self.augmentation.is_active else None
         if augmentation is not None and self.augmentation.plain_share:
             callbacks = (*callbacks, PlainEnd(augmentation, epochs=epochs, share=self.augmentation.plain_share))
