@@ -14,7 +14,7 @@ from .fine_tuning import LoweredRate, Unfreezing, prepared
 from .losses import ExampleLoss, LossSettings
 from .optimizers import OptimizerSettings
 from .schedules import ScheduleSettings
-from .views import Views, mirror, ten_crops
+from .views import Views, five_crops, mirror, ten_crops
 
 
 @dataclass(frozen=True)
@@ -59,4 +59,7 @@ class RecipeSettings(Recipe):
     def views(self) -> Views | None:
         if self.cropped_margin is not None:
             return ten_crops(self.cropped_margin)
-        return mirror if self.augmentation.mirrored_answers else None
+        chosen = self.augmentation
+        if chosen.cropped_answers:
+            return five_crops(mirrored=bool(chosen.mirrored_answers))
+        return mirror if chosen.mirrored_answers else None

@@ -169,7 +169,7 @@ def drawing(tmp_path: Path) -> TrialTask:
     fixed = {
         "blocks": 1, "convolutions": 1, "filters": 16, "head_dropout": 0.5, "dense_units": 64,
         "optimizer": "sgd", "learning_rate": 0.4, "schedule": "plateau", "plateau_patience": 2,
-        "augmentation": "basic", "erasing": 0.3, "noise": 0.1, "mixing": "mixup",
+        "augmentation": "basic", "erasing": 0.3, "noise": 0.1, "mixing": "mixup", "random_crops": True,
     }  # fmt: skip
     walked = spaces.discover(spaces.load(space.name, view.spec()))
     narrowed = spaces.narrow(walked, {name: str(value) for name, value in fixed.items()})

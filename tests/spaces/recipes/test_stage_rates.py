@@ -63,7 +63,7 @@ def test_a_first_step_is_as_long_as_its_stage_lets_it(name: str) -> None:
         if factor != 1.0:
             use_factors(optimizer, stage_factors(backbone_of(model), factor))
         optimizer.build(model.trainable_variables)
-        gradients = [keras.ops.ones_like(one) * 0.3 for one in model.trainable_variables]
+        gradients = [keras.ops.full(one.shape, 0.3) for one in model.trainable_variables]
         before = [keras.ops.convert_to_numpy(one) for one in model.trainable_variables]
         optimizer.apply(gradients, model.trainable_variables)
         after = [keras.ops.convert_to_numpy(one) for one in model.trainable_variables]
