@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...errors import SettingError
-from ...spaces.portfolio import portfolio_of
+from ...spaces.portfolio import RECORDED, TRANSFERRED, portfolio_of
 from ...spaces.search_space.parameters import Values
 from ...text import counted
 from ..results import StudyResult, is_reference, read_studies
@@ -64,7 +64,7 @@ def begin(
     if settings.from_studies == "all":
         most -= _queue(study, _best_of_each(study, home), "earlier studies", most, say, fitted)
     if settings.portfolio != "none" and study.is_new:
-        _queue(study, portfolio_of(study.definition.space), PORTFOLIO, most, say, fitted)
+        _queue(study, portfolio_of(study.definition.space, study.definition.task), PORTFOLIO, most, say, fitted)
 
 
 def _best_of_each(study: Study, home: Home) -> list[Values]:
@@ -93,7 +93,9 @@ def _queue(
     within = fitted([repair(values, study.search_space)[0] for values in configurations[: most + SPARE]])
     added = study.enqueue(within, source, most)
     if added:
-        say(f"Tries {counted(added, 'configuration')} of {source} after the defaults.")
+        taken_over = source == PORTFOLIO and study.definition.space in TRANSFERRED
+        whose = f"{source} of {RECORDED}, in what both spaces have," if taken_over else source
+        say(f"Tries {counted(added, 'configuration')} of {whose} after the defaults.")
     return added
 
 
