@@ -1,11 +1,17 @@
 """Measures how long the quick commands take, and what imports cost.
 
-    uv run python benchmarks/startup.py [--trials 200] [--rounds 5]
+    uv run python benchmarks/startup.py [--trials 200] [--rounds 5] [--json]
+    uv run python benchmarks/startup.py --search [--trials 20] [--epochs 5] [--workers 2] [--rounds 3] [--json]
 
 Times `python -c pass`, `import apertune`, `apertune --help`, and `status` and `compare` on a study of --trials finished
 trials, in turn, each in a fresh process. Prints the median, and the fastest, which a busy machine disturbs least. Then
 prints the memory of this process after it has imported what a supervisor imports, and which of the heavy libraries are
 among that.
+
+With --search, follows whole searches of digits instead, each in a fresh folder: when the first worker process began,
+the first epoch and the last trial ended, the result was printed and the command was over, all in seconds from its
+start; and the processor time of each of its processes. One import of the framework in a process of its own is measured
+beside them, as the least that a first epoch takes.
 """
 
 from __future__ import annotations

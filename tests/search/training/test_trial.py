@@ -207,6 +207,20 @@ def test_answers_may_be_means_over_mirror_images(task: TrialTask) -> None:
     export_model(task.folder / "model", task.folder / "exported", formats=("onnx", "litert"))
 
 
+def test_answers_may_be_means_over_crops(task: TrialTask) -> None:
+    """The saved model answers as the trial was scored: with the mean over ten crops; exports answer the same."""
+    asked = of_convnet(task, random_crops="true", flip="horizontal", mirrored_answers="true", cropped_answers="true")
+    result = run_trial(replace(asked, keep_model=True), lambda event: None, lambda: None)
+    assert (result.outcome, result.reason) == ("complete", "")
+    network, _ = load_model(task.folder / "model")
+    images = task.view.images("validation")
+    recorded = load_evaluation(task.folder / "artifacts").probabilities
+    np.testing.assert_allclose(network.predict_on_batch(images), recorded, atol=1e-4)
+    plain = run_trial(of_convnet(task, random_crops="true"), lambda event: None, lambda: None)
+    assert result.cost["flops"] == 10 * plain.cost["flops"]
+    export_model(task.folder / "model", task.folder / "exported", formats=("onnx", "litert"))
+
+
 def of_convnet(task: TrialTask, **fixed: str) -> TrialTask:
     """Returns the task for a small network of `convnet` with some parameters fixed."""
     space = spaces.discover(spaces.load("convnet", task.view.spec()))
