@@ -140,7 +140,8 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark(
         "gpu", "gpu.py --data {fer2013}", 40, _same(*(f"gpu-{part}" for part in GPU_PARTS)), ("gpu", "jax"), "jax"
     ),
-    Benchmark("startup", "startup.py", 8, _same("startup", "timeline")),
+    Benchmark("startup", "startup.py", 8, _same("startup")),
+    Benchmark("timeline", "timeline.py", 5, _same("timeline", "timeline-busy")),
     Benchmark("overhead", "overhead.py --rounds 2 --trials 2 --epochs 10", 5, _same("overhead")),
     Benchmark("trial-start", "trial_start.py", 3, _same("trial-start")),
     Benchmark("memory", "memory.py --trials 50", 6, _same("memory")),

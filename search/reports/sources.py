@@ -48,9 +48,7 @@ SPLITS = ("train", "validation", "test")
 NOT_IN_MLFLOW = "has no MLflow run yet; send what is waiting with: apertune sync"
 
 
-def write_study_report(
-    home: Home, name: str, target: Path, figures: StudyFigures | None = None
-) -> tuple[str, ...]:
+def write_study_report(home: Home, name: str, target: Path, figures: StudyFigures | None = None) -> tuple[str, ...]:
     """Writes the report of a study as it stands.
 
     Args:
