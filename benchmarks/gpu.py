@@ -345,7 +345,8 @@ def memory(arguments: argparse.Namespace, _: str) -> list[dict[str, Any]]:
             "too_large": record.params["too_large"],
             "state": record.state,
             "seconds": record.seconds,
-            "reason": record.reason[:160],
+            # JAX on processors says this once per operation that waited for the one that failed.
+            "reason": record.reason.replace("Error dispatching computation: ", "")[:160],
         }
         for record in found.result.trials
     ]

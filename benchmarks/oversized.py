@@ -5,8 +5,10 @@ from __future__ import annotations
 import keras
 import keras_tuner
 
-# A table of 2^20 x 2^20 float32 weights takes 4 TiB; what 2^20 filters answer to a batch of 32 faces, 284 GB.
-ROWS = FILTERS = 2**20
+# A table of 2^20 x 2^20 float32 weights takes 4 TiB; what 2^25 units answer to each pixel of one face, 309 GB. Both are
+# refused at once: what nearly fits would first fill the machine's memory.
+ROWS = 2**20
+UNITS = 2**25
 CLASSES = 7
 
 
@@ -17,7 +19,9 @@ class Oversized(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner shi
         too_large = hp.Choice("too_large", ["nothing", "weights", "activations"], default="nothing")
         image = keras.Input((48, 48, 1), dtype="uint8")
         x = keras.layers.Rescaling(1 / 127.5, offset=-1)(image)
-        x = keras.layers.Conv2D(FILTERS if too_large == "activations" else 8, 3, activation="relu")(x)
+        x = keras.layers.Conv2D(8, 3, activation="relu")(x)
+        if too_large == "activations":
+            x = keras.layers.Dense(UNITS, activation="relu")(x)
         x = keras.layers.GlobalAveragePooling2D()(x)
         if too_large == "weights":
             x = keras.layers.Embedding(ROWS, ROWS)(keras.ops.argmax(x, axis=-1))
