@@ -6,8 +6,8 @@
 Each of some configurations, the default and the first of the portfolio, is trained with and without one change, with
 the same seed, on the small sets of `recorded_sets.py`, and the difference of the objectives after their best epochs
 counts. Told are its mean and a 95 % interval of the bootstrap over these pairs, per set and over all. A training that
-serves several comparisons is trained once. Every training ends as a line of `benchmarks/ceilings.jsonl`; a recording that was
-stopped goes on where it was.
+serves several comparisons is trained once. Every training ends as a line of `benchmarks/ceilings.jsonl`; a recording
+that was stopped goes on where it was.
 """
 
 from __future__ import annotations
