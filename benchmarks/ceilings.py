@@ -34,7 +34,7 @@ from apertune.spaces.search_space.parameters import SearchSpace, Value, Values
 
 RECORDED = Path(__file__).with_name("ceilings.jsonl")
 RESAMPLES = 10_000
-# Fewer pairs than this are told, and decide nothing.
+# The mean of fewer pairs than this is told without an interval, and decides nothing.
 LEAST_PAIRS = 6
 
 
@@ -217,7 +217,7 @@ def differences(names: Sequence[str], arguments: argparse.Namespace) -> dict[str
 
 
 def judged(by_set: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Returns the mean difference with its interval, over sets that count alike.
+    """Returns the mean difference over sets that count alike, with its interval where there are enough pairs.
 
     Args:
         by_set: The differences of each set.
@@ -231,22 +231,20 @@ def judged(by_set: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     count = sum(map(len, by_set.values()))
     if not count:
         return {"pairs": 0, "verdict": "not measured"}
-    low, high = np.quantile(np.mean(drawn, axis=0), [0.025, 0.975])
-    verdict = "undecided"
-    if count >= LEAST_PAIRS:
-        verdict = "pays" if low > 0 else "does not pay" if high < 0 else "undecided"
-    numbers = {"mean": float(np.mean(means)), "low": float(low), "high": float(high)}
-    return {"pairs": count, **{name: round(value, 4) for name, value in numbers.items()}, "verdict": verdict}
+    mean = round(float(np.mean(means)), 4)
+    if count < LEAST_PAIRS:
+        return {"pairs": count, "mean": mean, "verdict": "undecided"}
+    low, high = (round(float(bound), 4) for bound in np.quantile(np.mean(drawn, axis=0), [0.025, 0.975]))
+    verdict = "pays" if low > 0 else "does not pay" if high < 0 else "undecided"
+    return {"pairs": count, "mean": mean, "low": low, "high": high, "verdict": verdict}
 
 
 def report(names: Sequence[str], arguments: argparse.Namespace) -> None:
     """Prints a row for each change, as JSON or as a table of Markdown."""
     rows = []
     for ceiling, by_set in differences(names, arguments).items():
-        each = {
-            name: {"pairs": len(values), "mean": round(float(np.mean(values)), 4)} for name, values in by_set.items()
-        }
-        rows.append({"ceiling": ceiling, **judged(by_set), "sets": each})
+        means = {name: round(float(np.mean(values)), 4) for name, values in by_set.items()}
+        rows.append({"ceiling": ceiling, **judged(by_set), "sets": means})
     if arguments.json:
         print(json.dumps(rows))
         return
@@ -257,7 +255,7 @@ def report(names: Sequence[str], arguments: argparse.Namespace) -> None:
             print(f"| {row['ceiling']} | 0 | | | | {row['verdict']} |")
             continue
         each = ", ".join(f"{name} {mean:+.3f}" for name, mean in row["sets"].items())
-        interval = f"{row['low']:+.3f} to {row['high']:+.3f}"
+        interval = f"{row['low']:+.3f} to {row['high']:+.3f}" if "low" in row else ""
         print(f"| {row['ceiling']} | {row['pairs']} | {row['mean']:+.3f} | {interval} | {each} | {row['verdict']} |")
 
 
