@@ -1,6 +1,6 @@
 """Measures the memory of a search by process, and its growth with the number of trials, watched from outside.
 
-    uv run python benchmarks/memory.py [--trials 50] [--workers 2] [--hours H] [--folder FOLDER]
+    uv run python benchmarks/memory.py [--trials 50] [--workers 2] [--hours H] [--folder FOLDER] [--json]
 
 Runs a search on scikit-learn's digits with a tiny network and one epoch per trial. Every half second adds up the memory
 of its processes, shared pages divided among those that share them (PSS, Linux alone). Whenever a trial ends, notes the
@@ -17,9 +17,11 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
+from measurements import Column, Table, arguments_of, tell
 
 from apertune import datasets, search
 from apertune.search.engine.state import NoDisplay, State
@@ -84,7 +86,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--hours", type=float, help="Stop after this time; the same command goes on.")
     parser.add_argument("--folder", type=Path, help="Keep the search and its notes here.")
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,21 +103,37 @@ def main() -> None:
         processes = Processes()
         processes.start()
         search.run(datasets.load("digits"), settings, home=home, display=Watch(notes))
-        report([json.loads(line) for line in notes.read_text().splitlines()], processes)
-
-
-def report(noted: list[dict[str, float]], processes: Processes) -> None:
-    """Prints growth by trials, and the highest memory by process."""
-    first, last = noted[:COMPARED], noted[-COMPARED:]
-    for name in ("supervisor", "worker"):
-        seen = [one[name] for one in noted]
-        print(
-            f"{name}: {seen[min(4, len(seen) - 1)]:.0f} MiB after 5 trials, {max(seen):.0f} at most, {seen[-1]:.0f} now"
+        tell(
+            *tables(
+                [json.loads(line) for line in notes.read_text().splitlines()],
+                {**processes.highest, "all together": processes.together},
+            )
         )
-    took = [statistics.median(one["seconds"] for one in part) for part in (first, last)]
-    print(f"{len(noted)} trials so far; the first {len(first)} took {took[0]:.2f} s (median), the last {took[1]:.2f} s")
-    by_process = ", ".join(f"{name} {highest:.0f}" for name, highest in sorted(processes.highest.items()))
-    print(f"highest PSS in MiB: {by_process}; all together {processes.together:.0f}")
+
+
+def tables(noted: list[dict[str, float]], highest: Mapping[str, float]) -> tuple[Table, Table]:
+    """Returns memory and time by trials, and the highest proportional set size by kind of process in MiB."""
+    growth = Table(
+        "memory",
+        Column("process", ""),
+        Column("after_5", "after 5 trials", "{:.0f} MiB"),
+        Column("most", "at most", "{:.0f} MiB"),
+        Column("end", "at the end", "{:.0f} MiB"),
+        Column("trials", "trials", "{:,}"),
+        Column("first", f"first {COMPARED} trials, median", "{:.2f} s"),
+        Column("last", f"last {COMPARED}", "{:.2f} s"),
+    )
+    first, last = (statistics.median(one["seconds"] for one in part) for part in (noted[:COMPARED], noted[-COMPARED:]))
+    for name, title in (("supervisor", "supervisor"), ("worker", "largest worker")):
+        seen = [one[name] for one in noted]
+        early = seen[min(4, len(seen) - 1)]
+        growth.add(
+            process=title, after_5=early, most=max(seen), end=seen[-1], trials=len(noted), first=first, last=last
+        )
+    by_process = Table("memory-by-process", Column("process", ""), Column("highest", "at most", "{:.0f} MiB"))
+    for name, mebibytes in highest.items():
+        by_process.add(process=name, highest=mebibytes)
+    return growth, by_process
 
 
 if __name__ == "__main__":

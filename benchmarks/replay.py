@@ -1,7 +1,7 @@
 """Replays searches on recorded curves, many times faster than real ones, and compares strategies.
 
     uv run --group benchmarks python benchmarks/replay.py [--strategies apertune,random,...] [--seeds 50] [--trials 60]
-    uv run --group benchmarks python benchmarks/replay.py --json > rows.json
+    uv run --group benchmarks python benchmarks/replay.py --json > tables.json
     uv run --group benchmarks python benchmarks/replay.py --check     shows how far the surrogates can be trusted
     uv run --group benchmarks python benchmarks/replay.py --curves    makes the table of search/strategies/chance.py
 
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import statistics
 import sys
@@ -32,6 +31,7 @@ from functools import cache
 from multiprocessing import get_context
 
 import numpy as np
+from measurements import Column, Table, arguments_of, tell
 from portfolio import choose
 from recorded_curves import EARLIER, LEAST_CORRELATION, Pool, RecordedSet, Surrogate, recorded_sets, uniform_level
 from recorded_sets import SETS
@@ -41,6 +41,16 @@ STRATEGIES = {**PEERS, **OURS}
 # SMAC3 is compiled from source where it is installed, so it is compared only there.
 INSTALLED = [name for name in STRATEGIES if name != "smac3" or importlib.util.find_spec("smac")]
 REPORTED = (10, 20, 60)
+TITLES = {
+    "apertune": "Apertune, as it comes",
+    "no-portfolio": "without the portfolio",
+    "no-prior": "without the prior and the portfolio",
+    "tpe": "with TPE after the start, no neighbours",
+    "before": "Apertune before (TPE, Hyperband from epoch 1)",
+    "optuna-tpe": "Optuna's TPE, median pruner",
+    "ray-asha": "Ray Tune's ASHA",
+    "kt-hyperband": "KerasTuner's Hyperband",
+}
 
 
 @dataclass(frozen=True)
@@ -100,10 +110,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--trust", type=float, default=LEAST_CORRELATION, help="rank correlation to use a surrogate")
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--curves", action="store_true")
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     sets = [one.name for one in recorded_sets(arguments.sets.split(","))]
     if arguments.check:
         check(sets)
@@ -124,7 +133,7 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
         replays = list(pool.map(_replay_job, jobs, chunksize=4))
     rows = summary(replays, [count for count in REPORTED if count <= arguments.trials])
-    print(json.dumps(rows, indent=1) if arguments.json else table(rows))
+    tell(table(rows))
 
 
 def _replay_job(job: tuple[str, str, int, int, float]) -> Replay:
@@ -211,13 +220,20 @@ def _time_to_random(replays: Sequence[Replay], name: str) -> dict[str, float]:
     return {"trials_to_random": statistics.median(trials), "epochs_to_random": statistics.median(shares)}
 
 
-def table(rows: dict[str, dict[str, float]]) -> str:
-    """Returns the figures as lines of text."""
-    columns = list(next(iter(rows.values())))
-    lines = [f"{'':22}" + "".join(f"{column[-14:]:>15}" for column in columns)]
+def table(rows: dict[str, dict[str, float]]) -> Table:
+    """Returns the figures as a table, one row per strategy."""
+    made = Table(
+        "replay",
+        Column("strategy", ""),
+        *(
+            Column(name, name.replace("_", " "), "{:.0f} %" if name == "top_tenth_ended" else "{:.3f}")
+            for name in next(iter(rows.values()))
+        ),
+    )
     for name, row in rows.items():
-        lines.append(f"{name:22}" + "".join(f"{row.get(column, float('nan')):15.3f}" for column in columns))
-    return "\n".join(lines)
+        ended = {"top_tenth_ended": 100 * row["top_tenth_ended"]}
+        made.add(strategy=TITLES.get(name, name), **{**row, **ended})
+    return made
 
 
 def check(names: Sequence[str]) -> None:

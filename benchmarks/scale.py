@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+from measurements import Column, Table, arguments_of, tell
 
 from apertune import datasets
 from apertune.datasets.base import TrainingView
@@ -70,10 +71,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--samplers", default="tpe,random,qmc,nsga2", help="Ask these samplers, separated by commas.")
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     with tempfile.TemporaryDirectory() as folder:
-        many_trials(Path(folder) / "many", arguments.trials, arguments.samplers.split(","))
-        many_workers(Path(folder) / "workers", arguments.workers, arguments.seconds)
+        tables = [many_trials(Path(folder) / "many", arguments.trials, arguments.samplers.split(","))]
+        tables.append(many_workers(Path(folder) / "workers", arguments.workers, arguments.seconds))
+    tell(*tables)
 
 
 def space() -> SearchSpace:
@@ -111,7 +113,14 @@ def definition(epochs: int) -> StudyDefinition:
     )
 
 
-def many_trials(root: Path, trials: int, samplers: list[str]) -> None:
+def many_trials(root: Path, trials: int, samplers: list[str]) -> Table:
+    table = Table(
+        "scale",
+        Column("what", ""),
+        Column("found", "median", "{:.2f} s"),
+        Column("first", "the first", "{:.2f} s"),
+        Column("trials", "finished trials", "{:,}"),
+    )
     home = make_home({}, root=root / "mlflow")
     first = begun_search(home)
     study = open_study(open_storage(home.storage), "scale")
@@ -135,13 +144,16 @@ def many_trials(root: Path, trials: int, samplers: list[str]) -> None:
             study.ask()
             took.append(time.monotonic() - began)
         assert first is not None
-        later = statistics.median(took[1:])
-        print(f"{name}: opened in {opened:.1f} s; first ask {took[0]:.2f} s, then {later:.2f} s (median)", flush=True)
+        table.add(what=f"ask, {name}", found=statistics.median(took[1:]), first=took[0], trials=trials)
+        if name == samplers[-1]:
+            table.add(what="opening the study for a search", found=opened, trials=trials)
+        print(f"{name}: opened in {opened:.1f} s; asks: {', '.join(f'{one:.2f}' for one in took)} s", flush=True)
     for words in (["status", "scale"], ["compare", "scale"], ["studies"]):
         began = time.monotonic()
         command = [sys.executable, "-m", "apertune", *words, "--storage", home.storage]
         subprocess.run(command, check=True, capture_output=True, cwd=root)
-        print(f"apertune {words[0]}: {time.monotonic() - began:.2f} s", flush=True)
+        table.add(what=f"apertune {words[0]}", found=time.monotonic() - began, trials=trials)
+    return table
 
 
 class BegunError(Exception):
@@ -269,7 +281,7 @@ class SleepingWorkers:
         pass
 
 
-def many_workers(root: Path, workers: int, seconds: float) -> None:
+def many_workers(root: Path, workers: int, seconds: float) -> Table:
     root.mkdir(parents=True)
     epochs = 8
     trials = max(workers, int(workers * seconds / (epochs + 1)))
@@ -299,10 +311,16 @@ def many_workers(root: Path, workers: int, seconds: float) -> None:
     complete = sum(record.state == "complete" for record in records)
     assert complete == len(records) == trials == len(set(executor.submitted)) == len(executor.submitted)
     assert told == trials * epochs, (told, trials * epochs)
-    print(
-        f"{workers} workers, {trials} trials, {told} epochs in {wall:.0f} s ({told / wall:.0f} reports a second): "
-        f"the supervisor took {busy / wall:.2f} of a processor; {complete} of {trials} complete, each once"
+    table = Table(
+        "scale-workers",
+        Column("workers", "workers"),
+        Column("trials", "trials, each complete once", "{:,}"),
+        Column("epochs", "epochs, each told once", "{:,}"),
+        Column("seconds", "in all", "{:.0f} s"),
+        Column("share", "supervisor", "{:.2f} of a processor"),
     )
+    table.add(workers=workers, trials=trials, epochs=told, seconds=wall, share=busy / wall)
+    return table
 
 
 def _processor_seconds() -> float:

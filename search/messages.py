@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..datasets.base import TrainingView
 from ..spaces.search_space.parameters import SearchSpace, Values
+from ..spaces.search_space.shrinking import Ratios, Shrunk
 from .evaluation.direction import Direction
 
 Outcome = Literal["complete", "pruned", "infeasible", "failed", "interrupted"]
@@ -83,6 +84,20 @@ class TrialTask:
 
 
 @dataclass(frozen=True)
+class LimitsTask:
+    """Configurations to bring within limits, and others to measure only."""
+
+    search_space: SearchSpace
+    """The space of the configurations, as the study has it."""
+
+    limits: Mapping[str, float]
+    """As those of a trial."""
+
+    to_shrink: tuple[Values, ...] = ()
+    to_measure: tuple[Values, ...] = ()
+
+
+@dataclass(frozen=True)
 class DiscoveryTask:
     """A space to walk through; the answer is `Discovered` or `DiscoveryFailed`."""
 
@@ -93,6 +108,9 @@ class DiscoveryTask:
 
     rehearsals: Path | None = None
     """The folder that keeps the notes of rehearsals; None to walk through the space only."""
+
+    within: LimitsTask | None = None
+    """Set where the space is known, and costs of its networks are wanted instead."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +250,12 @@ class Discovered:
     search_space: SearchSpace
     notes: tuple[str, ...] = ()
     """Lines for the user on how their model was read, and what cannot be done with it."""
+
+    shrunk: tuple[Shrunk, ...] = ()
+    """The configurations to shrink, in their order; fewer where the time was up before the last."""
+
+    measured: tuple[tuple[Values, Ratios], ...] = ()
+    """Those to measure that can be built, each with its costs divided by their limits."""
 
 
 @dataclass(frozen=True)

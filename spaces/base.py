@@ -63,6 +63,16 @@ class Candidate:
     """Lines for the user on how the network was read, told once per study."""
 
 
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The network of one configuration, to tell its costs from."""
+
+    network: keras.Model
+    """As that of a candidate; its weights may have no values."""
+    views: Callable[[Any], Sequence[Any]] | None = None
+    """As those of a candidate."""
+
+
 class OwnTraining(Protocol):
     """A training that the user's own code does, on a model that shares its weights with the candidate's network."""
 
@@ -125,6 +135,8 @@ class FineTuning:
     """Share of the backbone's layers, counted from its end, that are tuned afterwards."""
     rate_factor: float
     """Factor on the learning rate in the second phase."""
+    stage_factor: float = 1.0
+    """Factor on the learning rate from one stage of the backbone to the one below it; 1 for the same rate in all."""
 
     def first_epoch(self, epochs: int) -> int:
         """Returns the first epoch of the second phase, counted from 0; at least one epoch comes before it."""
@@ -138,6 +150,10 @@ class Architecture(Protocol):
         """Builds the network: images uint8 (batch, height, width, channels) in, probabilities (batch, outputs) out."""
         ...
 
+    def without_weights(self) -> Architecture:
+        """Returns the same network for its shapes alone: building it reads no file."""
+        return self
+
     @property
     def fine_tuning(self) -> FineTuning | None:
         """The phases in which the one model nested in the network is trained; None for a network without phases."""
@@ -146,6 +162,11 @@ class Architecture(Protocol):
 
 class Recipe(Protocol):
     """The settings of one training, drawn but not applied to a network."""
+
+    @property
+    def views(self) -> Callable[[Any], Sequence[Any]] | None:
+        """As those of a candidate."""
+        return None
 
     def candidate(
         self, network: keras.Model, spec: DataSpec, *, epochs: int, seed: int, fine_tuning: FineTuning | None = None
@@ -216,6 +237,14 @@ class Space(Protocol):
             hp: The drawn values.
             epochs: The trial's budget, over which schedules are laid out.
             seed: The seed of initial weights, dropout and augmentation.
+
+        Raises:
+            Exception: Whatever the user's own code raises.
+        """
+        ...
+
+    def outline(self, hp: keras_tuner.HyperParameters) -> Outline:
+        """Builds the network that `hp` holds as fast as can be, for its costs alone.
 
         Raises:
             Exception: Whatever the user's own code raises.

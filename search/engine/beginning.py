@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...errors import SettingError
-from ...spaces.portfolio import portfolio_of
+from ...spaces.portfolio import RECORDED, TRANSFERRED, portfolio_of
 from ...spaces.search_space.parameters import Values
 from ...text import counted
 from ..results import StudyResult, is_reference, read_studies
@@ -20,6 +20,9 @@ from ..studies.trial_records import PORTFOLIO, TrialRecord
 BEST = 5
 # The portfolio and earlier studies may take one in so many trials together.
 PART_OF_TRIALS = 3
+SPARE = 2
+
+Fitted = Callable[[list[Values]], list[Values]]
 
 
 def best_of(source: StudyResult) -> tuple[TrialRecord, ...]:
@@ -35,7 +38,12 @@ def best_of(source: StudyResult) -> tuple[TrialRecord, ...]:
 
 
 def begin(
-    study: Study, settings: SearchSettings, home: Home, best: Sequence[TrialRecord], say: Callable[[str], None]
+    study: Study,
+    settings: SearchSettings,
+    home: Home,
+    best: Sequence[TrialRecord],
+    say: Callable[[str], None],
+    fitted: Fitted = list,
 ) -> None:
     """Queues all that the settings ask to be tried first, each source once per study.
 
@@ -45,17 +53,18 @@ def begin(
         home: Where earlier studies are.
         best: The best trials of `--from-study`.
         say: Takes lines for a person.
+        fitted: Makes configurations keep within the limits, and leaves out those that cannot.
 
     Raises:
         SettingError: `--from-study` names the study itself.
     """
     if settings.from_study is not None:
-        warm_start(study, settings.from_study, best, say)
+        warm_start(study, settings.from_study, best, say, fitted)
     most = settings.trials // PART_OF_TRIALS
     if settings.from_studies == "all":
-        most -= _queue(study, _best_of_each(study, home), "earlier studies", most, say)
+        most -= _queue(study, _best_of_each(study, home), "earlier studies", most, say, fitted)
     if settings.portfolio != "none" and study.is_new:
-        _queue(study, portfolio_of(study.definition.space), PORTFOLIO, most, say)
+        _queue(study, portfolio_of(study.definition.space, study.definition.task), PORTFOLIO, most, say, fitted)
 
 
 def _best_of_each(study: Study, home: Home) -> list[Values]:
@@ -69,18 +78,30 @@ def _best_of_each(study: Study, home: Home) -> list[Values]:
     return [complete[0].params for other in others if (complete := other.complete())]
 
 
-def _queue(study: Study, configurations: Sequence[Values], source: str, most: int, say: Callable[[str], None]) -> int:
+def _queue(
+    study: Study,
+    configurations: Sequence[Values],
+    source: str,
+    most: int,
+    say: Callable[[str], None],
+    fitted: Fitted,
+) -> int:
     """Queues configurations, at most so many, and returns how many; a value left out is the default."""
     if most <= 0 or not configurations:
         return 0
-    fitted = [repair(values, study.search_space)[0] for values in configurations]
-    added = study.enqueue(fitted, source, most)
+    # Others are not queued, unless some of these turn out to be the same.
+    within = fitted([repair(values, study.search_space)[0] for values in configurations[: most + SPARE]])
+    added = study.enqueue(within, source, most)
     if added:
-        say(f"Tries {counted(added, 'configuration')} of {source} after the defaults.")
+        taken_over = source == PORTFOLIO and study.definition.space in TRANSFERRED
+        whose = f"{source} of {RECORDED}, in what both spaces have," if taken_over else source
+        say(f"Tries {counted(added, 'configuration')} of {whose} after the defaults.")
     return added
 
 
-def warm_start(study: Study, source: str, best: Sequence[TrialRecord], say: Callable[[str], None]) -> None:
+def warm_start(
+    study: Study, source: str, best: Sequence[TrialRecord], say: Callable[[str], None], fitted: Fitted = list
+) -> None:
     """Enqueues the configurations of another study's best trials, once; values off the space take the nearest in it.
 
     Args:
@@ -88,6 +109,7 @@ def warm_start(study: Study, source: str, best: Sequence[TrialRecord], say: Call
         source: Name of the other study.
         best: Its trials to begin with.
         say: Takes lines for a person.
+        fitted: Makes configurations keep within the limits, and leaves out those that cannot.
 
     Raises:
         SettingError: The source is the study itself.
@@ -95,7 +117,7 @@ def warm_start(study: Study, source: str, best: Sequence[TrialRecord], say: Call
     if source == study.name:
         raise SettingError(f"--from-study must name another study, but got '{source}', the one that is searched")
     repaired = [repair(record.params, study.search_space) for record in best]
-    added = study.enqueue([values for values, _ in repaired], source)
+    added = study.enqueue(fitted([values for values, _ in repaired]), source)
     if not added:
         return
     what = "best configuration" if added == 1 else f"{added} best configurations"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...datasets.base import ImageDataset
@@ -14,7 +14,7 @@ from ...errors import StudyError
 from ...files.private import private_files
 from ...spaces.foreign.sent import folder_of, is_sent, look_in
 from ...spaces.search_space.narrowing import narrow
-from ...spaces.search_space.parameters import SearchSpace
+from ...spaces.search_space.parameters import SearchSpace, Values
 from ...text import counted
 from ..evaluation.direction import Direction
 from ..executors.base import Executor
@@ -24,7 +24,7 @@ from ..messages import DiscoveryTask
 from ..results import run_ids_by_number, without_owner
 from ..sending.sender_process import PATIENCE_S, SenderProcess
 from ..settings import Home, SearchSettings, make_home, most_models
-from ..strategies.samplers import check_sampler
+from ..strategies.samplers import SAMPLERS, check_sampler
 from ..studies.definition import StudyDefinition
 from ..studies.objectives import Objective
 from ..studies.opening import create_study, open_study, study_exists
@@ -36,6 +36,7 @@ from ..tracking.journal import Journal
 from ..tracking.outbox import Outbox, read_progress
 from ..tracking.provenance import about, described
 from .beginning import begin
+from .limits import Limiter
 from .planning import Preparation, make_plan, make_prior, prepare, space_reference
 from .state import Display, NoDisplay, State
 from .stopping import stop_wishes
@@ -125,16 +126,19 @@ def run(
         definition = _definition(dataset, ready, settings, home, executor, display)
         search_space = SearchSpace.from_json(definition.search_space)
         check_sampler(settings.sampler, search_space, len(ready.objectives))
-        make_prior(search_space, settings)
-        study = stack.enter_context(_claimed(home, settings, definition, display))
+        prior = make_prior(search_space, settings)
+        reference = space_reference(settings)
+        limiter = Limiter(executor, ready.view, reference, search_space, definition.limits, display.say)
+        study = stack.enter_context(_claimed(home, settings, definition, limiter.default, display))
         stopping = stack.enter_context(stop_wishes(home.stop_file(study.name), display.say))
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
         outbox = stack.enter_context(Outbox(outbox_path))
         sender = stack.enter_context(
             SenderProcess(outbox_path, home, display.say, helped=_has_room_for_helper(settings, executor))
         )
-        begin(study, settings, home, ready.begin_with, display.say)
-        plan = make_plan(dataset, ready, settings, home, study, began)
+        begin(study, settings, home, ready.begin_with, display.say, limiter.fitted)
+        measured = limiter.measured(prior, settings.seed) if SAMPLERS[settings.sampler].uses_prior else ()
+        plan = make_plan(dataset, ready, settings, home, study, began, measured)
         journal = Journal(outbox, study, uuid.uuid4().hex, about(dataset), most_models(settings.keep_models))
         files = [
             folder_of(name, home.spaces) for name in (settings.space, settings.additions) if name and is_sent(name)
@@ -232,8 +236,14 @@ def _definition(
 
 
 @contextlib.contextmanager
-def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, display: Display) -> Iterator[Study]:
-    """Opens or creates the study, and keeps a second supervisor off it.
+def _claimed(
+    home: Home,
+    settings: SearchSettings,
+    definition: StudyDefinition,
+    begin_with: Callable[[], Values],
+    display: Display,
+) -> Iterator[Study]:
+    """Opens the study, or creates it with a configuration to begin with, and keeps a second supervisor off it.
 
     Raises:
         StudyError: Another search has the study, or it was made for something else.
@@ -245,7 +255,7 @@ def _claimed(home: Home, settings: SearchSettings, definition: StudyDefinition, 
     while True:
         with owned(home, name):
             if not study_exists(storage, name):
-                study = create_study(storage, name, definition)
+                study = create_study(storage, name, definition, begin_with)
             else:
                 study = open_study(storage, name)
                 differences = study.definition.differences(definition)

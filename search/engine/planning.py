@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ...spaces.foreign.sent import payload
 from ...spaces.registry import published_scores
 from ...spaces.search_space.parameters import SearchSpace, Values
 from ...spaces.search_space.prior import Prior, believe
+from ...spaces.search_space.shrinking import Ratios
 from ..evaluation.costs import COST_NAMES
 from ..evaluation.direction import Direction
 from ..evaluation.metrics import default_objective, task_objective
@@ -195,12 +196,16 @@ def make_prior(search_space: SearchSpace, settings: SearchSettings) -> Prior:
     return Prior(search_space, believe(search_space, beliefs, settings.believe), settings.prior)  # type: ignore[arg-type]  # one of the strengths: checked
 
 
-def _strategies(settings: SearchSettings, seed: int | None, study: Study) -> tuple[Any, Any]:
+def _strategies(
+    settings: SearchSettings, seed: int | None, study: Study, measured: Sequence[tuple[Values, Ratios]]
+) -> tuple[Any, Any]:
     definition = study.definition
     best = task_objective(definition.objective, definition.task, definition.direction).best
     perfect = best if math.isfinite(best) else None
     return (
-        make_sampler(settings.sampler, seed, settings.sampler_options, make_prior(study.search_space, settings)),
+        make_sampler(
+            settings.sampler, seed, settings.sampler_options, make_prior(study.search_space, settings), measured
+        ),
         make_pruner(
             settings.pruning,
             settings.epochs,
@@ -211,7 +216,13 @@ def _strategies(settings: SearchSettings, seed: int | None, study: Study) -> tup
 
 
 def make_plan(
-    dataset: ImageDataset, ready: Preparation, settings: SearchSettings, home: Home, study: Study, began: float
+    dataset: ImageDataset,
+    ready: Preparation,
+    settings: SearchSettings,
+    home: Home,
+    study: Study,
+    began: float,
+    measured: Sequence[tuple[Values, Ratios]] = (),
 ) -> Plan:
     """Makes the plan, and notes in the study what this search is to bring.
 
@@ -222,12 +233,14 @@ def make_plan(
         home: Where the study is.
         study: The study, owned by this process.
         began: When the search began, in `time.monotonic` seconds.
+        measured: Configurations with their costs divided by the limits on them, from which the sampler tells which
+            others are too costly.
     """
     finished = study.finished()
     launch = _launch(study, settings, finished)
     study.note_launch(launch)
     seed = None if settings.seed is None else settings.seed + finished
-    study.use(*_strategies(settings, seed, study))
+    study.use(*_strategies(settings, seed, study, measured))
     # A cost that is an objective must be known, however large it may be.
     costs = [name for name, _ in study.definition.objectives if name in COST_NAMES]
     limits = {**dict.fromkeys(costs, math.inf), **study.definition.limits}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import keras
 
-    from ...spaces.base import Candidate
+    from ...spaces.base import Candidate, Outline
 
 
-def answering_network(candidate: Candidate) -> keras.Model:
+def answering_network(candidate: Candidate | Outline) -> keras.Model:
     """Returns the network that answers for a candidate: its own, or one that answers with the mean over its views."""
     import keras
 

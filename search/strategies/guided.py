@@ -6,7 +6,8 @@ the whole space, so that nothing is excluded. Source of the mixture: Mallik et a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 from ...errors import SpaceError
 from ...spaces.search_space.parameters import Parameter, Value, Values
 from ...spaces.search_space.prior import Prior, has_scale, near
+from ...spaces.search_space.shrinking import Ratios
+from .cost_model import CostModel
 from .translation import SOURCE, distribution_of, from_optuna, param_of, to_optuna
 
 Source = Literal["space", "prior", "neighbourhood", "tpe"]
@@ -30,6 +33,8 @@ MOST_INCUMBENTS = 3
 # Share of a configuration's parameters that are drawn anew, and the standard deviation of the new numbers.
 REDRAWN_SHARE = 0.2
 STEP_WIDTH = 0.15
+# Draws for one trial, of which the first that is likely to keep within the limits is taken.
+DRAWS = 40
 
 
 class GuidedSampler(BaseSampler):
@@ -62,6 +67,11 @@ class GuidedSampler(BaseSampler):
         self._again, self._tpe_patience = again, tpe_patience
         self._parameters = {parameter.key: parameter for parameter in prior.space.parameters}
         self._proposal: dict[str, Any] = {}
+        self._costs: CostModel | None = None
+
+    def learn_costs(self, measured: Sequence[tuple[Values, Ratios]]) -> None:
+        """Takes measured configurations, after which draws that are likely to break a limit are drawn again."""
+        self._costs = CostModel(self._prior.space, measured)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Makes the proposal, and returns the distributions of its parameters."""
@@ -109,19 +119,36 @@ class GuidedSampler(BaseSampler):
 
     def _propose(self, study: Study, random: np.random.Generator) -> tuple[Source, Values | None]:
         """Returns the source of a new trial and its values, which are None to ask TPE."""
+        if self._costs is not None:
+            self._costs.learn_of(study.get_trials(deepcopy=False))
         place = float(random.random())
         if place < EVEN_SHARE:
-            return "space", self._prior.draw_evenly(random)
+            return "space", self._within(lambda: self._prior.draw_evenly(random))
         ended = study.get_trials(deepcopy=False, states=ENDED)
         if self._tpe is None or len(ended) < self._n_startup_trials:
-            return "prior", self._prior.draw(random)
+            return "prior", self._within(lambda: self._prior.draw(random))
         place = (place - EVEN_SHARE) / (1.0 - EVEN_SHARE)
         if place < self._again:
-            return "prior", self._prior.draw(random)
+            return "prior", self._within(lambda: self._prior.draw(random))
         incumbents = self._incumbents(study, ended)
         if incumbents and random.random() >= self._tpe_share(len(ended), incumbents[0]):
-            return "neighbourhood", self._neighbour(incumbents[int(random.integers(len(incumbents)))], random)
+            incumbent = incumbents[int(random.integers(len(incumbents)))]
+            return "neighbourhood", self._within(lambda: self._neighbour(incumbent, random))
         return "tpe", None
+
+    def _within(self, draw: Callable[[], Values]) -> Values:
+        """Returns the first of some draws that is likely to keep within the limits, or the likeliest of them."""
+        if self._costs is None:
+            return draw()
+        best, least = draw(), math.inf
+        for number in range(DRAWS):
+            drawn = best if number == 0 else draw()
+            broken = self._costs.excess(drawn)
+            if broken <= 0.0:
+                return drawn
+            if broken < least:
+                best, least = drawn, broken
+        return best
 
     def _tpe_share(self, ended: int, incumbent: Values) -> float:
         """Returns TPE's share of the proposals, which grows with the trials and shrinks with the parameters."""
@@ -139,7 +166,7 @@ class GuidedSampler(BaseSampler):
         found = []
         for trial in best:
             try:
-                found.append(from_optuna(self._prior.space, trial.params))
+                found.append(from_optuna(self._prior.space, trial.params, trial.distributions))
             except SpaceError:
                 continue
         return found

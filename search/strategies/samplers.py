@@ -6,7 +6,7 @@ Reading the table must cost nothing at the command's start, so only a sampler's 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,8 +17,9 @@ from .options import Option, make_quietly, read_options
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from ...spaces.search_space.parameters import SearchSpace
+    from ...spaces.search_space.parameters import SearchSpace, Values
     from ...spaces.search_space.prior import Prior
+    from ...spaces.search_space.shrinking import Ratios
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,11 @@ SAMPLER_NAMES = tuple(sorted(SAMPLERS))
 
 
 def make_sampler(
-    name: str, seed: int | None, options: Mapping[str, str] | None = None, prior: Prior | None = None
+    name: str,
+    seed: int | None,
+    options: Mapping[str, str] | None = None,
+    prior: Prior | None = None,
+    measured: Sequence[tuple[Values, Ratios]] = (),
 ) -> BaseSampler:
     """Makes a sampler of `SAMPLERS`.
 
@@ -200,6 +205,8 @@ def make_sampler(
         seed: Seed of its draws; None draws a fresh one.
         options: The user's text, by name of the option.
         prior: What is believed of the space; None to believe nothing, as where only the options are to be checked.
+        measured: Configurations with their costs divided by the limits on them; a sampler that draws from a prior
+            avoids others that are likely to break them.
 
     Raises:
         KeyError: For a name that is not in the table.
@@ -213,7 +220,13 @@ def make_sampler(
         raise MissingExtraError(whose, name)
     if sampler.uses_prior:
         values["prior"] = prior or _no_prior()
-    return make_quietly(whose, partial(sampler.make, seed=seed, **values))
+    made = make_quietly(whose, partial(sampler.make, seed=seed, **values))
+    if measured and prior is not None and sampler.uses_prior:
+        from .guided import GuidedSampler
+
+        if isinstance(made, GuidedSampler):
+            made.learn_costs(measured)
+    return made
 
 
 def _no_prior() -> Prior:

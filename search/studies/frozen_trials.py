@@ -89,7 +89,7 @@ class TrialReader:
 
     def _values(self, frozen: FrozenTrial) -> Values | None:
         try:
-            return from_optuna(self._search_space, frozen.params)
+            return from_optuna(self._search_space, frozen.params, frozen.distributions)
         except SpaceError:
             return None
 

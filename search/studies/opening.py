@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 
 import optuna
 from optuna.storages import BaseStorage
@@ -10,6 +11,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from ...errors import StudyError
+from ...spaces.search_space.parameters import Values
 from ..strategies.translation import to_optuna
 from .definition import StudyDefinition
 from .storage.owned_storage import IDENTITY
@@ -33,10 +35,18 @@ def open_study(storage: BaseStorage, name: str) -> Study:
     return Study(study, StudyDefinition.from_dict(definition), storage)
 
 
-def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -> Study:
+def create_study(
+    storage: BaseStorage, name: str, definition: StudyDefinition, begin_with: Callable[[], Values] | None = None
+) -> Study:
     """Creates a study, with the space's defaults enqueued as its first trial.
 
     The definition is written last, so a study without one was left by a process that was killed; it is completed.
+
+    Args:
+        storage: Where it is kept.
+        name: Its name.
+        definition: What it is for.
+        begin_with: Gives the configuration to take for the defaults; None for these.
 
     Raises:
         StudyError: If such a study was begun with other objectives.
@@ -47,7 +57,8 @@ def create_study(storage: BaseStorage, name: str, definition: StudyDefinition) -
         raise StudyError(f"study '{name}' was begun with other objectives; name another with --study")
     made = Study(study, definition, storage)
     if not study.trials:
-        study.enqueue_trial(to_optuna(made.search_space, made.search_space.defaults()), user_attrs={ORIGIN: DEFAULTS})
+        first = made.search_space.defaults() if begin_with is None else begin_with()
+        study.enqueue_trial(to_optuna(made.search_space, first), user_attrs={ORIGIN: DEFAULTS})
     study.set_user_attr(IDENTITY, uuid.uuid4().hex)
     study.set_user_attr(DEFINITION, definition.to_dict())
     return made

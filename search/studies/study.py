@@ -91,7 +91,7 @@ class Study:
             self._take_over(file)
 
     def _take_over(self, file: Path) -> None:
-        owned = OwnedStorage(self._storage, self.name)
+        owned = OwnedStorage(self._storage, self.name, self.search_space)
         self.optuna = optuna.load_study(study_name=self.name, storage=owned)
         self._storage = owned
         self._file = RecordFile(file, self.identity)

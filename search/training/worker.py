@@ -114,7 +114,10 @@ def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
 
 
 def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
-    """Walks through a space, and rehearses one of the user's; an exception that its code raises is an answer, too."""
+    """Walks through a space, and rehearses one of the user's, or measures networks of one that is known.
+
+    An exception that its code raises is an answer, too.
+    """
     from ... import spaces
     from ...errors import UserError
     from ...text import named_line
@@ -123,6 +126,10 @@ def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:
     try:
         receive_sent(task.space)
         space = spaces.load(task.space.name, task.view.spec(), recipe=task.space.recipe, options=task.space.options)
+        if task.within is not None:
+            from .limits import bring_within
+
+            return bring_within(space, task.view, task.within)
         found = spaces.discover(space)
         if task.rehearsals is None or ":" not in task.space.name:
             return Discovered(found)

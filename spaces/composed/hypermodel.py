@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import DataSpec
-from ..base import Architecture, Candidate, Declaration, NetworkSpace, Recipe, RecipeSpace
+from ..base import Architecture, Candidate, Declaration, NetworkSpace, Outline, Recipe, RecipeSpace
 from .branch_names import BranchNames
 
 # KerasTuner builds a model before it tells the number of epochs; `fit` then lays the schedule out again.
@@ -52,6 +52,13 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
         keras.utils.set_random_seed(seed)
         network = architecture.build(self._spec)
         return recipe.candidate(network, self._spec, epochs=epochs, seed=seed, fine_tuning=architecture.fine_tuning)
+
+    def outline(self, hp: keras_tuner.HyperParameters) -> Outline:
+        """Builds the network without memory for its weights, a third of the time of `candidate`."""
+        architecture, recipe = self.declare(hp)
+        with keras.StatelessScope(initialize_variables=False):
+            network = architecture.without_weights().build(self._spec)
+        return Outline(network, recipe.views)
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Builds a compiled model for KerasTuner's own tuners.

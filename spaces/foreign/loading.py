@@ -18,7 +18,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from ...datasets.base import DataSpec
 from ...errors import SettingError, SpaceError, UnknownNameError
 from ...text import first_line
-from ..base import Candidate, Declaration, Recipe, RecipeSpace
+from ..base import Candidate, Declaration, Outline, Recipe, RecipeSpace
 from ..recipes.losses import ExampleLoss, LossSettings
 from ..recipes.standard import StandardRecipe
 from .adaptation import Adapted, adapted
@@ -135,6 +135,11 @@ class ForeignSpace:
             batch_size=BATCH_SIZE,
             notes=(*notes, f"{self.name} is not compiled, so Adam at {LEARNING_RATE:g} and cross-entropy train it"),
         )
+
+    def outline(self, hp: keras_tuner.HyperParameters) -> Outline:
+        """Builds the user's model as for a trial, since their code may not bear anything else."""
+        candidate = self.candidate(hp, epochs=1, seed=0)
+        return Outline(candidate.network, candidate.views)
 
     def _own_training(self, model: keras.Model, network: Adapted, hp: keras_tuner.HyperParameters) -> UserTraining:
         class_numbers = self._class_numbers

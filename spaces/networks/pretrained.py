@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,9 @@ class PretrainedNet(Architecture):
         x = layers.dropout(x, "plain", self.head_dropout)
         return keras.Model(inputs, layers.answers(x, spec), name="pretrained")
 
+    def without_weights(self) -> PretrainedNet:
+        return replace(self, weights=None)
+
     @property
     def fine_tuning(self) -> FineTuning | None:
         return self.tuning
@@ -126,7 +129,8 @@ def _declare_tuning(hp: keras_tuner.HyperParameters) -> FineTuning | None:
         frozen_share = hp.Float("frozen_share", 0.2, 0.8, step=0.1, default=0.4)
         depth = hp.Float("tuned_depth", 0.1, 1.0, step=0.1, default=0.3)
         factor = hp.Float("tuned_rate_factor", 1e-3, 0.3, sampling="log", default=0.03)
-    return FineTuning(frozen_share, depth, factor) if tunes else None
+        stage_factor = hp.Float("stage_rate_factor", 0.3, 1.0, step=0.1, default=1.0)
+    return FineTuning(frozen_share, depth, factor, stage_factor) if tunes else None
 
 
 def upscalings(spec: DataSpec) -> list[int]:

@@ -18,6 +18,9 @@ from keras import ops
 from . import colour, mixing, randaugment
 from .geometry import Motion, moved
 
+# Largest proportion of the sides of a random crop, as in the articles on Inception.
+MOST_PROPORTION = 4 / 3
+
 
 @dataclass(frozen=True)
 class AugmentationSettings:
@@ -53,6 +56,10 @@ class AugmentationSettings:
     """Share of the epochs, the last ones, that see images as they are."""
     mirrored_answers: bool | None = None
     """True to answer with the mean over each image and its mirror image."""
+    crop_scale: float | None = None
+    """Smallest share of the area that a random crop shows, at the size of the whole; None or 1 for the whole image."""
+    cropped_answers: bool | None = None
+    """True to answer with the mean over crops of the four corners and the centre."""
 
     @property
     def is_active(self) -> bool:
@@ -61,8 +68,14 @@ class AugmentationSettings:
 
     @property
     def moves(self) -> bool:
-        """True if images are flipped, rotated, shifted, zoomed or sheared."""
-        return self.flip in ("horizontal", "both") or any((self.rotation, self.shift, self.zoom, self.shear))
+        """True if images are flipped, rotated, shifted, zoomed, sheared or cropped."""
+        strengths = (self.rotation, self.shift, self.zoom, self.shear, self.crops)
+        return self.flip in ("horizontal", "both") or any(strengths)
+
+    @property
+    def crops(self) -> bool:
+        """True if images are cropped at random."""
+        return self.crop_scale is not None and self.crop_scale < 1.0
 
     @property
     def recolours(self) -> bool:
@@ -94,8 +107,19 @@ def declare(hp: keras_tuner.HyperParameters) -> AugmentationSettings:
         alpha = hp.Float("mixing_alpha", 0.1, 1.0, step=0.1, default=0.2)
     with hp.conditional_scope("augmentation", ["basic", "randaugment"]):
         plain_share = hp.Float("plain_share", 0.0, 0.3, step=0.1, default=0.0)
+        hp.Boolean("random_crops", default=False)
+        with hp.conditional_scope("random_crops", [True]):
+            crop_scale = hp.Float("crop_scale", 0.3, 0.9, step=0.1, default=0.6)
+            cropped_answers = hp.Boolean("cropped_answers", default=False)
     return AugmentationSettings(
-        **basic, operations=operations, strength=strength, mixing=kind, mixing_alpha=alpha, plain_share=plain_share
+        **basic,
+        operations=operations,
+        strength=strength,
+        mixing=kind,
+        mixing_alpha=alpha,
+        plain_share=plain_share,
+        crop_scale=crop_scale,
+        cropped_answers=cropped_answers,
     )
 
 
@@ -158,15 +182,33 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
         mirrored_x = self._signs(batch) if settings.flip in ("horizontal", "both") else none.scale_x
         mirrored_y = self._signs(batch) if settings.flip == "both" else none.scale_y
         seen = 1.0 + self._either_way(batch, settings.zoom)
+        width, height = self._crop(batch) if settings.crops else (none.scale_x, none.scale_y)
         return Motion(
             angle=self._either_way(batch, math.radians(settings.rotation or 0.0)),
             shear_x=ops.tan(self._either_way(batch, math.radians(settings.shear or 0.0))),
             shear_y=none.shear_y,
-            shift_x=self._either_way(batch, settings.shift),
-            shift_y=self._either_way(batch, settings.shift),
-            scale_x=mirrored_x * seen,
-            scale_y=mirrored_y * seen,
+            shift_x=self._either_way(batch, settings.shift) + self._place(batch, width),
+            shift_y=self._either_way(batch, settings.shift) + self._place(batch, height),
+            scale_x=mirrored_x * seen * width,
+            scale_y=mirrored_y * seen * height,
         )
+
+    def _crop(self, batch: Any) -> tuple[Any, Any]:
+        """Draws width and height of crops as shares of the image's, float32 (batch,) each.
+
+        Source: Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6, where the area is drawn evenly
+        from 8 % up and the proportions from 3:4 to 4:3. A side that would be longer than the image's ends with it.
+        """
+        area = keras.random.uniform((batch,), self._settings.crop_scale or 1.0, 1.0, seed=self._random)
+        most = math.log(MOST_PROPORTION)
+        proportion = ops.exp(keras.random.uniform((batch,), -most, most, seed=self._random))
+        return ops.minimum(ops.sqrt(area * proportion), 1.0), ops.minimum(ops.sqrt(area / proportion), 1.0)
+
+    def _place(self, batch: Any, side: Any) -> Any:
+        """Draws by how much a crop lies beside the centre, as a share of the image's side, so that it lies within."""
+        if not self._settings.crops:
+            return 0.0
+        return keras.random.uniform((batch,), -0.5, 0.5, seed=self._random) * (1.0 - side)
 
     def _recoloured(self, images: Any) -> Any:
         settings, batch = self._settings, ops.shape(images)[0]

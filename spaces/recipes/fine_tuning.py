@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from ..base import FineTuning
+from .stage_rates import stage_factors, use_factors
 
 Tensors = list[Any]
 
@@ -65,15 +66,22 @@ class Unfreezing(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships
         self.model.make_train_function(force=True)
 
 
-def prepared(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+def prepared(network: keras.Model, optimizer: keras.optimizers.Optimizer, *, stage_factor: float = 1.0) -> keras.Model:
     """Freezes the network's backbone, which is its one nested model, and returns it.
 
     The optimizer is built for all variables first, since it cannot train others later.
+
+    Args:
+        network: The network.
+        optimizer: Its optimizer, not built.
+        stage_factor: Factor on the learning rate from one stage of the backbone to the one below it.
     """
     (backbone,) = (layer for layer in network.layers if isinstance(layer, keras.Model))
     backbone.trainable = True
     variables = network.trainable_variables
     optimizer.build(variables)
+    if stage_factor != 1.0:
+        use_factors(optimizer, stage_factors(backbone, stage_factor))
     backbone.trainable = False
     finalize = optimizer.finalize_variable_values
     # Keras gives it the variables that are trained at the end, and refuses those if it averages more.

@@ -14,7 +14,7 @@ from .fine_tuning import LoweredRate, Unfreezing, prepared
 from .losses import ExampleLoss, LossSettings
 from .optimizers import OptimizerSettings
 from .schedules import ScheduleSettings
-from .views import Views, mirror, ten_crops
+from .views import Views, five_crops, mirror, ten_crops
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class RecipeSettings(Recipe):
             rate = LoweredRate(rate, steps * fine_tuning.first_epoch(epochs), fine_tuning.rate_factor)
         optimizer = self.optimizer.build(rate, steps_per_epoch=steps)
         if fine_tuning is not None:
-            callbacks = (Unfreezing(prepared(network, optimizer), fine_tuning, epochs=epochs), *callbacks)
+            backbone = prepared(network, optimizer, stage_factor=fine_tuning.stage_factor)
+            callbacks = (Unfreezing(backbone, fine_tuning, epochs=epochs), *callbacks)
         augmentation = Augmentation(self.augmentation, seed=seed) if self.augmentation.is_active else None
         if augmentation is not None and self.augmentation.plain_share:
             callbacks = (*callbacks, PlainEnd(augmentation, epochs=epochs, share=self.augmentation.plain_share))
@@ -51,10 +52,14 @@ class RecipeSettings(Recipe):
             batch_size=self.batch_size,
             augmentation=augmentation,
             callbacks=callbacks,
-            views=self._views(),
+            views=self.views,
         )
 
-    def _views(self) -> Views | None:
+    @property
+    def views(self) -> Views | None:
         if self.cropped_margin is not None:
             return ten_crops(self.cropped_margin)
-        return mirror if self.augmentation.mirrored_answers else None
+        chosen = self.augmentation
+        if chosen.cropped_answers:
+            return five_crops(mirrored=bool(chosen.mirrored_answers))
+        return mirror if chosen.mirrored_answers else None

@@ -24,6 +24,7 @@ STANDARD_WIDTH = 0.25
 STANDARD_WEIGHT = 4.0
 BELIEVED_WEIGHT = 8.0
 LEAST_WIDTH = 0.02
+_STANDARD = NormalDist()
 # Widths are divided by the first, and weights raised to the power of the second.
 STRENGTHS: dict[Strength, tuple[float, float]] = {"weak": (1.0, 1.0), "strong": (2.0, 1.5)}
 
@@ -38,6 +39,13 @@ class Belief:
     """Relative chances of the values of a choice; empty for `STANDARD_WEIGHT` for the default and 1 for the others."""
     centre: Value | None = None
     """The likeliest value; None for the parameter's default."""
+    width_below: float | None = None
+    """Standard deviation of numbers below the centre, where it is another; None for `width`."""
+
+    @property
+    def below(self) -> float:
+        """Standard deviation of numbers below the centre."""
+        return self.width if self.width_below is None else self.width_below
 
 
 def believe(space: SearchSpace, beliefs: Mapping[str, Belief], ranges: Mapping[str, str]) -> dict[str, Belief]:
@@ -104,7 +112,7 @@ class Prior:
         narrowing, power = STRENGTHS[self.strength]
         centre = belief.centre if belief.centre is not None else parameter.default
         if has_scale(parameter):
-            return near(parameter, centre, belief.width / narrowing, random)
+            return near(parameter, centre, belief.width / narrowing, random, below=belief.below / narrowing)
         options = parameter.options or ()
         if belief.weights:
             weights = np.array([belief.weights.get(option, 1.0) for option in options])
@@ -154,7 +162,9 @@ def value_at(parameter: Parameter, share: float) -> Value:
     return parameter.nearest(low + share * (high - low))
 
 
-def near(parameter: Parameter, centre: Value, width: float, random: np.random.Generator) -> Value:
+def near(
+    parameter: Parameter, centre: Value, width: float, random: np.random.Generator, *, below: float | None = None
+) -> Value:
     """Draws from a normal distribution on the parameter's scale, cut off at its ends.
 
     Args:
@@ -162,14 +172,20 @@ def near(parameter: Parameter, centre: Value, width: float, random: np.random.Ge
         centre: The likeliest value.
         width: The standard deviation as a share of the range.
         random: The source of the draw.
+        below: The standard deviation under the centre, where it is another: the two halves then meet at the centre.
     """
     options = parameter.options
     # The outermost values of a grid stand for half a step beyond them, as each stands for half a step either way.
     margin = 0.0 if options is None else 0.5 / max(1, len(options) - 1)
-    normal = NormalDist(share_of(parameter, centre), max(width, 1e-9))
-    low, high = normal.cdf(-margin), normal.cdf(1.0 + margin)
-    drawn = low + float(random.random()) * (high - low)
-    return value_at(parameter, normal.inv_cdf(min(max(drawn, 1e-12), 1.0 - 1e-12)))
+    place, above, under = share_of(parameter, centre), max(width, 1e-9), max(width if below is None else below, 1e-9)
+    low, high = _STANDARD.cdf((-margin - place) / under), _STANDARD.cdf((1.0 + margin - place) / above)
+    # Heights meet at the centre if each half has a mass that goes with its width.
+    masses = (0.5 - low) * under, (high - 0.5) * above
+    drawn = float(random.random()) * sum(masses)
+    deviation, from_left = (
+        (under, low + drawn / under) if drawn < masses[0] else (above, 0.5 + (drawn - masses[0]) / above)
+    )
+    return value_at(parameter, place + deviation * _STANDARD.inv_cdf(min(max(from_left, 1e-12), 1.0 - 1e-12)))
 
 
 def even_value(parameter: Parameter, random: np.random.Generator) -> Value:

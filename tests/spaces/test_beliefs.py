@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from apertune import spaces
 from apertune.datasets.base import DataSpec
-from apertune.spaces.beliefs import BELIEFS, SHORT_TRAINING, beliefs_about
-from apertune.spaces.search_space.prior import share_of
+from apertune.spaces.beliefs import BELIEFS, DEMANDING, beliefs_about
+from apertune.spaces.search_space.parameters import Value
+from apertune.spaces.search_space.prior import Prior, share_of
 
 
 @pytest.fixture(scope="module")
@@ -20,20 +22,52 @@ def parameters() -> dict[str, list[spaces.Parameter]]:
     return found
 
 
-@pytest.mark.parametrize("name", [*BELIEFS, *SHORT_TRAINING])
+@pytest.mark.parametrize("name", [*BELIEFS, *DEMANDING])
 def test_every_belief_is_about_something(parameters: dict[str, list[spaces.Parameter]], name: str) -> None:
     """Names exist, and weights are given to values of the parameter alone."""
-    belief = {**BELIEFS, **SHORT_TRAINING}[name]
-    assert parameters[name]
-    assert {*belief.weights} <= {option for parameter in parameters[name] for option in parameter.options or ()}
-    for parameter in parameters[name]:
-        assert 0.0 <= share_of(parameter, parameter.default) <= 1.0
+    for epochs in (1, 20, 100):
+        belief = beliefs_about("convnet", epochs)[name]
+        assert parameters[name]
+        assert {*belief.weights} <= {option for parameter in parameters[name] for option in parameter.options or ()}
+        for parameter in parameters[name]:
+            assert 0.0 <= share_of(parameter, parameter.default) <= 1.0
 
 
-def test_mixing_waits_for_long_trainings() -> None:
-    """Mixed images are unlikely in short trainings, and as likely as any choice in long ones."""
-    assert "mixing" in beliefs_about("convnet", 20)
-    assert "mixing" not in beliefs_about("convnet", 100)
+def drawn(parameter: spaces.Parameter, epochs: int, count: int = 4000) -> list[Value]:
+    prior = Prior(spaces.SearchSpace((parameter,)), beliefs_about("convnet", epochs))
+    random = np.random.default_rng(0)
+    return [prior.draw_value(parameter, random) for _ in range(count)]
+
+
+def test_mixing_waits_for_long_trainings(parameters: dict[str, list[spaces.Parameter]]) -> None:
+    """The chance of mixed images rises with the epochs, to that of any choice in long trainings, and is never 0."""
+    (mixing,) = parameters["mixing"][:1]
+    shares = [sum(value != "none" for value in drawn(mixing, epochs)) / 4000 for epochs in (5, 10, 20, 30, 40, 100)]
+    assert shares == sorted(shares)
+    assert 0.0 < shares[0] < 0.06
+    assert shares[2] < 0.12
+    assert shares[-1] == shares[-2] == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_low_rates_wait_for_long_trainings(parameters: dict[str, list[spaces.Parameter]]) -> None:
+    """Short trainings are offered fewer rates under a third of the default, and as many high ones."""
+    rate = next(one for one in parameters["learning_rate"] if one.default == 1e-3)
+    low, high = [], []
+    for epochs in (5, 20, 40):
+        values = [float(value) for value in drawn(rate, epochs)]
+        low.append(sum(value < 1e-3 / 3 for value in values) / len(values))
+        high.append(sum(value > 3e-3 for value in values) / len(values))
+    assert low[0] < low[1] < low[2]
+    assert low[0] < 0.1
+    assert min(high) > 0.1
+
+
+def test_strong_augmentation_waits_for_long_trainings(parameters: dict[str, list[spaces.Parameter]]) -> None:
+    """Erasing is drawn stronger on average the more epochs there are."""
+    (erasing,) = parameters["erasing"][:1]
+    means = [float(np.mean([float(value) for value in drawn(erasing, epochs)])) for epochs in (5, 20, 40)]
+    assert means == sorted(means)
+    assert means[0] < means[2] / 1.5
 
 
 def test_nothing_is_believed_about_a_space_of_the_users_own() -> None:

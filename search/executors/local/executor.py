@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 DISCOVERY_ATTEMPTS = 5
 # Frameworks grow with every model built. At half of this growth a spare is started; at all of it the spare takes over.
 MEMORY_GROWTH_LIMIT_MB = 40
+# A spare's imports take 4 to 6 s of a processor, which would be a tenth of a search that is over in a minute.
+SPARE_AFTER_S = 60.0
 WORKER_COMMAND = tuple(module_command("apertune.search.training.worker"))
 
 
@@ -46,14 +48,15 @@ def make_local_executor(
     environments = local_environments(places, at_most=at_most)
     for line in told_of_machine(places, environments, at_most):
         logger.warning(line)
-    return LocalExecutor(environments[:only], logs, bound_mb=places.memory_mb)
+    return LocalExecutor(environments[:only], logs, bound_mb=places.memory_mb, spare_after_s=SPARE_AFTER_S)
 
 
 class LocalExecutor:
     """Keeps one worker process per slot, and a spare per device, which takes the place of a worker that ends.
 
     A spare has imported the framework and waits, so that no slot has to after an error or a kill. It is kept once there
-    are more trials than slots, while memory has room for one more worker on each device: all may start at once.
+    are more trials than slots, while memory has room for one more worker on each device: all may start at once. A
+    search that has only begun has none yet, since one that is soon over would not get its imports back.
 
     Args:
         environments: Per slot, the variables that pin its device and threads (see `environments`); slots with equal
@@ -64,6 +67,7 @@ class LocalExecutor:
         sharing_memory: Executors, each in a process of its own, that share this machine's memory.
         bound_mb: The most memory, in MiB, that all processes of the search may take together; None for no bound.
             Without room no spare is kept, and a slot is given up when trials take more than was reckoned with.
+        spare_after_s: Seconds from the start without a spare.
         command: Starts a worker; the number of its end of the connection, an open file, is added.
     """
 
@@ -75,6 +79,7 @@ class LocalExecutor:
         trials_per_worker: int = 50,
         sharing_memory: int = 1,
         bound_mb: float | None = None,
+        spare_after_s: float = 0.0,
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.slots = len(environments)
@@ -85,6 +90,7 @@ class LocalExecutor:
         self._trials_per_worker = trials_per_worker
         self._spares_mb = devices.WORKER_MEMORY_MB * len(set(self._devices)) * sharing_memory
         self._bound_mb = bound_mb
+        self._spares_from = time.monotonic() + spare_after_s
         self._command = command
         # The most that a trial of each slot took, as far as one has ended there.
         self._taken_mb: dict[int, float] = {}
@@ -138,7 +144,8 @@ class LocalExecutor:
         worker.trial = task.number
         worker.connection.send(task)
         self._submitted += 1
-        if self._submitted > self.slots and self._has_room_for_spares():
+        is_due = self._submitted > self.slots and time.monotonic() >= self._spares_from
+        if is_due and self._has_room_for_spares():
             self._keep_spare(slot)
 
     def wait(self, timeout_s: float) -> list[TrialEvent]:

@@ -23,7 +23,7 @@ def begun(study: Study, folder: Path, url: str, **settings: object) -> list[str]
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = [{"rate": 0.05 * number} for number in range(1, 9)]
-    monkeypatch.setattr(beginning, "portfolio_of", lambda space: rates if space == "pretended" else ())
+    monkeypatch.setattr(beginning, "portfolio_of", lambda space, task: rates if space == "pretended" else ())
 
 
 def rates(bench: Bench) -> list[float]:

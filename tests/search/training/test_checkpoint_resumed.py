@@ -128,6 +128,36 @@ def test_a_trial_killed_while_it_is_fine_tuned_goes_on(schedule: str, fine_tuned
     assert sum(moved) > 2
 
 
+@pytest.mark.slow
+def test_rates_by_stage_outlive_a_kill(fine_tuned: TrialTask, tmp_path: Path) -> None:
+    """A trial whose rates fall from stage to stage ends with the same weights whether it was killed or not."""
+    values = {**fine_tuned.search_space.defaults(), "stage_rate_factor": 0.4}
+    starts: list[int] = []
+
+    def emit(event: TrialEvent) -> None:
+        if isinstance(event, TrialStarted):
+            starts.append(event.first_epoch)
+        if isinstance(event, EpochEnded) and event.epoch == 4 and len(starts) == 1:
+            raise KilledError
+
+    space = _unfixed_of(fine_tuned)
+    killed = replace(fine_tuned, values=values, search_space=space)
+    assert run_trial(killed, emit, lambda: None).outcome == "failed"
+    assert run_trial(killed, emit, lambda: None).outcome == "complete"
+    assert starts == [1, 5]
+    whole = replace(killed, folder=tmp_path / "whole")
+    assert run_trial(whole, lambda event: None, lambda: None).outcome == "complete"
+    same_rates = replace(fine_tuned, folder=tmp_path / "same")
+    assert run_trial(same_rates, lambda event: None, lambda: None).outcome == "complete"
+    weights = [_network(task.folder / "checkpoint.npz") for task in (killed, whole, same_rates)]
+    assert all(np.array_equal(one, other) for one, other in zip(weights[0], weights[1], strict=True))
+    assert not all(np.array_equal(one, other) for one, other in zip(weights[0], weights[2], strict=True))
+
+
+def _unfixed_of(task: TrialTask) -> spaces.SearchSpace:
+    return spaces.discover(spaces.load(task.space.name, task.view.spec(), options=task.space.options))
+
+
 @pytest.fixture
 def drawing(tmp_path: Path) -> TrialTask:
     """Seven epochs of a small network with every source of randomness, under a plateau schedule."""
@@ -139,7 +169,7 @@ def drawing(tmp_path: Path) -> TrialTask:
     fixed = {
         "blocks": 1, "convolutions": 1, "filters": 16, "head_dropout": 0.5, "dense_units": 64,
         "optimizer": "sgd", "learning_rate": 0.4, "schedule": "plateau", "plateau_patience": 2,
-        "augmentation": "basic", "erasing": 0.3, "noise": 0.1, "mixing": "mixup",
+        "augmentation": "basic", "erasing": 0.3, "noise": 0.1, "mixing": "mixup", "random_crops": True,
     }  # fmt: skip
     walked = spaces.discover(spaces.load(space.name, view.spec()))
     narrowed = spaces.narrow(walked, {name: str(value) for name, value in fixed.items()})

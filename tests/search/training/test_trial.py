@@ -147,6 +147,7 @@ class OutOfMemoryError(RuntimeError):
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 68719476736 bytes."),
         XlaRuntimeError("INTERNAL: Failed to allocate 68719476736 bytes for new constant"),
+        XlaRuntimeError("INTERNAL: Error dispatching computation: Out of memory allocating 4398046511104 bytes."),
         OSError(12, "Cannot allocate memory"),
     ],
     ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}",
@@ -166,6 +167,7 @@ def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
         RuntimeError("mat1 and mat2 shapes cannot be multiplied (32x10 and 11x3)"),
         OSError(28, "No space left on device"),
         KeyError("memory"),
+        ValueError("no room when 2 images are asked for"),
     ],
     ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}",
 )
@@ -202,6 +204,20 @@ def test_answers_may_be_means_over_mirror_images(task: TrialTask) -> None:
     plain = run_trial(of_convnet(task, flip="horizontal"), lambda event: None, lambda: None)
     assert result.cost["flops"] == 2 * plain.cost["flops"]
     assert result.parameters == plain.parameters
+    export_model(task.folder / "model", task.folder / "exported", formats=("onnx", "litert"))
+
+
+def test_answers_may_be_means_over_crops(task: TrialTask) -> None:
+    """The saved model answers as the trial was scored: with the mean over ten crops; exports answer the same."""
+    asked = of_convnet(task, random_crops="true", flip="horizontal", mirrored_answers="true", cropped_answers="true")
+    result = run_trial(replace(asked, keep_model=True), lambda event: None, lambda: None)
+    assert (result.outcome, result.reason) == ("complete", "")
+    network, _ = load_model(task.folder / "model")
+    images = task.view.images("validation")
+    recorded = load_evaluation(task.folder / "artifacts").probabilities
+    np.testing.assert_allclose(network.predict_on_batch(images), recorded, atol=1e-4)
+    plain = run_trial(of_convnet(task, random_crops="true"), lambda event: None, lambda: None)
+    assert result.cost["flops"] == 10 * plain.cost["flops"]
     export_model(task.folder / "model", task.folder / "exported", formats=("onnx", "litert"))
 
 

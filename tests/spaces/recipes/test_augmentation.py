@@ -23,6 +23,7 @@ KINDS = {
     "noise": AugmentationSettings(noise=0.1),
     "randaugment": AugmentationSettings(operations=3, strength=1.0),
     "mixup": AugmentationSettings(mixing="mixup", mixing_alpha=0.5),
+    "random crops": AugmentationSettings(crop_scale=0.3),
     "cutmix": AugmentationSettings(mixing="cutmix", mixing_alpha=1.0),
 }
 
@@ -135,3 +136,36 @@ def test_the_last_epochs_see_images_as_they_are() -> None:
         images, targets = layer((IMAGES, TARGETS), training=True)
         changed.append(bool((np.asarray(images) != IMAGES).any() or (np.asarray(targets) != TARGETS).any()))
     assert changed == [True] * 7 + [False] * 3
+
+
+def test_random_crops_show_a_part_of_the_drawn_size() -> None:
+    """Crops show 3 to 10 tenths of the area, within the image, in proportions from 3:4 to 4:3, all of them differently.
+
+    Each pixel tells its own place, so the corners of a crop tell what it shows.
+    """
+    side, count = 65, 200
+    rows, columns = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
+    places = np.stack([rows, columns, rows], axis=-1).astype(np.uint8) * 3
+    images, _ = augmented(
+        AugmentationSettings(crop_scale=0.3), np.stack([places] * count), np.zeros((count, 1), np.float32)
+    )
+    top, left = images[:, 0, 0, 0] / 3, images[:, 0, 0, 1] / 3
+    bottom, right = images[:, -1, -1, 0] / 3, images[:, -1, -1, 1] / 3
+    height, width = (bottom - top) / (side - 1), (right - left) / (side - 1)
+    area = height * width
+    assert area.min() > 0.25
+    assert area.max() <= 1.0
+    assert area.mean() == pytest.approx(0.63, abs=0.06)
+    assert (np.maximum(height / width, width / height) < 4 / 3 + 0.05).all()
+    assert (top >= 0.0).all()
+    assert (bottom <= side - 1).all()
+    assert len({*map(float, top)}) > count / 5
+    assert np.corrcoef(top, left)[0, 1] < 0.8
+
+
+def test_settings_without_crops_draw_as_before() -> None:
+    """The crop of the whole image changes nothing, and takes no random numbers from the other kinds."""
+    motion = {"flip": "both", "rotation": 20.0, "shift": 0.1, "zoom": 0.1}
+    plain, _ = augmented(AugmentationSettings(**motion))  # type: ignore[arg-type]  # names are given
+    whole, _ = augmented(AugmentationSettings(**motion, crop_scale=1.0))  # type: ignore[arg-type]
+    assert (plain == whole).all()

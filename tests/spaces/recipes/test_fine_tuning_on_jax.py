@@ -23,6 +23,8 @@ TESTS = REPOSITORY / "tests"
     [
         "spaces/networks/test_pretrained.py::test_the_backbone_is_frozen_and_then_tuned_at_a_lower_rate",
         "search/training/test_checkpoint_resumed.py::test_a_trial_killed_while_it_is_fine_tuned_goes_on",
+        "search/training/test_checkpoint_resumed.py::test_rates_by_stage_outlive_a_kill",
+        "spaces/recipes/test_stage_rates.py",
     ],
 )
 def test_a_backbone_is_thawed_on_jax_too(test: str) -> None:
