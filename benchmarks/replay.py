@@ -170,7 +170,7 @@ def summary(replays: Sequence[Replay], counts: Iterable[int]) -> dict[str, dict[
                     beats = [_after(one, count) > one.best[0] for one in mine if one.set == set_name]
                     rows[name][f"{BEATS}{set_name}"] = statistics.fmean(beats)
     for name in names:
-        rows[name]["top_tenth_ended"] = statistics.fmean(one.top_ended for one in replays if one.strategy == name)
+        rows[name]["top_tenth_ended"] = 100 * statistics.fmean(one.top_ended for one in replays if one.strategy == name)
         rows[name]["critical_difference"] = _critical_difference(len(names), len(groups))
         rows[name] |= _time_to_random(replays, name)
     return rows
@@ -243,7 +243,7 @@ def tables(rows: dict[str, dict[str, float]]) -> tuple[Table, Table]:
 
 def _form(figure: str) -> str:
     if figure == "top_tenth_ended":
-        return "{:.0%}"
+        return "{:.0f} %"
     if figure.startswith(("rank", "trials")):
         return "{:.1f}"
     return "{:.0f}" if figure.startswith("epochs") and figure != "epochs_to_random" else "{:.3f}"
