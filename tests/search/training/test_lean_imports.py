@@ -49,9 +49,9 @@ def test_a_worker_imports_its_framework_alone() -> None:
         "import keras, numpy\n"
         "network = keras.Sequential([keras.layers.Dense(1)])\n"
         "network.compile(loss='mse')\n"
-        "network.fit(numpy.ones((4, 2)), numpy.ones(4), verbose=0)\n"
+        "network.fit(numpy.ones((4, 2)), numpy.ones((4, 1)), verbose=0)\n"
         # As a user's own training may do.
         "import pandas\n"
-        "network.fit(pandas.DataFrame(numpy.ones((4, 2))), pandas.Series(numpy.ones(4)), verbose=0)\n"
+        "network.fit(pandas.DataFrame(numpy.ones((4, 2))), pandas.DataFrame(numpy.ones((4, 1))), verbose=0)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
