@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from documented import documented
+from documented import PAGES, blocks, documented
 from PIL import Image
 
+from apertune import datasets
 from apertune.cli import cli
 from apertune.datasets import DataSpec
 from apertune.search.engine import launch, rerunning
@@ -88,7 +89,7 @@ NO_TRAINING = ("--seeds", "1", "--force")
 class Sender:
     """Sends the outbox when the search is done, in this process."""
 
-    def __init__(self, outbox: Path, home: Home, say: Callable[[str], None]) -> None:
+    def __init__(self, outbox: Path, home: Home, say: Callable[[str], None], **options: bool) -> None:
         self._outbox, self._home = outbox, home
 
     def __enter__(self) -> Sender:
@@ -113,7 +114,10 @@ def pretend(task: TrialTask, emit: Callable[[TrialEvent], None], stop_requested:
     emit(TrialStarted(task.number, 1, 1))
     name = f"val_{task.objective}"
     emit(EpochEnded(task.number, 1, {name: 0.5}, 0.0, 1))
-    return TrialResult(task.number, "complete", value=0.5, metrics={task.objective: 0.5}, epochs=1, best_epoch=1)
+    costs = {"latency_ms": 1.0 + task.number}
+    return TrialResult(
+        task.number, "complete", value=0.5, metrics={task.objective: 0.5}, epochs=1, best_epoch=1, cost=costs
+    )
 
 
 def train(task: TrialTask, emit: Callable[[TrialEvent], None], stop_requested: Callable[[], Any]) -> TrialResult:
@@ -222,6 +226,39 @@ def test_a_documented_command_runs(page: str, command: str, place: Place, monkey
     assert done.exit_code == 0, done.output
     if "--to" in words:
         assert Path(words[words.index("--to") + 1]).exists()
+
+
+def settings_files() -> list[tuple[str, str, str]]:
+    """Returns page, command and text of each settings file whose first line says which command takes it."""
+    return [
+        (page, found[1], text)
+        for page in PAGES
+        for text in blocks(page, "toml")
+        if (found := re.match(r"# apertune (search .+)\n", text))
+    ]
+
+
+@pytest.mark.parametrize(("page", "command", "text"), settings_files())
+def test_a_documented_settings_file_is_searched_with(
+    page: str, command: str, text: str, tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that its first line names ends with status 0, and its study has the file's objectives and ranges."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "mlflow.db").write_bytes(empty_store.read_bytes())
+    (tmp_path / "search.toml").write_text(text, encoding="utf-8")
+    spec = datasets.load("digits").training_view().spec()
+    training_in_this_process(monkeypatch, pretend, discover(load("convnet", spec)))
+    done = run([*shlex.split(command), *FEWER, "--json"])
+    assert done.exit_code == 0, done.output
+    trials = json.loads(done.stdout)["trials"]
+    assert len(trials) == 2
+    assert all(trial["params"]["blocks"] in (2, 3) and trial["params"]["filters"] in (16, 32) for trial in trials)
+
+
+def test_the_settings_files_are_found() -> None:
+    """At least the one of docs/searching.md."""
+    assert "docs/searching.md" in [page for page, _, _ in settings_files()]
 
 
 def test_what_is_not_run_has_a_reason() -> None:
