@@ -13,10 +13,17 @@ from typing import Any
 import pytest
 from programs import REPOSITORY
 
-sys.path.append(str(REPOSITORY / "benchmarks"))
-claims: Any = importlib.import_module("claims")
-measurements: Any = importlib.import_module("measurements")
-run: Any = importlib.import_module("run")
+
+def benchmark(name: str) -> Any:
+    """Imports a module of that folder, whose `datasets.py` other tests would take for the library of that name."""
+    sys.path.append(str(REPOSITORY / "benchmarks"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(REPOSITORY / "benchmarks"))
+
+
+claims, measurements, run = benchmark("claims"), benchmark("measurements"), benchmark("run")
 Column, Table = measurements.Column, measurements.Table
 
 
@@ -224,7 +231,7 @@ def test_the_gpu_benchmark_goes_on_after_a_failure_and_where_it_ended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each part has its table; what failed or found no time is named, and only that is measured the next time."""
-    gpu = importlib.import_module("gpu")
+    gpu = benchmark("gpu")
     assert set(gpu.PARTS) == set(gpu.COLUMNS) == set(run.GPU_PARTS)
     asked: list[str] = []
     answers = {

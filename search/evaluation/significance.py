@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...datasets.base import Labels
 from .decisions import Floats, Probabilities, answers
+from .direction import Direction
 from .metrics import Metric
 
 RESAMPLES = 1000
@@ -138,14 +139,34 @@ def bootstrap_interval(
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
 ) -> Interval:
-    """Returns the percentile bootstrap interval of a score; NaN at both ends for a metric that has none.
-
-    Source: Efron and Tibshirani (1993), chapter 13.
-    """
+    """Returns the interval of a score as `interval_of` has it; NaN at both ends for a metric that has none."""
+    whole = metric.score(labels, probabilities)
     if not metric.has_interval:
-        return Interval(metric.score(labels, probabilities), math.nan, math.nan, confidence)
+        return Interval(whole, math.nan, math.nan, confidence)
     scores = resampled_scores(metric, labels, [probabilities], seed=seed, resamples=resamples)[0]
-    return Interval(metric.score(labels, probabilities), *percentiles(scores, confidence), confidence)
+    return interval_of(metric, whole, scores, len(labels), confidence)
+
+
+def interval_of(metric: Metric, whole: float, scores: Floats, rows: int, confidence: float = CONFIDENCE) -> Interval:
+    """Returns the percentile bootstrap interval of a score.
+
+    Rows without a single error have none in any resample either, though other rows may well have some. The end of the
+    interval is then where as many right answers in a row would be as unlikely as the confidence lets them be.
+
+    Sources: Efron and Tibshirani (1993), chapter 13; for rows without errors Clopper and Pearson (1934).
+
+    Args:
+        metric: the score.
+        whole: its value on all rows.
+        scores: its values on resamples, (resamples,).
+        rows: number of rows.
+        confidence: of the interval, 0 to 1.
+    """
+    low, high = percentiles(scores, confidence)
+    if whole == low == high == metric.best and not metric.of_probabilities:
+        least = ((1 - confidence) / 2) ** (1 / rows)
+        low, high = (least, high) if metric.direction is Direction.MAXIMIZE else (low, 1 - least)
+    return Interval(whole, low, high, confidence)
 
 
 def paired_bootstrap(

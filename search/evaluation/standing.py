@@ -26,6 +26,7 @@ from .significance import (
     Interval,
     corrected_resampled_t,
     holm,
+    interval_of,
     paired_test,
     percentiles,
     rounds_interval,
@@ -137,7 +138,7 @@ def stand(
     best = _best(whole, metric.direction)
     drawn = _draw(task, metric, labels, [probabilities[key] for key in keys], best, seed)
     intervals = {
-        key: Interval(float(whole[place]), *percentiles(drawn.scores[place]), 0.95)
+        key: interval_of(metric, float(whole[place]), drawn.scores[place], len(labels))
         for place, key in enumerate(keys)
         if metric.has_interval
     }

@@ -159,6 +159,24 @@ def test_undefined_metrics_have_no_interval():
     assert math.isnan(paired_test(metric, labels, probabilities, probabilities, seed=0)[1])
 
 
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1", "balanced_accuracy", "roc_auc"])
+def test_no_error_in_few_rows_is_no_certainty(name):
+    """The interval of a perfect score reaches down to where so many right answers in a row are as rare as 2.5 %."""
+    labels, probabilities = binary(1.0, 60)
+    interval = bootstrap_interval(METRICS[name], labels, probabilities, seed=0, resamples=200)
+    assert (interval.value, interval.high) == (1.0, 1.0)
+    exact = stats.binomtest(60, 60).proportion_ci(0.95, method="exact")
+    assert interval.low == pytest.approx(exact.low)
+
+
+def test_no_error_of_a_loss_is_no_certainty():
+    """A share of errors of 0 reaches up as far as a share of right answers of 1 reaches down."""
+    labels = np.eye(3, dtype=np.uint8)[np.arange(60) % 3]
+    interval = bootstrap_interval(METRICS["hamming_loss"], labels, labels * 0.8 + 0.1, seed=0, resamples=50)
+    assert (interval.value, interval.low) == (0.0, 0.0)
+    assert interval.high == pytest.approx(1 - 0.025 ** (1 / 60))
+
+
 def test_the_calibration_error_has_no_interval():
     """Resamples of a calibrated model's answers have a larger error than the model, so no interval is given."""
     random = np.random.default_rng(0)
