@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measurements import Column, Table, arguments_of, tell
 from recorded_sets import SETS
 
 from apertune import spaces
@@ -239,24 +240,23 @@ def judged(by_set: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     return {"pairs": count, "mean": mean, "low": low, "high": high, "verdict": verdict}
 
 
-def report(names: Sequence[str], arguments: argparse.Namespace) -> None:
-    """Prints a row for each change, as JSON or as a table of Markdown."""
-    rows = []
+def table_of(names: Sequence[str], arguments: argparse.Namespace) -> Table:
+    """Returns a row for each change."""
+    table = Table(
+        "ceilings",
+        Column("ceiling", "change"),
+        Column("pairs", "pairs"),
+        Column("mean", "mean difference", "{:+.3f}"),
+        Column("interval", "95 % interval", "{:+.3f}"),
+        Column("sets", "per set"),
+        Column("verdict", "verdict"),
+    )
     for ceiling, by_set in differences(names, arguments).items():
-        means = {name: round(float(np.mean(values)), 4) for name, values in by_set.items()}
-        rows.append({"ceiling": ceiling, **judged(by_set), "sets": means})
-    if arguments.json:
-        print(json.dumps(rows))
-        return
-    print("| change | pairs | mean difference | 95 % interval | per set | verdict |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for row in rows:
-        if not row["pairs"]:
-            print(f"| {row['ceiling']} | 0 | | | | {row['verdict']} |")
-            continue
-        each = ", ".join(f"{name} {mean:+.3f}" for name, mean in row["sets"].items())
-        interval = f"{row['low']:+.3f} to {row['high']:+.3f}" if "low" in row else ""
-        print(f"| {row['ceiling']} | {row['pairs']} | {row['mean']:+.3f} | {interval} | {each} | {row['verdict']} |")
+        judgement = judged(by_set)
+        bounds = [judgement.pop(key) for key in ("low", "high") if key in judgement]
+        each = ", ".join(f"{name} {np.mean(values):+.3f}" for name, values in by_set.items())
+        table.add(ceiling=ceiling, interval=bounds or None, sets=each, **judgement)
+    return table
 
 
 def main() -> None:
@@ -268,8 +268,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="folder of weights for the changes to `pretrained`")
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--report", action="store_true", help="train nothing")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     names = [name for name in arguments.sets.split(",") if name]
     for name in names:
         if name not in SETS:
@@ -280,7 +279,7 @@ def main() -> None:
         deadline = time.monotonic() + arguments.hours * 3600
         for name in names:
             record(name, arguments, deadline)
-    report(names, arguments)
+    tell(table_of(names, arguments))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import json
 import os
 import random
 import subprocess
@@ -28,6 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from measurements import Column, Table, arguments_of, tell
 from mlflow import MlflowClient
 
 SUPPORT = Path(__file__).resolve().parents[1] / "tests" / "support"
@@ -314,11 +314,33 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Runs it in a temporary folder, which is kept if something went wrong."""
-    options = parser().parse_args()
+    options = arguments_of(parser())
     folder = tempfile.mkdtemp(prefix="chaos-")
     os.chdir(folder)
     print(f"in {folder}, seed {options.seed}", flush=True)
-    print(json.dumps(run(options), indent=2, sort_keys=True))
+    counts = run(options)
+    victims = ("worker", "supervisor", "sender", "server")
+    killed = {f"{victim} killed" for victim in victims}
+    table = Table(
+        "chaos",
+        Column("what", ""),
+        Column("minutes", "minutes", "{:g}"),
+        Column("searches", "searches"),
+        Column("trials", "trials"),
+        Column("faults", "faults of the proxy", "{:,}"),
+        Column("kills", "kills: worker, supervisor, sender, server"),
+        Column("lost", "lost or doubled"),
+    )
+    table.add(
+        what=f"{'pretended' if options.pretend else 'real'} trainings, seed {options.seed}",
+        minutes=options.minutes,
+        searches=counts["searches"],
+        trials=counts["trials"],
+        faults=sum(number for kind, number in counts.items() if kind not in {*killed, "searches", "trials"}),
+        kills=[counts.get(f"{victim} killed", 0) for victim in victims],
+        lost=0,
+    )
+    tell(table)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from measurements import Column, Table, arguments_of, tell
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ PHOTOS = 400
 # Decodings of each photograph, which make a data set of the size of PASCAL's.
 REPEATS = 10
 FACES = 28_709
+MEASURED = Table(
+    "datasets",
+    Column("what", "measurement"),
+    Column("own", "Apertune", "{:.3f} s"),
+    Column("compared", "compared with"),
+    Column("other", "its time", "{:.3f} s"),
+    Column("ratio", "times as fast", "{:.2f}"),
+    Column("range", "range", "{:.2f}"),
+)
 
 
 def main() -> None:
@@ -50,10 +60,19 @@ def main() -> None:
     parser.add_argument("--unlike", type=int, default=200_000)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--files", type=int, default=200_000)
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     if arguments.large:
+        table = Table(
+            "datasets-large",
+            Column("what", ""),
+            Column("size", "items", "{:,}"),
+            Column("seconds", "time", "{:.1f} s"),
+            Column("ratio", "times that of half the items", "{:.2f}"),
+            Column("memory", "most private memory", "{:.0f} MB"),
+        )
         for what in (duplicates_alike, duplicates_unlike, table_rows, small_files):
-            measure_large(what, getattr(arguments, what.__name__.split("_")[1]))
+            table.add(**measure_large(what, getattr(arguments, what.__name__.split("_")[1])))
+        tell(table)
         return
     with tempfile.TemporaryDirectory() as folder:
         os.environ["APERTUNE_CACHE"] = str(Path(folder) / "cache")
@@ -62,8 +81,9 @@ def main() -> None:
         faces = arguments.fer2013 or make_faces(Path(folder) / "fer2013.csv")
         measure_opening(faces)
         measure_audit(faces)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"peak memory of this process, pandas' table included: {peak:.0f} MB")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory of this process, pandas' table included: {peak:.0f} MB")
+    tell(MEASURED)
 
 
 def measure_decoding(photos: Path, folder: Path) -> None:
@@ -90,8 +110,12 @@ def measure_decoding(photos: Path, folder: Path) -> None:
                 np.asarray(image.convert("RGB").resize((128, 128), Image.Resampling.BILINEAR))
 
     load("digits")
-    report(f"decode {len(files)} photographs", rounds_of(decode, lambda: plain(files)))
-    report(f"first load of {len(once)} photographs, cache and splits included", rounds_of(ours, lambda: plain(once)))
+    report(f"decode {len(files):,} photographs", "plain Pillow loop", rounds_of(decode, lambda: plain(files)))
+    report(
+        f"first load of {len(once)} photographs, cache and splits included",
+        "plain Pillow loop",
+        rounds_of(ours, lambda: plain(once)),
+    )
 
 
 def measure_opening(faces: Path) -> None:
@@ -115,9 +139,9 @@ def measure_opening(faces: Path) -> None:
         table = read()
         train_test_split(table, test_size=0.3, stratify=table["emotion"], random_state=0)
 
-    report("first load of FER2013 | pandas.read_csv alone", rounds_of(first, read))
-    report("first load of FER2013 | read_csv and parsing the pixels", rounds_of(first, parse, rounds=1))
-    report("second load of FER2013 | read_csv and splitting", rounds_of(lambda: load("fer2013", faces), split))
+    report("first load of FER2013", "pandas.read_csv alone", rounds_of(first, read))
+    report("first load of FER2013", "read_csv and parsing the pixels", rounds_of(first, parse, rounds=1))
+    report("second load of FER2013", "read_csv and splitting", rounds_of(lambda: load("fer2013", faces), split))
 
 
 def measure_audit(faces: Path) -> None:
@@ -133,14 +157,16 @@ def measure_audit(faces: Path) -> None:
         seconds = time.perf_counter() - started
         what = "audit with wrong labels" if labels else "audit"
         print(f"{what} of {len(dataset.images)} faces: {seconds:.1f} s, {len(found)} findings")
+        MEASURED.add(what=f"{what} of {len(dataset.images):,} faces", own=seconds)
 
 
-def measure_large(what: Callable[[int, Path], float], size: int) -> None:
+def measure_large(what: Callable[[int, Path], float], size: int) -> dict[str, Any]:
     """Runs one piece of work at half the size and at the whole size, in processes whose memory is their own."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
         (half, _), (whole, megabytes) = (pool.submit(_in_process, what, count).result() for count in (size // 2, size))
     name, ratio = (what.__doc__ or "").rstrip("."), whole / max(half, 1e-9)
-    print(f"{name}: {size:,}: {whole:.1f} s, {ratio:.2f} times those of half, {megabytes:.0f} MB at most", flush=True)
+    print(f"{name}: {size:,}: {whole:.1f} s", flush=True)
+    return {"what": name, "size": size, "seconds": whole, "ratio": ratio, "memory": megabytes}
 
 
 def _in_process(what: Callable[[int, Path], float], size: int) -> tuple[float, float]:
@@ -240,11 +266,12 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def report(what: str, rounds: list[tuple[float, float]]) -> None:
+def report(what: str, compared: str, rounds: list[tuple[float, float]]) -> None:
     ours, other = (min(times) for times in zip(*rounds, strict=True))
     ratios = sorted(theirs / mine for mine, theirs in rounds)
-    middle = statistics.median(ratios)
-    print(f"{what}: {ours:.3f} s, the other {other:.3f} s, {middle:.2f} times ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    middle, spread = statistics.median(ratios), [ratios[0], ratios[-1]]
+    MEASURED.add(what=what, own=ours, compared=compared, other=other, ratio=middle, range=spread)
+    print(f"{what}: {ours:.3f} s, {compared} {other:.3f} s", flush=True)
 
 
 def make_photos(folder: Path) -> Path:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from measurements import Column, Table, arguments_of, tell
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
@@ -27,13 +28,32 @@ IMAGES = 2000
 NOISE = 0.05
 PAIRS_SHOWN = 24
 Change = Callable[[Image.Image], Image.Image]
+LABELS = Table(
+    "findings-labels",
+    Column("set", "set"),
+    Column("labels", "labels", "{:,}"),
+    Column("changed", "changed", "{:,}"),
+    Column("found", "found", "{:,}"),
+    Column("recall", "recall", "{:.2f}"),
+    Column("precision", "precision", "{:.2f}"),
+    Column("seconds", "time", "{:.0f} s"),
+)
+COPIES = Table(
+    "findings-copies",
+    Column("set", "set"),
+    Column("change", "change"),
+    Column("kept", "kept together by splits", "{:.2f}"),
+    Column("found", "found by the audit", "{:.2f}"),
+    Column("pictures", "different pictures", "{:,}"),
+    Column("near", "of them near another", "{:,}"),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="+", metavar="NAME=PATH")
     parser.add_argument("--pictures", type=Path)
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     from apertune.datasets import LoadSettings, load
 
     with tempfile.TemporaryDirectory() as folder:
@@ -44,6 +64,7 @@ def main() -> None:
             if dataset.task != "multilabel":
                 measure_labels(name, dataset.images, dataset.labels)
             measure_copies(name, dataset.images, arguments.pictures)
+    tell(LABELS, COPIES)
 
 
 def measure_labels(name: str, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
@@ -58,11 +79,16 @@ def measure_labels(name: str, images: NDArray[np.uint8], labels: NDArray[np.int3
     found = [row for row, _ in suspicious_labels(images, noisy, seed=0)]
     seconds = time.perf_counter() - started
     hits = len(set(found) & set(changed.tolist()))
-    print(
-        f"{name}: {len(labels)} labels, {len(changed)} changed, {len(found)} found: recall {hits / len(changed):.2f}, "
-        f"precision {hits / max(1, len(found)):.2f}; {seconds:.0f} s",
-        flush=True,
+    LABELS.add(
+        set=name,
+        labels=len(labels),
+        changed=len(changed),
+        found=len(found),
+        recall=hits / len(changed),
+        precision=hits / max(1, len(found)),
+        seconds=seconds,
     )
+    print(f"{name}: labels done in {seconds:.0f} s", flush=True)
 
 
 def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) -> None:
@@ -84,6 +110,14 @@ def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) 
         kept, found = (
             np.mean(groups[: len(originals)] == groups[len(originals) :])
             for groups in (duplicates.near, find_altered_copies(both, duplicates).groups)
+        )
+        COPIES.add(
+            set=name,
+            change=what,
+            kept=float(kept),
+            found=float(found),
+            pictures=len(originals),
+            near=len(pairs),
         )
         print(f"{name}: {what}: {kept:.3f} of the copies kept together, {found:.3f} found by the audit", flush=True)
 

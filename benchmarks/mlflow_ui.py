@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from measurements import Column, Table, arguments_of, tell
 from mlflow import MlflowClient
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -49,18 +50,21 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         began = time.monotonic()
         _tell(arguments.trials, arguments.epochs)
-        print(
-            f"sent {arguments.trials} trials of {arguments.epochs} epochs to MLflow: {time.monotonic() - began:.1f} s"
+        table = Table(
+            "mlflow-ui", Column("what", ""), Column("seconds", "median", "{:.1f} s"), Column("each", "each", "{:.1f}")
         )
+        sent = f"sending {arguments.trials} trials of {arguments.epochs} epochs to MLflow"
+        table.add(what=sent, seconds=time.monotonic() - began)
         with _server() as url, sync_playwright() as playwright:
             chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-            _measure(browser, url, arguments.rounds)
+            _measure(browser, url, arguments.rounds, table)
+    tell(table)
 
 
 def _tell(trials: int, epochs: int) -> None:
@@ -116,7 +120,7 @@ def _wait_for(url: str) -> None:
     raise SystemExit("MLflow's UI did not answer")
 
 
-def _measure(browser: Browser, url: str, rounds: int) -> None:
+def _measure(browser: Browser, url: str, rounds: int, into: Table) -> None:
     client = MlflowClient(url)
     experiment = client.get_experiment_by_name("many").experiment_id
     runs = [run.info.run_id for run in client.search_runs([experiment], "tags.kind = 'trial'")]
@@ -141,7 +145,7 @@ def _measure(browser: Browser, url: str, rounds: int) -> None:
     pages |= {f"compare page, {count} runs": compare(count) for count in sorted({10, 50, len(runs)})}
     for name, open_page in pages.items():
         times = [_seconds(browser, open_page) for _ in range(rounds)]
-        print(f"{name}: {statistics.median(times):.1f} s ({', '.join(f'{seconds:.1f}' for seconds in times)})")
+        into.add(what=name, seconds=statistics.median(times), each=times)
 
 
 def _seconds(browser: Browser, open_page: Callable[[Page], Any]) -> float:

@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from measurements import Column, Table, arguments_of, tell
+
 SPACE = "convnet"
 FIXED = {"filters": "16", "convolutions": "1", "augmentation": "none", "convolution": "plain", "kernel_size": "3"}
 
@@ -31,7 +33,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--limit", type=int, default=2000)
     parser.add_argument("--child", choices=("bare", "search"))
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     if arguments.child:
         print(json.dumps(_bare(arguments) if arguments.child == "bare" else _search(arguments)))
         return
@@ -40,11 +42,20 @@ def main() -> None:
         for kind in ("bare", "search") if round_number % 2 == 0 else ("search", "bare"):
             measured[kind].append(_child(kind, sys.argv[1:]))
             print(f"round {round_number + 1} {kind}: {measured[kind][-1]['seconds']:.1f} s", flush=True)
+    table = Table(
+        "overhead",
+        Column("what", ""),
+        Column("seconds", "seconds of each round", "{:.1f}"),
+        Column("per_trial", "median per trial", "{:.1f} s"),
+        Column("ratio", "median of the rounds' ratios", "{:.2f}"),
+    )
     medians = {kind: statistics.median(entry["seconds"] for entry in entries) for kind, entries in measured.items()}
     ratios = [s["seconds"] / b["seconds"] for s, b in zip(measured["search"], measured["bare"], strict=True)]
-    print(f"bare loop, median:  {medians['bare']:.1f} s ({medians['bare'] / arguments.trials:.1f} s per trial)")
-    print(f"search, median:     {medians['search']:.1f} s ({medians['search'] / arguments.trials:.1f} s per trial)")
-    print(f"search / bare loop: median of the rounds' ratios {statistics.median(ratios):.2f}")
+    for kind, name in (("bare", "bare loop"), ("search", "search")):
+        seconds = [entry["seconds"] for entry in measured[kind]]
+        ratio = statistics.median(ratios) if kind == "search" else None
+        table.add(what=name, seconds=seconds, per_trial=medians[kind] / arguments.trials, ratio=ratio)
+    tell(table)
 
 
 def _child(kind: str, words: list[str]) -> dict[str, float]:
@@ -124,7 +135,7 @@ def _search(arguments: argparse.Namespace) -> dict[str, float]:
                 self.ended = time.monotonic()
 
     # A random sampler with the bare loop's seed; the defaults, usually the first trial, are not enqueued.
-    planning.make_sampler = lambda name, seed, options: optuna.samplers.RandomSampler(seed=1)
+    planning.make_sampler = lambda *_, **__: optuna.samplers.RandomSampler(seed=1)
     optuna.study.Study.enqueue_trial = lambda *_, **__: None  # type: ignore[method-assign]
     clock = Clock()
     settings = SearchSettings(

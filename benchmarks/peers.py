@@ -28,10 +28,20 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from measurements import Column, Table, arguments_of, tell
 
 SEARCHES = Path(__file__).resolve().with_name("peer_searches.py")
 EQUAL = ("apertune", "kerastuner", "bare", "ray")
 PRUNING = ("apertune", "kerastuner-hyperband", "kerastuner-random", "bare", "ray")
+TITLES = {
+    "apertune": "Apertune",
+    "apertune-one-worker": "Apertune, one worker",
+    "kerastuner": "KerasTuner",
+    "kerastuner-hyperband": "KerasTuner Hyperband",
+    "kerastuner-random": "KerasTuner RandomSearch (does not prune)",
+    "bare": "bare Optuna and Keras loop",
+    "ray": "Ray Tune, OptunaSearch",
+}
 LOOK_EVERY_S = 0.5
 # A framework's own caches fill in the first trials.
 WARM_TRIALS = 3
@@ -89,7 +99,7 @@ def main() -> None:
     words.description = __doc__
     words.add_argument("--rounds", type=int, default=1)
     words.add_argument("--only", help="Run only these contenders, separated by commas.")
-    arguments = words.parse_args()
+    arguments = arguments_of(words)
     shared = _shared_words(arguments)
     names = arguments.only.split(",") if arguments.only else list(PRUNING if arguments.pruning else EQUAL)
     if "ray" in names and not all(map(importlib.util.find_spec, ("ray", "fsspec"))):
@@ -100,10 +110,7 @@ def main() -> None:
         for name in names if number % 2 == 0 else names[::-1]:
             runs[name].append(_watched(name, shared))
             print(f"round {number + 1}: {_line(name, runs[name][-1:])}", flush=True)
-    print("\nmedians")
-    for name in names:
-        print(_line(name, runs[name]))
-    _compare(runs)
+    tell(_medians(runs), _ratios(runs))
 
 
 def _shared_words(arguments: argparse.Namespace) -> list[str]:
@@ -168,18 +175,62 @@ def _line(name: str, runs: list[Run]) -> str:
     )
 
 
-def _compare(runs: dict[str, list[Run]]) -> None:
-    ours = runs.get("apertune")
+def _medians(runs: dict[str, list[Run]]) -> Table:
+    table = Table(
+        "peers",
+        Column("what", ""),
+        Column("trials", "trials"),
+        Column("seconds", "in all", "{:.1f} s"),
+        Column("steady", "per trial after the first", "{:.2f} s"),
+        Column("peak", "peak memory", "{:.0f} MiB"),
+        Column("growth", "growth per trial", "{:+.1f} MiB"),
+        Column("best", "best accuracy", "{:.4f}"),
+        Column("mean", "mean of the trials", "{:.4f}"),
+        Column("rounds", "rounds"),
+    )
+    for name, own in runs.items():
+        growth = [run.growth for run in own if run.growth is not None]
+        table.add(
+            what=TITLES[name],
+            trials=len(own[0].ends),
+            seconds=statistics.median(run.seconds for run in own),
+            steady=statistics.median(run.steady for run in own),
+            peak=statistics.median(run.peak for run in own),
+            growth=statistics.median(growth) if growth else None,
+            best=statistics.median(run.best for run in own),
+            mean=statistics.median(run.mean for run in own),
+            rounds=len(own),
+        )
+    return table
+
+
+def _ratios(runs: dict[str, list[Run]]) -> Table:
+    """Returns Apertune's share of the others' times, as medians of the rounds' ratios."""
+    table = Table(
+        "peers-ratios",
+        Column("what", "Apertune's share of the time of"),
+        Column("trials", "trials"),
+        Column("seconds", "in all", "{:.2f}"),
+        Column("steady", "after the first trial", "{:.2f}"),
+        Column("reached", "its best score reached in"),
+        Column("share", "in this share of the time in which it did", "{:.2f}"),
+    )
+    ours = runs.get("apertune", [])
     for name, theirs in runs.items():
-        if ours is None or name == "apertune":
+        if not ours or name == "apertune":
             continue
-        whole = statistics.median(a.seconds / b.seconds for a, b in zip(ours, theirs, strict=True))
-        steady = statistics.median(a.steady / b.steady for a, b in zip(ours, theirs, strict=True))
-        line = f"apertune / {name}: {whole:.2f} of its time in all, {steady:.2f} after the first trial"
-        reached = [(a.reached(b.best), b.reached(b.best)) for a, b in zip(ours, theirs, strict=True)]
+        pairs = list(zip(ours, theirs, strict=True))
+        reached = [(a.reached(b.best), b.reached(b.best)) for a, b in pairs]
         shares = [first / second for first, second in reached if first is not None and second]
-        told = f"{statistics.median(shares):.2f} of the time in which it did" if shares else "not at all"
-        print(f"{line}; its best score reached in {len(shares)} of {len(reached)} rounds, {told}")
+        table.add(
+            what=TITLES[name],
+            trials=len(theirs[0].ends),
+            seconds=statistics.median(a.seconds / b.seconds for a, b in pairs),
+            steady=statistics.median(a.steady / b.steady for a, b in pairs),
+            reached=f"{len(shares)} of {len(reached)} rounds",
+            share=statistics.median(shares) if shares else None,
+        )
+    return table
 
 
 if __name__ == "__main__":

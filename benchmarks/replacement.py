@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import psutil
+from measurements import Column, Table, arguments_of, tell
 
 from apertune import datasets
 from apertune.search.executors import devices
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument(
         "--kills", type=int, default=5, help="Kill this many workers with a spare, and as many without."
     )
-    kills = parser.parse_args().kills
+    kills = arguments_of(parser).kills
     memory = devices.memory_mb
     waits: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(kills):
@@ -40,8 +41,15 @@ def main() -> None:
             devices.memory_mb = memory if has_spare else lambda: (0.0, 0.0)
             waits[has_spare].append(stands_still())
             print(f"{'with' if has_spare else 'without'} a spare: {waits[has_spare][-1]:.2f} s", flush=True)
-    for has_spare, words in ((True, "with a spare"), (False, "without")):
-        print(f"{words}: {statistics.median(waits[has_spare]):.2f} s (median of {kills})")
+    table = Table(
+        "replacement",
+        Column("what", "a killed worker's trial trains again"),
+        Column("median", "after (median)", "{:.2f} s"),
+        Column("waits", "each", "{:.2f}"),
+    )
+    for has_spare, words in ((True, "with a spare worker"), (False, "without")):
+        table.add(what=words, median=statistics.median(waits[has_spare]), waits=waits[has_spare])
+    tell(table)
 
 
 def stands_still() -> float:

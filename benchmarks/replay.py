@@ -1,7 +1,7 @@
 """Replays searches on recorded curves, many times faster than real ones, and compares strategies.
 
     uv run --group benchmarks python benchmarks/replay.py [--strategies apertune,random,...] [--seeds 50] [--trials 60]
-    uv run --group benchmarks python benchmarks/replay.py --json > rows.json
+    uv run --group benchmarks python benchmarks/replay.py --json > tables.json
     uv run --group benchmarks python benchmarks/replay.py --check     shows how far the surrogates can be trusted
     uv run --group benchmarks python benchmarks/replay.py --curves    makes the table of search/strategies/chance.py
 
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
 import statistics
 import sys
@@ -32,6 +31,7 @@ from functools import cache
 from multiprocessing import get_context
 
 import numpy as np
+from measurements import Column, Table, arguments_of, tell
 from portfolio import choose
 from recorded_curves import EARLIER, LEAST_CORRELATION, Pool, RecordedSet, Surrogate, recorded_sets, uniform_level
 from recorded_sets import SETS
@@ -41,6 +41,19 @@ STRATEGIES = {**PEERS, **OURS}
 # SMAC3 is compiled from source where it is installed, so it is compared only there.
 INSTALLED = [name for name in STRATEGIES if name != "smac3" or importlib.util.find_spec("smac")]
 REPORTED = (10, 20, 60)
+TITLES = {
+    "apertune": "Apertune, as it comes",
+    "no-portfolio": "without the portfolio",
+    "no-prior": "without the prior and the portfolio",
+    "tpe": "with TPE after the start, no neighbours",
+    "before": "Apertune before (TPE, Hyperband from epoch 1)",
+    "optuna-tpe": "Optuna's TPE, median pruner",
+    "ray-asha": "Ray Tune's ASHA",
+    "kt-hyperband": "KerasTuner's Hyperband",
+    "kt-bayesian": "KerasTuner's Bayesian tuner",
+    "smac3": "SMAC3",
+}
+BEATS = "beats_first_"
 
 
 @dataclass(frozen=True)
@@ -100,10 +113,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--trust", type=float, default=LEAST_CORRELATION, help="rank correlation to use a surrogate")
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--curves", action="store_true")
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     sets = [one.name for one in recorded_sets(arguments.sets.split(","))]
     if arguments.check:
         check(sets)
@@ -124,7 +136,7 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
         replays = list(pool.map(_replay_job, jobs, chunksize=4))
     rows = summary(replays, [count for count in REPORTED if count <= arguments.trials])
-    print(json.dumps(rows, indent=1) if arguments.json else table(rows))
+    tell(*tables(rows))
 
 
 def _replay_job(job: tuple[str, str, int, int, float]) -> Replay:
@@ -156,9 +168,9 @@ def summary(replays: Sequence[Replay], counts: Iterable[int]) -> dict[str, dict[
             if count == 20:
                 for set_name in sorted(top):
                     beats = [_after(one, count) > one.best[0] for one in mine if one.set == set_name]
-                    rows[name][f"beats_first_{set_name}"] = statistics.fmean(beats)
+                    rows[name][f"{BEATS}{set_name}"] = statistics.fmean(beats)
     for name in names:
-        rows[name]["top_tenth_ended"] = statistics.fmean(one.top_ended for one in replays if one.strategy == name)
+        rows[name]["top_tenth_ended"] = 100 * statistics.fmean(one.top_ended for one in replays if one.strategy == name)
         rows[name]["critical_difference"] = _critical_difference(len(names), len(groups))
         rows[name] |= _time_to_random(replays, name)
     return rows
@@ -211,13 +223,30 @@ def _time_to_random(replays: Sequence[Replay], name: str) -> dict[str, float]:
     return {"trials_to_random": statistics.median(trials), "epochs_to_random": statistics.median(shares)}
 
 
-def table(rows: dict[str, dict[str, float]]) -> str:
-    """Returns the figures as lines of text."""
-    columns = list(next(iter(rows.values())))
-    lines = [f"{'':22}" + "".join(f"{column[-14:]:>15}" for column in columns)]
+def tables(rows: dict[str, dict[str, float]]) -> tuple[Table, Table]:
+    """Returns a row per strategy: ranks, regrets and epochs; and, by set, the share of searches that beat trial 0."""
+    figures = list(next(iter(rows.values())))
+    of_sets = [name for name in figures if name.startswith(BEATS)]
+    others = [name for name in figures if name not in of_sets]
+    judged = Table(
+        "replay", Column("strategy", ""), *(Column(name, name.replace("_", " "), _form(name)) for name in others)
+    )
+    beats = Table(
+        "replay-beats", Column("strategy", ""), *(Column(name, name[len(BEATS) :], "{:.0%}") for name in of_sets)
+    )
     for name, row in rows.items():
-        lines.append(f"{name:22}" + "".join(f"{row.get(column, float('nan')):15.3f}" for column in columns))
-    return "\n".join(lines)
+        title = TITLES.get(name, name)
+        judged.add(strategy=title, **{key: row[key] for key in others})
+        beats.add(strategy=title, **{key: row[key] for key in of_sets})
+    return judged, beats
+
+
+def _form(figure: str) -> str:
+    if figure == "top_tenth_ended":
+        return "{:.0f} %"
+    if figure.startswith(("rank", "trials")):
+        return "{:.1f}"
+    return "{:.0f}" if figure.startswith("epochs") and figure != "epochs_to_random" else "{:.3f}"
 
 
 def check(names: Sequence[str]) -> None:

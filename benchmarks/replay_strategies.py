@@ -264,6 +264,7 @@ def _note_round(
 def smac(bench: Bench) -> None:
     """Runs SMAC3's facade for hyperparameter optimisation as it comes, with whole trainings."""
     from ConfigSpace import (
+        AndConjunction,
         Categorical,
         ConfigurationSpace,
         EqualsCondition,
@@ -290,12 +291,15 @@ def smac(bench: Bench) -> None:
         configuration_space.add(one)
         made[parameter.key] = parameter
     for key, parameter in made.items():
+        rules: list[Any] = []
         for condition in parameter.conditions:
             outer = next(p for p in bench.space.parameters if p.name == condition.name and p.key in made)
             places = [list(outer.options or ()).index(value) for value in condition.values]
             child, parent = configuration_space[key], configuration_space[outer.key]
-            rule = EqualsCondition(child, parent, places[0]) if len(places) == 1 else InCondition(child, parent, places)
-            configuration_space.add(rule)
+            single = len(places) == 1
+            rules.append(EqualsCondition(child, parent, places[0]) if single else InCondition(child, parent, places))
+        if rules:
+            configuration_space.add(rules[0] if len(rules) == 1 else AndConjunction(*rules))
 
     def values_of(configuration: Any) -> Values:
         values: Values = {}

@@ -2,8 +2,10 @@
 
     uv run python benchmarks/scale.py [--trials 10000] [--workers 64] [--seconds 60]
 
-Part one fills a study with finished trials of 40 parameters and 20 epochs. It measures how long each sampler takes to
-propose the next configuration, and how long `apertune status`, `compare` and `studies` take to answer. Part two runs a
+Part one fills a study with finished trials of 40 parameters and 20 epochs, and its outbox with what a search would have
+told MLflow of them. It measures how long a search that continues it takes from the worker's answer to its first trial,
+how long each sampler takes to propose the next configuration, and how long `apertune status`, `compare` and `studies`
+take to answer. Part two runs a
 supervisor, without sending to MLflow, on workers that only sleep and report one epoch per second each. It measures the
 supervisor's share of a processor, and counts every trial and epoch.
 """
@@ -21,17 +23,22 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import optuna
+from measurements import Column, Table, arguments_of, tell
 
+from apertune import datasets
 from apertune.datasets.base import TrainingView
+from apertune.search.engine.launch import run
 from apertune.search.engine.planning import Plan
 from apertune.search.engine.state import NoDisplay
 from apertune.search.engine.supervisor import Supervisor
 from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import (
+    Discovered,
     EpochEnded,
     SpaceReference,
     StopRequest,
@@ -40,7 +47,7 @@ from apertune.search.messages import (
     TrialStarted,
     TrialTask,
 )
-from apertune.search.settings import make_home
+from apertune.search.settings import Home, SearchSettings, make_home
 from apertune.search.strategies.pruners import make_pruner
 from apertune.search.strategies.samplers import make_sampler
 from apertune.search.strategies.translation import distribution_of, suggest, to_optuna
@@ -48,9 +55,9 @@ from apertune.search.studies.definition import Launch, StudyDefinition
 from apertune.search.studies.opening import create_study, open_study
 from apertune.search.studies.storage.storage import open_storage
 from apertune.search.studies.study import Asked, Study
-from apertune.search.tracking.journal import Journal
-from apertune.search.tracking.outbox import Outbox
-from apertune.search.tracking.records import DatasetLogged
+from apertune.search.tracking.journal import Journal, trial_key
+from apertune.search.tracking.outbox import Outbox, read_progress, write_progress
+from apertune.search.tracking.records import DatasetLogged, MetricsLogged, RunEnded, RunStarted, to_line
 from apertune.search.trial_folder import TrialFolder
 from apertune.spaces.search_space.parameters import Condition, Parameter, SearchSpace
 
@@ -64,10 +71,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--samplers", default="tpe,random,qmc,nsga2", help="Ask these samplers, separated by commas.")
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     with tempfile.TemporaryDirectory() as folder:
-        many_trials(Path(folder) / "many", arguments.trials, arguments.samplers.split(","))
-        many_workers(Path(folder) / "workers", arguments.workers, arguments.seconds)
+        tables = [many_trials(Path(folder) / "many", arguments.trials, arguments.samplers.split(","))]
+        tables.append(many_workers(Path(folder) / "workers", arguments.workers, arguments.seconds))
+    tell(*tables)
 
 
 def space() -> SearchSpace:
@@ -105,13 +113,23 @@ def definition(epochs: int) -> StudyDefinition:
     )
 
 
-def many_trials(root: Path, trials: int, samplers: list[str]) -> None:
+def many_trials(root: Path, trials: int, samplers: list[str]) -> Table:
+    table = Table(
+        "scale",
+        Column("what", ""),
+        Column("found", "median", "{:.2f} s"),
+        Column("first", "the first", "{:.2f} s"),
+        Column("trials", "finished trials", "{:,}"),
+    )
     home = make_home({}, root=root / "mlflow")
-    home.root.mkdir(parents=True)
-    study = create_study(open_storage(home.storage), "scale", definition(EPOCHS))
+    first = begun_search(home)
+    study = open_study(open_storage(home.storage), "scale")
     began = time.monotonic()
     fill(study, trials, home.records_file("scale"))
+    fill_outbox(study, trials, home.study_folder("scale") / "outbox.jsonl")
     print(f"{trials:,} finished trials written in {time.monotonic() - began:.0f} s", flush=True)
+    print(f"a new search began its first trial {first} after it knew its space", flush=True)
+    print(f"one that continues {trials:,} trials, after {begun_search(home)}", flush=True)
     for name in samplers:
         study = open_study(open_storage(home.storage), "scale")
         began = time.monotonic()
@@ -126,13 +144,58 @@ def many_trials(root: Path, trials: int, samplers: list[str]) -> None:
             study.ask()
             took.append(time.monotonic() - began)
         assert first is not None
-        later = statistics.median(took[1:])
-        print(f"{name}: opened in {opened:.1f} s; first ask {took[0]:.2f} s, then {later:.2f} s (median)", flush=True)
+        table.add(what=f"ask, {name}", found=statistics.median(took[1:]), first=took[0], trials=trials)
+        if name == samplers[-1]:
+            table.add(what="opening the study for a search", found=opened, trials=trials)
+        print(f"{name}: opened in {opened:.1f} s; asks: {', '.join(f'{one:.2f}' for one in took)} s", flush=True)
     for words in (["status", "scale"], ["compare", "scale"], ["studies"]):
         began = time.monotonic()
         command = [sys.executable, "-m", "apertune", *words, "--storage", home.storage]
         subprocess.run(command, check=True, capture_output=True, cwd=root)
-        print(f"apertune {words[0]}: {time.monotonic() - began:.2f} s", flush=True)
+        table.add(what=f"apertune {words[0]}", found=time.monotonic() - began, trials=trials)
+    return table
+
+
+class BegunError(Exception):
+    """The first trial was to begin."""
+
+
+def begun_search(home: Home) -> str:
+    """Begins a search as `apertune search` does, and tells the seconds from its space to its first trial."""
+
+    class Workers(SleepingWorkers):
+        known, busy = 0.0, 0.0
+
+        def discover(self, task: object) -> Discovered:
+            self.known, self.busy = time.monotonic(), _processor_seconds()
+            return Discovered(space())
+
+        def submit(self, task: TrialTask) -> None:
+            raise BegunError(time.monotonic() - self.known, _processor_seconds() - self.busy)
+
+    settings = SearchSettings(study="scale", epochs=EPOCHS)
+    try:
+        run(datasets.load("digits"), settings, home=home, executor=Workers(1, EPOCHS))
+    except BegunError as begun:
+        return "{:.1f} s ({:.1f} s of a processor)".format(*begun.args)
+    raise AssertionError("the search began no trial")
+
+
+def fill_outbox(study: Study, trials: int, path: Path) -> None:
+    """Adds to an outbox what the journal of a search would have written, as if MLflow had taken it all."""
+    records: list[str] = []
+    for trial in study.records():
+        key = trial_key(study.identity, trial.number)
+        params = {name: str(value) for name, value in trial.params.items()}
+        records.append(to_line(RunStarted(key, "digits", f"scale #{trial.number}", 0, "", {"tag": "x" * 600}, params)))
+        for epoch in range(1, EPOCHS + 1):
+            points = tuple((f"metric_{n}", 0.5, epoch, 1_700_000_000_000) for n in range(8))
+            records.append(to_line(MetricsLogged(key, points)))
+        records.append(to_line(RunEnded(key, "FINISHED", 0)))
+    with path.open("a") as file:
+        file.write("".join(f"{line}\n" for line in records))
+    runs = {trial_key(study.identity, number): "ab" * 16 for number in range(trials)}
+    write_progress(path, replace(read_progress(path), offset=path.stat().st_size, run_ids=runs))
 
 
 def fill(study: Study, trials: int, file: Path) -> None:
@@ -176,8 +239,8 @@ class SleepingWorkers:
     def start(self) -> None:
         pass
 
-    def discover(self, task: object) -> str:
-        return space().to_json()
+    def discover(self, task: object) -> Discovered:
+        return Discovered(space())
 
     def free_slots(self) -> int:
         return self.slots - len(self._running)
@@ -218,7 +281,7 @@ class SleepingWorkers:
         pass
 
 
-def many_workers(root: Path, workers: int, seconds: float) -> None:
+def many_workers(root: Path, workers: int, seconds: float) -> Table:
     root.mkdir(parents=True)
     epochs = 8
     trials = max(workers, int(workers * seconds / (epochs + 1)))
@@ -248,10 +311,16 @@ def many_workers(root: Path, workers: int, seconds: float) -> None:
     complete = sum(record.state == "complete" for record in records)
     assert complete == len(records) == trials == len(set(executor.submitted)) == len(executor.submitted)
     assert told == trials * epochs, (told, trials * epochs)
-    print(
-        f"{workers} workers, {trials} trials, {told} epochs in {wall:.0f} s ({told / wall:.0f} reports a second): "
-        f"the supervisor took {busy / wall:.2f} of a processor; {complete} of {trials} complete, each once"
+    table = Table(
+        "scale-workers",
+        Column("workers", "workers"),
+        Column("trials", "trials, each complete once", "{:,}"),
+        Column("epochs", "epochs, each told once", "{:,}"),
+        Column("seconds", "in all", "{:.0f} s"),
+        Column("share", "supervisor", "{:.2f} of a processor"),
     )
+    table.add(workers=workers, trials=trials, epochs=told, seconds=wall, share=busy / wall)
+    return table
 
 
 def _processor_seconds() -> float:

@@ -1,6 +1,6 @@
 """Measures how long the quick commands take, and what imports cost.
 
-    uv run python benchmarks/startup.py [--trials 200] [--rounds 5]
+    uv run python benchmarks/startup.py [--trials 200] [--rounds 5] [--json]
 
 Times `python -c pass`, `import apertune`, `apertune --help`, and `status` and `compare` on a study of --trials finished
 trials, in turn, each in a fresh process. Prints the median, and the fastest, which a busy machine disturbs least. Then
@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import psutil
+from measurements import Column, Table, arguments_of, tell
 
 from apertune.search.settings import make_home
 from apertune.search.studies.opening import create_study
@@ -33,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     scale = runpy.run_path(str(Path(__file__).with_name("scale.py")))
     with tempfile.TemporaryDirectory() as folder:
         home = make_home({}, root=Path(folder) / "mlflow")
@@ -49,9 +50,16 @@ def main() -> None:
             "status": [*command, "status", *of_study],
             "compare": [*command, "compare", *of_study],
         }
+        table = Table(
+            "startup",
+            Column("what", ""),
+            Column("seconds", "median", "{:.2f} s"),
+            Column("least", "fastest", "{:.2f} s"),
+            Column("goal", "goal", "{:.1f} s"),
+        )
         for name, taken in measure(timed, arguments.rounds, folder).items():
-            goal = f" (goal: {GOALS[name]} s)" if name in GOALS else ""
-            print(f"{name}: {statistics.median(taken):.2f} s, fastest {min(taken):.2f} s{goal}")
+            table.add(what=name, seconds=statistics.median(taken), least=min(taken), goal=GOALS.get(name))
+        tell(table)
     from apertune.search.engine import launch
 
     resident = psutil.Process().memory_info().rss / 2**20

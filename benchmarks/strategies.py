@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from measurements import Column, Table, arguments_of, tell
+
 from apertune import datasets, search
 from apertune.datasets.base import ImageDataset
 from apertune.search.settings import make_home
@@ -27,6 +29,15 @@ FIXED = {"convolutions": "1", "convolution": "plain", "kernel_size": "3", "batch
 NARROW = {"filters": "16,32", "blocks": "1,2"}
 SAMPLERS = ("random", "qmc", "tpe", "nsga2", "cmaes")
 PRUNERS = ("none", "median", "successive-halving", "hyperband")
+SPREAD = "{0[mean]:.3f} ± {0[spread]:.3f}"
+MEASURED = Table(
+    "strategies",
+    Column("search", ""),
+    Column("third", "best after a third of the trials", SPREAD),
+    Column("two_thirds", "two thirds", SPREAD),
+    Column("all", "all", SPREAD),
+    Column("epochs", "epochs", "{:.0f}"),
+)
 
 
 def main() -> None:
@@ -35,9 +46,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     wanted = arguments.what.split(",")
-    print(f"{'search':28} {'best after 1/3':>16} {'2/3':>16} {'all':>16} {'epochs':>8}")
     if "samplers" in wanted:
         for name in SAMPLERS:
             report(f"sampler {name}", arguments, {"sampler": name, "pruner": "none"})
@@ -45,17 +55,19 @@ def main() -> None:
         for name in PRUNERS:
             report(f"pruner {name} (random)", arguments, {"sampler": "random", "pruner": name})
     if "warm" in wanted:
-        report("cold start", arguments, {"pruner": "none", "trials": 6})
-        report("from 12 trials on 100 images", arguments, {"pruner": "none", "trials": 6}, warm=True)
+        report("cold", arguments, {"pruner": "none", "trials": 6})
+        report("warm", arguments, {"pruner": "none", "trials": 6}, warm=True)
+    tell(MEASURED)
 
 
 def report(title: str, arguments: argparse.Namespace, settings: Mapping[str, Any], warm: bool = False) -> None:
     given = {"trials": arguments.trials, "workers": arguments.workers, **settings}
     results = [searched(given, seed, warm) for seed in range(arguments.seeds)]
     columns = [[bests[place] for bests, _ in results] for place in range(3)]
-    words = [f"{statistics.fmean(column):.3f} ± {_spread(column):.3f}" for column in columns]
+    third, two_thirds, all_trials = ({"mean": statistics.fmean(one), "spread": _spread(one)} for one in columns)
     epochs = statistics.fmean(epochs for _, epochs in results)
-    print(f"{title:28} {words[0]:>16} {words[1]:>16} {words[2]:>16} {epochs:8.0f}", flush=True)
+    MEASURED.add(search=title, third=third, two_thirds=two_thirds, all=all_trials, epochs=epochs)
+    print(f"{title}: {SPREAD.format(all_trials)}", flush=True)
 
 
 def searched(settings: Mapping[str, Any], seed: int, warm: bool) -> tuple[list[float], int]:

@@ -17,13 +17,15 @@ import os
 import statistics
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+from measurements import Column, arguments_of, tell
+from measurements import Table as Measured
 
 from apertune.search.strategies.samplers import make_sampler
 from apertune.search.strategies.translation import every_configuration, suggest, to_optuna
@@ -171,7 +173,7 @@ def main() -> None:
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     jobs = [
         (family, name, title, CONTENDERS[title], seed, arguments.trials)
         for family in arguments.families.split(",")
@@ -181,25 +183,29 @@ def main() -> None:
     ]
     with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
         ended = list(pool.map(search, jobs, chunksize=10))
-    for family in arguments.families.split(","):
-        report(family, [one[1:] for one in ended if one[0] == family], arguments.trials)
-
-
-def report(family: str, ended: Sequence[tuple[str, str, list[float]]], trials: int) -> None:
-    print(
-        f"{family:24}"
-        + "".join(f"{f'regret at {count}':>15}" for count in REPORTED if count <= trials)
-        + "   trials to random's end"
+    counts = [count for count in REPORTED if count <= arguments.trials]
+    table = Measured(
+        "tables",
+        Column("family", "family"),
+        Column("way", "way"),
+        *(Column(f"regret_{count}", f"regret after {count}", "{:.3f}") for count in counts),
+        Column("trials", "trials to random's end", "{:.1f}"),
     )
+    for family in arguments.families.split(","):
+        for row in rows_of([one[1:] for one in ended if one[0] == family], arguments.trials, counts):
+            table.add(family=family, **row)
+    tell(table)
+
+
+def rows_of(
+    ended: Sequence[tuple[str, str, list[float]]], trials: int, counts: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Yields the figures of each contender on the sets of one family."""
     by_title: dict[str, dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
     for name, title, regrets in ended:
         by_title[title][name].append(regrets)
     goals = {name: statistics.fmean(one[-1] for one in runs) for name, runs in by_title.get("random", {}).items()}
     for title, sets in by_title.items():
-        line = f"{title:24}"
-        for count in REPORTED:
-            if count <= trials:
-                line += f"{statistics.fmean(one[count - 1] for runs in sets.values() for one in runs):15.4f}"
         until = [
             statistics.median(
                 next((place + 1 for place, regret in enumerate(one) if regret <= goals[name]), 2 * trials)
@@ -208,7 +214,11 @@ def report(family: str, ended: Sequence[tuple[str, str, list[float]]], trials: i
             for name, runs in sets.items()
             if name in goals
         ]
-        print(line + (f"{statistics.median(until):10.1f}" if until else ""), flush=True)
+        means = {
+            f"regret_{count}": statistics.fmean(one[count - 1] for runs in sets.values() for one in runs)
+            for count in counts
+        }
+        yield {"way": title, **means, "trials": statistics.median(until) if until else None}
 
 
 if __name__ == "__main__":

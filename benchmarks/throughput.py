@@ -13,14 +13,14 @@ dataset    `tf.data`, shuffled and prefetched
 pydataset  a `PyDataset` that indexes arrays
 
 All are warm and train for one epoch in turn, in reverse order every other round. Prints the median speed; the median of
-the rounds' shares of the limit, which other load on the machine disturbs less; and the time of the first epoch,
-compilation included. With augmentation, the limit's step augments its batch too, and the others augment in the model.
+the rounds' shares of the limit, which other load on the machine disturbs less; and the time of the table's first
+epoch, compilation included. With augmentation, the limit's step augments its batch too, and the others augment in the
+model.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -29,6 +29,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 from keras import ops
+from measurements import Column, Table, arguments_of, tell
 
 from apertune import spaces
 from apertune.datasets.base import DataSpec, MappedImages
@@ -43,6 +44,18 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 GROUPED = 16
 Epoch = Callable[[], object]
+# Columns of the tables, by the way that they tell of.
+KEYS = {
+    "limit": "limit",
+    "table": "table",
+    f"table, {GROUPED} steps": "grouped",
+    "stream": "stream",
+    "arrays": "arrays",
+    "pydataset": "pydataset",
+    "dataset": "dataset",
+    "table, XLA": "xla",
+}
+SPEED = "{0[speed]:,.0f} ({0[share]:.2f})"
 
 
 class Constant(keras.Model):  # type: ignore[misc]  # Keras ships no types
@@ -199,26 +212,24 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--networks", default="small,large")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    found = {}
+    arguments = arguments_of(parser)
+    backend = keras.backend.backend()
+    table = Table(
+        "throughput",
+        Column("network", "images/s (share of the limit)"),
+        *(Column(key, way, "{0:,.0f}" if way == "limit" else SPEED) for way, key in KEYS.items()),
+        Column("first", "first epoch (table)", "{:.1f} s"),
+    )
     for network in arguments.networks.split(","):
         for augmented in (False, True):
             values = {**NETWORKS[network], **(AUGMENTED if augmented else {})}
-            bench = Bench(arguments.size, arguments.images, arguments.batch_size, values)
-            name = f"{network}, {'augmented' if augmented else 'plain'}"
-            found[name] = measure(bench, arguments.rounds)
+            ways = measure(Bench(arguments.size, arguments.images, arguments.batch_size, values), arguments.rounds)
+            row = {KEYS[way]: {"speed": speed, "share": share} for way, (speed, share, _) in ways.items()}
+            name = f"{backend}, {network}, {'augmented' if augmented else 'plain'}"
+            table.add(network=name, **{**row, "limit": ways["limit"][0]}, first=ways["table"][2])
             keras.utils.clear_session()
-            if not arguments.json:
-                told = "; ".join(
-                    f"{way} {speed:,.0f} ({of:.2f}; {first:.1f})" for way, (speed, of, first) in found[name].items()
-                )
-                print(
-                    f"{keras.backend.backend()}, {name}: images/s (share of the limit; s of the first epoch): {told}",
-                    flush=True,
-                )
-    if arguments.json:
-        print(json.dumps(found))
+            print("; ".join(f"{way} {speed:,.0f}" for way, (speed, _, _) in ways.items()), flush=True)
+    tell(table)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any
 
 import keras
 import optuna
+from measurements import Column, Table, arguments_of, tell
 
 from apertune import datasets, search, spaces
 from apertune.search.executors import devices, environments
@@ -58,7 +59,7 @@ class Times:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=6)
-    arguments = parser.parse_args()
+    arguments = arguments_of(parser)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     worker.set_aside_imports()
     times = Times()
@@ -84,11 +85,16 @@ def main() -> None:
             began = time.perf_counter()
             trial.run_trial(task, lambda _: None, lambda: None)
             times.all[-1]["the whole trial"] = 1000 * (time.perf_counter() - began)
+    table = Table("trial-start", Column("part", ""), Column("now", "median", "{:.0f} ms"))
     for part in times.all[-1]:
-        print(f"{part}: {statistics.median(found[part] for found in times.all[WARM_TRIALS:]):.0f} ms")
+        table.add(part=part, now=statistics.median(found[part] for found in times.all[WARM_TRIALS:]))
     moments = through_a_search(arguments.trials)
     gaps = [1000 * (start - end) for end, start in zip(moments["ended"], moments["started"][1:], strict=False)]
-    print(f"from a trial's last epoch to the next one's training: {statistics.median(gaps[WARM_TRIALS - 1 :]):.0f} ms")
+    table.add(
+        part="from a trial's last epoch to the next one's training, through a whole search",
+        now=statistics.median(gaps[WARM_TRIALS - 1 :]),
+    )
+    tell(table)
 
 
 def through_a_search(trials: int) -> dict[str, list[float]]:

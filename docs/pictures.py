@@ -213,7 +213,7 @@ def _colour(name: str, default: str) -> str:
 def photograph_report(folder: Path, path: Path) -> None:
     """Writes the report of the study in a folder, and photographs its beginning."""
     subprocess.run(
-        ["apertune", "report", "digits-convnet", "--output", "report.html"],
+        ["apertune", "report", "digits-convnet", "--to", "report.html"],
         cwd=folder, check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     with _page(1280, 1500) as page:
@@ -256,7 +256,9 @@ def _table_of_trials(folder: Path) -> str:
     views = [key for key in experiment.tags if key.startswith("mlflow.sharedViewState.")]
     named = [key for key in views if "digits-convnet" in experiment.tags[key]] or views
     view = named[0].removeprefix("mlflow.sharedViewState.") if named else ""
-    return f"/experiments/{experiment.experiment_id}/runs" + (f"?viewStateShareKey={view}" if view else "")
+    # Without the workflow, MLflow opens its pages for language models.
+    share = f"&viewStateShareKey={view}" if view else ""
+    return f"/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning{share}"
 
 
 def _wait_for(address: str) -> None:

@@ -15,6 +15,8 @@ from apertune.wording import speak_of_flags
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# Tests run beside each other, and beside whatever else the machine does.
+os.environ["APERTUNE_IGNORE_OTHER_SEARCHES"] = "1"
 pytest_plugins = ["shades_model"]
 # Under `nohup`, the commands that tests start would inherit an ignored SIGHUP.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -19,6 +19,7 @@ from ...text import counted
 from ..evaluation.direction import Direction
 from ..executors.base import Executor
 from ..executors.choosing import make_executor
+from ..executors.memory_bound import HELPER_MB, least_mb
 from ..messages import DiscoveryTask
 from ..results import run_ids_by_number, without_owner
 from ..sending.sender_process import PATIENCE_S, SenderProcess
@@ -132,7 +133,9 @@ def run(
         stopping = stack.enter_context(stop_wishes(home.stop_file(study.name), display.say))
         outbox_path = home.study_folder(study.name) / "outbox.jsonl"
         outbox = stack.enter_context(Outbox(outbox_path))
-        sender = stack.enter_context(SenderProcess(outbox_path, home, display.say))
+        sender = stack.enter_context(
+            SenderProcess(outbox_path, home, display.say, helped=_has_room_for_helper(settings, executor))
+        )
         begin(study, settings, home, ready.begin_with, display.say, limiter.fitted)
         measured = limiter.measured(prior, settings.seed) if SAMPLERS[settings.sampler].uses_prior else ()
         plan = make_plan(dataset, ready, settings, home, study, began, measured)
@@ -179,6 +182,12 @@ def _supervised(supervisor: Supervisor, study: Study, journal: Journal) -> State
         journal.search_ended("complete", "FINISHED")
         study.note_end()
     return state
+
+
+def _has_room_for_helper(settings: SearchSettings, executor: Executor) -> bool:
+    """Returns whether the memory that the user allows has room for a second process that draws plots."""
+    bound_mb = settings.memory_mb
+    return bound_mb is None or bound_mb >= least_mb(executor.slots, on_gpu=bool(settings.gpus)) + HELPER_MB
 
 
 def _opening_line(dataset: ImageDataset, workers: int, objectives: tuple[Objective, ...]) -> str:

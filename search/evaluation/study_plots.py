@@ -49,20 +49,26 @@ STATE_COLORS = {"COMPLETE": ACCENT, "PRUNED": "#e0a458", "RUNNING": GOOD, "FAIL"
 StudyFigures = list[tuple[str, "plotly.graph_objects.Figure"]]
 
 
-def write_study_plots(study: optuna.Study, folder: Path, objectives: Sequence[str] = ("objective",)) -> list[Path]:
+def write_study_plots(
+    study: optuna.Study,
+    folder: Path,
+    objectives: Sequence[str] = ("objective",),
+    figures: StudyFigures | None = None,
+) -> list[Path]:
     """Writes `study_plots.html` into a folder; plots that need more trials are left out, and the page says so.
 
     Args:
         study: The study, with all its trials.
         folder: Where the page is written; created if missing.
         objectives: Names of the metrics, in the study's order.
+        figures: Its `study_figures`, where they are drawn already.
 
     Returns:
         The files written.
     """
     trials = study.get_trials(deepcopy=False)
     counts = {state.name.lower(): sum(trial.state == state for trial in trials) for state in TrialState}
-    figures = study_figures(study, objectives)
+    figures = study_figures(study, objectives) if figures is None else figures
     page = render(
         "study_plots.html",
         name=study.study_name,

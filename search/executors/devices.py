@@ -14,9 +14,12 @@ from typing import Any
 import psutil
 
 from ...errors import SettingError
+from .memory_bound import SMALL_TABLE_MB, WORKER_MB
 
 # Tells a worker how many workers, itself included, share its GPU or the machine's memory.
 SHARERS_VARIABLE = "APERTUNE_SHARERS"
+# Tells a worker the MiB that it may take in all, where the user set a bound.
+MEMORY_VARIABLE = "APERTUNE_MEMORY_MB"
 MAXIMUM_CPU_WORKERS = 8
 WORKER_MEMORY_MB = 1500
 # Share of the free memory that pixels may take; the rest is for weights, activations and the framework.
@@ -112,7 +115,12 @@ def default_cpu_workers() -> int:
     """Returns one worker per processor, as far as memory allows."""
     _, free_mb = memory_mb()
     affordable = int(free_mb / WORKER_MEMORY_MB)
-    return max(1, min(processors(), MAXIMUM_CPU_WORKERS, affordable))
+    return max(1, min(most_cpu_workers(), affordable))
+
+
+def most_cpu_workers() -> int:
+    """Returns one worker per processor, if memory has room for all."""
+    return min(processors(), MAXIMUM_CPU_WORKERS)
 
 
 def memory_mb() -> tuple[float, float]:
@@ -155,6 +163,9 @@ def fits_on_device(size_bytes: int) -> bool:
         free_mb = min(card.free_mb for card in cards)
     else:
         total_mb, free_mb = memory_mb()
+    allowed = os.environ.get(MEMORY_VARIABLE)
+    if allowed and not cards and size_bytes / 2**20 > max(SMALL_TABLE_MB, float(allowed) - WORKER_MB):
+        return False
     fair_mb = total_mb / int(os.environ.get(SHARERS_VARIABLE, "1"))
     return size_bytes / 2**20 <= TABLE_SHARE_OF_MEMORY * min(free_mb, fair_mb)
 

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from ...datasets.cache.entries import cache_folder
 from ...errors import SettingError
 from ...keras_backend import keras_backend
+from ...text import counted
 from . import devices
+from .memory_bound import SEARCH_MB, check_bound, most_workers
+from .other_searches import fair_processors, other_searches, told_of_others
 from .places import PlaceSettings
 
 # Beyond that, workers wait for each other, and each takes its memory all the same.
@@ -37,7 +40,9 @@ def _common() -> dict[str, str]:
     return {**_COMMON, "KERAS_BACKEND": keras_backend()}
 
 
-def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int = 1) -> list[dict[str, str]]:
+def worker_environments(
+    workers: int, cards: Sequence[int] = (), per_card: int = 1, *, processors: int | None = None
+) -> list[dict[str, str]]:
     """Returns the variables of each worker: its GPU, or its share of the processors.
 
     Args:
@@ -45,11 +50,12 @@ def worker_environments(workers: int, cards: Sequence[int] = (), per_card: int =
         cards: Numbers of the GPUs.
         per_card: Workers per GPU. The second on a GPU comes after the first on every other one, since a search with
             few trials fills the first slots alone.
+        processors: Processors that workers share; all of this machine unless given.
     """
     if cards:
         made = [gpu_environment(str(card), per_card) for _ in range(per_card) for card in cards]
     else:
-        threads = max(1, devices.processors() // workers)
+        threads = max(1, (processors or devices.processors()) // workers)
         made = [processor_environment(threads, workers) for _ in range(workers)]
     return [on_this_machine(environment) for environment in made]
 
@@ -111,10 +117,10 @@ def local_environments(places: PlaceSettings, *, at_most: int | None = None) -> 
         at_most: The most workers to start on processors; as many as the settings say unless given.
 
     Raises:
-        SettingError: A GPU that is named is not there.
+        SettingError: A GPU that is named is not there, or `--memory` has no room for so many workers.
     """
     if places.workers is not None:
-        return worker_environments(min(places.workers, at_most or places.workers))
+        return _bounded(places, min(places.workers, at_most or places.workers), "--workers")
     there = [] if places.gpus == () else [card.index for card in devices.gpus()]
     cards = there if places.gpus is None else list(places.gpus)
     missing = sorted(set(cards) - set(there))
@@ -122,10 +128,79 @@ def local_environments(places: PlaceSettings, *, at_most: int | None = None) -> 
         have = f"has {', '.join(map(str, there))}" if there else "shows no GPU"
         raise SettingError(f"--gpus names {', '.join(map(str, missing))}, but this machine {have}; see nvidia-smi")
     if cards:
-        return worker_environments(0, cards, places.per_gpu)
+        return _bounded(places, len(cards) * places.per_gpu, "", cards)
     if places.per_gpu > 1:
         raise SettingError(
             f"--per-gpu {places.per_gpu} shares GPUs, but this machine shows none; say --workers instead"
         )
-    default = devices.default_cpu_workers()
-    return worker_environments(min(default, at_most or default))
+    processors = fair_processors(devices.processors(), len(other_searches()))
+    default = default_workers(places, processors)
+    return _bounded(places, min(default, at_most or default), "", processors=processors)
+
+
+def default_workers(places: PlaceSettings, processors: int) -> int:
+    """Returns how many workers are started on so many processors, unless the user says: as many as memory allows."""
+    if places.memory_mb is None:
+        return min(processors, devices.default_cpu_workers())
+    _, free_mb = devices.memory_mb()
+    return max(1, min(most_workers(min(places.memory_mb, free_mb)), processors, devices.most_cpu_workers()))
+
+
+def told_of_machine(places: PlaceSettings, environments: Sequence[Mapping[str, str]], at_most: int | None) -> list[str]:
+    """Returns lines on why fewer workers start than there are processors, and on other searches.
+
+    Args:
+        places: Where trials run.
+        environments: The variables of the workers, as `local_environments` returns them.
+        at_most: The most that would start if nothing else counted, since there are no more trials; None for any.
+    """
+    others = other_searches()
+    on_gpus = any(environment["CUDA_VISIBLE_DEVICES"] for environment in environments)
+    choice = "gpus" if on_gpus else "workers" if places.workers is not None else "default"
+    lines = [told_of_others(others, devices.processors(), choice)]
+    if choice == "default":
+        fair = min(devices.most_cpu_workers(), fair_processors(devices.processors(), len(others)))
+        lines.append(_told_of_memory(places, len(environments), min(fair, at_most or fair)))
+    return [line for line in lines if line]
+
+
+def _told_of_memory(places: PlaceSettings, workers: int, wanted: int) -> str:
+    """Returns a line on the memory that let fewer workers start than wanted; empty where it did not.
+
+    Args:
+        places: Where trials run.
+        workers: The workers that start.
+        wanted: The workers that would start if memory had room.
+    """
+    if workers >= wanted:
+        return ""
+    _, free_mb = devices.memory_mb()
+    bound_mb = places.memory_mb
+    if bound_mb is not None and bound_mb <= free_mb:
+        return f"--memory {places.memory} has room for {counted(workers, 'worker')}."
+    free = f"{free_mb * 2**20 / 1e9:.1f} GB"
+    return f"Only {counted(workers, 'worker')}, since {free} of memory are free; --workers starts more."
+
+
+def _bounded(
+    places: PlaceSettings, workers: int, flag: str, cards: Sequence[int] = (), *, processors: int | None = None
+) -> list[dict[str, str]]:
+    """Returns the variables of so many workers, each with its share of the memory that the user allows.
+
+    Args:
+        places: Where trials run.
+        workers: Number of workers.
+        flag: The flag that starts fewer; empty where none does.
+        cards: Numbers of the GPUs, if they train on some.
+        processors: Processors that they share; all of this machine unless given.
+
+    Raises:
+        SettingError: The bound has no room for them.
+    """
+    made = worker_environments(workers, cards, places.per_gpu, processors=processors)
+    bound_mb = places.memory_mb
+    if places.memory is None or bound_mb is None:
+        return made
+    check_bound(places.memory, workers, flag, on_gpu=bool(cards))
+    share = (bound_mb - SEARCH_MB) / workers
+    return [{**environment, devices.MEMORY_VARIABLE: f"{share:.0f}"} for environment in made]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import SettingError
 from ...settings_fields import check, setting
+from .memory_bound import read_size, size_mb
 from .registry import CLUSTERS, find_executor
 
 
@@ -56,6 +57,15 @@ class PlaceSettings:
         None, "Run trials on a Ray cluster (see docs/cluster.md).", metavar="|".join(CLUSTERS), group="Where it runs"
     )
     """None runs trials on this machine."""
+    memory: str | None = setting(
+        None,
+        "Keep all processes of the search within this much memory, such as 6GB.",
+        metavar="SIZE",
+        shown_default="no bound; see --workers",
+        reader=read_size,
+        group="Where it runs",
+    )
+    """None leaves the search what the machine, or its control group, has free."""
     hang_minutes: float = setting(
         30.0,
         "Kill a trial that reports no epoch for this long; it is tried once more, then failed. Give more than the "
@@ -66,7 +76,14 @@ class PlaceSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.memory is not None:
+            read_size("--memory", self.memory)
         self._check_places()
+
+    @property
+    def memory_mb(self) -> float | None:
+        """The bound in MiB, if there is one."""
+        return None if self.memory is None else size_mb(self.memory)
 
     @property
     def hang_seconds(self) -> float:
@@ -87,6 +104,10 @@ class PlaceSettings:
         if self.cluster is None:
             return
         find_executor(self.cluster)
+        if self.memory is not None:
+            raise SettingError(
+                "--memory bounds the processes on this machine; with --cluster the nodes' own limits hold: leave it out"
+            )
         if self.gpus:
             raise SettingError(
                 "--gpus numbers GPUs of this machine; with --cluster say all or none: the cluster chooses them"

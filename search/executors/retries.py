@@ -5,21 +5,16 @@ It lies beside the executors, since workers, executors and the loop that trains 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..messages import Outcome, TrialLost
 
-# In what TensorFlow, JAX, PyTorch and the system's allocator say when memory ran out.
-OUT_OF_MEMORY_SIGNS = (
-    "ResourceExhausted",
-    "RESOURCE_EXHAUSTED",
-    "OutOfMemory",
-    "out of memory",
-    "MemoryError",
-    "OOM when",
-    "allocate memory",
-    "ailed to allocate",
-    "ALLOC_FAILED",
+# In what TensorFlow, JAX, PyTorch and the system's allocator say when memory ran out, in any case of letters.
+OUT_OF_MEMORY_SIGNS = re.compile(
+    r"resource_?exhausted|out_?of_?memory|out of memory|memoryerror|\boom when|allocate memory"
+    r"|failed to allocate|alloc_failed",
+    re.IGNORECASE,
 )
 
 
@@ -54,7 +49,7 @@ def rule_of_loss(lost: TrialLost) -> Rule:
 def rule_of_error(error: BaseException) -> Rule:
     """Returns the rule for a training that raised an exception."""
     text = f"{type(error).__name__}: {error}"
-    return RAISED_FOR_MEMORY if any(sign in text for sign in OUT_OF_MEMORY_SIGNS) else RAISED
+    return RAISED_FOR_MEMORY if OUT_OF_MEMORY_SIGNS.search(text) else RAISED
 
 
 def counted_losses(lost: TrialLost, losses: int, crashes: int) -> int:

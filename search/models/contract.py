@@ -6,23 +6,16 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_args
 
 from ...datasets.base import Resize as Resize
 from ...datasets.base import Task, TrainingView
 from ...errors import ModelError
+from ...versions import installed_version
 
 CONTRACT_FILE = "model.json"
 _LARGEST_CONTRACT = 4 * 2**20  # bytes; class names and thresholds of 10,000 classes take about 0.5 MB
-
-
-def _installed(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -54,9 +47,9 @@ class ModelContract:
     """The data set's licence, if it is known."""
     adapter: str = ""
     """Name of the adapter that read the data set; empty for arrays in memory."""
-    apertune_version: str | None = field(default_factory=lambda: _installed("apertune"))
+    apertune_version: str | None = field(default_factory=lambda: installed_version("apertune"))
     """The version of apertune that wrote the contract."""
-    keras_version: str | None = field(default_factory=lambda: _installed("keras"))
+    keras_version: str | None = field(default_factory=lambda: installed_version("keras"))
     """The version of Keras that it was written with."""
 
     @classmethod

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ModelError
 from ...quiet import import_mlflow_quietly
 from ...text import first_line
+from ...versions import installed_version
 from .contract import ModelContract
 
 if TYPE_CHECKING:
@@ -81,4 +81,4 @@ def _requirements(*, for_serving: bool) -> list[str]:
 
     backend = {"torch": "torch"}.get(keras.backend.backend(), keras.backend.backend())
     names = ["mlflow", "keras", backend, "numpy", *(["apertune", "pillow"] if for_serving else [])]
-    return [f"{name}=={version(name)}" for name in names]
+    return [f"{name}=={installed_version(name)}" for name in names]

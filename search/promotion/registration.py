@@ -15,6 +15,7 @@ from ...files.private import private_files
 from ...text import first_line, shown_uri
 from ..models.package import CARD_FILE
 from ..settings import Home
+from ..tracking.mlflow_names import model_name
 from ..tracking.mlflow_store import Registry
 from ..tracking.mlflow_tracker import MlflowTracker, PartlyRefusedError
 from ..tracking.model_addresses import registered_name
@@ -167,6 +168,9 @@ def _records(
             scores |= {f"test_{score.metric}_low": score.low, f"test_{score.metric}_high": score.high}
     scores["validation_to_test_gap"] = examination.gap
     dataset = job.dataset
+    networks = int(tags["networks"])
+    made_by = f"trial-{int(tags[TRIAL_TAG]):04d}" if networks == 1 else f"ensemble-of-{networks}"
+    name = model_name(dataset.name, f"promoted-{made_by}")
     facts = {"test": str(examination.test_images), "task": dataset.task}
     begun = {**tags, KIND_TAG: PROMOTION_KIND, STATE_TAG: "running", NOTE_TAG: card}
     return [
@@ -174,7 +178,7 @@ def _records(
         DatasetLogged(key, dataset.name, dataset.fingerprint, dataset.source, facts),
         MetricsLogged(key, tuple((name, value, 0, now) for name, value in scores.items())),
         FilesLogged(key, str(artifacts)),
-        ModelLogged(key, str(model), "model", tags={**tags, NOTE_TAG: card}),
+        ModelLogged(key, str(model), name, tags={**tags, NOTE_TAG: card}),
     ]
 
 

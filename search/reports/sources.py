@@ -11,7 +11,7 @@ from pathlib import Path
 from ...errors import ModelError
 from ...files.scratch import scratch_folder
 from ...spaces.registry import published_by
-from ..evaluation.study_plots import LEAST_TRIALS, importances, missing_plots, study_figures
+from ..evaluation.study_plots import LEAST_TRIALS, StudyFigures, importances, missing_plots, study_figures
 from ..results import complete_best_first, read_study
 from ..settings import Home
 from ..studies.frozen_trials import steps_of
@@ -48,13 +48,14 @@ SPLITS = ("train", "validation", "test")
 NOT_IN_MLFLOW = "has no MLflow run yet; send what is waiting with: apertune sync"
 
 
-def write_study_report(home: Home, name: str, target: Path) -> tuple[str, ...]:
+def write_study_report(home: Home, name: str, target: Path, figures: StudyFigures | None = None) -> tuple[str, ...]:
     """Writes the report of a study as it stands.
 
     Args:
         home: Where the study and its results are.
         name: The study's name.
         target: The page.
+        figures: The study's `study_figures`, where they are drawn already.
 
     Returns:
         A line on each part of the best trial that MLflow does not have, so that the page lacks it.
@@ -64,11 +65,13 @@ def write_study_report(home: Home, name: str, target: Path) -> tuple[str, ...]:
     """
     with scratch_folder("report") as files:
         missing = fetch_best_files(home, name, files)
-        write_report(collect_report(home, name, files=files, created=written_now()), target)
+        write_report(collect_report(home, name, files=files, created=written_now(), figures=figures), target)
     return tuple(missing)
 
 
-def collect_report(home: Home, name: str, *, files: Path, created: str) -> ReportData:
+def collect_report(
+    home: Home, name: str, *, files: Path, created: str, figures: StudyFigures | None = None
+) -> ReportData:
     """Gathers all parts of a study's report.
 
     Args:
@@ -76,6 +79,7 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         name: The study's name.
         files: A folder with the files of `FILES` that the best trial left; the report lacks what this folder lacks.
         created: The time of writing, as the reader sees it.
+        figures: The study's `study_figures`, where they are drawn already.
 
     Raises:
         StudyError: There is no study of that name.
@@ -86,6 +90,8 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
     scores = read_scores(files / SCORES)
     # Charts and tables are made from this one copy, so that they agree.
     shown = readable(study)
+    if figures is None:
+        figures = study_figures(shown, [objective for objective, _ in study.definition.objectives])
     weights = importances(shown)
     standing = study_standing(home, result)
     return ReportData(
@@ -99,7 +105,7 @@ def collect_report(home: Home, name: str, *, files: Path, created: str) -> Repor
         reference_source=published_by(scores["published_reference"]),
         importances=weights.shares if weights.complete >= LEAST_TRIALS["Importance"] else {},
         importance_warning=weights.warning if weights.complete >= LEAST_TRIALS["Importance"] else "",
-        plots=study_figures(shown, [objective for objective, _ in study.definition.objectives]),
+        plots=figures,
         histories=histories(study, complete_best_first(records, study.definition.direction)[:MOST_CURVES]),
         missing_plots=missing_plots(sum(record.state == "complete" for record in records)),
         pictures=_found(PICTURES, files),

@@ -36,7 +36,7 @@ def draw_evaluation(folder: Path) -> None:
 
 def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> None:
     """Draws a study as it stands: `study_plots.html` and, if wanted, `report.html`. A failure is logged."""
-    from ..evaluation.study_plots import write_study_plots
+    from ..evaluation.study_plots import study_figures, write_study_plots
     from ..reports.sources import write_study_report
     from ..studies.opening import open_study
     from ..studies.readable import readable
@@ -44,9 +44,11 @@ def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> Non
 
     try:
         study = open_study(open_storage(home.storage), name)
-        write_study_plots(readable(study), folder, [name for name, _ in study.definition.objectives])
+        shown, objectives = readable(study), [objective for objective, _ in study.definition.objectives]
+        figures = study_figures(shown, objectives)
+        write_study_plots(shown, folder, objectives, figures)
         if with_report:
-            write_study_report(home, name, folder / "report.html")
+            write_study_report(home, name, folder / "report.html", figures)
     except Exception:
         logger.exception("the plots of study %s could not be drawn", name)
 

@@ -49,6 +49,8 @@ NICENESS = 5
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 URI_VARIABLE = "APERTUNE_TRACKING_URI"
 STORAGE_VARIABLE = "APERTUNE_STORAGE"
+# Set where memory has no room for a second process.
+ALONE_VARIABLE = "APERTUNE_SENDER_ALONE"
 
 
 class Sender:
@@ -62,16 +64,24 @@ class Sender:
         tracker: Applies the records.
         is_refused: Tells whether an error means that repeating the record would hardly help.
         home: The home of the studies to draw; None to draw none.
+        helped: Whether a second process helps to draw when many evaluations wait.
     """
 
     def __init__(
-        self, outbox: Path, tracker: Tracker, is_refused: Callable[[Exception], bool], home: Home | None = None
+        self,
+        outbox: Path,
+        tracker: Tracker,
+        is_refused: Callable[[Exception], bool],
+        home: Home | None = None,
+        *,
+        helped: bool = True,
     ) -> None:
         self._outbox = outbox
         self._tracker = tracker
         self._is_refused = is_refused
         self._home = home
         self._progress = read_progress(outbox)
+        self._helped = helped
         self._helper = DrawingHelper()
         # Failures by where a record begins, and by reason; without a reason for all of them together.
         self._tries: Counter[tuple[int, str]] = Counter()
@@ -204,7 +214,7 @@ class Sender:
         """Hands every second evaluation to a second process if several wait, as they do after short trials."""
         folders = [Path(record.folder) for record in records if isinstance(record, FilesLogged)]
         waiting = [folder for folder in folders if not is_drawn(folder)]
-        if len(waiting) >= EVALUATIONS_TO_SHARE:
+        if self._helped and len(waiting) >= EVALUATIONS_TO_SHARE:
             self._helper.hand_over(waiting[1::2])
 
     def close(self) -> None:
@@ -245,7 +255,7 @@ def main() -> None:
     os.umask(OWNER_ALONE)
     home = Home(Path(sys.argv[2]), os.environ[URI_VARIABLE], os.environ[STORAGE_VARIABLE])
     tracker = MlflowTracker(home.tracking_uri, home.artifacts, lambda: sender.file_taken())
-    sender = Sender(Path(sys.argv[1]), tracker, is_refused, home)
+    sender = Sender(Path(sys.argv[1]), tracker, is_refused, home, helped=ALONE_VARIABLE not in os.environ)
     finish = threading.Event()
     threading.Thread(target=_listen, args=(finish,), daemon=True).start()
     pause, rounds = LOOK_EVERY_S, 0

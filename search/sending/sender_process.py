@@ -22,7 +22,7 @@ from ..tracking.outbox import (
     unsent_records,
     write_progress,
 )
-from .sender import STORAGE_VARIABLE, URI_VARIABLE
+from .sender import ALONE_VARIABLE, STORAGE_VARIABLE, URI_VARIABLE
 
 # Waiting time, at the end, for a server that takes nothing; one that takes something is waited for.
 PATIENCE_S = 45.0
@@ -46,12 +46,14 @@ class SenderProcess:
         outbox: The outbox file.
         home: The home of the search.
         say: Takes lines for a person, also from other threads.
+        helped: Whether a second process may help to draw plots.
     """
 
-    def __init__(self, outbox: Path, home: Home, say: Callable[[str], None]) -> None:
+    def __init__(self, outbox: Path, home: Home, say: Callable[[str], None], *, helped: bool = True) -> None:
         self._outbox = outbox
         self._home = home
         self._say = say
+        self._helped = helped
         self._ending = threading.Event()
         self._changing = threading.Lock()
 
@@ -106,7 +108,9 @@ class SenderProcess:
 
     def _start(self) -> None:
         home = self._home
-        addresses = {URI_VARIABLE: home.tracking_uri, STORAGE_VARIABLE: home.storage}
+        told = {URI_VARIABLE: home.tracking_uri, STORAGE_VARIABLE: home.storage}
+        if not self._helped:
+            told[ALONE_VARIABLE] = "1"
         command = module_command("apertune.search.sending.sender", str(self._outbox), str(home.root))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -114,7 +118,7 @@ class SenderProcess:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=child_environment(addresses),
+                env=child_environment(told),
                 start_new_session=True,
             )
 

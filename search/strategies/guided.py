@@ -166,7 +166,7 @@ class GuidedSampler(BaseSampler):
         found = []
         for trial in best:
             try:
-                found.append(from_optuna(self._prior.space, trial.params))
+                found.append(from_optuna(self._prior.space, trial.params, trial.distributions))
             except SpaceError:
                 continue
         return found

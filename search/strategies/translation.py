@@ -2,7 +2,8 @@
 
 Optuna knows parameters by their keys (`momentum@optimizer=sgd`), so parameters of one name in several branches never
 share a distribution. Optuna forbids log with step and knows no reverse_log. So a parameter with steps on a log scale
-is drawn as an index into its grid, and a continuous reverse_log parameter as a share, 0 to 1, of its scale.
+is drawn as an index into its grid, and a continuous reverse_log parameter as a share, 0 to 1, of its scale. Databases
+hold the grid's value in place of the index: see `studies.storage.stored_params`.
 """
 
 from __future__ import annotations
@@ -102,14 +103,31 @@ def to_optuna(space: SearchSpace, values: Mapping[str, Value]) -> dict[str, Any]
     return params
 
 
-def from_optuna(space: SearchSpace, params: Mapping[str, Any]) -> Values:
-    """Returns the values, by name, that a trial's Optuna parameters stand for. Raises SpaceError if one is missing."""
+def from_optuna(
+    space: SearchSpace, params: Mapping[str, Any], distributions: Mapping[str, Distribution] | None = None
+) -> Values:
+    """Returns the values, by name, that a trial's Optuna parameters stand for.
+
+    Args:
+        space: The space that the trial was drawn from.
+        params: The trial's parameters.
+        distributions: Their distributions, for a trial that may come from a database.
+
+    Raises:
+        SpaceError: A parameter is missing.
+    """
+    stored = distributions or {}
     values: Values = {}
     for parameter in space.active(values):
-        fixed = distribution_of(parameter) is None
-        if not fixed and parameter.key not in params:
+        if not _is_fixed(parameter) and parameter.key not in params:
             raise SpaceError(f"the trial has no value for {parameter.key}; was it drawn from another search space?")
-        values[parameter.name] = _from_optuna(parameter, params.get(parameter.key))
+        drawn: Any = params.get(parameter.key)
+        if is_drawn_by_index(parameter) and isinstance(
+            stored.get(parameter.key), optuna.distributions.CategoricalDistribution
+        ):
+            values[parameter.name] = parameter.nearest(drawn)
+        else:
+            values[parameter.name] = _from_optuna(parameter, drawn)
     return values
 
 
@@ -139,18 +157,23 @@ def repair(values: Mapping[str, Value], space: SearchSpace) -> tuple[Values, lis
 def distribution_of(parameter: Parameter) -> Distribution | None:
     """Returns Optuna's distribution of a parameter, or None if it has only one value."""
     options = parameter.options
-    if options is not None and len(options) == 1:
+    if _is_fixed(parameter):
         return None
     if parameter.kind in ("choice", "boolean", "fixed"):
         return optuna.distributions.CategoricalDistribution(options or ())
-    if _is_drawn_by_index(parameter):
+    if is_drawn_by_index(parameter):
         return optuna.distributions.IntDistribution(0, len(options or ()) - 1)
     if parameter.sampling == "reverse_log":
         return optuna.distributions.FloatDistribution(0.0, 1.0)
     return _native_distribution(parameter)
 
 
-def _is_drawn_by_index(parameter: Parameter) -> bool:
+def _is_fixed(parameter: Parameter) -> bool:
+    """Returns whether the parameter has only one value."""
+    return parameter.options is not None and len(parameter.options) == 1
+
+
+def is_drawn_by_index(parameter: Parameter) -> bool:
     """Returns whether Optuna draws a place in the parameter's grid, since it has no distribution with these steps."""
     is_number = parameter.kind in ("int", "float")
     return is_number and parameter.step is not None and (parameter.sampling != "linear" or not parameter.is_regular)
@@ -183,7 +206,7 @@ def _from_optuna(parameter: Parameter, drawn: Any) -> Value:
         return options[0]
     if parameter.sampling == "reverse_log" and options is None:
         return _reverse_log_value(parameter, drawn)
-    if options is not None and _is_drawn_by_index(parameter):
+    if options is not None and is_drawn_by_index(parameter):
         index: int = drawn
         return options[index]
     value: Value = drawn
@@ -193,7 +216,7 @@ def _from_optuna(parameter: Parameter, drawn: Any) -> Value:
 def param_of(parameter: Parameter, value: Value) -> Any:
     """Returns a value as Optuna's parameter."""
     options = parameter.options
-    if options is not None and _is_drawn_by_index(parameter):
+    if options is not None and is_drawn_by_index(parameter):
         return options.index(value)
     if parameter.sampling == "reverse_log":
         return _reverse_log_share(parameter, float(value))

@@ -77,11 +77,19 @@ class TrialReader:
         self._rounds = rounds
         # A trial that has ended never changes.
         self._ended: dict[int, TrialRecord] = {}
+        self._ended_values: dict[int, Values | None] = {}
 
     def values(self, frozen: FrozenTrial) -> Values | None:
         """Returns a trial's values, or None if its supervisor was killed while it drew them."""
+        if not frozen.state.is_finished():
+            return self._values(frozen)
+        if frozen.number not in self._ended_values:
+            self._ended_values[frozen.number] = self._values(frozen)
+        return self._ended_values[frozen.number]
+
+    def _values(self, frozen: FrozenTrial) -> Values | None:
         try:
-            return from_optuna(self._search_space, frozen.params)
+            return from_optuna(self._search_space, frozen.params, frozen.distributions)
         except SpaceError:
             return None
 

@@ -1,7 +1,7 @@
 """A copy of a study for plots, with names that people read and the values that trials were trained with.
 
-The study itself holds an index into a grid of steps on a log scale, and a share for a reverse_log parameter: see
-`sampling`.
+The study itself may hold an index into a grid of steps on a log scale, and holds a share for a reverse_log parameter:
+see `strategies.translation`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def readable(study: Study) -> optuna.Study:
 def _readable(trial: FrozenTrial, space: SearchSpace, names: Mapping[str, str]) -> FrozenTrial:
     shown = copy.copy(trial)
     try:
-        values = from_optuna(space, trial.params)
+        values = from_optuna(space, trial.params, trial.distributions)
     except SpaceError:
         # The trial waits, or its supervisor was killed while it drew the values.
         return shown

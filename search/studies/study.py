@@ -32,6 +32,7 @@ from .frozen_trials import REPEATED, RESULT, STATES, TrialReader, described, not
 from .pruning import MirroredPruning
 from .storage.owned_storage import IDENTITY, OwnedStorage
 from .storage.patience import persistently
+from .storage.reading import collector_paused
 from .trial_records import RecordFile, TrialRecord
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -86,7 +87,11 @@ class Study:
         Args:
             file: The path of that file, beside the study.
         """
-        owned = OwnedStorage(self._storage, self.name)
+        with collector_paused():
+            self._take_over(file)
+
+    def _take_over(self, file: Path) -> None:
+        owned = OwnedStorage(self._storage, self.name, self.search_space)
         self.optuna = optuna.load_study(study_name=self.name, storage=owned)
         self._storage = owned
         self._file = RecordFile(file, self.identity)

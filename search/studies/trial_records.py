@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...files.replacing import append_whole, replacing
@@ -135,4 +135,5 @@ class RecordFile:
 
 
 def _line(record: TrialRecord) -> str:
-    return json.dumps(asdict(record))
+    # `asdict` would copy every value, which takes longer than to write them.
+    return json.dumps(vars(record))

@@ -14,7 +14,7 @@ from ..messages import EpochEnded, Outcome, TrialResult, TrialTask
 from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
 from ..trial_folder import TrialFolder, augmentation_file
-from .mlflow_names import mlflow_name
+from .mlflow_names import mlflow_name, trial_model_name
 from .model_keeping import ModelKeeper
 from .outbox import Outbox, last_epochs, open_runs
 from .records import (
@@ -52,8 +52,9 @@ from .records import (
 )
 from .saved_views import every_study_view, trials_view
 
-# Drawing a study takes the sender some seconds.
-REDRAW_EVERY_S = 60.0
+# Drawing a study takes the sender some seconds; the first time most of them are imports, which are better done while
+# trials run than when all wait for the end.
+FIRST_DRAWN_AFTER_S, REDRAW_EVERY_S = 10.0, 60.0
 
 RUN_STATUS: dict[Outcome, RunStatus] = {
     "complete": "FINISHED",
@@ -95,7 +96,7 @@ class Journal:
         self._outbox = outbox
         self._study = study
         self._identity = study.identity
-        self._drawn = time.monotonic()
+        self._draw_at = time.monotonic() + FIRST_DRAWN_AFTER_S
         self._augmentation_shown = False
         self._told_before: dict[str, int] = {}
         self._search_key = search_key
@@ -238,9 +239,9 @@ class Journal:
         if result.outcome != "interrupted":
             records += self._file_records(result, key, folder, now)
         records.append(RunEnded(key, RUN_STATUS[result.outcome], now))
-        if time.monotonic() - self._drawn >= REDRAW_EVERY_S:
+        if time.monotonic() >= self._draw_at:
             records.append(StudyChanged(self._search_key, self._study.name))
-            self._drawn = time.monotonic()
+            self._draw_at = time.monotonic() + REDRAW_EVERY_S
         self._outbox.put(*records)
 
     def _name(self, number: int) -> str:
@@ -281,9 +282,9 @@ class Journal:
             scores = {f"{BEST_PREFIX}{name}": value for name, value in result.metrics.items()}
             key = trial_key(self._identity, result.number)
             # The run has the same points: at the same time, MLflow keeps them once.
-            # Its name is part of its address, runs:/RUN/model, so that the trial is told by tags.
             tags = {**self._tags, TRIAL_TAG: str(result.number), NOTE_TAG: self._story(result)}
-            records.append(ModelLogged(key, str(folder), "model", scores, now, tags, remove=True))
+            name = trial_model_name(self._experiment, result.number)
+            records.append(ModelLogged(key, str(folder), name, scores, now, tags, remove=True))
         else:
             shutil.rmtree(folder, ignore_errors=True)
         return records

@@ -1,4 +1,4 @@
-"""Names of hyperparameters and metrics as MLflow takes them, since users may call theirs anything."""
+"""Names of hyperparameters, metrics and models as MLflow takes them, since users may call theirs anything."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import re
 LONGEST_NAME = 250  # characters
 _REFUSED = re.compile(r"[^\w.\- /]")
 _DIGEST_LETTERS = 8
+# MLflow refuses some of these in a model's name, and the others mean something in an address.
+_REFUSED_IN_MODELS = re.compile(r"[^\w-]+")
 
 
 def mlflow_name(name: str) -> str:
@@ -25,3 +27,19 @@ def mlflow_name(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_LETTERS]
     return f"{plain[: LONGEST_NAME - _DIGEST_LETTERS - 1]}-{digest}"
+
+
+def model_name(dataset: str, made_by: str) -> str:
+    """Returns the name of a logged model, such as `digits-trial-0007`; it can stand in an address, `runs:/RUN/NAME`.
+
+    Args:
+        dataset: The data set's name.
+        made_by: The rest of the name, such as `trial-0007`.
+    """
+    of = _REFUSED_IN_MODELS.sub("-", dataset)[: LONGEST_NAME - len(made_by) - 1].strip("-") or "data"
+    return f"{of}-{made_by}"
+
+
+def trial_model_name(dataset: str, number: int) -> str:
+    """Returns the name of the model that a trial logs."""
+    return model_name(dataset, f"trial-{number:04d}")

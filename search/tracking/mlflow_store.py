@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ...errors import ApertuneError, ModelError, StudyError
 from ...quiet import import_mlflow_quietly
@@ -17,6 +18,8 @@ from .mlflow_client import LONGEST_DESCRIPTION, LONGEST_TAG, NoStoreError, open_
 T = TypeVar("T")
 
 _ADDRESS_VARIABLES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+# A run's only model, whatever its name; models that earlier versions logged are called so in MLflow, too.
+_MODEL_OF_RUN = re.compile(r"runs:/(?P<run>[^/]+)/model/?")
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,19 @@ class Registry:
 
 
 def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
-    """Copies a model, `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `runs:/RUN/PATH`, below `folder`.
+    """Copies a model below `folder`.
 
-    Returns where it lies. Raises ModelError when MLflow has no such model.
+    Args:
+        uri: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `models:/MODEL_ID`, `runs:/RUN/PATH`, or `runs:/RUN/model`
+            for the model of a run, whatever its name.
+        tracking_uri: Address of MLflow's server or local store.
+        folder: The folder to copy it to.
+
+    Returns:
+        The folder where it lies.
+
+    Raises:
+        ModelError: MLflow has no such model.
     """
     import_mlflow_quietly()
     from mlflow.artifacts import download_artifacts
@@ -149,15 +162,28 @@ def fetch_model(uri: str, tracking_uri: str, folder: Path) -> Path:
 
     try:
         # Raises where MLflow would make a store.
-        open_client(tracking_uri)
+        client = open_client(tracking_uri)
     except NoStoreError as error:
         raise ModelError(f"MLflow has no model '{uri}': {error}") from None
     _resolve_at(tracking_uri)
     try:
-        fetched = download_artifacts(artifact_uri=uri, dst_path=str(folder))
+        asked = _MODEL_OF_RUN.fullmatch(uri)
+        model_id = _model_of_run(client, asked["run"]) if asked else None
+        if model_id is None:
+            return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+        # In a folder of its own, as MLflow puts what it finds by a path.
+        target = folder / "model"
+        target.mkdir(parents=True, exist_ok=True)
+        return Path(download_artifacts(artifact_uri=f"models:/{model_id}", dst_path=str(target)))
     except (MlflowException, OSError) as error:
         raise ModelError(f"MLflow has no model '{uri}': {first_line(error)}") from None
-    return Path(fetched)
+
+
+def _model_of_run(client: Any, run_id: str) -> str | None:
+    """Returns MLflow's identifier of the model that a run logged, or None if it logged none or several."""
+    outputs = client.get_run(run_id).outputs
+    models = {model.model_id for model in outputs.model_outputs} if outputs else set()
+    return models.pop() if len(models) == 1 else None
 
 
 def fetch_run_file(run_id: str, name: str, tracking_uri: str, folder: Path) -> Path:
@@ -172,7 +198,7 @@ def run_of_model(uri: str, tracking_uri: str) -> str | None:
     """Returns the run that a model came from, or None if MLflow does not know.
 
     Args:
-        uri: `models:/NAME@ALIAS`, `models:/NAME/VERSION` or `runs:/RUN/PATH`.
+        uri: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `models:/MODEL_ID` or `runs:/RUN/PATH`.
         tracking_uri: Address of MLflow's server or local store.
 
     Raises:
@@ -186,7 +212,9 @@ def run_of_model(uri: str, tracking_uri: str) -> str | None:
         name, at, alias = rest.partition("@")
         if at:
             return client.get_model_version_by_alias(name, alias).run_id or None
-        name, _, number = rest.rpartition("/")
+        name, slash, number = rest.rpartition("/")
+        if not slash:
+            return client.get_logged_model(rest).source_run_id or None
         return (client.get_model_version(name, number).run_id or None) if number.isdigit() else None
 
 

@@ -248,13 +248,17 @@ def unsent(path: Path, offset: int, until: int | None = None) -> Iterator[tuple[
 
 def open_runs(path: Path) -> dict[str, RunStarted]:
     """Returns the runs that began and have not ended, by key: they are at work, or their supervisor was killed."""
-    begun: dict[str, RunStarted] = {}
-    for record in _records_of(path, RunStarted, RunEnded):
-        if isinstance(record, RunStarted):
-            begun[record.key] = record
-        elif isinstance(record, RunEnded):
-            begun.pop(record.key, None)
-    return begun
+    # Only what is left in the end is parsed whole: beginnings are long, and most runs have ended.
+    begun: dict[bytes, list[bytes]] = {}
+    for line in _lines_of(path, RunStarted, RunEnded):
+        key = _key_in(line)
+        if line.startswith(_beginning(RunStarted)):
+            begun.setdefault(key, []).append(line)
+        elif _parsed(line) is not None:
+            begun.pop(key, None)
+    # The last of a run's beginnings may have been cut.
+    latest = (next(filter(None, map(_parsed, reversed(lines))), None) for lines in begun.values())
+    return {record.key: record for record in latest if isinstance(record, RunStarted)}
 
 
 def last_search(path: Path) -> dict[str, str]:
@@ -269,33 +273,54 @@ def last_search(path: Path) -> dict[str, str]:
 def last_epochs(path: Path, keys: Collection[str]) -> dict[str, int]:
     """Returns the last epoch that has metrics, by key of the run; runs without metrics are left out."""
     last: dict[str, int] = {}
-    for record in _records_of(path, MetricsLogged, words=keys):
+    for record in _records_of(path, MetricsLogged, keys=keys):
         if isinstance(record, MetricsLogged) and record.key in keys and record.points:
             last[record.key] = max(last.get(record.key, 0), *(epoch for _, _, epoch, _ in record.points))
     return last
 
 
-def _records_of(path: Path, *kinds: type, words: Collection[str] | None = None) -> Iterator[Record]:
+def _records_of(path: Path, *kinds: type, keys: Collection[str] | None = None) -> Iterator[Record]:
     """Yields the whole records of certain kinds, and parses only their lines, which saves most of the time.
 
     Args:
         path: The outbox file; one that is not there has no records.
         kinds: The kinds of records.
-        words: Texts of which a line must hold one; None for any line.
+        keys: Keys of the runs that they are of; None for any run.
     """
-    beginnings = tuple(f'{{"kind": "{kind.__name__}"'.encode() for kind in kinds)
-    wanted = None if words is None else [word.encode() for word in words]
-    if wanted == [] or not path.exists():
+    wanted = None if keys is None else {key.encode() for key in keys}
+    if wanted is not None and not wanted:
         return
+    for line in _lines_of(path, *kinds):
+        if (wanted is None or _key_in(line) in wanted) and (record := _parsed(line)) is not None:
+            yield record
+
+
+def _lines_of(path: Path, *kinds: type) -> Iterator[bytes]:
+    """Yields the lines of certain kinds of records; a file that is not there has none."""
+    if not path.exists():
+        return
+    beginnings = tuple(map(_beginning, kinds))
     with path.open("rb") as file:
         for line in file:
-            if not line.startswith(beginnings) or not (wanted is None or any(word in line for word in wanted)):
-                continue
-            record = None
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                record = from_line(line.decode())
-            if record is not None:
-                yield record
+            if line.startswith(beginnings):
+                yield line
+
+
+def _key_in(line: bytes) -> bytes:
+    """Returns the key of the run, which is the first field after the kind; empty for a line that was cut before it."""
+    return b"".join(line.split(b'"', 8)[7:8])
+
+
+def _beginning(kind: type) -> bytes:
+    return f'{{"kind": "{kind.__name__}"'.encode()
+
+
+def _parsed(line: bytes) -> Record | None:
+    """Returns the record of a line; None for one that was cut."""
+    try:
+        return from_line(line.decode())
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def merged(part: Sequence[tuple[Record | None, int]]) -> list[tuple[Record, int]]:

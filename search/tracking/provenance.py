@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import json
 import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from ...datasets.base import ImageDataset
 from ...settings_fields import declarations
 from ...text import hidden_command
+from ...versions import installed_version
 from ..settings import SearchSettings
 from .records import COMMAND_TAG, FINGERPRINT_TAG, PACKAGES_TAG, DatasetLogged
 
@@ -55,8 +54,8 @@ def installed_packages() -> list[str]:
     """Returns names and versions of Python and of the packages that results depend on, always in the same order."""
     installed = [f"python {platform.python_version()}"]
     for package in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            installed.append(f"{package} {version(package)}")
+        if (found := installed_version(package)) is not None:
+            installed.append(f"{package} {found}")
     return installed
 
 

@@ -132,7 +132,7 @@ class ModelLogged:
     folder: str
     """Path of the folder, in MLflow's model format."""
     name: str
-    """Name of the model in the run, by which MLflow finds it: `runs:/RUN/NAME`."""
+    """Name of the model in MLflow, which finds it by `runs:/RUN/NAME`, too; see `mlflow_names`."""
     metrics: dict[str, float] = field(default_factory=dict)
     """The model's metrics on validation, by name."""
     time_ms: int = 0

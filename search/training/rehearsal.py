@@ -8,7 +8,6 @@ only, since it imports Keras.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import logging
 import subprocess
@@ -28,6 +27,7 @@ from ...spaces.base import Candidate, Space
 from ...spaces.search_space.discovery import hyperparameters
 from ...spaces.search_space.parameters import SearchSpace
 from ...text import first_line, named_line
+from ...versions import installed_version
 from ..messages import DiscoveryTask, TrialTask
 from ..models.contract import ModelContract
 from ..models.package import save_model
@@ -79,7 +79,7 @@ def _version(search_space: SearchSpace, task: DiscoveryTask) -> str:
     """Returns a hash of all that a rehearsal's outcome depends on: the module's text, data, options and packages."""
     module = sys.modules.get(task.space.name.partition(":")[0])
     file = getattr(module, "__file__", None)
-    packages = [f"{name} {importlib.metadata.version(name)}" for name in ("apertune", "keras", "keras-tuner")]
+    packages = [f"{name} {installed_version(name)}" for name in ("apertune", "keras", "keras-tuner")]
     parts: list[Any] = [
         Path(file).read_text(encoding="utf-8", errors="replace") if file else "",
         task.space.name, task.space.recipe, sorted(task.space.options.items()), sorted(task.own_objectives),

@@ -29,6 +29,7 @@ from ..messages import (
     WorkerReady,
     WorkerTask,
 )
+from .lean_imports import left_out
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ class Inbox:
 
 def main() -> None:
     """Runs the worker that trains. The framework is imported before the first task, which may come later."""
-    from .trial import run_trial
+    with left_out():
+        from .trial import run_trial
 
     set_aside_imports()
     serve(run_trial, discover)

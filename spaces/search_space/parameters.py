@@ -64,7 +64,7 @@ class Parameter:
     states_default: bool = True
     """False where the user's code names no default, and KerasTuner takes the lowest or first value for one."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A unique name within a space: the name, followed by its conditions (`momentum@optimizer=sgd`)."""
         clauses = (f"{quoted(c.name)}={'|'.join(map(quoted, c.values))}" for c in self.conditions)
@@ -133,6 +133,8 @@ class Parameter:
 
     def nearest(self, value: Value) -> Value:
         """Returns the allowed value nearest to the given one; the default where there is no nearest, as for texts."""
+        if self._has_exactly(value):
+            return value
         if self.contains(value):
             return self._own(value)
         numeric = self.kind in ("int", "float") or self.ordered
@@ -142,6 +144,12 @@ class Parameter:
             return min(self.options, key=lambda option: abs(float(option) - value))
         clipped = self._clipped(value)
         return round(clipped) if self.kind == "int" else float(clipped)
+
+    def _has_exactly(self, value: Value) -> bool:
+        """Returns True for most of the values that need no change, at a fraction of the time of `contains`."""
+        if self.options is not None:
+            return type(value) is str and value in self.options
+        return type(value) is float and self.kind == "float" and self._clipped(value) == value
 
     def _clipped(self, value: float) -> float:
         low, high = self.bounds
@@ -206,7 +214,7 @@ class SearchSpace:
         """
         seen: set[str] = set()
         for parameter in self.parameters:
-            if parameter.name not in seen and parameter.is_active(values):
+            if parameter.name not in seen and (not parameter.conditions or parameter.is_active(values)):
                 seen.add(parameter.name)
                 yield parameter
 

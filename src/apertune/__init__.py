@@ -116,9 +116,9 @@ _ROOMS = ("datasets", "errors", "search", "spaces")
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from .versions import installed_version
 
-        return version("apertune")
+        return installed_version("apertune")
     if name in _ROOMS:
         return importlib.import_module(f".{name}", __name__)
     return exported(__name__, _MODULES, name)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -45,6 +46,27 @@ def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str], err: bool) -> No
     shown, empty = (printed.err, printed.out) if err else (printed.out, printed.err)
     assert_shown(shown)
     assert (len(shown.splitlines()), empty) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("  one two three four five", ["  one two three", "    four five"]),
+        (f"name-of-one-class {'x' * 30}", ["name-of-one-class", f"  {'x' * 30}"]),
+        ("Promote:  apertune promote digits", ["Promote:  apertune promote digits"]),
+        ("see http://127.0.0.1:5000/ for more", ["see http://127.0.0.1:5000/ for more"]),
+    ],
+)
+def test_a_sentence_is_broken_between_words(
+    line: str, shown: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a narrow terminal, no word is cut; what is to be copied stays in one line, and so does all in a file."""
+    monkeypatch.setenv("COLUMNS", "18")
+    print_line(line)
+    assert capsys.readouterr().out == f"{line}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_line(line)
+    assert click.unstyle(capsys.readouterr().out).splitlines() == shown
 
 
 def test_json_holds_the_names_whole_and_writes_no_control_character(capsys: pytest.CaptureFixture[str]) -> None:

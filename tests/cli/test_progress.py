@@ -84,3 +84,12 @@ def test_a_running_trial_is_shown_with_the_epochs_of_all_its_folds(tmp_path: Pat
     text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
     assert "0 of 2 trainings" in text
     assert [line.split()[:4] for line in text.splitlines() if "5/12" in line] == [["7", "5/12", "0.2500", "1,200"]]
+
+
+def test_a_line_does_not_tell_an_end_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reason that says no more than outcome and epochs is left out; others are not."""
+    display = SearchDisplay()
+    for reason, end in (("pruned after epoch 3", "1 s"), ("no chance left", "1 s (no chance left)")):
+        result = TrialResult(1, "pruned", reason, value=0.25, epochs=3, seconds=1.0)
+        display.trial_ended(result, State("accuracy", 1, 1))
+        assert capsys.readouterr().err == f"[1/1] trial 1 pruned accuracy 0.2500 after 3 epochs, {end}\n"

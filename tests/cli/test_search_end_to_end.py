@@ -130,13 +130,19 @@ def test_a_run_has_its_plots(searched: Searched, client: Any) -> None:
 
 
 def test_every_model_loads_as_keras_and_pyfunc(searched: Searched, client: Any) -> None:
-    """Each trial's model loads both ways, takes uint8 pixels, and gives the same probabilities."""
+    """Each trial's model is named by data set and trial, loads both ways, and gives the same probabilities of pixels.
+
+    MLflow takes its name and its identifier.
+    """
     import mlflow
 
     pixels = np.random.default_rng(0).integers(0, 255, (5, 8, 8, 1), np.uint8)
     for run in runs(client, "trial"):
-        uri = f"runs:/{run.info.run_id}/model"
-        expected = mlflow.keras.load_model(uri).predict(pixels, verbose=0)
+        (output,) = run.outputs.model_outputs
+        model = client.get_logged_model(output.model_id)
+        assert model.name == f"digits-trial-{int(run.data.tags['trial']):04d}"
+        uri = f"models:/{model.model_id}"
+        expected = mlflow.keras.load_model(f"runs:/{run.info.run_id}/{model.name}").predict(pixels, verbose=0)
         assert expected.shape == (5, 10)
         np.testing.assert_allclose(expected.sum(axis=1), 1, rtol=1e-5)
         np.testing.assert_allclose(mlflow.pyfunc.load_model(uri).predict(pixels), expected, rtol=1e-5)

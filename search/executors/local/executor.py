@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ....errors import ApertuneError, SpaceError
 from ....processes import module_command
+from ....text import counted
 from ...messages import (
     Discovered,
     DiscoveryFailed,
@@ -23,13 +25,18 @@ from ...messages import (
     WorkerReady,
 )
 from .. import devices
-from ..environments import check_counts, local_environments
+from ..environments import check_counts, local_environments, told_of_machine
+from ..memory_bound import SEARCH_MB, SPARE_MB, WORKER_MB, amount
 from ..places import PlaceSettings
 from .worker_process import Worker, end_all, exit_words, was_killed
+
+logger = logging.getLogger(__name__)
 
 DISCOVERY_ATTEMPTS = 5
 # Frameworks grow with every model built. At half of this growth a spare is started; at all of it the spare takes over.
 MEMORY_GROWTH_LIMIT_MB = 40
+# A spare's imports take 4 to 6 s of a processor, which would be a tenth of a search that is over in a minute.
+SPARE_AFTER_S = 60.0
 WORKER_COMMAND = tuple(module_command("apertune.search.training.worker"))
 
 
@@ -38,14 +45,18 @@ def make_local_executor(
 ) -> LocalExecutor:
     """Makes workers on this machine; see `make_executor`."""
     check_counts(places)
-    return LocalExecutor(local_environments(places, at_most=at_most)[:only], logs)
+    environments = local_environments(places, at_most=at_most)
+    for line in told_of_machine(places, environments, at_most):
+        logger.warning(line)
+    return LocalExecutor(environments[:only], logs, bound_mb=places.memory_mb, spare_after_s=SPARE_AFTER_S)
 
 
 class LocalExecutor:
     """Keeps one worker process per slot, and a spare per device, which takes the place of a worker that ends.
 
     A spare has imported the framework and waits, so that no slot has to after an error or a kill. It is kept once there
-    are more trials than slots, while memory has room for one more worker on each device: all may start at once.
+    are more trials than slots, while memory has room for one more worker on each device: all may start at once. A
+    search that has only begun has none yet, since one that is soon over would not get its imports back.
 
     Args:
         environments: Per slot, the variables that pin its device and threads (see `environments`); slots with equal
@@ -54,6 +65,9 @@ class LocalExecutor:
         trials_per_worker: A worker is replaced after this many trials, or earlier if its memory has grown, as soon as
             a spare is ready.
         sharing_memory: Executors, each in a process of its own, that share this machine's memory.
+        bound_mb: The most memory, in MiB, that all processes of the search may take together; None for no bound.
+            Without room no spare is kept, and a slot is given up when trials take more than was reckoned with.
+        spare_after_s: Seconds from the start without a spare.
         command: Starts a worker; the number of its end of the connection, an open file, is added.
     """
 
@@ -64,6 +78,8 @@ class LocalExecutor:
         *,
         trials_per_worker: int = 50,
         sharing_memory: int = 1,
+        bound_mb: float | None = None,
+        spare_after_s: float = 0.0,
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self.slots = len(environments)
@@ -73,7 +89,14 @@ class LocalExecutor:
         self._logs = logs
         self._trials_per_worker = trials_per_worker
         self._spares_mb = devices.WORKER_MEMORY_MB * len(set(self._devices)) * sharing_memory
+        self._bound_mb = bound_mb
+        self._spares_from = time.monotonic() + spare_after_s
         self._command = command
+        # The most that a trial of each slot took, as far as one has ended there.
+        self._taken_mb: dict[int, float] = {}
+        # Slots that were given up, since memory has no room for their workers.
+        self._given_up: set[int] = set()
+        self._told_of_memory = False
         self._workers: dict[int, Worker] = {}
         self._spares: dict[int, Worker] = {}
         self._retired: list[Worker] = []
@@ -83,7 +106,7 @@ class LocalExecutor:
 
     def start(self) -> None:
         """Starts a worker in every slot, so that all import the framework at once."""
-        for slot in range(self.slots):
+        for slot in sorted(set(range(self.slots)) - self._given_up):
             self._worker(slot)
 
     def discover(self, task: DiscoveryTask) -> Discovered:
@@ -111,16 +134,18 @@ class LocalExecutor:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def free_slots(self) -> int:
-        return self.slots - sum(worker.trial is not None for worker in self._workers.values())
+        busy = sum(worker.trial is not None for worker in self._workers.values())
+        return self.slots - len(self._given_up) - busy
 
     def submit(self, task: TrialTask) -> None:
         busy = {slot for slot, worker in self._workers.items() if worker.trial is not None}
-        slot = min(set(range(self.slots)) - busy)
+        slot = min(set(range(self.slots)) - busy - self._given_up)
         worker = self._worker(slot)
         worker.trial = task.number
         worker.connection.send(task)
         self._submitted += 1
-        if self._submitted > self.slots and devices.memory_mb()[1] >= self._spares_mb:
+        is_due = self._submitted > self.slots and time.monotonic() >= self._spares_from
+        if is_due and self._has_room_for_spares():
             self._keep_spare(slot)
 
     def wait(self, timeout_s: float) -> list[TrialEvent]:
@@ -208,15 +233,62 @@ class LocalExecutor:
         A worker that was killed while its result was under way is replaced, too.
         """
         worker.trial_ended()
+        if self._bound_mb is not None and self._gives_up(worker, result.peak_memory_mb, self._bound_mb):
+            return
         left = self._trials_per_worker - worker.trials_done
         old = worker.grown_mb > MEMORY_GROWTH_LIMIT_MB or left <= 0
         spare = self._living_spare(worker.slot)
-        if result.ends_worker or worker.killed_because or (old and spare is not None and spare.is_ready()):
+        has_room = self._bound_mb is None or spare is not None or self._has_room_for_spares()
+        is_replaced = (spare is not None and spare.is_ready()) or not has_room
+        if result.ends_worker or worker.killed_because or (old and is_replaced):
             self._retire(worker)
-        elif worker.grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left <= 1:
+        elif has_room and (worker.grown_mb > MEMORY_GROWTH_LIMIT_MB / 2 or left <= 1):
             self._keep_spare(worker.slot)
 
+    def _has_room_for_spares(self) -> bool:
+        """Returns whether memory has room for one more worker on each device."""
+        _, free_mb = devices.memory_mb()
+        if self._bound_mb is None:
+            return free_mb >= self._spares_mb
+        spares_mb = SPARE_MB * len(set(self._devices))
+        return free_mb >= spares_mb and self._reckoned_mb() + spares_mb <= self._bound_mb
+
+    def _reckoned_mb(self) -> float:
+        """Returns what the search takes without spares: by its trials so far, and by the least where none has ended."""
+        slots = set(range(self.slots)) - self._given_up
+        return SEARCH_MB + sum(max(WORKER_MB, self._taken_mb.get(slot, 0.0)) for slot in slots)
+
+    def _gives_up(self, worker: Worker, peak_mb: float, bound_mb: float) -> bool:
+        """Ends what the bound has no room for after a trial: spares first, and then the slot, unless it is the last."""
+        slot = worker.slot
+        self._taken_mb[slot] = max(self._taken_mb.get(slot, 0.0), peak_mb - worker.shared_mb())
+        reckoned_mb = self._reckoned_mb()
+        if self._spares and reckoned_mb + SPARE_MB * len(self._spares) > bound_mb:
+            end_all(self._spares.values())
+            self._spares.clear()
+        if reckoned_mb <= bound_mb:
+            return False
+        left = self.slots - len(self._given_up) - 1
+        if not self._told_of_memory or left:
+            took = f"a trial took {amount(self._taken_mb[slot])} of memory, and the search {amount(reckoned_mb)}"
+            advice = f"{counted(left, 'worker')} goes on" if left == 1 else f"{left} workers go on"
+            way_out = "narrow batch_size or the network's size, or allow more" if not left else advice
+            logger.warning("%s, more than --memory allows (%s); %s.", took, amount(bound_mb), way_out)
+            self._told_of_memory = True
+        if not left:
+            return False
+        self._given_up.add(slot)
+        self._end(worker)
+        return True
+
     def _retire(self, worker: Worker) -> None:
+        self._end(worker)
+        # The imports of the next worker begin now; without room for a process, the slot's next trial tries again.
+        with contextlib.suppress(OSError):
+            self._worker(worker.slot)
+
+    def _end(self, worker: Worker) -> None:
+        """Tells a worker without a trial to end, and takes it out of its slot."""
         worker.connection.send(None)
         del self._workers[worker.slot]
         retired, self._retired = self._retired, [worker]
@@ -225,9 +297,6 @@ class LocalExecutor:
                 self._retired.append(old)
             else:
                 old.connection.close()
-        # The imports of the next worker begin now; without room for a process, the slot's next trial tries again.
-        with contextlib.suppress(OSError):
-            self._worker(worker.slot)
 
     def _buried(self, worker: Worker) -> list[TrialEvent]:
         """Takes a dead worker out of its slot; its trial, if it had one, is lost."""

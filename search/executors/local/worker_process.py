@@ -84,6 +84,13 @@ class Worker:
             self._warm_resident_mb = resident_mb
         self.grown_mb = resident_mb - self._warm_resident_mb
 
+    def shared_mb(self) -> float:
+        """Returns the memory, in MiB, that it shares with other processes: libraries, and files that it looks into."""
+        try:
+            return float(getattr(psutil.Process(self.process.pid).memory_info(), "shared", 0)) / 2**20
+        except psutil.Error:
+            return 0.0
+
     def bury(self) -> int:
         """Waits for the end of a worker that has closed its connection, by force if need be, and returns its status."""
         try:

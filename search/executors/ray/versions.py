@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 
 from ....errors import SettingError
 from ....keras_backend import keras_backend
+from ....versions import installed_version
 
 # The same everywhere, so that a trial gives the same result on every node; and more of them by Keras's backend.
 COMPARED_PACKAGES = ("apertune", "keras", "tensorflow", "numpy")
@@ -18,10 +18,8 @@ def installed_versions() -> dict[str, str]:
     """Returns the versions of Python, of `COMPARED_PACKAGES` and of every backend's packages, as far as installed."""
     found = {"python": ".".join(platform.python_version_tuple()[:2])}
     for package in (*COMPARED_PACKAGES, *(name for names in BACKEND_PACKAGES.values() for name in names)):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
+        if (there := installed_version(package)) is not None:
+            found[package] = there
     return found
 
 

@@ -21,9 +21,11 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from ....errors import ApertuneError
+from ....spaces.search_space.parameters import SearchSpace
 from ..frozen_trials import REPEATED
 from .putting_back import Presence
 from .storage import open_storage
+from .stored_params import StoredParams
 
 T = TypeVar("T")
 
@@ -31,6 +33,13 @@ logger = logging.getLogger(__name__)
 
 # A study's attribute that is unique for ever, while another storage may have a study of the same name.
 IDENTITY = "apertune_identity"
+
+
+class _HandedOver(FrozenTrial):
+    """A trial that nobody else keeps, so that it need not be copied."""
+
+    def __deepcopy__(self, memo: object) -> _HandedOver:
+        return self
 
 
 class OwnedStorage(BaseStorage):
@@ -42,9 +51,10 @@ class OwnedStorage(BaseStorage):
     Args:
         database: The storage that keeps the study.
         name: The study's name.
+        space: The study's space.
     """
 
-    def __init__(self, database: BaseStorage, name: str) -> None:
+    def __init__(self, database: BaseStorage, name: str, space: SearchSpace) -> None:
         self._database = database
         self._database_study = database.get_study_id_from_name(name)
         self._memory = InMemoryStorage()
@@ -56,11 +66,21 @@ class OwnedStorage(BaseStorage):
         # Indexed by trial number, which is also the trial's id in memory.
         self._database_ids: list[int] = []
         self._is_in_doubt = False
-        for trial in database.get_all_trials(self._database_study, deepcopy=False):
-            self._database_ids.append(trial._trial_id)
-            self._memory.create_new_trial(self._study, template_trial=trial)
+        trials = database.get_all_trials(self._database_study, deepcopy=False)
+        self._params = StoredParams(space, trials)
+        self._adopt(trials)
         self._name = name
         self._presence = Presence(database, name) if isinstance(database, RDBStorage) else None
+
+    def _adopt(self, trials: Sequence[FrozenTrial]) -> None:
+        """Takes trials into memory; it would copy each, which takes longer than to read them from a database."""
+        for stored in trials:
+            trial = self._params.from_database(stored)
+            self._database_ids.append(stored._trial_id)
+            if isinstance(self._database, RDBStorage):
+                trial.__class__ = _HandedOver
+            self._memory.create_new_trial(self._study, template_trial=trial)
+            trial.__class__ = FrozenTrial
 
     def make_sure(self) -> bool:
         """Puts the study back if the database does not have it any more; returns whether it did.
@@ -105,7 +125,7 @@ class OwnedStorage(BaseStorage):
         for key, value in self._memory.get_study_system_attrs(self._study).items():
             database.set_study_system_attr(study, key, value)
         trials = self._memory.get_all_trials(self._study, deepcopy=False)
-        ids = [database.create_new_trial(study, template_trial=trial) for trial in trials]
+        ids = [database.create_new_trial(study, template_trial=self._params.to_database(trial)) for trial in trials]
         # The definition is among these: a study without one was left by a process that was killed.
         for key, value in self._memory.get_study_user_attrs(self._study).items():
             database.set_study_user_attr(study, key, value)
@@ -123,7 +143,8 @@ class OwnedStorage(BaseStorage):
                 # With all trials in memory.
                 return
             self._is_in_doubt = True
-            created = self._database.create_new_trial(self._database_study, template_trial=trial)
+            stored = self._params.to_database(trial)
+            created = self._database.create_new_trial(self._database_study, template_trial=stored)
             if self._database.get_trial_number_from_id(created) != trial.number:
                 self._recognise()
                 continue
@@ -147,7 +168,8 @@ class OwnedStorage(BaseStorage):
         with contextlib.suppress(UpdateFinishedTrialError):
             self._database.set_trial_user_attr(row._trial_id, REPEATED, True)
             self._database.set_trial_state_values(row._trial_id, TrialState.FAIL)
-        self._memory.create_new_trial(self._study, template_trial=self._database.get_trial(row._trial_id))
+        stored = self._database.get_trial(row._trial_id)
+        self._memory.create_new_trial(self._study, template_trial=self._params.from_database(stored))
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         self.make_sure()
@@ -158,7 +180,8 @@ class OwnedStorage(BaseStorage):
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
     ) -> None:
         if self._is_written(trial_id):
-            self._write("set_trial_param", trial_id, param_name, param_value_internal, distribution)
+            stored = self._params.stored(param_name, distribution)
+            self._write("set_trial_param", trial_id, param_name, param_value_internal, stored)
         self._memory.set_trial_param(trial_id, param_name, param_value_internal, distribution)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:

@@ -21,6 +21,7 @@ from ....text import first_line, hidden_address
 from ...settings import Home
 from .database_urls import check_driver, database_kind, sqlite_file
 from .file_systems import network_mount
+from .reading import READS, StudyDatabase
 
 LOCKED_TIMEOUT_S = 60
 # A server that vanished without closing its connection is noticed after half a minute.
@@ -121,7 +122,7 @@ def _check_file_system(path: Path) -> None:
 def _connected(url: str, engine_settings: dict[str, Any]) -> RDBStorage:
     try:
         # Optuna runs str.format on the URL, so braces in a password must be doubled.
-        return RDBStorage(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=engine_settings)
+        return StudyDatabase(url.replace("{", "{{").replace("}", "}}"), engine_kwargs=engine_settings)
     except ImportError:
         raise MissingExtraError("storage in PostgreSQL", "postgres") from None
     except Exception as error:
@@ -136,4 +137,5 @@ def _on_connect(connection: sqlite3.Connection, record: Any) -> None:
 
 
 def _on_begin(connection: sqlalchemy.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reads = connection.get_execution_options().get(READS)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ _UNSEEN_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\u
 
 _NUMBER = re.compile(r"[+-]?[\d,.]+(e[+-]?\d+)?( (s|%|MB))?")
 _UNBOUND_WIDTH = 240
+# In lines that a reader copies.
+_COPIED = re.compile(r"\bapertune [a-z]|://")
 # Blanks after each column.
 _GAP = 2
 
@@ -37,12 +40,31 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def print_line(line: str, *, err: bool = False, warning: bool = False) -> None:
     """Prints one line; what a terminal would act on, line ends included, is shown as an escape.
 
+    In a terminal that is narrower, a sentence goes on in the next line, indented, and no word is broken. A command or
+    an address stays whole, to be copied.
+
     Args:
         line: The line.
         err: Print it on standard error.
         warning: Show it in red where the terminal has colours.
     """
-    click.secho(visible(line), err=err, fg="red" if warning else None, bold=warning or None)
+    text = wrapped(visible(line), err=err)
+    click.secho(text, err=err, fg="red" if warning else None, bold=warning or None)
+
+
+def wrapped(line: str, *, err: bool) -> str:
+    """Returns a line as `print_line` breaks it, for standard output or standard error."""
+    if not (sys.stderr if err else sys.stdout).isatty() or _COPIED.search(line):
+        return line
+    width = open_console(stderr=err).width
+    if cell_len(line) <= width:
+        return line
+    first = re.match(" *", line)
+    begin = first[0] if first else ""
+    return textwrap.fill(
+        line.strip(), width, initial_indent=begin, subsequent_indent=f"{begin}  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def print_json(document: Any) -> None:

@@ -17,7 +17,7 @@ from rich.text import Text
 from ..search.engine.state import Running, State
 from ..search.messages import TrialResult
 from ..text import counted, shown_score, visible
-from .output import open_console
+from .output import open_console, wrapped
 
 REFRESHES_PER_SECOND = 4
 
@@ -50,7 +50,7 @@ class SearchDisplay:
 
     def say(self, line: str) -> None:
         """Prints a line above the display."""
-        self._console.print(visible(line), soft_wrap=True)
+        self._console.print(wrapped(visible(line), err=True), soft_wrap=True)
 
     def update(self, state: State) -> None:
         """Shows where the search stands."""
@@ -65,12 +65,15 @@ class SearchDisplay:
             self.say(f"Trial {result.number} put back after epoch {result.epochs}; it goes on with the next search.")
             return
         value = "" if result.value is None else f" {state.objective} {shown_score(result.value)}"
-        reason = f" ({result.reason})" if result.reason else ""
+        is_told = result.reason in ("", f"{result.outcome} after epoch {result.epochs}")
+        reason = "" if is_told else f" ({result.reason})"
         epochs = counted(result.epochs, "epoch")
         left = f", {self._time_left(state)} left" if self._time_left(state) else ""
+        # The display shows the best and the time that is left below all lines.
+        standing = f"{self._best(state)}{left}" if self._live is None else ""
         self.say(
             f"[{state.finished}/{state.target}] trial {result.number} {result.outcome}{value} "
-            f"after {epochs}, {result.seconds:.0f} s{reason}{self._best(state)}{left}"
+            f"after {epochs}, {result.seconds:.0f} s{reason}{standing}"
         )
 
     def _bar(self, state: State) -> Table:

@@ -112,7 +112,8 @@ def _show(result: SearchResult, standing: Standing | None, findings: Findings | 
     add_standing(document, standing, complete)
     if not as_json:
         title = f"Study {result.study}: {counted(result.finished, 'trial')}, best first"
-        print_trials(document, title=title, most=ROWS)
+        # The parameters would push all this out of a terminal's window.
+        print_trials(document, title=title, most=ROWS, with_params=False)
         for line in findings.lines() if findings else ():
             print_line(line)
         return

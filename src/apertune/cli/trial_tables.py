@@ -125,7 +125,9 @@ def trial_document(trial: TrialRecord, run_id: str | None) -> dict[str, Any]:
     }
 
 
-def print_trials(document: Mapping[str, Any], *, title: str, most: int, all_columns: bool = False) -> None:
+def print_trials(
+    document: Mapping[str, Any], *, title: str, most: int, all_columns: bool = False, with_params: bool = True
+) -> None:
     """Prints the tables of `compare`: trials, best first, then the parameters in which the best of them differ.
 
     Args:
@@ -133,6 +135,7 @@ def print_trials(document: Mapping[str, Any], *, title: str, most: int, all_colu
         title: A line above the first table.
         most: The most trials to show.
         all_columns: Print every column, however narrow the terminal.
+        with_params: Print the second table, too.
     """
     trials = document["trials"][:most]
     names = [objective["name"] for objective in document.get("objectives", ())][1:]
@@ -151,7 +154,8 @@ def print_trials(document: Mapping[str, Any], *, title: str, most: int, all_colu
     if len(document["trials"]) > most:
         print_line(f"and {len(document['trials']) - most} more (--json shows all)")
     print_standing(document)
-    _print_differing(trials[:COMPARED_SIDE_BY_SIDE], all_columns=all_columns)
+    if with_params:
+        _print_differing(trials[:COMPARED_SIDE_BY_SIDE], all_columns=all_columns)
 
 
 def _dispensable(more_objectives: Sequence[str]) -> list[str]:

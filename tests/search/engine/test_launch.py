@@ -21,7 +21,7 @@ from apertune.search.settings import make_home
 class NoSender:
     """A stand-in for the process that sends to MLflow."""
 
-    def __init__(self, *given: object) -> None: ...
+    def __init__(self, *given: object, **options: object) -> None: ...
 
     def __enter__(self) -> NoSender:
         return self

@@ -116,6 +116,7 @@ def test_every_setting_says_what_a_reference_makes_of_it() -> None:
         target_value=0.9,
         trial_hours=1.0,
         workers=2,
+        memory="64GB",
         hang_minutes=5.0,
         seed=3,
         sampler="random",

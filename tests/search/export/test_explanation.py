@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ from PIL import Image
 
 from apertune.datasets.base import Task
 from apertune.search.export import export_model
-from apertune.search.models.contract import ModelContract
+from apertune.search.models.contract import ModelContract, read_contract
 from apertune.search.models.package import CARD_FILE, SCORES_FILE, add_texts, save_model
 from apertune.search.prediction import open_predictor
 
@@ -119,13 +120,102 @@ def test_the_page_is_a_model_card(exported: tuple[Path, Path]) -> None:
     assert len(labels) == (2 if "binary" in str(folder) else 3)
 
 
+def outputs(model: Path, picture: Path) -> list[float]:
+    """Returns a model's own probabilities, in the order of its outputs."""
+    contract, given = read_contract(model), shares(model, picture)
+    listed = [given[name] for name in contract.classes]
+    return listed[1:] if contract.task == "binary" else listed
+
+
+def node_modules() -> Path | None:
+    """Returns the folder where Node finds onnxruntime-web: the one that the environment names, or the global one."""
+    if shutil.which("node") is None:
+        return None
+    named = os.environ.get("APERTUNE_NODE_MODULES")
+    if named is None and shutil.which("npm"):
+        named = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=False).stdout.strip()
+    return Path(named) if named and (Path(named) / "onnxruntime-web").is_dir() else None
+
+
+def in_javascript(folder: Path, picture: Image.Image) -> list[float]:
+    """Runs the JavaScript block of an export's README in Node, on a canvas that shows a picture."""
+    modules = node_modules()
+    if modules is None:
+        pytest.skip("Node.js with onnxruntime-web is not installed (npm install -g onnxruntime-web)")
+    (folder / "node_modules").unlink(missing_ok=True)
+    (folder / "node_modules").symlink_to(modules)
+    pixels = json.dumps(list(picture.convert("RGBA").tobytes()))
+    canvas = (
+        "const context = { getImageData: (x, y, width, height) => {\n"
+        f"  if (width !== {picture.width} || height !== {picture.height}) throw new Error('another size');\n"
+        f"  return {{ data: Uint8ClampedArray.from({pixels}) }};\n}} }};\n"
+    )
+    code = blocks(folder, "javascript")["ONNX Runtime"]
+    assert code.count("console.log(probabilities.data)") == 1
+    shown = code.replace("console.log(probabilities.data)", "console.log(JSON.stringify([...probabilities.data]))")
+    (folder / "page.mjs").write_text(canvas + shown, encoding="utf-8")
+    done = subprocess.run(["node", "page.mjs"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [float(share) for share in json.loads(done.stdout)]
+
+
+def test_the_javascript_block_answers_as_the_model(exported: tuple[Path, Path], tmp_path: Path) -> None:
+    """A canvas of the model's size gets the model's own probabilities from ONNX Runtime Web."""
+    model, folder = exported
+    picture = Image.open(folder / "picture.png").resize((16, 16))
+    picture.save(tmp_path / "small.png")
+    assert in_javascript(folder, picture) == pytest.approx(outputs(model, tmp_path / "small.png"), abs=1e-4)
+
+
+def test_the_javascript_block_of_a_grey_model_answers_as_the_model(tmp_path: Path) -> None:
+    """Colours become grey as in training, to within their rounding."""
+    images = keras.Input((12, 12, 1), dtype="uint8")
+    grey = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images))
+    layer = keras.layers.Dense(3, activation="softmax")
+    made = keras.Model(images, layer(grey))
+    layer.set_weights([np.random.default_rng(1).normal(size=(144, 3)), np.zeros(3)])
+    save_model(made, ModelContract(("a", "b", "c"), "multiclass", (12, 12, 1), "greys", "ab" * 32), tmp_path / "model")
+    export_model(tmp_path / "model", tmp_path / "out", formats=("onnx",))
+    picture = Image.fromarray(np.random.default_rng(2).integers(0, 255, (12, 12, 3), np.uint8))
+    picture.save(tmp_path / "picture.png")
+    expected = outputs(tmp_path / "model", tmp_path / "picture.png")
+    assert in_javascript(tmp_path / "out", picture) == pytest.approx(expected, abs=0.02)
+
+
+def test_tensorflow_serving_finds_a_version_and_the_documented_signature(
+    exported: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The folder that the README mounts is a version as TensorFlow Serving looks for them, and takes what it says."""
+    import tensorflow as tf
+
+    model, folder = exported
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    (name,) = re.findall(r"-e MODEL_NAME=(\S+)", page)
+    (source, mounted) = re.findall(r'-v "\$PWD/(\S+):/models/(\S+)"', page)[0]
+    assert mounted == f"{name}/1"
+    assert f"/v1/models/{name}:predict" in page
+    shutil.copytree(folder / source, tmp_path / "models" / mounted)
+    (version,) = (tmp_path / "models" / name).iterdir()
+    assert version.name.isdigit()
+    (signature,) = re.findall(r'"signature_name": "(\w+)"', page)
+    served = tf.saved_model.load(str(version)).signatures[signature]
+    ((_, taken),) = served.structured_input_signature[1].items()
+    # One input alone, so that `instances` may hold its values; of images that may have any size.
+    assert (taken.name, taken.dtype, taken.shape.as_list()) == ("images", tf.uint8, [None, None, None, 3])
+    assert list(served.structured_outputs) == ["probabilities"]
+    instances = np.asarray(Image.open(folder / "picture.png")).tolist()
+    (row,) = served(images=tf.constant([instances], tf.uint8))["probabilities"].numpy()
+    assert list(row) == pytest.approx(outputs(model, folder / "picture.png"), abs=0.03)
+
+
 @pytest.fixture
 def server(exported: tuple[Path, Path], tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """Runs the server of an export folder in a copy that holds what the Dockerfile copies, and no more."""
     model, folder = exported
     recipe = (folder / "Dockerfile").read_text(encoding="utf-8")
     patterns = [word for line in re.findall(r"^COPY (.+) \.(?:/)?$", recipe, re.MULTILINE) for word in line.split()]
-    for pattern in patterns:
+    assert "--chown=model" in patterns
+    for pattern in (word for word in patterns if not word.startswith("--")):
         files = list(folder.glob(pattern))
         assert files, pattern
         for file in files:

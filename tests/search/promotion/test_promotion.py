@@ -126,6 +126,10 @@ def test_images_for_exports_are_kept(studies: Studies, first: Promotion, tmp_pat
     model, uri = first.registered, studies.home.tracking_uri
     assert run_of_model(f"models:/{model.model}/{model.version}", uri) == model.run_id
     assert run_of_model(f"runs:/{model.run_id}/model", uri) == model.run_id
+    version = MlflowClient(uri, registry_uri=uri).get_model_version(model.model, model.version)
+    assert run_of_model(version.source, uri) == model.run_id
+    logged = MlflowClient(uri).get_logged_model(version.source.removeprefix("models:/"))
+    assert logged.name == f"digits-promoted-trial-{int(version.tags['trial']):04d}"
     with model_folder(f"digits@{model.version}", uri) as folder:
         contract = read_contract(folder)
     assert contract.adapter == "digits"

@@ -83,6 +83,17 @@ def test_a_helper_draws_beside_the_sender(waiting, tmp_path):
     assert all((folder / "confusion_matrix.png").is_file() for folder in waiting)
 
 
+def test_a_sender_without_room_for_a_helper_draws_alone(waiting, tmp_path):
+    """With as many evaluations waiting, a sender that is to be alone starts no process, and draws all itself."""
+    with Outbox(tmp_path / "outbox.jsonl") as outbox:
+        outbox.put(RunStarted("k", "pets", "pets #1", 1), *(FilesLogged("k", str(folder)) for folder in waiting))
+    sender = Sender(tmp_path / "outbox.jsonl", MemoryTracker(), is_refused, helped=False)
+    assert sender.send()
+    assert not [child for child in psutil.Process().children() if "drawing_helper" in " ".join(child.cmdline())]
+    sender.close()
+    assert all(map(is_drawn, waiting))
+
+
 def test_a_helper_that_dies_leaves_the_rest_to_the_sender(waiting):
     """A folder that was handed over but not drawn is known as such once the helper is gone; nothing waits for it."""
     helper = DrawingHelper()

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from apertune.search.sending import sender_process
+from apertune.search.sending.sender import ALONE_VARIABLE
 from apertune.search.sending.sender_process import SenderProcess
 from apertune.search.settings import Home, make_home
 from apertune.search.tracking.outbox import Outbox, Progress, read_progress, write_progress
@@ -49,6 +51,23 @@ def test_a_search_says_when_mlflow_takes_nothing(monkeypatch: pytest.MonkeyPatch
         "MLflow does not take results now (No space left on device); they are kept, and sent when it does.",
         "MLflow takes results again.",
     ]
+
+
+@pytest.mark.parametrize("helped", [True, False])
+def test_a_sender_is_told_whether_it_may_be_helped(monkeypatch: pytest.MonkeyPatch, helped: bool) -> None:
+    """The variable that keeps a sender from starting a second process is set only where a search asks for that."""
+    started: list[dict[str, str]] = []
+    begin = subprocess.Popen
+
+    def noted(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        started.append(options["env"])
+        return begin([sys.executable, "-c", "input()"], **options)
+
+    monkeypatch.setattr(sender_process.subprocess, "Popen", noted)
+    OUTBOX.write_bytes(b"")
+    with SenderProcess(OUTBOX, make_home({}), lambda line: None, helped=helped):
+        pass
+    assert (ALONE_VARIABLE in started[0]) is not helped
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

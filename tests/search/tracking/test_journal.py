@@ -74,17 +74,23 @@ def test_an_interrupted_trial_keeps_its_name(empty_store: Path) -> None:
 
 
 def test_a_model_tells_its_trial(empty_store: Path, tmp_path: Path) -> None:
-    """A logged model has data set, study and trial as tags and a description; its name stays part of its address."""
+    """A logged model is named by data set and trial, has them and the study as tags, and is its run's `model` still."""
     run = told(TrialResult(3, "complete", value=0.625, epochs=2, has_model=True), empty_store)
     (model,) = MlflowClient(store()).search_logged_models([run.info.experiment_id])
+    assert model.name == "pets-trial-0003"
     assert {name: model.tags[name] for name in ("dataset", "study", "trial", "objective")} == {
         "dataset": "pets", "study": "pets", "trial": "3", "objective": "macro_f1",
     }  # fmt: skip
     assert model.tags["mlflow.note.content"].startswith(
         "Trial 3 of the study pets on pets: **complete** after 2 epochs"
     )
-    fetched = fetch_model(f"runs:/{run.info.run_id}/model", store(), tmp_path)
-    assert (fetched / "MLmodel").read_text() == "flavors: {}\n"
+    for address in (
+        f"runs:/{run.info.run_id}/model",
+        f"runs:/{run.info.run_id}/{model.name}",
+        f"models:/{model.model_id}",
+    ):
+        fetched = fetch_model(address, store(), tmp_path / model.model_id / address[:4])
+        assert (fetched / "MLmodel").read_text() == "flavors: {}\n"
 
 
 def test_records_of_models_written_before_are_read() -> None:

@@ -12,6 +12,7 @@ from apertune.search.tracking.outbox import (
     held_line,
     is_another_outbox,
     merged,
+    open_runs,
     read_progress,
     unsent,
     unsent_bytes,
@@ -252,3 +253,18 @@ def test_a_record_that_fails_alone_holds_up_no_other(tmp_path: Path) -> None:
     # Records that followed are applied again, since they count last.
     assert tracker.records == [RECORDS[0], RECORDS[6], RECORDS[3], RECORDS[6]]
     assert unsent_bytes(path) == 0
+
+
+@pytest.mark.parametrize("cut", [None, "begun", "ended"])
+def test_runs_that_are_open_are_found_in_a_damaged_outbox(tmp_path: Path, cut: str | None) -> None:
+    """The latest beginning of a run that began again counts; a line that was cut neither begins nor ends a run."""
+    path = tmp_path / "outbox.jsonl"
+    begun = [RunStarted("a", "e", "first", 1), RunStarted("b", "e", "other", 2), RunStarted("a", "e", "again", 3)]
+    lines = [to_line(record) for record in (begun[0], begun[1], RunEnded("b", "FINISHED", 4), begun[2])]
+    if cut == "begun":
+        lines[3] = lines[3][:-9]
+    elif cut == "ended":
+        lines[2] = lines[2][:-9]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    expected = {"a": begun[0] if cut == "begun" else begun[2], **({"b": begun[1]} if cut == "ended" else {})}
+    assert open_runs(path) == expected

@@ -147,6 +147,7 @@ class OutOfMemoryError(RuntimeError):
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 68719476736 bytes."),
         XlaRuntimeError("INTERNAL: Failed to allocate 68719476736 bytes for new constant"),
+        XlaRuntimeError("INTERNAL: Error dispatching computation: Out of memory allocating 4398046511104 bytes."),
         OSError(12, "Cannot allocate memory"),
     ],
     ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}",
@@ -166,6 +167,7 @@ def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
         RuntimeError("mat1 and mat2 shapes cannot be multiplied (32x10 and 11x3)"),
         OSError(28, "No space left on device"),
         KeyError("memory"),
+        ValueError("no room when 2 images are asked for"),
     ],
     ids=lambda error: f"{type(error).__name__}-{str(error)[:20]}",
 )

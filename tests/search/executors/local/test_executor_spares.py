@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -133,6 +134,22 @@ def test_no_spare_for_as_many_trials_as_slots(tmp_path: Path, command: Sequence[
         submit(executor, tmp_path, 1)
         assert isinstance(answer(executor), TrialResult)
         assert started(tmp_path) == 2
+
+
+def test_no_spare_at_the_beginning(tmp_path: Path, command: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that is soon over starts no spare; one that goes on does."""
+    executor = LocalExecutor(worker_environments(1), tmp_path / "logs", spare_after_s=60.0, command=command)
+    with contextlib.closing(executor):
+        executor.start()
+        run(executor, tmp_path, 0)
+        run(executor, tmp_path, 1)
+        assert started(tmp_path) == 1
+        later = time.monotonic() + 61
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: later)
+            submit(executor, tmp_path, 4)
+        assert isinstance(answer(executor), TrialResult)
+        wait_for_ready(tmp_path, 2)
 
 
 @pytest.mark.parametrize(

@@ -467,7 +467,7 @@ def test_the_backend_is_what_keras_takes(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_the_backends_package_must_be_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another JAX version on a node is refused only if the search computes with JAX."""
-    monkeypatch.setattr(ray_versions, "version", lambda package: "2.0")
+    monkeypatch.setattr(ray_versions, "installed_version", lambda package: "2.0")
     there = {**installed_versions(), "jax": "1.0"}
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(SettingError, match=r"node-7 has jax 1\.0 there, 2\.0 here: install"):

@@ -1,0 +1,257 @@
+"""The benchmarks' results: their tables, RESULTS.md, and the figures that README.md and docs take from them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from programs import REPOSITORY
+
+sys.path.append(str(REPOSITORY / "benchmarks"))
+claims: Any = importlib.import_module("claims")
+measurements: Any = importlib.import_module("measurements")
+run: Any = importlib.import_module("run")
+Column, Table = measurements.Column, measurements.Table
+
+
+def table() -> Any:
+    return Table("speed", Column("what", ""), Column("seconds", "time", "{:.1f} s"), Column("share", "share", "{:.2f}"))
+
+
+def test_a_columns_form_is_that_of_every_figure() -> None:
+    """Words stay as they are, lists are set beside each other, and what was not measured is empty."""
+    made = table()
+    made.add(what="search", seconds=[1.26, 2.0])
+    made.add(what="loop", seconds="none", share=0.5)
+    assert made.markdown() == ("| | time | share |\n|---|---|---|\n| search | 1.3 s, 2.0 s | |\n| loop | none | 0.50 |")
+    assert made.text().splitlines()[2:] == [
+        "        time          share",
+        "search  1.3 s, 2.0 s",
+        "loop    none          0.50",
+    ]
+    assert Table.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_a_figure_without_a_column_is_refused() -> None:
+    """A misspelt key is not lost in silence."""
+    with pytest.raises(KeyError, match="the table speed has no column second"):
+        table().add(second=1)
+
+
+def test_with_json_standard_output_has_the_document_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other lines go to the standard error."""
+    monkeypatch.setattr("sys.__stdout__", sys.stdout)
+    monkeypatch.setattr("sys.stdout", sys.stdout)
+    made = table()
+    made.add(what="loop", share=0.25)
+    measurements.arguments_of(argparse.ArgumentParser(), ["--json"])
+    print("on the way")
+    measurements.tell(made)
+    output = capsys.readouterr()
+    assert json.loads(output.out) == {"tables": [made.to_json()]}
+    assert output.err == "on the way\n"
+
+
+def test_the_machine_is_told_without_its_name() -> None:
+    """Processor, cores, memory and versions are there."""
+    machine = measurements.machine()
+    assert machine["cores"] >= 1
+    assert machine["memory_gib"] >= 1
+    assert {"python", "keras", "optuna", "mlflow"} <= machine["versions"].keys()
+    import socket
+
+    assert socket.gethostname() not in json.dumps(machine)
+    assert f"{machine['cores']} cores of {machine['processor']}" in measurements.machine_words(machine)
+
+
+def test_every_benchmark_of_the_list_can_be_run() -> None:
+    """Its program is there, each table has a place on the page, and names are given once."""
+    names = [one.name for one in run.BENCHMARKS]
+    assert len(names) == len(set(names))
+    places = run.marked(run.PAGE.read_text(encoding="utf-8"))
+    assert len(places) == len(set(places))
+    for one in run.BENCHMARKS:
+        assert one.program.is_file(), one.name
+        assert set(one.tables.values()) <= set(places), one.name
+        assert "{" not in one.shown
+        assert all(need in run.LACKING for need in one.needs)
+
+
+def test_results_md_has_the_tables_of_the_results() -> None:
+    """Between its marks nothing was written by hand; `python benchmarks/run.py --write` mends it."""
+    text = run.PAGE.read_text(encoding="utf-8")
+    assert run.page_of(text) == text
+
+
+def test_every_kept_result_says_where_it_comes_from() -> None:
+    """Command, date and machine, for typed figures as well; and each belongs to a table of the page."""
+    files = [*run.RESULTS.glob("*.json"), *run.TYPED.glob("*.json")]
+    assert len(files) > 20
+    places = set(run.marked(run.PAGE.read_text(encoding="utf-8")))
+    for file in files:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        assert {"command", "date", "commit", "machine", "tables"} <= document.keys(), file
+        assert file.stat().st_size < 100_000, file
+        if file.parent == run.TYPED:
+            assert file.stem in places
+
+
+@pytest.mark.parametrize("claim", claims.claims(), ids=lambda claim: f"{claim['page']} {claim['text'][:40]}")
+def test_pages_claim_what_was_measured(claim: Mapping[str, Any]) -> None:
+    """A figure of README.md or docs is that of the results; `python benchmarks/run.py --write` writes it."""
+    found = claims.look_up(claim, run.cell_of)
+    assert found
+    for figure in found:
+        assert figure.written == figure.measured, f"{figure.page}: {figure.written}, measured {figure.measured}"
+
+
+@pytest.mark.parametrize("passage", claims.measured_passages(), ids=lambda passage: passage["from"][:40])
+def test_no_figure_of_a_measured_passage_is_unclaimed(passage: Mapping[str, Any]) -> None:
+    """Each comes from the results, or is said to be no measurement."""
+    assert claims.unclaimed(passage, run.cell_of) == []
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one benchmark, a page that shows its table, and a README that claims its figure."""
+    monkeypatch.setattr(run, "HERE", tmp_path)
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(run, "TYPED", tmp_path / "results" / "typed")
+    monkeypatch.setattr(run, "PAGE", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(claims, "ROOT", tmp_path)
+    monkeypatch.setattr(claims, "FILE", tmp_path / "claims.toml")
+    one = run.Benchmark("speed", "speed.py --fast", 0.1, {"speed": "the-speed"})
+    monkeypatch.setattr(run, "BENCHMARKS", (one,))
+    (tmp_path / "speed.py").write_text(
+        f"import argparse, sys\nsys.path.append({str(REPOSITORY / 'benchmarks')!r})\n"
+        "from measurements import Column, Table, arguments_of, tell\n"
+        "parser = argparse.ArgumentParser()\nparser.add_argument('--fast', action='store_true')\n"
+        "assert arguments_of(parser).fast\n"
+        "table = Table('speed', Column('what', ''), Column('seconds', 'time', '{:.1f} s'))\n"
+        "table.add(what='search', seconds=61.52)\nprint('halfway')\ntell(table)\n"
+    )
+    (tmp_path / "RESULTS.md").write_text(
+        "# Results\n\n<!-- table the-speed -->\n\n<!-- end of table the-speed -->\n\nProse.\n"
+    )
+    (tmp_path / "README.md").write_text("It takes 70\ns. Elsewhere, 70 s.\n")
+    (tmp_path / "claims.toml").write_text(
+        '[[claims]]\npage = "README.md"\ntext = "It takes {own:.0f} s."\n'
+        'own = { table = "the-speed", row = { what = "search" }, column = "seconds" }\n'
+        '[[measured]]\npage = "README.md"\nfrom = "It takes"\nto = "\\n"\n'
+    )
+    return tmp_path
+
+
+def test_a_run_writes_results_page_and_claims(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raw figures are kept with their origin; text between tables stays, and so do other figures."""
+    monkeypatch.setattr("sys.argv", ["run.py"])
+    with pytest.raises(SystemExit) as ended:
+        run.main()
+    assert not ended.value.code
+    kept = json.loads((small / "results" / "speed.json").read_text())
+    assert kept["command"] == "python benchmarks/speed.py --fast"
+    assert kept["tables"][0]["rows"] == [{"what": "search", "seconds": 61.52}]
+    page = (small / "RESULTS.md").read_text()
+    assert page.startswith("# Results\n\n<!-- table the-speed -->\n<sub>`python benchmarks/speed.py --fast`; ")
+    assert page.endswith("| | time |\n|---|---|\n| search | 61.5 s |\n<!-- end of table the-speed -->\n\nProse.\n")
+    assert (small / "README.md").read_text() == "It takes 62\ns. Elsewhere, 70 s.\n"
+
+
+def test_a_benchmark_that_cannot_run_says_what_is_missing(small: Path) -> None:
+    """Typed figures stay until it has run; without them, the page says that it has not."""
+    assert "Not run yet: `python benchmarks/speed.py --fast`." in run.page_of(run.PAGE.read_text())
+    one = run.Benchmark("speed", "speed.py --data {fer2013}", 0.1, {"speed": "the-speed"}, ("gpu",))
+    assert one.lacks({}) in ("needs a GPU and --data fer2013=PATH", "needs --data fer2013=PATH")
+    assert one.shown == "python benchmarks/speed.py --data fer2013.csv"
+    (small / "results" / "typed").mkdir(parents=True)
+    made = Table("the-speed", Column("seconds", "time"), rows=[{"seconds": "70 s"}])
+    typed = {"typed": True, "command": "speed", "date": "2026-11-21", "tables": [made.to_json()]}
+    (small / "results" / "typed" / "the-speed.json").write_text(json.dumps(typed))
+    page = run.page_of(run.PAGE.read_text())
+    assert "Typed by hand, November 21, 2026: `speed`" in page
+    assert "| 70 s |" in page
+
+
+def test_a_benchmark_that_fails_or_takes_too_long_is_named(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is kept of it."""
+    (small / "speed.py").write_text("raise SystemExit(3)  # arguments_of(\n")
+    assert run.run_all(run.BENCHMARKS, {}, None) == ["speed"]
+    assert "speed: failed after 0 s: exit status 3" in capsys.readouterr().out
+    assert run.run_all(run.BENCHMARKS, {}, 0.0001) == []
+    assert "speed: not run: no time is left for it" in capsys.readouterr().out
+    (small / "speed.py").write_text("import time  # arguments_of(\ntime.sleep(60)\n")
+    assert run.run(run.BENCHMARKS[0], {}, 0.5) == ([], "its time was over")
+    assert not (small / "results").exists()
+    (small / "speed.py").write_text('print("[]")  # arguments_of(\n')
+    assert run.run(run.BENCHMARKS[0], {}, 60) == ([], "it printed no results")
+
+
+def test_missed_bounds_are_kept_and_named(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A loss is written like a win."""
+    (small / "speed.py").write_text((small / "speed.py").read_text() + "sys.exit(1)\n")
+    assert run.run_all(run.BENCHMARKS, {}, None) == ["speed"]
+    assert "exit status 1" in capsys.readouterr().out
+    assert run.cell_of("the-speed", {"what": "search"}, "seconds") == 61.52
+
+
+def test_claims_that_cannot_be_looked_up_say_why(small: Path) -> None:
+    """A passage that is not there, a row that is not unique, a figure that no claim covers."""
+    (small / "results").mkdir()
+    made = Table("speed", Column("what", ""), Column("seconds", ""), rows=[{"what": "search", "seconds": 1.0}])
+    (small / "results" / "speed.json").write_text(json.dumps({"date": "2026-11-21", "tables": [made.to_json()]}))
+    claim = {"page": "README.md", "own": {"table": "the-speed", "row": {"what": "search"}, "column": "seconds"}}
+    with pytest.raises(LookupError, match=r"README\.md has this passage 0 times, not once: It took"):
+        claims.look_up({**claim, "text": "It took {own:.0f} s"}, run.cell_of)
+    with pytest.raises(KeyError, match=r"the table the-speed has 0 rows with \{'what': 'loop'\}, not 1"):
+        run.cell_of("the-speed", {"what": "loop"}, "seconds")
+    with pytest.raises(KeyError, match="the table the-speed has no column second, only what, seconds"):
+        run.cell_of("the-speed", {"what": "search"}, "second")
+    passage = {"page": "README.md", "from": "It takes", "to": "\n\n"}
+    (small / "README.md").write_text("It takes 70 s. And 3 MB.\n\n")
+    assert claims.unclaimed(passage, run.cell_of) == ["It takes 70 s. And 3 MB.  "]
+    assert claims.unclaimed({**passage, "said": ["And 3 MB"]}, run.cell_of) == []
+
+
+def test_the_gpu_benchmark_goes_on_after_a_failure_and_where_it_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part has its table; what failed or found no time is named, and only that is measured the next time."""
+    gpu = importlib.import_module("gpu")
+    assert set(gpu.PARTS) == set(gpu.COLUMNS) == set(run.GPU_PARTS)
+    asked: list[str] = []
+    answers = {
+        "search:": ([{"trials": 40, "wanted": 100, "done": False}], ""),
+        "memory:": ([{"too_large": "weights", "state": "infeasible"}], ""),
+        "latency:": ([], "FoundWrongError: too slow"),
+        "resume:": ([], gpu.OUT_OF_TIME),
+    }
+
+    def in_child(step: str, *_: Any) -> tuple[list[dict[str, Any]], str]:
+        asked.append(step)
+        rows, error = answers[step]
+        return [dict(row) for row in rows], error
+
+    monkeypatch.setattr(gpu, "_in_child", in_child)
+    only = "latency,memory,search,resume"
+    given = argparse.Namespace(folder=tmp_path, minutes=5.0, only=only, check=False, data=None, sharing="1")
+    given.networks, given.types = "small", "float32"
+    assert gpu._run_steps(given) == 1
+    output = capsys.readouterr().out
+    assert output.index("gpu-search") < output.index("gpu-memory") < output.index("not measured for want of time")
+    assert output.endswith("not measured for want of time: search: resume:\nfailed: latency:\n")
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert [one["name"] for one in kept["tables"]] == ["gpu-search", "gpu-memory"]
+    answers |= {step: ([{}], "") for step in answers}
+    assert gpu._run_steps(given) == 0
+    assert asked[4:] == ["latency:", "search:", "resume:"]
+    given.minutes, given.only = 0.0, "tracking"
+    assert gpu._run_steps(given) == 0
+    assert capsys.readouterr().out.endswith("not measured for want of time: tracking:\n")
