@@ -34,6 +34,8 @@ from apertune.spaces.portfolio import portfolio_of
 from apertune.spaces.search_space.parameters import SearchSpace, Value, Values
 
 RECORDED = Path(__file__).with_name("ceilings.jsonl")
+# The task and the spaces of each recorded set, so that a report needs no data.
+FACTS = Path(__file__).with_name("ceilings.spaces.json")
 RESAMPLES = 10_000
 # The mean of fewer pairs than this is told without an interval, and decides nothing.
 LEAST_PAIRS = 6
@@ -183,10 +185,18 @@ def recorded() -> dict[str, dict[str, Any]]:
     return {line["key"]: line for line in lines}
 
 
+def recorded_facts() -> dict[str, Any]:
+    """Returns task and spaces of the recorded sets, by name."""
+    return dict(json.loads(FACTS.read_text())) if FACTS.exists() else {}
+
+
 def record(name: str, arguments: argparse.Namespace, deadline: float) -> None:
     """Records what is missing of one set until the deadline, in `time.monotonic` seconds."""
     dataset = SETS[name].load(arguments.data)
     found = search_spaces(dataset, arguments.weights)
+    facts = recorded_facts()
+    facts[name] = {"task": dataset.task, "spaces": {space: json.loads(one.to_json()) for space, one in found.items()}}
+    FACTS.write_text(json.dumps(facts) + "\n")
     known = recorded()
     with RECORDED.open("a") as file:
         for pair in pairs(name, found, dataset.task, arguments.bases, arguments.seeds):
@@ -201,15 +211,13 @@ def record(name: str, arguments: argparse.Namespace, deadline: float) -> None:
 
 def differences(names: Sequence[str], arguments: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
     """Returns the difference that each change made in each pair, by change and set."""
-    known = recorded()
+    known, facts = recorded(), recorded_facts()
     found: dict[str, dict[str, list[float]]] = {ceiling: {} for ceiling in CEILINGS}
     for name in names:
-        if not any(line["set"] == name for line in known.values()):
+        if name not in facts:
             continue
-        dataset = SETS[name].load(arguments.data)
-        for pair in pairs(
-            name, search_spaces(dataset, arguments.weights), dataset.task, arguments.bases, arguments.seeds
-        ):
+        loaded = {space: SearchSpace.from_json(json.dumps(one)) for space, one in facts[name]["spaces"].items()}
+        for pair in pairs(name, loaded, facts[name]["task"], arguments.bases, arguments.seeds):
             halves = [known.get(training.key) for training in (pair.without, pair.changed)]
             values = [half["value"] for half in halves if half is not None and half["value"] is not None]
             if len(values) == 2:
