@@ -69,6 +69,7 @@ def test_it_passes_those_that_need_no_data(name: str) -> None:
     check("ImageClassifier", apertune.ImageClassifier())
 
 
+@pytest.mark.ci
 def test_it_classifies(fitted: tuple[apertune.ImageClassifier, np.ndarray, np.ndarray]) -> None:
     """It answers with the labels that it was given, better than chance, and its probabilities agree with that."""
     classifier, images, labels = fitted
@@ -82,6 +83,7 @@ def test_it_classifies(fitted: tuple[apertune.ImageClassifier, np.ndarray, np.nd
     assert classifier.study_.best_value == classifier.best_score_
 
 
+@pytest.mark.ci
 def test_it_can_be_pickled_and_cloned(
     fitted: tuple[apertune.ImageClassifier, np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import apertune
 from apertune.search.tracking.outbox import Progress, read_progress, unsent_bytes, write_progress
 
 
+@pytest.mark.ci
 def test_it_sends_what_waits_before_it_asks_for_a_model(tuned: apertune.Study) -> None:
     """A model is asked of MLflow only after the outbox is empty."""
     outbox = tuned.home.study_folder(tuned.name) / "outbox.jsonl"
@@ -22,6 +23,7 @@ def test_it_sends_what_waits_before_it_asks_for_a_model(tuned: apertune.Study) -
     assert read_progress(outbox).run_ids == sent.run_ids
 
 
+@pytest.mark.ci
 def test_a_trial_that_cannot_be_sent_is_named(tuned: apertune.Study, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says how to send what MLflow does not take."""
     outbox = tuned.home.study_folder(tuned.name) / "outbox.jsonl"

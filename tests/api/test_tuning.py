@@ -61,6 +61,7 @@ def test_a_study_brings_the_settings_of_its_last_search(tuned: apertune.Study) -
     assert _last_settings(make_home({}), "new") == {}
 
 
+@pytest.mark.ci
 def test_a_search_goes_on_with_a_study(tuned: apertune.Study, empty_store: Any) -> None:
     """`study=` with a study itself adds trials to it, and a function hears of each trial that ends."""
     heard: list[int] = []

@@ -39,6 +39,7 @@ def test_it_is_loaded(saved: str) -> None:
     assert names(SAVED_BEFORE / saved) == ["dark", "middle", "light"]
 
 
+@pytest.mark.ci
 def test_it_is_exported(tmp_path: Path) -> None:
     """It is exported, the export answers as it does, and `predict` opens both."""
     report = export_model(SAVED_BEFORE / "served", tmp_path / "out", formats=("keras", "saved_model"))
@@ -47,6 +48,7 @@ def test_it_is_exported(tmp_path: Path) -> None:
         assert open_predictor(folder).contract.classes == ("dark", "middle", "light")
 
 
+@pytest.mark.ci
 def test_it_is_served(tmp_path: Path) -> None:
     """MLflow's server finds its loader by the name that the model has for it."""
     with serving(str(SAVED_BEFORE / "served"), tmp_path / "log", os.environ) as address:

@@ -169,6 +169,7 @@ def test_a_model_that_cannot_be_used_is_refused_in_one_line(published: Published
     assert len(answer.reason) < 600
 
 
+@pytest.mark.ci
 def test_a_rehearsal_says_what_it_found_and_is_made_once(tmp_path: Path) -> None:
     """The lines of a rehearsal tell of pixels, answers and classes of one's own, and are kept for the next search."""
     published = Published("published.shapes:subclassed")
