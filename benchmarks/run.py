@@ -251,6 +251,8 @@ def run(benchmark: Benchmark, data: Mapping[str, str], seconds: float) -> tuple[
     """Runs one benchmark in a process of its own; returns its tables, and the error that ended it."""
     words = benchmark.command.format_map(data).split()[1:]
     environment = dict(os.environ)
+    # Benchmarks import each other from the folder of their script.
+    environment.pop("PYTHONSAFEPATH", None)
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
     if benchmark.backend:
         environment["KERAS_BACKEND"] = benchmark.backend

@@ -57,7 +57,16 @@ def facts(trials: list[FrozenTrial]) -> list[str]:
 
 
 def read_by_optuna(url: str, study: int) -> list[FrozenTrial]:
-    return RDBStorage(url).get_all_trials(study, deepcopy=False)
+    storage = RDBStorage(url)
+    trials = storage.get_all_trials(study, deepcopy=False)
+    close(storage)
+    return trials
+
+
+def close(storage: RDBStorage) -> None:
+    """Closes connections, of which PostgreSQL's complain when they are forgotten."""
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.ci)])
@@ -82,6 +91,7 @@ def test_every_trial_is_as_optuna_reads_it(url: str, caplog: pytest.LogCaptureFi
         waiting = storage.get_all_trials(study, states=(TrialState.WAITING, TrialState.FAIL))
         assert [one.state for one in waiting] == [TrialState.FAIL, TrialState.WAITING]
     assert not caplog.records
+    close(storage)
 
 
 def test_a_study_without_trials_or_that_is_not_there(tmp_path: Path) -> None:
