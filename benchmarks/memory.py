@@ -25,13 +25,14 @@ from measurements import Column, Table, arguments_of, tell
 
 from apertune import datasets, search
 from apertune.search.engine.state import NoDisplay, State
+from apertune.search.executors.other_searches import SENDER, WORKER
 from apertune.search.messages import TrialResult
 
 SMALL = {"blocks": "1", "filters": "16", "convolutions": "1", "batch_size": "128"}
 LOOK_EVERY_S = 0.5
 # Trials at the beginning and at the end that are compared.
 COMPARED = 25
-KINDS = {"apertune.search.training.worker": "worker", "apertune.search.sending.sender": "sender"}
+KINDS = {WORKER: "worker", SENDER: "sender"}
 
 
 class Watch(NoDisplay):
@@ -46,7 +47,7 @@ class Watch(NoDisplay):
         for child in this.children():
             # A worker that is being replaced may end at this moment.
             with contextlib.suppress(psutil.Error):
-                if "apertune.search.training.worker" in child.cmdline():
+                if WORKER in child.cmdline():
                     largest = max(largest, child.memory_info().rss / 2**20)
         noted = {"supervisor": this.memory_info().rss / 2**20, "worker": largest, "seconds": result.seconds}
         with self._notes.open("a") as file:

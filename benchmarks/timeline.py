@@ -26,12 +26,14 @@ from pathlib import Path
 import psutil
 from measurements import Column, Table, arguments_of, tell
 
+from apertune.search.executors.other_searches import SENDER, WORKER
+
 LOOK_EVERY_S = 0.02
 IMPORT = "import apertune.search.training.trial"
 # Kinds of process by the module that they run.
 KINDS = {
-    "apertune.search.training.worker": "workers",
-    "apertune.search.sending.sender": "sender",
+    WORKER: "workers",
+    SENDER: "sender",
     "apertune.search.sending.drawing_helper": "drawing helper",
 }
 SUPERVISOR = "supervisor"

@@ -20,7 +20,8 @@ from ..studies.trial_records import PORTFOLIO, TrialRecord
 BEST = 5
 # The portfolio and earlier studies may take one in so many trials together.
 PART_OF_TRIALS = 3
-SPARE = 2
+# Made to fit beyond those that are wanted, since some may turn out to be the same.
+IN_RESERVE = 2
 
 Fitted = Callable[[list[Values]], list[Values]]
 
@@ -89,8 +90,7 @@ def _queue(
     """Queues configurations, at most so many, and returns how many; a value left out is the default."""
     if most <= 0 or not configurations:
         return 0
-    # Others are not queued, unless some of these turn out to be the same.
-    within = fitted([repair(values, study.search_space)[0] for values in configurations[: most + SPARE]])
+    within = fitted([repair(values, study.search_space)[0] for values in configurations[: most + IN_RESERVE]])
     added = study.enqueue(within, source, most)
     if added:
         taken_over = source == PORTFOLIO and study.definition.space in TRANSFERRED

@@ -14,6 +14,7 @@ import psutil
 
 from ...text import counted
 
+# The modules that its processes run, by which they are known.
 WORKER = "apertune.search.training.worker"
 SENDER = "apertune.search.sending.sender"
 # Set to anything, it lets a search take no notice of others.

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from ...processes import child_environment, module_command
 from ...text import counted
+from ..executors.other_searches import SENDER
 from ..settings import Home
 from ..tracking.outbox import (
     held_line,
@@ -111,7 +112,7 @@ class SenderProcess:
         told = {URI_VARIABLE: home.tracking_uri, STORAGE_VARIABLE: home.storage}
         if not self._helped:
             told[ALONE_VARIABLE] = "1"
-        command = module_command("apertune.search.sending.sender", str(self._outbox), str(home.root))
+        command = module_command(SENDER, str(self._outbox), str(home.root))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

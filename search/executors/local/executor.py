@@ -27,6 +27,7 @@ from ...messages import (
 from .. import devices
 from ..environments import check_counts, local_environments, told_of_machine
 from ..memory_bound import SEARCH_MB, SPARE_MB, WORKER_MB, amount
+from ..other_searches import WORKER
 from ..places import PlaceSettings
 from .worker_process import Worker, end_all, exit_words, was_killed
 
@@ -37,7 +38,7 @@ DISCOVERY_ATTEMPTS = 5
 MEMORY_GROWTH_LIMIT_MB = 40
 # A spare's imports take 4 to 6 s of a processor, which would be a tenth of a search that is over in a minute.
 SPARE_AFTER_S = 60.0
-WORKER_COMMAND = tuple(module_command("apertune.search.training.worker"))
+WORKER_COMMAND = tuple(module_command(WORKER))
 
 
 def make_local_executor(
