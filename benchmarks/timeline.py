@@ -36,7 +36,7 @@ KINDS = {
     SENDER: "sender",
     "apertune.search.sending.drawing_helper": "drawing helper",
 }
-SUPERVISOR = "supervisor"
+SUPERVISOR, OTHERS = "supervisor", "others"
 GOALS = {"first_epoch": "an import and 2 s", "ending": "3 s"}
 
 
@@ -76,7 +76,9 @@ class Processes(threading.Thread):
         for process in processes:
             try:
                 times, key = process.cpu_times(), (process.pid, process.create_time())
-                kind = self._busy[key][0] if key in self._busy else _kind(process, self._root)
+                kind = self._busy[key][0] if key in self._busy else OTHERS
+                # Between its beginning and its program's, a process has its parent's command.
+                kind = _kind(process, self._root) if kind == OTHERS else kind
             except psutil.Error:
                 continue
             self._busy[key] = kind, times.user + times.system
@@ -93,7 +95,7 @@ def _kind(process: psutil.Process, root: psutil.Process) -> str:
     if process == root:
         return SUPERVISOR
     words = process.cmdline()
-    return next((kind for module, kind in KINDS.items() if module in words), "others")
+    return next((kind for module, kind in KINDS.items() if module in words), OTHERS)
 
 
 def main() -> None:

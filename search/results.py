@@ -112,7 +112,7 @@ def read_study(home: Home, name: str) -> StudyResult:
         StudyError: There is no study of that name.
         SettingError: The database is not there.
     """
-    return _read(home, open_study(open_to_read(home), name))
+    return result_of(home, open_study(open_to_read(home), name))
 
 
 def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
@@ -130,7 +130,7 @@ def read_studies(home: Home, dataset: str | None = None) -> list[StudyResult]:
     results = []
     for name in study_names(storage):
         try:
-            result = _read(home, open_study(storage, name))
+            result = result_of(home, open_study(storage, name))
         except StudyError:
             continue
         if dataset is None or result.definition.dataset == dataset:
@@ -145,7 +145,8 @@ def run_ids_by_number(study: Study, records: Sequence[TrialRecord], progress: Pr
     return {numbers[key]: run_id for key, run_id in progress.run_ids.items() if key in numbers}
 
 
-def _read(home: Home, study: Study) -> StudyResult:
+def result_of(home: Home, study: Study) -> StudyResult:
+    """Reads a study that is open."""
     folder = home.study_folder(study.name)
     progress = read_progress(folder / "outbox.jsonl")
     owner = find_owner(home, study.name)

@@ -21,7 +21,8 @@ from ..executors.base import Executor
 from ..executors.choosing import make_executor
 from ..executors.memory_bound import HELPER_MB, least_mb
 from ..messages import DiscoveryTask
-from ..results import run_ids_by_number, without_owner
+from ..reports.study_standing import study_standing
+from ..results import result_of, run_ids_by_number, without_owner
 from ..sending.sender_process import PATIENCE_S, SenderProcess
 from ..settings import Home, SearchSettings, make_home, most_models
 from ..strategies.samplers import SAMPLERS, check_sampler
@@ -146,6 +147,9 @@ def run(
         journal.search_started(plan.dataset, described(settings, study.name, executor.slots), files)
         try:
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), study, journal)
+            if state.finished >= state.target or state.ended:
+                # Judged while the sender draws; its report and the words at the end read what is noted.
+                study_standing(home, result_of(home, study))
         finally:
             executor.close()
             # A signal from here on stops no trial.

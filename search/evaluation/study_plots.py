@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import math
 import textwrap
 import warnings
@@ -49,26 +51,19 @@ STATE_COLORS = {"COMPLETE": ACCENT, "PRUNED": "#e0a458", "RUNNING": GOOD, "FAIL"
 StudyFigures = list[tuple[str, "plotly.graph_objects.Figure"]]
 
 
-def write_study_plots(
-    study: optuna.Study,
-    folder: Path,
-    objectives: Sequence[str] = ("objective",),
-    figures: StudyFigures | None = None,
-) -> list[Path]:
+def write_study_plots(study: optuna.Study, folder: Path, figures: StudyFigures) -> list[Path]:
     """Writes `study_plots.html` into a folder; plots that need more trials are left out, and the page says so.
 
     Args:
         study: The study, with all its trials.
         folder: Where the page is written; created if missing.
-        objectives: Names of the metrics, in the study's order.
-        figures: Its `study_figures`, where they are drawn already.
+        figures: Its `study_figures`.
 
     Returns:
         The files written.
     """
     trials = study.get_trials(deepcopy=False)
     counts = {state.name.lower(): sum(trial.state == state for trial in trials) for state in TrialState}
-    figures = study_figures(study, objectives) if figures is None else figures
     page = render(
         "study_plots.html",
         name=study.study_name,
@@ -87,7 +82,8 @@ def study_figures(study: optuna.Study, objectives: Sequence[str] = ("objective",
     They are history, importance, slice, parallel coordinate, contour, empirical distribution, intermediate values,
     timeline, and the Pareto front if there are two or three objectives.
     """
-    return list(_figures(study, objectives, LEAST_TRIALS))
+    with _white():
+        return list(_figures(study, objectives, LEAST_TRIALS))
 
 
 def missing_plots(complete: int) -> str:
@@ -104,8 +100,14 @@ def study_figure(
     study: optuna.Study, title: str, objectives: Sequence[str] = ("objective",)
 ) -> plotly.graph_objects.Figure | None:
     """Returns the first plot whose title begins with `title`, and draws none after it; None with too few trials."""
-    drawn = _figures(study, objectives, FEWEST_TRIALS)
-    return next((figure for name, figure in drawn if name.startswith(title)), None)
+    with _white():
+        drawn = _figures(study, objectives, FEWEST_TRIALS)
+        return next((figure for name, figure in drawn if name.startswith(title)), None)
+
+
+def import_ahead() -> None:
+    """Imports what the plots of a longer study need, which takes more than a second, while nobody waits for them."""
+    importlib.import_module("optuna.importance")
 
 
 def _figures(
@@ -114,10 +116,22 @@ def _figures(
     for title, figure in _drawn(study, objectives, least):
         # Scales of colour stand at the right, outside of what plotly makes room for by itself.
         right = 100 if title.startswith(SCALED) else 20
-        figure.update_layout(title=None, height=HEIGHT, margin={"t": 30, "r": right}, template="plotly_white")
+        figure.update_layout(title=None, height=HEIGHT, margin={"t": 30, "r": right})
         figure.update_xaxes(automargin=True)
         figure.update_yaxes(automargin=True)
         yield title, figure
+
+
+@contextlib.contextmanager
+def _white() -> Iterator[None]:
+    """Lets figures begin with the white template. To change that of a finished figure takes as long as to make one."""
+    import plotly.io
+
+    before, plotly.io.templates.default = plotly.io.templates.default, "plotly_white"
+    try:
+        yield
+    finally:
+        plotly.io.templates.default = before
 
 
 def _drawn(

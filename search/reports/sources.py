@@ -11,12 +11,12 @@ from pathlib import Path
 from ...errors import ModelError
 from ...files.scratch import scratch_folder
 from ...spaces.registry import published_by
-from ..evaluation.study_plots import LEAST_TRIALS, StudyFigures, importances, missing_plots, study_figures
-from ..results import complete_best_first, read_study
+from ..evaluation.study_plots import LEAST_TRIALS, importances, missing_plots
+from ..results import StudyResult, complete_best_first, result_of
 from ..settings import Home
+from ..studies.drawn_study import DrawnStudy
 from ..studies.frozen_trials import steps_of
 from ..studies.opening import open_study
-from ..studies.readable import readable
 from ..studies.storage.storage import open_storage
 from ..studies.study import Study
 from ..studies.trial_records import TrialRecord
@@ -48,14 +48,13 @@ SPLITS = ("train", "validation", "test")
 NOT_IN_MLFLOW = "has no MLflow run yet; send what is waiting with: apertune sync"
 
 
-def write_study_report(home: Home, name: str, target: Path, figures: StudyFigures | None = None) -> tuple[str, ...]:
+def write_study_report(home: Home, name: str, target: Path) -> tuple[str, ...]:
     """Writes the report of a study as it stands.
 
     Args:
         home: Where the study and its results are.
         name: The study's name.
         target: The page.
-        figures: The study's `study_figures`, where they are drawn already.
 
     Returns:
         A line on each part of the best trial that MLflow does not have, so that the page lacks it.
@@ -63,39 +62,35 @@ def write_study_report(home: Home, name: str, target: Path, figures: StudyFigure
     Raises:
         StudyError: There is no study of that name.
     """
+    return write_drawn_report(home, DrawnStudy.of(open_study(open_storage(home.storage), name)), target)
+
+
+def write_drawn_report(home: Home, drawn: DrawnStudy, target: Path) -> tuple[str, ...]:
+    """Writes the report of a study that is drawn already, as `write_study_report` does."""
+    result = result_of(home, drawn.study)
     with scratch_folder("report") as files:
-        missing = fetch_best_files(home, name, files)
-        write_report(collect_report(home, name, files=files, created=written_now(), figures=figures), target)
+        missing = fetch_best_files(home, result, files)
+        write_report(collect_report(home, drawn, result, files=files, created=written_now()), target)
     return tuple(missing)
 
 
-def collect_report(
-    home: Home, name: str, *, files: Path, created: str, figures: StudyFigures | None = None
-) -> ReportData:
+def collect_report(home: Home, drawn: DrawnStudy, result: StudyResult, *, files: Path, created: str) -> ReportData:
     """Gathers all parts of a study's report.
 
     Args:
         home: Where the study and its results are.
-        name: The study's name.
+        drawn: The study with its plots.
+        result: Its results.
         files: A folder with the files of `FILES` that the best trial left; the report lacks what this folder lacks.
         created: The time of writing, as the reader sees it.
-        figures: The study's `study_figures`, where they are drawn already.
-
-    Raises:
-        StudyError: There is no study of that name.
     """
-    study = open_study(open_storage(home.storage), name)
-    result = read_study(home, name)
+    study = drawn.study
     records = list(result.trials)
     scores = read_scores(files / SCORES)
-    # Charts and tables are made from this one copy, so that they agree.
-    shown = readable(study)
-    if figures is None:
-        figures = study_figures(shown, [objective for objective, _ in study.definition.objectives])
-    weights = importances(shown)
+    weights = importances(drawn.shown)
     standing = study_standing(home, result)
     return ReportData(
-        name=name,
+        name=study.name,
         definition=study.definition,
         trials=records,
         created=created,
@@ -105,7 +100,7 @@ def collect_report(
         reference_source=published_by(scores["published_reference"]),
         importances=weights.shares if weights.complete >= LEAST_TRIALS["Importance"] else {},
         importance_warning=weights.warning if weights.complete >= LEAST_TRIALS["Importance"] else "",
-        plots=figures,
+        plots=drawn.figures,
         histories=histories(study, complete_best_first(records, study.definition.direction)[:MOST_CURVES]),
         missing_plots=missing_plots(sum(record.state == "complete" for record in records)),
         pictures=_found(PICTURES, files),
@@ -138,9 +133,8 @@ def _total(parts: Sequence[float | None], unit: float) -> float | None:
     return sum(measured) / unit if measured else None
 
 
-def fetch_best_files(home: Home, name: str, folder: Path) -> list[str]:
+def fetch_best_files(home: Home, result: StudyResult, folder: Path) -> list[str]:
     """Copies the best trial's files in `FILES` from MLflow to the folder; returns one line for each that is missing."""
-    result = read_study(home, name)
     complete = result.complete()
     if not complete:
         return []

@@ -20,15 +20,20 @@ def is_drawn(folder: Path) -> bool:
     return not (folder / FILE).exists()
 
 
-def draw_evaluation(folder: Path) -> None:
-    """Replaces the numbers that a worker left in a folder by plots. A plot that fails is logged, no more."""
+def draw_evaluation(folder: Path, *, few: bool = False) -> None:
+    """Replaces the numbers that a worker left in a folder by plots. A plot that fails is logged, no more.
+
+    Args:
+        folder: The folder; nothing is done without it.
+        few: Draw only the plots that trials are compared by.
+    """
     if not folder.is_dir():
         return
     draw_augmented(folder)
     if is_drawn(folder):
         return
     try:
-        _draw(folder, load_evaluation(folder))
+        _draw(folder, load_evaluation(folder), few=few)
     except Exception:
         logger.exception("the plots of %s could not be drawn", folder)
     (folder / FILE).unlink(missing_ok=True)
@@ -36,24 +41,24 @@ def draw_evaluation(folder: Path) -> None:
 
 def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> None:
     """Draws a study as it stands: `study_plots.html` and, if wanted, `report.html`. A failure is logged."""
-    from ..evaluation.study_plots import study_figures, write_study_plots
-    from ..reports.sources import write_study_report
+    from ..evaluation.study_plots import import_ahead, write_study_plots
+    from ..reports.sources import write_drawn_report
+    from ..studies.drawn_study import DrawnStudy
     from ..studies.opening import open_study
-    from ..studies.readable import readable
     from ..studies.storage.storage import open_storage
 
     try:
-        study = open_study(open_storage(home.storage), name)
-        shown, objectives = readable(study), [objective for objective, _ in study.definition.objectives]
-        figures = study_figures(shown, objectives)
-        write_study_plots(shown, folder, objectives, figures)
-        if with_report:
-            write_study_report(home, name, folder / "report.html", figures)
+        drawn = DrawnStudy.of(open_study(open_storage(home.storage), name))
+        write_study_plots(drawn.shown, folder, drawn.figures)
+        if not with_report:
+            import_ahead()
+        else:
+            write_drawn_report(home, drawn, folder / "report.html")
     except Exception:
         logger.exception("the plots of study %s could not be drawn", name)
 
 
-def _draw(folder: Path, evaluation: Evaluation) -> None:
+def _draw(folder: Path, evaluation: Evaluation, *, few: bool) -> None:
     from ..evaluation.plots import write_trial_artifacts
 
     view, spec = evaluation.view, evaluation.view.spec()
@@ -70,4 +75,5 @@ def _draw(folder: Path, evaluation: Evaluation) -> None:
         reference=evaluation.reference,
         class_counts=spec.class_counts,
         train_size=spec.train_size,
+        few_plots=few,
     )

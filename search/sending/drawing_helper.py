@@ -1,8 +1,8 @@
 """A second process that draws evaluations of trials, for times when many wait at the sender.
 
-The sender starts it as `python -m apertune.search.sending.drawing_helper`. It reads folders from standard input, one
-per line, and writes each to standard output once it is drawn. It ends when its input closes, as happens when the sender
-is killed.
+The sender starts it as `python -m apertune.search.sending.drawing_helper`. It reads a folder per line from standard
+input, with whether few plots are wanted, and writes the line to standard output once they are drawn. It ends when its
+input closes, as happens when the sender is killed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...logs import log_to_standard_error
-from ...processes import child_environment, module_command
+from ...processes import child_environment, leave, module_command
 from .drawing import draw_evaluation
 
 
@@ -25,10 +25,14 @@ class DrawingHelper:
         self._process: subprocess.Popen[str] | None = None
         self._handed: set[Path] = set()
 
-    def hand_over(self, folders: Sequence[Path]) -> None:
-        """Hands over folders to draw, without waiting; those handed over before are ignored."""
-        folders = [folder for folder in folders if folder not in self._handed]
-        if not folders:
+    def hand_over(self, few_plots: Mapping[Path, bool]) -> None:
+        """Hands over evaluations to draw, without waiting; those handed over before are ignored.
+
+        Args:
+            few_plots: Folders of evaluations, each with whether only a few plots of it are wanted.
+        """
+        new = {folder: few for folder, few in few_plots.items() if folder not in self._handed}
+        if not new:
             return
         if self._process is None:
             self._process = subprocess.Popen(
@@ -40,11 +44,11 @@ class DrawingHelper:
             )
         assert self._process.stdin is not None
         try:
-            self._process.stdin.writelines(f"{json.dumps(str(folder))}\n" for folder in folders)
+            self._process.stdin.writelines(f"{json.dumps([str(folder), few])}\n" for folder, few in new.items())
             self._process.stdin.flush()
         except BrokenPipeError:
             return
-        self._handed.update(folders)
+        self._handed.update(new)
 
     def has_drawn(self, folder: Path) -> bool:
         """Waits for a folder; returns False if it was not handed over, or if the process died before it was drawn."""
@@ -55,7 +59,7 @@ class DrawingHelper:
             if not line:
                 self._handed.clear()
                 return False
-            drawn = Path(json.loads(line))
+            drawn = Path(json.loads(line)[0])
             self._handed.discard(drawn)
             if drawn == folder:
                 return True
@@ -68,11 +72,13 @@ class DrawingHelper:
 
 
 def main() -> None:
-    """Draws the folders named on standard input until it closes."""
+    """Draws the evaluations named on standard input until it closes."""
     log_to_standard_error()
     for line in sys.stdin:
-        draw_evaluation(Path(json.loads(line)))
+        folder, few = json.loads(line)
+        draw_evaluation(Path(folder), few=few)
         print(line, end="", flush=True)
+    leave()
 
 
 if __name__ == "__main__":

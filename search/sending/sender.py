@@ -23,16 +23,19 @@ from pathlib import Path
 from ...files.private import OWNER_ALONE
 from ...files.scratch import scratch_folder
 from ...logs import log_to_standard_error
+from ...processes import leave
 from ...text import named_line
 from ..settings import Home
 from ..tracking.outbox import Held, Progress, is_another_outbox, merged, read_progress, unsent, write_progress
-from ..tracking.records import FilesLogged, Record, StudyChanged, Tracker
+from ..tracking.records import FilesLogged, MetricsLogged, Record, StudyChanged, Tracker
 from .drawing import draw_evaluation, draw_study, is_drawn
 from .drawing_helper import DrawingHelper
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.3
+# A first epoch may take minutes; people look for the search in MLflow before.
+LATEST_BEGIN_S = 15.0
 LONGEST_PAUSE_S = 20.0
 RECORDS_AT_ONCE = 200
 # Failures of a record, for one reason and for any, while the server takes others, before those behind it are sent
@@ -43,7 +46,7 @@ HELD_PAUSE_S, LONGEST_HELD_PAUSE_S = 20.0, 600.0
 # With each note, all identifiers of runs are written.
 NOTE_EVERY_S = 0.2
 # With fewer to draw, a second process takes longer to start than it saves.
-EVALUATIONS_TO_SHARE = 4
+EVALUATIONS_TO_SHARE = 8
 # Gives training precedence where processors are few.
 NICENESS = 5
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
@@ -207,15 +210,15 @@ class Sender:
             self._send_study(record)
         else:
             if isinstance(record, FilesLogged) and not self._helper.has_drawn(folder := Path(record.folder)):
-                draw_evaluation(folder)
+                draw_evaluation(folder, few=record.few_plots)
             self._tracker.apply(record)
 
     def _share_drawing(self, records: Sequence[Record | None]) -> None:
         """Hands every second evaluation to a second process if several wait, as they do after short trials."""
-        folders = [Path(record.folder) for record in records if isinstance(record, FilesLogged)]
-        waiting = [folder for folder in folders if not is_drawn(folder)]
+        few_plots = {Path(record.folder): record.few_plots for record in records if isinstance(record, FilesLogged)}
+        waiting = [folder for folder in few_plots if not is_drawn(folder)]
         if self._helped and len(waiting) >= EVALUATIONS_TO_SHARE:
-            self._helper.hand_over(waiting[1::2])
+            self._helper.hand_over({folder: few_plots[folder] for folder in waiting[1::2]})
 
     def close(self) -> None:
         """Ends the second process, if it was started."""
@@ -246,18 +249,20 @@ def _is_repeatable(record: Record) -> bool:
 
 
 def main() -> None:
-    """Sends until everything is sent after the line `finish`, or standard input closes."""
-    from ..tracking.mlflow_tracker import MlflowTracker, is_refused
-
+    """Sends until everything is sent after the line `finish`, or standard input closes; never returns."""
     log_to_standard_error()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     os.umask(OWNER_ALONE)
-    home = Home(Path(sys.argv[2]), os.environ[URI_VARIABLE], os.environ[STORAGE_VARIABLE])
-    tracker = MlflowTracker(home.tracking_uri, home.artifacts, lambda: sender.file_taken())
-    sender = Sender(Path(sys.argv[1]), tracker, is_refused, home, helped=ALONE_VARIABLE not in os.environ)
+    outbox, home = Path(sys.argv[1]), Home(Path(sys.argv[2]), os.environ[URI_VARIABLE], os.environ[STORAGE_VARIABLE])
     finish = threading.Event()
     threading.Thread(target=_listen, args=(finish,), daemon=True).start()
+    _await_epochs(outbox, finish)
+
+    from ..tracking.mlflow_tracker import MlflowTracker, is_refused
+
+    tracker = MlflowTracker(home.tracking_uri, home.artifacts, lambda: sender.file_taken())
+    sender = Sender(outbox, tracker, is_refused, home, helped=ALONE_VARIABLE not in os.environ)
     pause, rounds = LOOK_EVERY_S, 0
     while True:
         finishing = finish.is_set()
@@ -265,12 +270,20 @@ def main() -> None:
         rounds += sent and finishing
         if rounds and (rounds >= TRIES or not sender.holds_any):
             sender.close()
-            return
+            leave()
         pause = LOOK_EVERY_S if sent else min(pause * 2, LONGEST_PAUSE_S)
         if finishing:
             time.sleep(LOOK_EVERY_S)
         else:
             finish.wait(pause)
+
+
+def _await_epochs(outbox: Path, finish: threading.Event) -> None:
+    """Waits for the numbers of an epoch, for a while: MLflow's import would make the first trials begin later."""
+    latest, offset = time.monotonic() + LATEST_BEGIN_S, read_progress(outbox).offset
+    while time.monotonic() < latest and not finish.wait(LOOK_EVERY_S):
+        if any(isinstance(record, MetricsLogged) for record, _ in unsent(outbox, offset)):
+            return
 
 
 def _listen(finish: threading.Event) -> None:

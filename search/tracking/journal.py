@@ -55,6 +55,9 @@ from .saved_views import every_study_view, trials_view
 # Drawing a study takes the sender some seconds; the first time most of them are imports, which are better done while
 # trials run than when all wait for the end.
 FIRST_DRAWN_AFTER_S, REDRAW_EVERY_S = 10.0, 60.0
+# Drawing every plot of a trial takes half a second of a processor more than drawing those that trials are compared by.
+# After shorter trials than this, only those that were the best so far have every plot.
+EVERY_PLOT_FROM_S = 30.0
 
 RUN_STATUS: dict[Outcome, RunStatus] = {
     "complete": "FINISHED",
@@ -98,6 +101,7 @@ class Journal:
         self._identity = study.identity
         self._draw_at = time.monotonic() + FIRST_DRAWN_AFTER_S
         self._augmentation_shown = False
+        self._best: TrialResult | None = None
         self._told_before: dict[str, int] = {}
         self._search_key = search_key
         self._experiment = study.definition.dataset
@@ -181,7 +185,8 @@ class Journal:
         self._told_before = last_epochs(self._outbox.path, keys)
 
     def best_trial(self, result: TrialResult) -> None:
-        """Tags the search's run with its best trial so far."""
+        """Tags the search's run with its best trial so far. A new one is told of before its end is."""
+        self._best = result
         value = "" if result.value is None else f"{result.value:.6g}"
         self._outbox.put(TagsSet(self._search_key, {"best_trial": str(result.number), "best_value": value}))
 
@@ -261,10 +266,22 @@ class Journal:
         records: list[Record] = []
         if folder.artifacts.is_dir():
             records += self._augmentation_records(folder)
-            records.append(FilesLogged(key, str(folder.artifacts), remove=True))
+            few = self._has_few_plots(result)
+            records.append(FilesLogged(key, str(folder.artifacts), remove=True, few_plots=few))
         if result.has_model:
             records += self._model_records(result, folder.model, now)
         return records
+
+    def _has_few_plots(self, result: TrialResult) -> bool:
+        """Returns whether a trial was so short, and is so far from the best, that some plots tell less than they cost.
+
+        Among several objectives there is no best trial, and a trial that is told of late may have been the best.
+        """
+        best = self._best
+        if best is None or len(self._study.definition.objectives) > 1:
+            return False
+        is_best = result.number == best.number or result.value == best.value
+        return not is_best and result.seconds < EVERY_PLOT_FROM_S
 
     def _augmentation_records(self, folder: TrialFolder) -> list[Record]:
         """Returns the record that shows, with the search's run, the augmentation of the first trial that has one."""

@@ -121,6 +121,8 @@ class FilesLogged:
     """The folder below the run's artifacts, or empty."""
     remove: bool = False
     """True to remove the local folder once the server has the files."""
+    few_plots: bool = False
+    """True to draw an evaluation in the folder only as far as trials are compared by it."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ...logs import log_to_standard_error
+from ...processes import leave
 from ..messages import (
     Discovered,
     DiscoveryFailed,
@@ -107,10 +108,7 @@ def serve(run_trial: RunTrial, discover_space: DiscoverSpace) -> None:
         if result.ends_worker:
             break
     connection.close()
-    # Skips the interpreter's shutdown, in which frameworks with threads of their own may hang or crash.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    leave()
 
 
 def discover(task: DiscoveryTask) -> Discovered | DiscoveryFailed:

@@ -27,7 +27,7 @@ def test_a_studys_plots_are_drawn_without_network(
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(lambda t: (t.suggest_float("</script>", 0, 1), t.suggest_categorical("b", ["x", "y"]) == "x"), 5)
     names = ["accuracy", "parameters"]
-    (file,) = write_study_plots(study, tmp_path, names)
+    (file,) = write_study_plots(study, tmp_path, study_figures(study, names))
     context.set_offline(True)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MISTAKES_LISTED = 200
+# Plots that trials are compared by, beside their learning curves. The others tell how to use a model.
+FEW_PLOTS = ("confusion_matrix", "predictions", "mistakes")
 
 
 def write_trial_artifacts(
@@ -36,6 +38,7 @@ def write_trial_artifacts(
     train_size: int | None = None,
     reference: Mapping[str, float] | None = None,
     thresholds: Sequence[float] = (),
+    few_plots: bool = False,
 ) -> list[Path]:
     """Writes plots (PNG), tables (CSV) and predictions (NPZ) into `folder`; returns the files.
 
@@ -55,6 +58,8 @@ def write_trial_artifacts(
         train_size: Number of training images, for the baseline.
         reference: Published scores by metric.
         thresholds: The threshold of a binary model, which confusion matrix and scores are shown at; empty for 0.5.
+        few_plots: Draw only the plots that trials are compared by: learning curves, confusion matrix, predictions and
+            mistakes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = [_write_predictions(folder / "predictions.npz", labels, probabilities, origins)]
@@ -72,6 +77,8 @@ def write_trial_artifacts(
     mistake_rows = tables.mistake_rows(mistakes, origins)
     files.append(tables.write_table(folder / "mistakes.csv", _MISTAKE_COLUMNS, mistake_rows))
     drawn = _plots(task, classes, labels, probabilities, images, mistakes, thresholds)
+    if few_plots:
+        drawn = {name: draw for name, draw in drawn.items() if name in FEW_PLOTS}
     return files + [canvas.save(draw(), folder / f"{name}.png") for name, draw in drawn.items()]
 
 

@@ -49,7 +49,7 @@ def test_a_study_gets_every_plot(tmp_path, capsys):
     study = study_of(40)
     assert [title for title, _ in study_figures(study)] == FULL
     capsys.readouterr()
-    (page,) = write_study_plots(study, tmp_path / "plots", ["accuracy"])
+    (page,) = write_study_plots(study, tmp_path / "plots", study_figures(study, ["accuracy"]))
     html = page.read_text(encoding="utf-8")
     assert "<title>&lt;b&gt;&amp;&lt;/script&gt;: study plots" in html
     assert "32 complete, 8 pruned" in html
@@ -87,7 +87,7 @@ def test_long_names_have_room():
 def test_few_trials_give_fewer_plots_and_no_warning(trials, tmp_path, capsys):
     """No trial, one and two give a page that says what is missing, and Optuna warns of nothing."""
     study = study_of(trials)
-    (page,) = write_study_plots(study, tmp_path)
+    (page,) = write_study_plots(study, tmp_path, study_figures(study))
     assert f"Drawn with more complete trials than {trials}: " in page.read_text(encoding="utf-8")
     expected = ["History"] * (trials > 1) + ["Intermediate values", "Timeline"] * (trials > 0)
     assert [title for title, _ in study_figures(study)] == expected

@@ -10,8 +10,10 @@ from apertune.search.evaluation.direction import Direction
 from apertune.search.messages import TrialResult
 from apertune.search.reports.report import write_report
 from apertune.search.reports.sources import collect_report, read_scores
+from apertune.search.results import result_of
 from apertune.search.settings import make_home
 from apertune.search.studies.definition import StudyDefinition
+from apertune.search.studies.drawn_study import DrawnStudy
 from apertune.search.studies.opening import create_study, open_study
 from apertune.search.studies.storage.storage import open_storage
 from apertune.search.tracking.outbox import Outbox
@@ -45,6 +47,12 @@ def home(tmp_path, monkeypatch):
     return home
 
 
+def report_data(home, name, files):
+    """Gathers a report with the best trial's files in a folder."""
+    study = open_study(open_storage(home.storage), name)
+    return collect_report(home, DrawnStudy.of(study), result_of(home, study), files=files, created="today")
+
+
 def test_a_report_is_gathered_from_study_and_files(home, tmp_path):
     """Trials, curves, plots and importances come from the study; pictures, baseline and reference from the files."""
     files = tmp_path / "files"
@@ -53,7 +61,7 @@ def test_a_report_is_gathered_from_study_and_files(home, tmp_path):
     (files / "scores.csv").write_text(
         "metric,value,class_frequencies_alone,published_reference,better\naccuracy,0.75,0.1,,maximize\n", "utf-8"
     )
-    data = collect_report(home, "digits-convnet", files=files, created="today")
+    data = report_data(home, "digits-convnet", files)
     assert [trial.state for trial in data.trials] == ["complete", "complete", "complete", "interrupted"]
     assert data.histories[1] == [{"val_accuracy": 0.375}, {"val_accuracy": 0.75}]
     assert list(data.histories) == [1, 2, 0]
@@ -78,7 +86,7 @@ def test_a_report_tells_data_reference_and_cost(home, tmp_path):
     (files / "scores.csv").write_text(
         "metric,value,class_frequencies_alone,published_reference,better\naccuracy,0.75,0.1,0.6266,maximize\n", "utf-8"
     )
-    data = collect_report(home, "digits-convnet", files=files, created="today")
+    data = report_data(home, "digits-convnet", files)
     assert data.dataset_facts == {
         "source": "inside scikit-learn",
         "images for train": "1,257",
@@ -114,7 +122,7 @@ def test_chart_and_table_of_importances_agree(tmp_path, monkeypatch):
         asked = study.ask()
         value = float(asked.values["width"]) / 1000 + float(asked.values["shear"])
         study.tell(TrialResult(asked.number, "complete", value=value, epochs=1))
-    data = collect_report(home, "steps", files=tmp_path, created="today")
+    data = report_data(home, "steps", tmp_path)
     (chart,) = (figure for title, figure in data.plots if title == "Importance")
     assert dict(zip(chart.data[0].y, chart.data[0].x, strict=True)) == pytest.approx(dict(data.importances))
     assert data.importance_warning == ""

@@ -56,15 +56,15 @@ def test_a_trial_is_drawn_from_what_its_worker_left(tmp_path, evaluation):
 
 @pytest.fixture
 def waiting(tmp_path, evaluation):
-    """Folders of six trials that are still to be drawn."""
-    folders = [tmp_path / f"trial {number}" for number in range(6)]
+    """Folders of eight trials that are still to be drawn."""
+    folders = [tmp_path / f"trial {number}" for number in range(8)]
     for folder in folders:
         save_evaluation(folder, evaluation)
     return folders
 
 
 def test_a_helper_draws_beside_the_sender(waiting, tmp_path):
-    """The sender hands over three of six evaluations that wait; all are drawn before MLflow is told of them."""
+    """The sender hands over four of eight evaluations that wait; all are drawn before MLflow is told of them."""
     with Outbox(tmp_path / "outbox.jsonl") as outbox:
         outbox.put(RunStarted("k", "pets", "pets #1", 1), *(FilesLogged("k", str(folder)) for folder in waiting))
     drawn = []
@@ -79,8 +79,22 @@ def test_a_helper_draws_beside_the_sender(waiting, tmp_path):
     sent = sender.send()
     sender.close()
     assert sent, read_progress(tmp_path / "outbox.jsonl").problem
-    assert drawn == [True] * 6
+    assert drawn == [True] * 8
     assert all((folder / "confusion_matrix.png").is_file() for folder in waiting)
+
+
+def test_few_plots_are_those_that_trials_are_compared_by(waiting, tmp_path):
+    """A record of few plots has learning curves, confusion matrix and examples drawn, by sender and helper alike."""
+    records = [FilesLogged("k", str(folder), few_plots=True) for folder in waiting]
+    with Outbox(tmp_path / "outbox.jsonl") as outbox:
+        outbox.put(RunStarted("k", "pets", "pets #1", 1), *records)
+    sender = Sender(tmp_path / "outbox.jsonl", MemoryTracker(), is_refused)
+    assert sender.send()
+    sender.close()
+    for folder in waiting:
+        pictures = {file.name for file in folder.glob("*.png")}
+        assert pictures == {"learning_curves.png", "confusion_matrix.png", "predictions.png", "mistakes.png"}
+        assert (folder / "scores.csv").is_file()
 
 
 def test_a_sender_without_room_for_a_helper_draws_alone(waiting, tmp_path):
@@ -97,7 +111,7 @@ def test_a_sender_without_room_for_a_helper_draws_alone(waiting, tmp_path):
 def test_a_helper_that_dies_leaves_the_rest_to_the_sender(waiting):
     """A folder that was handed over but not drawn is known as such once the helper is gone; nothing waits for it."""
     helper = DrawingHelper()
-    helper.hand_over(waiting)
+    helper.hand_over(dict.fromkeys(waiting, False))
     assert helper.has_drawn(waiting[0])
     assert is_drawn(waiting[0])
     (process,) = [child for child in psutil.Process().children() if "drawing_helper" in " ".join(child.cmdline())]
@@ -105,7 +119,7 @@ def test_a_helper_that_dies_leaves_the_rest_to_the_sender(waiting):
     told = [folder for folder in waiting[1:] if helper.has_drawn(folder)]
     assert len(told) < len(waiting) - 1
     assert all(map(is_drawn, told))
-    helper.hand_over(waiting)
+    helper.hand_over(dict.fromkeys(waiting, False))
     assert not helper.has_drawn(waiting[-1])
     helper.close()
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apertune.search.sending import sender_process
+from apertune.search.sending import sender, sender_process
 from apertune.search.sending.sender import ALONE_VARIABLE
 from apertune.search.sending.sender_process import SenderProcess
 from apertune.search.settings import Home, make_home
 from apertune.search.tracking.outbox import Outbox, Progress, read_progress, write_progress
-from apertune.search.tracking.records import RunEnded, RunStarted, TagsSet
+from apertune.search.tracking.records import MetricsLogged, RunEnded, RunStarted, TagsSet
 
 OUTBOX = Path("outbox.jsonl")
+EPOCH = MetricsLogged("k", (("loss", 0.5, 1, 1),))
 
 
 def wait_for(lines: list[str], count: int) -> None:
@@ -70,11 +72,33 @@ def test_a_sender_is_told_whether_it_may_be_helped(monkeypatch: pytest.MonkeyPat
     assert (ALONE_VARIABLE in started[0]) is not helped
 
 
+def test_a_sender_begins_with_the_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow is imported once an epoch has ended, once all is to be sent, or after a while, whichever comes first."""
+    finish = threading.Event()
+    monkeypatch.setattr(sender, "LATEST_BEGIN_S", 30.0)
+    monkeypatch.setattr(sender, "LOOK_EVERY_S", 0.01)
+    waiting = threading.Thread(target=sender._await_epochs, args=(OUTBOX, finish), daemon=True)
+    with Outbox(OUTBOX) as outbox:
+        outbox.put(RunStarted("k", "e", "n", 1))
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        outbox.put(EPOCH)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    write_progress(OUTBOX, Progress(OUTBOX.stat().st_size))
+    monkeypatch.setattr(sender, "LATEST_BEGIN_S", 0.1)
+    sender._await_epochs(OUTBOX, finish)
+    finish.set()
+    monkeypatch.setattr(sender, "LATEST_BEGIN_S", 1e9)
+    sender._await_epochs(OUTBOX, finish)
+
+
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search is told at once, with the reason, that a server does not answer."""
     monkeypatch.setattr(sender_process, "TELL_EVERY_S", 0.01)
     with Outbox(OUTBOX) as outbox:
-        outbox.put(TagsSet("k", {"state": "running"}))
+        outbox.put(TagsSet("k", {"state": "running"}), EPOCH)
     lines: list[str] = []
     with SenderProcess(OUTBOX.absolute(), make_home({"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}), lines.append):
         wait_for(lines, 1)
@@ -91,8 +115,8 @@ def test_an_outbox_that_is_not_the_one_that_was_sent_is_named(home: Home) -> Non
     with Outbox(outbox_path) as outbox:
         outbox.put(RunStarted("k", "e", "n", 1), RunEnded("k", "FINISHED", 2))
     for _ in range(2):
-        with SenderProcess(outbox_path, home, lines.append) as sender:
-            assert sender.finish() == 0
+        with SenderProcess(outbox_path, home, lines.append) as process:
+            assert process.finish() == 0
     # On a crowded machine it says between how far it is.
     assert [line for line in lines if not line.startswith("Sending")] == [
         f"The results kept for MLflow are not those that were being sent: {outbox_path} was deleted, cut or restored. "

@@ -15,7 +15,7 @@ from apertune.search.tracking.journal import Journal, trial_key
 from apertune.search.tracking.mlflow_store import fetch_model
 from apertune.search.tracking.mlflow_tracker import MlflowTracker
 from apertune.search.tracking.outbox import Outbox, unsent
-from apertune.search.tracking.records import ModelLogged, RunStarted, from_line
+from apertune.search.tracking.records import FilesLogged, ModelLogged, RunStarted, from_line
 from apertune.search.trial_folder import TrialFolder
 
 DEFINITION = SimpleNamespace(
@@ -91,6 +91,30 @@ def test_a_model_tells_its_trial(empty_store: Path, tmp_path: Path) -> None:
     ):
         fetched = fetch_model(address, store(), tmp_path / model.model_id / address[:4])
         assert (fetched / "MLmodel").read_text() == "flavors: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "seconds", "few"),
+    [
+        pytest.param(3, 0.5, 3.0, True, id="short and not the best"),
+        pytest.param(2, 0.75, 3.0, False, id="the best"),
+        pytest.param(3, 0.75, 3.0, False, id="as good as the best"),
+        pytest.param(3, 0.5, 30.0, False, id="long"),
+    ],
+)
+def test_a_trial_has_every_plot_where_they_cost_little_or_it_is_the_best(
+    number: int, value: float, seconds: float, few: bool, tmp_path: Path
+) -> None:
+    """After the best trial is known, a shorter trial that is not as good has few plots, and any other has all."""
+    study: Any = SimpleNamespace(name="pets", identity="id", definition=DEFINITION)
+    folder = TrialFolder(tmp_path)
+    folder.artifacts.mkdir()
+    with Outbox(tmp_path / "outbox.jsonl") as outbox:
+        journal = Journal(outbox, study, "search", {})
+        journal.best_trial(TrialResult(2, "complete", value=0.75, epochs=1))
+        journal.trial_ended(TrialResult(number, "complete", value=value, epochs=1, seconds=seconds), folder)
+    records = [record for record, _ in unsent(tmp_path / "outbox.jsonl", 0)]
+    assert [record.few_plots for record in records if isinstance(record, FilesLogged)] == [few]
 
 
 def test_records_of_models_written_before_are_read() -> None:
