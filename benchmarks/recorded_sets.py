@@ -48,9 +48,13 @@ def mnist(data: Path) -> ImageDataset:
 
 def simpsons(data: Path) -> ImageDataset:
     """Returns 1,150 pictures of Simpsons characters in 16x16."""
-    dataset = datasets.load("simpsons", data / "simpsons_dataset", LoadSettings(image_size=40))
-    images, labels, names = _with_names(dataset)
+    images, labels, names = character_images(data)
     return smaller("simpsons1k", images, labels, names, train=800, validation=350, size=(16, 16))
+
+
+def character_images(data: Path) -> tuple[NDArray[np.uint8], NDArray[Any], tuple[str, ...]]:
+    """Returns the training pictures of Simpsons characters in 40x40, in a random order, with labels and names."""
+    return _with_names(datasets.load("simpsons", data / "simpsons_dataset", LoadSettings(image_size=40)))
 
 
 def pets(data: Path) -> ImageDataset:
@@ -93,11 +97,12 @@ def smaller(
     train: int,
     validation: int,
     size: tuple[int, int],
+    test: int = 100,
 ) -> ImageDataset:
-    """Returns a data set of the first images to train on, the next to validate on, and the rest, reduced in size."""
+    """Returns a data set of the first images to train on, the next to validate on and to test on, reduced in size."""
     shrunk = [Image.fromarray(image).resize(size[::-1], Image.Resampling.BOX) for image in images]
     pixels, end = np.stack([np.asarray(image) for image in shrunk]), train + validation
-    held_out = slice(end, end + 100) if len(images) >= end + 100 else slice(train, end)
+    held_out = slice(end, end + test) if len(images) >= end + test else slice(train, end)
     return datasets.from_arrays(
         name,
         pixels[:train],

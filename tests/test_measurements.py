@@ -262,3 +262,25 @@ def test_the_gpu_benchmark_goes_on_after_a_failure_and_where_it_ended(
     given.minutes, given.only = 0.0, "tracking"
     assert gpu._run_steps(given) == 0
     assert capsys.readouterr().out.endswith("not measured for want of time: tracking:\n")
+
+
+def test_live_searches_are_compared_by_what_they_found_and_when() -> None:
+    """Half of the peer's time counts until its very end; searches without a counterpart are left out."""
+    live = benchmark("live")
+
+    def search(contender: str, seed: int, seconds: float, *ends: tuple[float, float | None]) -> dict[str, Any]:
+        return {"contender": contender, "set": "digits", "seed": seed, "seconds": seconds, "test": 0.5, "ends": ends}
+
+    lines = [
+        search(live.OWN, 0, 100.0, (20.0, 0.7), (50.0, 0.8), (51.0, 0.9)),
+        search(live.PEER, 0, 100.0, (10.0, 0.75), (90.0, 0.85)),
+        search(live.OWN, 1, 60.0, (20.0, None), (40.0, 0.6)),
+        search(live.PEER, 1, 60.0, (10.0, 0.6)),
+        search(live.OWN, 2, 60.0, (20.0, 0.99)),
+    ]
+    (row,) = live.table(lines).rows
+    assert (row["set"], row["seeds"], row["wins"]) == ("digits", 2, [1, 1, 0])
+    assert row["own"] == pytest.approx(0.75)
+    assert row["difference"] == pytest.approx(0.025)
+    assert row["half"] == pytest.approx((0.8 + 0.0) / 2)
+    assert (row["half_share"], row["interval"]) == (0.0, None)
