@@ -7,7 +7,7 @@ of the callbacks. Imported in workers only, since it handles Keras variables.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -44,7 +44,7 @@ def save_checkpoint(path: Path, state: TrainingState, candidate: Candidate) -> N
     Raises:
         OSError: The disk is full; an earlier checkpoint is then still whole.
     """
-    described = {**asdict(state), "best_weights": None, "callbacks": plain_attributes(candidate)}
+    described = {**asdict(replace(state, best_weights=[])), "callbacks": plain_attributes(candidate)}
     arrays: dict[str, NDArray[Any]] = {"state": np.frombuffer(json.dumps(described).encode(), np.uint8)}
     for kind, values in (
         ("best", state.best_weights),

@@ -55,6 +55,8 @@ class MonitoredTraining(Protocol):
 
     def improved(self, value: float) -> bool: ...
 
+    def keep_best(self, value: float | None, probabilities: NDArray[Any]) -> None: ...
+
     def has_all_epochs(self) -> bool: ...
 
     def out_of_patience(self) -> bool: ...
@@ -100,7 +102,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
         self._leave_if_over()
         training, state, logs = self.training, self.training.state, {} if logs is None else logs
         with training.averaged_weights():
-            validation, _ = training.scores(per_epoch=True)
+            validation, probabilities = training.scores(per_epoch=True)
         by_user = "val_loss" in logs
         logs.update({f"val_{name}": value for name, value in validation.items()})
         if "log_loss" in validation and not by_user:
@@ -126,9 +128,7 @@ class EpochMonitor(keras.callbacks.Callback):  # type: ignore[misc]  # Keras shi
             return
         # Without a value there is no best epoch but the last.
         if value is None or training.improved(value):
-            state.best_value, state.best_epoch = value, state.epoch
-            with training.averaged_weights():
-                state.best_weights = training.network.get_weights()
+            training.keep_best(value, probabilities)
 
     def _objective_value(self, metrics: dict[str, float]) -> float | None:
         """Returns the objective after an epoch; None for one of the user's own that is only known at the end."""

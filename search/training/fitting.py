@@ -48,6 +48,8 @@ class Fitting:
         self.added = additions_of(task.space)
         self.trainer = make_trainer(task, candidate)
         self.state = TrainingState()
+        # The best epoch's probabilities of the validation rows; None for one that a checkpoint was written of.
+        self._best_probabilities: NDArray[np.float32] | None = None
 
     def run(self) -> StopRequest:
         """Trains until the budget, patience, a request or a lost cause ends it; returns that end."""
@@ -80,8 +82,16 @@ class Fitting:
             return contextlib.nullcontext()
         return averaged_weights(self.network, self.candidate.optimizer)
 
-    def scores(self, *, per_epoch: bool) -> tuple[dict[str, float], NDArray[np.float32]]:
-        probabilities = self.trainer.predict()
+    def scores(
+        self, *, per_epoch: bool, known: NDArray[np.float32] | None = None
+    ) -> tuple[dict[str, float], NDArray[np.float32]]:
+        """Returns metrics and probabilities of the validation rows.
+
+        Args:
+            per_epoch: Compute only the metrics that are recorded after every epoch.
+            known: The probabilities, where they were computed with these weights before.
+        """
+        probabilities = self.trainer.predict() if known is None else known
         if not np.isfinite(probabilities).all():
             return {self.objective.name: math.nan}, probabilities
         metrics = evaluate(self.task.view.task, self.labels, probabilities, per_epoch=per_epoch)
@@ -96,6 +106,13 @@ class Fitting:
     def improved(self, value: float) -> bool:
         best = self.state.best_value
         return best is None or self.objective.direction.better(value, best)
+
+    def keep_best(self, value: float | None, probabilities: NDArray[np.float32]) -> None:
+        """Keeps the weights of the epoch that just ended, with its probabilities of the validation rows."""
+        self.state.best_value, self.state.best_epoch = value, self.state.epoch
+        with self.averaged_weights():
+            self.state.best_weights = self.network.get_weights()
+        self._best_probabilities = probabilities
 
     @property
     def _epochs(self) -> int:
@@ -128,7 +145,7 @@ class Fitting:
             self.network.set_weights(state.best_weights)
         elif self.candidate.own_training is None:
             keep_averages(self.network, self.candidate.optimizer)
-        metrics, probabilities = self.scores(per_epoch=False)
+        metrics, probabilities = self.scores(per_epoch=False, known=None if fixed else self._best_probabilities)
         metrics = {**self.trainer.returned, **metrics}
         if self.objective.own:
             metrics[self.objective.name] = self._own_value(fixed=fixed)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from numpy.typing import NDArray
 from pretend_study import Bench
 from tiny_space import SPACE
 
@@ -30,6 +31,7 @@ from apertune.search.messages import (
 from apertune.search.models.package import load_model
 from apertune.search.tracking.outbox import unsent
 from apertune.search.tracking.records import MetricsLogged
+from apertune.search.training.trainers import TableTrainer
 from apertune.search.training.trial import run_trial
 
 ROWS = 512
@@ -174,6 +176,26 @@ def test_each_frameworks_lack_of_memory_is_known(error: Exception) -> None:
 def test_other_errors_are_no_lack_of_memory(error: Exception) -> None:
     """An error of a configuration or a disk is not taken for a lack of memory."""
     assert rule_of_error(error).outcome == "failed"
+
+
+@pytest.mark.parametrize("averages", ["false", "true"])
+def test_the_best_epoch_is_not_judged_twice(task: TrialTask, monkeypatch: pytest.MonkeyPatch, averages: str) -> None:
+    """Validation images are answered once per epoch, and what is kept and saved are the best epoch's answers."""
+    answered: list[NDArray[np.float32]] = []
+    predict = TableTrainer.predict
+
+    def counted(trainer: TableTrainer) -> NDArray[np.float32]:
+        answered.append(predict(trainer))
+        return answered[-1]
+
+    monkeypatch.setattr(TableTrainer, "predict", counted)
+    asked = replace(of_convnet(task, average_weights=averages), epochs=4, keep_model=True)
+    result = run_trial(asked, lambda event: None, lambda: None)
+    assert (result.outcome, len(answered)) == ("complete", 4)
+    recorded = load_evaluation(task.folder / "artifacts").probabilities
+    np.testing.assert_array_equal(recorded, answered[result.best_epoch - 1])
+    network, _ = load_model(task.folder / "model")
+    np.testing.assert_allclose(network.predict_on_batch(task.view.images("validation")), recorded, atol=1e-5)
 
 
 def test_a_plateau_may_watch_the_objective(task: TrialTask, monkeypatch: pytest.MonkeyPatch) -> None:
