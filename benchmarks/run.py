@@ -187,6 +187,12 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         ("cmaes",),
     ),
     Benchmark("warm-start", "strategies.py --what warm --seeds 3", 20, {"strategies": "warm-start"}),
+    Benchmark(
+        "trial-profile",
+        "trial_profile.py fer2013={fer2013} simpsons={simpsons} folders={pets}",
+        6,
+        _same("trial-profile"),
+    ),
     Benchmark("live", "live.py --report", 1, _same("live")),
     Benchmark("ceilings", "ceilings.py --report", 1, _same("ceilings")),
     Benchmark("replay", f"replay.py {REPLAYED} --seeds 8 --trials 20", 60, _same("replay", "replay-beats"), ("smac",)),

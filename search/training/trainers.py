@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -26,7 +27,10 @@ logger = logging.getLogger(__name__)
 STEPS_PER_EXECUTION = 16
 # Grouped steps save a millisecond each, but make TensorFlow trace the training step twice.
 STEPS_WORTH_GROUPING = 2000
-PREDICTION_BATCH = 512
+# Validation images in a batch: at most so many, and so many pixels. Larger batches take hundreds of MiB more, which a
+# framework then keeps, and on processors, whose caches they leave, more time.
+MOST_PREDICTED = 512
+PIXELS_ON_PROCESSORS, PIXELS_ON_GPU = 2**18, 2**23
 # Share of the free memory for the arrays that a `fit` of the user's gets; Keras makes a copy of them.
 ARRAYS_SHARE_OF_MEMORY = 0.4
 
@@ -79,6 +83,7 @@ class TableTrainer:
         view, batch_size = task.view, candidate.batch_size
         train, validation = len(view.train), len(view.validation)
         size = (train + validation) * math.prod(view.image_shape)
+        self._prediction_batch = prediction_batch(view.image_shape, batch_size)
         targets = [view.targets("train"), view.targets("validation")]
         self._table: tuple[Images, NDArray[np.float32]] | None = None
         self._train: Any
@@ -92,7 +97,9 @@ class TableTrainer:
         else:
             logger.info("pixels are streamed from disk: %.0f MB do not fit on the device", size / 1e6)
             self._train = StreamedImages(view.mapped_images("train"), targets[0], batch_size, seed=task.seed)
-            self._validation = StreamedImages(view.mapped_images("validation"), targets[1], PREDICTION_BATCH, seed=None)
+            self._validation = StreamedImages(
+                view.mapped_images("validation"), targets[1], self._prediction_batch, seed=None
+            )
         masked = np.ma.isMaskedArray(view.labels("train"))
         self._model = TrainingModel(candidate, view.task, self._table, masked=masked)
 
@@ -124,7 +131,9 @@ class TableTrainer:
         if self._table is None:
             probabilities, _ = self._model.predict(self._validation, verbose=0)
             return np.asarray(probabilities, np.float32)
-        return _in_equal_batches(self._validation, lambda rows: self._model.predict_on_batch(rows)[0])
+        return _in_equal_batches(
+            self._validation, self._prediction_batch, lambda rows: self._model.predict_on_batch(rows)[0]
+        )
 
 
 class UserTrainer:
@@ -170,7 +179,7 @@ class UserTrainer:
             view.mapped_images("validation"),
             own.targets(view.targets("validation"), class_numbers=class_numbers),
             own.images,
-            PREDICTION_BATCH,
+            prediction_batch(view.image_shape, self._batch_size),
             seed=None,
         )
         own.model.fit(
@@ -210,8 +219,8 @@ class UserTrainer:
     def predict(self) -> NDArray[np.float32]:
         self._has_scored = True
         images = self._task.view.mapped_images("validation")
-        rows = np.arange(len(images))
-        return _in_equal_batches(rows, lambda part: self._network.predict_on_batch(images[part]))
+        rows, batch = np.arange(len(images)), prediction_batch(self._task.view.image_shape, self._batch_size)
+        return _in_equal_batches(rows, batch, lambda part: self._network.predict_on_batch(images[part]))
 
 
 class _UserBatches(StreamedImages):
@@ -234,11 +243,25 @@ class _UserBatches(StreamedImages):
         return self._converted(batch["images"]), batch["targets"]
 
 
-def _in_equal_batches(rows: NDArray[Any], answer: Callable[[NDArray[Any]], NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Returns the answers to all rows, asked in batches of one size.
+def prediction_batch(image_shape: tuple[int, int, int], batch_size: int) -> int:
+    """Returns how many validation images a network is asked at once: as few as suit the device, or as it trains on.
+
+    Args:
+        image_shape: Height, width, channels.
+        batch_size: Images per training step, which take more memory than as many to answer.
+    """
+    height, width, _ = image_shape
+    pixels = PIXELS_ON_GPU if os.environ.get("CUDA_VISIBLE_DEVICES") else PIXELS_ON_PROCESSORS
+    return min(MOST_PREDICTED, max(batch_size, pixels // (height * width)))
+
+
+def _in_equal_batches(
+    rows: NDArray[Any], most: int, answer: Callable[[NDArray[Any]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Returns the answers to all rows, asked in batches of one size, of at most so many rows.
 
     `predict` would build a tf.data pipeline each epoch, 60 ms. Batches of one size are compiled once.
     """
-    batches = -(-len(rows) // PREDICTION_BATCH)
+    batches = -(-len(rows) // most)
     parts = np.resize(rows, (batches, -(-len(rows) // batches)))
     return np.concatenate([answer(part) for part in parts])[: len(rows)].astype(np.float32)
