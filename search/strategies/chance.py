@@ -20,22 +20,22 @@ from optuna.trial import FrozenTrial, TrialState
 # share of the epochs to the end, on the recorded data sets: made by `benchmarks/replay.py --curves`.
 RECORDED_SHARES = (0.067, 0.133, 0.2, 0.267, 0.333, 0.4, 0.467, 0.533, 0.6, 0.667, 0.733, 0.8, 0.867, 0.933)
 RECORDED_MEANS = (
-    -0.59,
-    -0.482,
-    -0.414,
-    -0.356,
-    -0.299,
-    -0.249,
-    -0.209,
-    -0.175,
-    -0.127,
-    -0.092,
-    -0.062,
-    -0.045,
-    -0.025,
-    -0.012,
+    -0.513,
+    -0.429,
+    -0.366,
+    -0.312,
+    -0.258,
+    -0.21,
+    -0.171,
+    -0.142,
+    -0.108,
+    -0.08,
+    -0.055,
+    -0.035,
+    -0.02,
+    -0.009,
 )
-RECORDED_SPREADS = (0.907, 0.739, 0.637, 0.552, 0.471, 0.389, 0.339, 0.301, 0.228, 0.187, 0.131, 0.101, 0.073, 0.05)
+RECORDED_SPREADS = (0.857, 0.722, 0.615, 0.532, 0.449, 0.36, 0.298, 0.259, 0.206, 0.169, 0.131, 0.087, 0.063, 0.037)
 # The number of trials that the recorded curves count as, for the mean and for the spread.
 MEAN_COUNT, SPREAD_COUNT = 1.0, 4.0
 # No value is nearer to perfect than this, so that logarithms stay finite.

@@ -142,7 +142,7 @@ PRUNERS: dict[str, Pruner] = {
         make=_make_chance,
         judges="epochs",
         options={
-            "least_chance": Option(0.05, "Smallest chance that lets a trial go on", most=1),
+            "least_chance": Option(0.01, "Smallest chance that lets a trial go on", most=1),
             "n_startup_trials": Option(3, "Complete trials before the first one is pruned", least=1),
             "n_warmup_steps": _MIN_RESOURCE,
         },
