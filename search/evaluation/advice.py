@@ -35,11 +35,12 @@ def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mappin
     names = readable_names(space)
     for parameter in space.parameters:
         name = names[parameter.key]
-        values = [values[parameter.name] for values in top if parameter.is_active(values) and parameter.name in values]
+        values = [values[parameter.name] for values in top if _has(parameter, values)]
         if parameter.kind == "fixed" or len(values) < 3:
             continue
         if parameter.kind in ("int", "float"):
-            line = _edge(name, parameter, [float(value) for value in values])
+            tried = [float(one[parameter.name]) for one in best_first if _has(parameter, one)]
+            line = _edge(name, parameter, [float(value) for value in values], tried)
         else:
             line = _one_choice(name, parameter, values, best_first)
         share = importances.get(name, 0.0)
@@ -49,6 +50,10 @@ def advice(space: SearchSpace, best_first: Sequence[Values], importances: Mappin
             little.append(f"{name} {number(values[0])}")
     ordered = [line for _, line in sorted(lines, key=lambda pair: pair[0])][:MOST_LINES]
     return [*ordered, *_matter_little(little)]
+
+
+def _has(parameter: Parameter, values: Values) -> bool:
+    return parameter.is_active(values) and parameter.name in values
 
 
 def position(parameter: Parameter, value: float) -> float:
@@ -65,16 +70,30 @@ def position(parameter: Parameter, value: float) -> float:
     return (value - low) / (high - low)
 
 
-def _edge(name: str, parameter: Parameter, values: Sequence[float]) -> str | None:
+def _edge(name: str, parameter: Parameter, values: Sequence[float], tried: Sequence[float]) -> str | None:
+    """Returns advice on a range at one end of which the best trials lie, unless the others lie there, too.
+
+    Most draws are near the defaults, and many a default is an end of its range.
+    """
     places = sorted(position(parameter, value) for value in values)
     middle = places[len(places) // 2]
-    if EDGE < middle < 1 - EDGE:
+    if EDGE < middle < 1 - EDGE or _ends_by_nature(parameter, upwards=middle > 0.5):
+        return None
+    others = sum(abs(position(parameter, value) - middle) > EDGE for value in tried)
+    if others < FEWEST_OTHERS:
         return None
     end, way = ("upper", "upwards") if middle > 0.5 else ("lower", "downwards")
     return (
         f"{name}: the best trials lie at the {end} end of {parameter.low:g} to {parameter.high:g} "
         f"(the best has {values[0]:.3g}); widen the range {way}."
     )
+
+
+def _ends_by_nature(parameter: Parameter, *, upwards: bool) -> bool:
+    """Returns whether a range can hardly go on: below nothing at all or a count of one, or above a whole share."""
+    if upwards:
+        return parameter.kind == "float" and parameter.high == 1
+    return parameter.low == 0 or (parameter.kind == "int" and parameter.low == 1)
 
 
 def _one_choice(name: str, parameter: Parameter, values: Sequence[object], tried: Sequence[Values]) -> str | None:

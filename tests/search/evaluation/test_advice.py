@@ -9,7 +9,7 @@ from apertune.spaces.search_space.parameters import Condition, Parameter, Search
 RATE = Parameter("learning_rate", "float", 1e-3, low=1e-4, high=1e-1, sampling="log")
 DROPOUT = Parameter("dropout", "float", 0.2, low=0.0, high=0.5, sampling="linear")
 OPTIMIZER = Parameter("optimizer", "choice", "adam", values=("adam", "sgd"))
-MOMENTUM = Parameter("momentum", "float", 0.9, low=0.0, high=1.0, conditions=(Condition("optimizer", ("sgd",)),))
+MOMENTUM = Parameter("momentum", "float", 0.9, low=0.0, high=0.99, conditions=(Condition("optimizer", ("sgd",)),))
 SPACE = SearchSpace((RATE, DROPOUT, OPTIMIZER, MOMENTUM))
 
 
@@ -57,16 +57,42 @@ def test_parameters_without_importance_are_named_together():
 
 def test_advice_is_of_the_most_important_parameters():
     """Ranges of the most important parameters come first among those that should change, and no more than six."""
-    space = SearchSpace(tuple(Parameter(f"p{n}", "float", 0.5, low=0.0, high=1.0, sampling="linear") for n in range(9)))
-    lines = advice(space, [{f"p{n}": 0.99 for n in range(9)}] * 12, {"p7": 0.6, "p2": 0.4})
+    space = SearchSpace(tuple(Parameter(f"p{n}", "float", 0.5, low=0.0, high=2.0, sampling="linear") for n in range(9)))
+    best_first = [{f"p{n}": value for n in range(9)} for value in (*[1.99] * 12, *[0.5] * 3)]
+    lines = advice(space, best_first, {"p7": 0.6, "p2": 0.4})
     assert [line.split(":")[0] for line in lines] == ["p7", "p2", "p0", "p1", "p3", "p4"]
 
 
 def test_a_conditional_parameter_is_judged_where_it_is_active():
     """A parameter that only some trials have is judged by those alone."""
     best_first = [{"learning_rate": 1e-2, "dropout": 0.25, "optimizer": "sgd", "momentum": 0.99}] * 5
+    best_first += [{**best_first[0], "momentum": 0.5}] * 3
     best_first += configurations([1e-2] * 10, ["adam"] * 10)
     assert any(line.startswith("momentum: the best trials lie") for line in advice(SPACE, best_first, {}))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        pytest.param(Parameter("shear", "float", 0.0, low=0.0, high=20.0, sampling="linear"), 0.0, id="off"),
+        pytest.param(Parameter("restarts", "int", 1, low=1, high=3, sampling="linear"), 1, id="a count of one"),
+        pytest.param(Parameter("share", "float", 0.5, low=0.1, high=1.0, sampling="linear"), 1.0, id="a whole share"),
+    ],
+)
+def test_a_range_is_not_widened_beyond_what_there_is(parameter, value):
+    """Nothing is less than off or than one, and no share is more than the whole."""
+    middle = (parameter.low + parameter.high) / 2
+    best_first = [{parameter.name: value}] * 10 + [{parameter.name: type(value)(middle)}] * 10
+    assert advice(SearchSpace((parameter,)), best_first, {}) == []
+
+
+def test_an_end_where_all_were_drawn_is_no_advice():
+    """Where hardly any trial lies elsewhere, as with a default at an end of its range, the best ones tell nothing."""
+    blocks = Parameter("blocks", "int", 2, low=2, high=9, sampling="linear")
+    drawn = [{"blocks": 2}] * 18
+    assert advice(SearchSpace((blocks,)), [*drawn, {"blocks": 7}, {"blocks": 8}], {}) == []
+    (line,) = advice(SearchSpace((blocks,)), [*drawn, {"blocks": 7}, {"blocks": 8}, {"blocks": 9}], {})
+    assert line.startswith("blocks: the best trials lie at the lower end")
 
 
 def test_few_trials_advise_nothing():
