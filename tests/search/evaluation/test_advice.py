@@ -87,7 +87,7 @@ def test_a_range_is_not_widened_beyond_what_there_is(parameter, value):
 
 
 def test_an_end_where_all_were_drawn_is_no_advice():
-    """Where hardly any trial lies elsewhere, as with a default at an end of its range, the best ones tell nothing."""
+    """The best trials tell nothing of an end that nearly all trials have, as with a default there."""
     blocks = Parameter("blocks", "int", 2, low=2, high=9, sampling="linear")
     drawn = [{"blocks": 2}] * 18
     assert advice(SearchSpace((blocks,)), [*drawn, {"blocks": 7}, {"blocks": 8}], {}) == []
