@@ -23,17 +23,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from measurements import Column, Table, arguments_of, tell
+from peer_searches import REDUCTION, Events, noted_tuner
 
 FOUND = Path(__file__).resolve().with_name("live.jsonl")
 OWN, PEER = "apertune", "kerastuner-hyperband"
 TRIALS, EPOCHS = 20, 15
-REDUCTION = 3
 RESAMPLES = 10_000
 # With fewer seeds there is no interval.
 LEAST_SEEDS = 6
@@ -54,7 +54,7 @@ def load(name: str, data: Path) -> Any:
     return smaller("simpsons", images, labels, names, train=800, validation=350, test=3000, size=(16, 16))
 
 
-def own_search(dataset: Any, seed: int, note: Callable[[float | None], None]) -> float:
+def own_search(dataset: Any, seed: int, note: Events) -> float:
     """Searches by Apertune, and returns the best model's accuracy on test images."""
     import apertune
     from apertune import search
@@ -70,7 +70,7 @@ def own_search(dataset: Any, seed: int, note: Callable[[float | None], None]) ->
     return _accuracy(model.predict_proba(_test_images(dataset)), dataset)
 
 
-def peer_search(dataset: Any, seed: int, note: Callable[[float | None], None]) -> float:
+def peer_search(dataset: Any, seed: int, note: Events) -> float:
     """Searches by KerasTuner's Hyperband, and returns the best model's accuracy on test images."""
     import keras_tuner
 
@@ -78,15 +78,7 @@ def peer_search(dataset: Any, seed: int, note: Callable[[float | None], None]) -
 
     view = dataset.training_view()
 
-    class Noted(keras_tuner.Hyperband):  # type: ignore[misc]  # KerasTuner ships no types
-        def on_trial_end(self, trial: Any) -> None:
-            super().on_trial_end(trial)
-            note(trial.score)
-
-        def _configure_tensorboard_dir(self, *_: Any) -> None:
-            """KerasTuner 1.4.8 imports tensorboard here even where no callback needs it."""
-
-    tuner = Noted(
+    tuner = noted_tuner(keras_tuner.Hyperband, note)(
         spaces.load("convnet", view.spec()).hypermodel,
         objective="val_accuracy",
         max_epochs=EPOCHS,
@@ -170,19 +162,14 @@ def searched(contender: str, name: str, seed: int, data: Path) -> dict[str, Any]
         "seed": seed,
         "seconds": round(last["time"] - began, 1),
         "test": last["test"],
-        "ends": [[round(moment - began, 1), value] for moment, value in ends],
+        "ends": [[round(end["time"] - began, 1), end["score"]] for end in ends],
     }
 
 
 def run_one(contender: str, name: str, seed: int, data: Path) -> None:
     """Runs a search in this process, and writes the ends of its trials and its own into the working folder."""
-
-    def note(value: float | None) -> None:
-        with Path("ends").open("a") as file:
-            file.write(json.dumps([time.time(), value]) + "\n")
-
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    test = CONTENDERS[contender](load(name, data), seed, note)
+    test = CONTENDERS[contender](load(name, data), seed, Events("ends"))
     Path("end").write_text(json.dumps({"time": time.time(), "test": test}))
 
 

@@ -190,8 +190,20 @@ def kerastuner(kind: str, arguments: argparse.Namespace, note: Events) -> None:
             return work.space.hypermodel.build(hp)
 
     base = {"listed": keras_tuner.GridSearch}.get(kind) or getattr(keras_tuner, kind)
+    settings: dict[str, Any] = {"objective": "val_accuracy", "directory": "tuner", "seed": 1}
+    settings |= (
+        {"max_epochs": work.epochs, "factor": REDUCTION} if kind == "Hyperband" else {"max_trials": arguments.trials}
+    )
+    if kind != "listed":
+        settings["hyperparameters"] = _fixed()
+    tuner = noted_tuner(base, note)(Listed() if kind == "listed" else Searched(), **settings)
+    tuner.search(*work.train, epochs=work.epochs, validation_data=work.validation, verbose=0)
 
-    class Noted(base):  # type: ignore[misc, valid-type]
+
+def noted_tuner(tuner: Any, note: Events) -> Any:
+    """Returns a class of KerasTuner's tuners that notes the end of each trial."""
+
+    class Noted(tuner):  # type: ignore[misc]
         def on_trial_end(self, trial: Any) -> None:
             super().on_trial_end(trial)
             note(trial.score)
@@ -199,14 +211,7 @@ def kerastuner(kind: str, arguments: argparse.Namespace, note: Events) -> None:
         def _configure_tensorboard_dir(self, *_: Any) -> None:
             """KerasTuner 1.4.8 imports tensorboard here even where no callback needs it."""
 
-    settings: dict[str, Any] = {"objective": "val_accuracy", "directory": "tuner", "seed": 1}
-    settings |= (
-        {"max_epochs": work.epochs, "factor": REDUCTION} if kind == "Hyperband" else {"max_trials": arguments.trials}
-    )
-    if kind != "listed":
-        settings["hyperparameters"] = _fixed()
-    tuner = Noted(Listed() if kind == "listed" else Searched(), **settings)
-    tuner.search(*work.train, epochs=work.epochs, validation_data=work.validation, verbose=0)
+    return Noted
 
 
 def _fixed() -> Any:

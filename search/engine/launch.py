@@ -147,7 +147,7 @@ def run(
         journal.search_started(plan.dataset, described(settings, study.name, executor.slots), files)
         try:
             state = _supervised(Supervisor(study, executor, journal, plan, display, stopping), study, journal)
-            if state.finished >= state.target or state.ended:
+            if not state.was_stopped:
                 # Judged while the sender draws; its report and the words at the end read what is noted.
                 study_standing(home, result_of(home, study))
         finally:
@@ -156,7 +156,6 @@ def run(
             signal = stopping.signal
             unsent = sender.finish(PATIENCE_S if stopping() == 0 else PATIENCE_WHEN_STOPPED_S)
     records = without_owner(study.records())
-    stopped = state.finished < plan.target and not state.ended
     return SearchResult(
         study=study.name,
         dataset=dataset.name,
@@ -164,13 +163,13 @@ def run(
         direction=definition.direction,
         target=plan.target,
         finished=state.finished,
-        stopped=stopped,
+        stopped=state.was_stopped,
         trials=records,
         run_ids=run_ids_by_number(study, records, read_progress(outbox_path)),
         unsent=unsent,
         objectives=definition.objectives,
         ended=state.ended,
-        signal=signal if stopped else 0,
+        signal=signal if state.was_stopped else 0,
     )
 
 
@@ -180,7 +179,7 @@ def _supervised(supervisor: Supervisor, study: Study, journal: Journal) -> State
     except BaseException:
         journal.search_ended("failed", "FAILED")
         raise
-    if state.finished < state.target and not state.ended:
+    if state.was_stopped:
         journal.search_ended("stopped", "KILLED")
     else:
         journal.search_ended("complete", "FINISHED")

@@ -100,6 +100,11 @@ class State:
     ended: str = ""
     """Reason for ending before the target; empty where there is none, or where somebody stopped the search."""
 
+    @property
+    def was_stopped(self) -> bool:
+        """True of a search that has ended before its target because somebody, or the time, stopped it."""
+        return self.finished < self.target and not self.ended
+
 
 class Display(Protocol):
     """Shows trainings to a person. The fake is `NoDisplay`."""

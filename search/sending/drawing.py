@@ -50,10 +50,10 @@ def draw_study(home: Home, name: str, folder: Path, *, with_report: bool) -> Non
     try:
         drawn = DrawnStudy.of(open_study(open_storage(home.storage), name))
         write_study_plots(drawn.shown, folder, drawn.figures)
-        if not with_report:
-            import_ahead()
-        else:
+        if with_report:
             write_drawn_report(home, drawn, folder / "report.html")
+        else:
+            import_ahead()
     except Exception:
         logger.exception("the plots of study %s could not be drawn", name)
 
