@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DatasetError, SettingError
-from ..text import counted
+from ..errors import DatasetError
 from .arrays import EntryArrays
+from .path_rules import PathRule, read_rule
 
-_PATH_SHOWN = 80
-_VALUE_SHOWN = 60
+_ALLOWED = "a column of the table, a folder level such as 1, or a pattern that matches every path"
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,9 @@ class Grouping:
         known = arrays.computed(file, ("groups",))
         if known is not None:
             return known[0]
-        find = _by_level if self.by == "level" else _by_pattern
-        groups = first_rows(find(name, self.value, arrays.origins().tolist()))
+        rule = PathRule(self.by, self.value)
+        found = rule.names(name, "--group", _ALLOWED, arrays.origins().tolist())
+        groups = first_rows("\0".join(parts) for parts in found)
         arrays.save_computed(file, groups=groups)
         return groups
 
@@ -72,16 +71,8 @@ def find_grouping(group: str | int | None, names_from: str | None) -> Grouping |
         return Grouping("names", names_from)
     if group is None:
         return None
-    text = str(group)
-    if re.fullmatch(r"-?\d+", text):
-        if int(text) == 0:
-            raise SettingError("--group must be a folder level from 1 (the topmost) or -1 (the image's own), but got 0")
-        return Grouping("level", str(int(text)))
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise SettingError(f"--group must be {_ALLOWED}, but '{_cut(text)}' is no pattern: {error}") from error
-    return Grouping("pattern", text)
+    rule = read_rule("--group", _ALLOWED, group)
+    return Grouping(rule.by, rule.value)
 
 
 def column_words(column: str) -> str:
@@ -126,38 +117,3 @@ def check_groups(name: str, words: str, groups: NDArray[np.int64], classes: NDAr
             f"{name}: --group must cut classes into groups, but by {words} each class is one group, so that no split "
             "could hold all classes"
         )
-
-
-_ALLOWED = "a column of the table, a folder level such as 1, or a pattern that matches every path"
-
-
-def _by_level(name: str, value: str, origins: list[str]) -> list[str]:
-    level = int(value)
-    names = []
-    for origin in origins:
-        folders = origin.split("/")[:-1]
-        if len(folders) < abs(level):
-            deep = f"lies {counted(len(folders), 'folder')} deep" if folders else "lies in no folder"
-            raise SettingError(f"{name}: --group {value} names a folder level, but {_cut(origin)} {deep}")
-        names.append(folders[level - 1 if level > 0 else level])
-    return names
-
-
-def _by_pattern(name: str, value: str, origins: list[str]) -> list[str]:
-    """Names each group by what the pattern's parentheses caught, or by the whole match without any."""
-    pattern = re.compile(value)
-    matches = [pattern.search(origin) for origin in origins]
-    missed = [origin for origin, match in zip(origins, matches, strict=True) if match is None]
-    if missed:
-        found = "none" if len(missed) == len(origins) else f"{len(origins) - len(missed):,}"
-        raise SettingError(
-            f"{name}: --group must be {_ALLOWED}, but '{_cut(value, _VALUE_SHOWN)}' matches {found} of "
-            f"{counted(len(origins), 'path')}; for example not {_cut(missed[0])}"
-        )
-    caught = [[part for part in match.groups() if part is not None] for match in matches if match is not None]
-    whole = [match[0] for match in matches if match is not None]
-    return ["\0".join(parts) if parts else match for parts, match in zip(caught, whole, strict=True)]
-
-
-def _cut(text: str, most: int = _PATH_SHOWN) -> str:
-    return text if len(text) <= most else f"{text[:most]}..."

@@ -180,7 +180,7 @@ def _check_groups(
         check_groups(name, grouping.words, groups, classes, parts)
     parts_of = [rows for rows in (splits.train, splits.validation, splits.test) if len(rows)]
     one_each = len(parts_of) > 1 and all(len(np.unique(groups[rows])) == 1 for rows in parts_of)
-    if grouping.by == "level" and one_each:
+    if stated - {STATED["train"]} and grouping.by == "level" and one_each:
         raise DatasetError(
             f"{name}: --group must name a level below the folders of the splits, but by {grouping.words} each split is "
             "one group; give a deeper level or a pattern"

@@ -10,7 +10,7 @@ from ...errors import DatasetError
 from ..base import Index, Progress
 from ..files.sources import Source, SourceFile
 from .fer2013_csv import has_pixel_column, read_csv
-from .folders import list_class_folders
+from .folders import image_paths, list_class_folders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ def _find_table(source: Source) -> SourceFile | None:
 
 
 def _index_folders(source: Source) -> Index:
-    listing = list_class_folders(source)
+    listing = list_class_folders(source, image_paths(source))
     unknown = sorted({label for label in listing.table["label"] if label.lower() not in _FOLDER_NAMES})
     if unknown:
         raise DatasetError(

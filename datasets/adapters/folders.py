@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +14,21 @@ from ...errors import DatasetError
 from ...text import counted
 from ..base import Index, Progress
 from ..files.sources import Source
+from ..path_rules import read_rule
+from .image_files import without_excluded
 from .label_names import clean_name, refuse_twins
-from .split_folders import find_layout, strip_common
+from .split_folders import find_layout, split_of, strip_common
+from .split_lists import find_listed_splits
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_CLASS_FROM = "--option class-from"
+_RULES = "a folder level such as 2, or a pattern that matches every path"
+# File names that begin with their class: cat.0.jpg, Abyssinian_12.jpg.
+CLASS_IN_NAME = r"([^/]+?)[ ._-]*\d+\.\w+$"
+_FOLDERS_SHOWN = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,16 +50,26 @@ class FoldersAdapter:
         Options:
             classes: The classes to keep, separated by commas.
             positive: The positive class of a binary task; by default the second in the alphabet.
+            class-from: The folder level that names the class, or a pattern over the path whose parentheses catch it; by
+                default the outermost folder that is no split.
+            exclude: Patterns of files to leave out, separated by commas; by default masks of other images.
             labels: repeated for several labels per image, by copies of its file in several class folders; nested for
                 one label per folder on the way to the image. One label per image by default.
         """
         if "labels" in options:
             return _several_labels(source, options)
-        listing = list_class_folders(source)
+        paths, left = without_excluded("folders", image_paths(source), options.get("exclude"))
+        rule = options.get("class-from")
+        listing = list_class_folders(source, paths, ruled=True) if rule is None else _list_by_rule(source, paths, rule)
+        listing = _with_listed_splits(source, listing)
         table, notes = keep_classes(listing.table, options.get("classes"), "folders")
         classes = sort_classes(table["label"])
         if len(classes) < 2:
-            raise DatasetError(f"folders: --data must hold at least two class folders, but holds only '{classes[0]}'")
+            held = "classes" if rule is not None else "class folders"
+            raise DatasetError(
+                f"folders: --data must hold at least two {held}, but holds only '{classes[0]}'"
+                + ("" if rule is not None else _in_names(paths))
+            )
         if len(classes) == 2:
             classes = with_positive("folders", classes, options.get("positive"))
         elif "positive" in options:
@@ -59,7 +81,7 @@ class FoldersAdapter:
             classes=classes,
             task="binary" if len(classes) == 2 else "multiclass",
             bad=source.bad_links,
-            notes=(*listing.notes, *notes),
+            notes=(*left, *listing.notes, *notes),
         )
 
 
@@ -74,19 +96,19 @@ def _several_labels(source: Source, options: Mapping[str, str]) -> Index:
     way = options["labels"]
     if way not in ("repeated", "nested"):
         raise DatasetError(f"folders: option labels must be repeated or nested, but got '{way}'")
-    if others := sorted(options.keys() & {"positive", "classes"}):
-        raise DatasetError(
-            f"folders: --{others[0]} is for one label per image; leave it out with --option labels={way}"
-        )
+    if others := sorted(options.keys() & {"positive", "classes", "class-from"}):
+        flag = f"option {others[0]}" if others[0] == "class-from" else others[0]
+        raise DatasetError(f"folders: --{flag} is for one label per image; leave it out with --option labels={way}")
+    images, left = without_excluded("folders", image_paths(source), options.get("exclude"))
     if way == "repeated":
-        table = list_class_folders(source).table
+        table = list_class_folders(source, images).table
         table["content"] = [_content(source.root / key) for key in table["key"]]
         together = table.groupby(["content", table["split"].fillna("")], sort=False)
         rows = [
             (group["key"].iloc[0], tuple(sorted(set(group["label"]))), group["split"].iloc[0]) for _, group in together
         ]
     else:
-        paths = [file.path for file in source.images if "/" in file.path]
+        paths = [path for path in images if "/" in path]
         folders = strip_common([tuple(path.split("/")[:-1]) for path in paths])
         rows = [
             (path, tuple(sorted({clean_name(part) for part in parts})), None)
@@ -103,6 +125,7 @@ def _several_labels(source: Source, options: Mapping[str, str]) -> Index:
         classes=classes,
         task="multilabel",
         bad=source.bad_links,
+        notes=left,
     )
 
 
@@ -115,19 +138,31 @@ def _content(path: Path) -> str:
     return digest.hexdigest()
 
 
-def list_class_folders(source: Source) -> Listing:
+def image_paths(source: Source) -> list[str]:
+    """Returns the paths of a source's images."""
+    return [file.path for file in source.images]
+
+
+def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = False) -> Listing:
     """Finds the class folders at any depth, and ready-made split folders above or below them.
+
+    Args:
+        source: The files.
+        paths: The images among them.
+        ruled: The user can give a rule for the class, which messages may offer.
 
     Raises:
         DatasetError: There are no images, they lie in no folders, or some folders are neither classes nor splits.
     """
     import pandas as pd
 
-    paths = [file.path for file in source.images]
     inside = [path for path in paths if "/" in path]
     if not inside:
         found = f"{counted(len(paths), 'image')} without a folder" if paths else "no images"
-        raise DatasetError(f"--data must hold one folder of images per class, but {source.root} holds {found}")
+        raise DatasetError(
+            f"--data must hold one folder of images per class, but {source.root} holds {found}"
+            + (_in_names(paths) if ruled else "")
+        )
     layout = find_layout([tuple(path.split("/")[:-1]) for path in inside])
     rows = [
         (path, clean_name(parts[0]), split)
@@ -139,10 +174,86 @@ def list_class_folders(source: Source) -> Listing:
         raise DatasetError(
             f"--data must hold one folder of images per class, but {source.root} holds only split folders"
         )
-    notes = (f"left out {counted(loose, 'image')} outside the class folders",) if loose else ()
     table = pd.DataFrame(rows, columns=["key", "label", "split"])
-    refuse_twins("class folders", set(table["label"]))
-    return Listing(table, (*layout.notes, *notes))
+    classes = sort_classes(table["label"])
+    if len(classes) > 1 and all(split_of(name) for name in classes):
+        raise DatasetError(
+            f"--data must hold one folder of images per class, but {' and '.join(classes[:_FOLDERS_SHOWN])} are named "
+            "like splits and hold images without class folders" + (_in_names(inside) if ruled else "")
+        )
+    notes = (f"left out {counted(loose, 'image')} outside the class folders",) if loose else ()
+    refuse_twins("class folders", set(classes))
+    same = _same_inside(inside, layout.folders) if ruled else ()
+    return Listing(table, (*layout.notes, *notes, *same))
+
+
+def _in_names(paths: Sequence[str]) -> str:
+    """Returns the way out where files are named after their classes, and words on tables where they are not."""
+    names = [match[1] for path in paths if (match := re.search(CLASS_IN_NAME, path))]
+    # Images that no name labels, such as 17.jpg, are those of a test folder.
+    if len(set(names)) > 1 and all(names.count(name) > 1 for name in set(names)):
+        example = next(path for path in paths if re.search(CLASS_IN_NAME, path))
+        unnamed = len(paths) - len(names)
+        first = f"; give one folder of them with --data and {_CLASS_FROM}" if unnamed else f"; give {_CLASS_FROM}"
+        return f"{first}='{CLASS_IN_NAME}' if file names such as {example} begin with the class"
+    return "; labels in a table are read by the data set table" if paths else ""
+
+
+def _same_inside(paths: Sequence[str], folders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Returns a word on class folders that all hold the same folders, since those may be the classes instead."""
+    inside: dict[str, set[str]] = defaultdict(set)
+    levels = set()
+    for path, parts in zip(paths, folders, strict=True):
+        if len(parts) == 1:
+            return ()
+        if parts:
+            inside[parts[0]].add(parts[1])
+            levels.add(path.count("/") - len(parts) + 2)
+    shared = next(iter(inside.values()), set())
+    if len(inside) < 2 or len(shared) < 2 or any(held != shared for held in inside.values()) or len(levels) > 1:
+        return ()
+    named = ", ".join(sort_classes(shared)[:_FOLDERS_SHOWN]) + (" and so on" if len(shared) > _FOLDERS_SHOWN else "")
+    return (
+        f"each of the {len(inside)} class folders ({', '.join(sort_classes(inside)[:_FOLDERS_SHOWN])}"
+        f"{' and so on' if len(inside) > _FOLDERS_SHOWN else ''}) holds the same folders ({named}); if those are the "
+        f"classes, give {_CLASS_FROM}={levels.pop()}",
+    )
+
+
+def _list_by_rule(source: Source, paths: Sequence[str], given: str) -> Listing:
+    """Lists images whose classes the user's rule tells; outermost folders that are all named like splits are splits.
+
+    Raises:
+        DatasetError: There are no images.
+        SettingError: The rule is none, or tells nothing of some image.
+    """
+    import pandas as pd
+
+    if not paths:
+        raise DatasetError(f"--data must hold images, but {source.root} holds none")
+    rule = read_rule(_CLASS_FROM, _RULES, given)
+    names = [clean_name("_".join(parts)) for parts in rule.names("folders", _CLASS_FROM, _RULES, paths)]
+    folders = [tuple(path.split("/")[:-1]) for path in paths]
+    tops = [parts[0] if parts else "" for parts in strip_common(folders)]
+    splits: list[str | None] = [split_of(top) for top in tops]
+    if None in splits or "train" not in splits or len(set(splits)) < 2:
+        splits = [None] * len(paths)
+    refuse_twins("classes", set(names))
+    return Listing(pd.DataFrame({"key": list(paths), "label": names, "split": splits}), ())
+
+
+def _with_listed_splits(source: Source, listing: Listing) -> Listing:
+    """Takes the splits that lists of images state, where folders state none."""
+    import pandas as pd
+
+    table = listing.table
+    if table["split"].notna().any():
+        return listing
+    listed = find_listed_splits(source, table["key"].tolist())
+    if listed is None:
+        return listing
+    table = table.assign(split=pd.Series(listed.splits, table.index, dtype=object))
+    return Listing(table[table["split"].notna()].reset_index(drop=True), (*listing.notes, *listed.notes))
 
 
 def keep_classes(table: pd.DataFrame, wanted: str | None, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

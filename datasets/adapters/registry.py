@@ -76,13 +76,17 @@ _POSITIVE = {"positive": "positive class when there are two classes"}
 _CLASSES = {"classes": "classes to keep, separated by commas"}
 
 _SEVERAL = {"labels": "repeated: a file in several class folders has them all; nested: each folder is a label"}
+_PLACES = {
+    "class-from": "folder level that names the class, or a pattern over the path whose parentheses catch it",
+    "exclude": "patterns of files to leave out, separated by commas; masks of other images by default, none keeps all",
+}
 _FOLDERS = AdapterEntry(
     target=".folders:FoldersAdapter",
     description="one folder of images per class, with or without train, validation and test folders above",
     image_size=128,
     channels=3,
-    options=_POSITIVE | _CLASSES | _SEVERAL,
-    revision="split folders",
+    options=_POSITIVE | _CLASSES | _SEVERAL | _PLACES,
+    revision="masks and lists of splits",
 )
 
 # Keras keeps these sets in ~/.keras/datasets, and fetches them when they are not there; so does their finder.
@@ -173,13 +177,13 @@ ADAPTERS: dict[str, AdapterEntry] = {
     ),
     "table": AdapterEntry(
         target=".table:TableAdapter",
-        description="a CSV or Parquet table of paths and labels, beside its images",
+        description="a CSV or Parquet table of paths and labels, beside its images, or one per split",
         image_size=128,
         channels=3,
         options={
             "path-column": "column of paths, relative to the table",
             "label-column": "column of labels; several labels are separated by ;",
-            "label-columns": "columns of 0 or 1, one per label, separated by commas",
+            "label-columns": "columns of 0 or 1, one per label, separated by commas; empty where unknown",
             "split-column": "column that says train, validation or test",
             "separator": "separator of the columns, such as ; or tab",
             "label-separator": "separator of several labels in one cell; none for one label per cell",
@@ -188,7 +192,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "group": "column of groups, such as persons, whose images stay in one split",
         }
         | _POSITIVE,
-        revision="lists and missing labels",
+        revision="tables of splits and unknown labels",
         files_beside=True,
     ),
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
-from ...text import first_line
+from ...text import counted, first_line
 from ..base import BadItem, Index, Progress, Task
 from ..files.sources import Source
 from ..files.text_lines import check_lines
@@ -17,19 +18,18 @@ from ..grouping import column_words
 from ..names import SPLIT_NAMES
 from .folders import sort_classes, with_positive
 from .label_names import clean_name, refuse_twins
+from .table_columns import existing, label_columns, mark, marks, path_column, split_column
+from .table_files import NamedImages, TableFile, find_tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_PATH_COLUMNS = (
-    "path", "file", "filename", "file_name", "filepath", "image", "image_path", "img", "photo", "picture", "image_id",
-    "id",
-)  # fmt: skip
-_LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "tags")
-_SPLIT_COLUMNS = ("split", "subset", "set", "usage")
 _SEPARATOR = ";"
 _COLUMN_SEPARATORS = (",", ";", "\t", "|")
-_MOST_SHOWN = 300
+_COLUMNS_SHOWN = 4
+_LABEL_SHOWN = 40
+# From this many rows on, a column with a label of its own for most of them is taken for numbers or names of images.
+_LEAST_ROWS = 10
 
 
 class TableAdapter:
@@ -41,7 +41,7 @@ class TableAdapter:
         A label that holds several names, or a list of them, makes a multilabel task. Names in one text are separated by
         `;`, or by `|` or a comma where they also stand alone, or as the option says. The table is CSV with any of the
         usual separators, TSV, Parquet, JSON lines as in Hugging Face's `metadata.jsonl`, or Parquet that holds the
-        image files themselves.
+        image files themselves. Tables that are named like splits, or lie in folders that are, are read together.
 
         Options:
             separator: The table's separator, such as `;` or tab; found in its first line unless given.
@@ -49,87 +49,116 @@ class TableAdapter:
             root: Folder that paths are relative to, itself relative to the table.
             suffix: Suffix of the image files, for paths that lack it.
             path-column, label-column, split-column: Names of columns that do not have one of the usual names.
-            label-columns: Columns of 0 or 1, one per label, separated by commas.
+            label-columns: Columns of 0 or 1, one per label, separated by commas. Empty cells are unknown, and so is -1
+                where there is also 0.
             positive: The positive class of a binary task.
             group: Column whose images of one value are one group; another value is a rule for paths.
         """
         import pandas as pd
 
-        path = _find_table(source)
-        table = _read(source.root / path, options.get("separator"))
-        column = _column(table, options.get("path-column"), _PATH_COLUMNS, "paths", "--option path-column=NAME")
-        labels, classes, task = _labels(table, options)
-        splits = _splits(table, options.get("split-column"))
+        parts, columns, left_out = _parts(source, options)
+        table = pd.concat([part.table for part in parts], ignore_index=True)
+        labelling = _labels(table, columns.labels, options)
+        splits = _splits(table, columns.split, parts)
         grouped = options.get("group") in table.columns
         groups = _texts(table[options["group"]]) if grouped else [None] * len(table)
-        embedded = _embedded_images(table[column], scratch)
-        files = None if embedded is not None else _Files(source, path, options)
+        embedded = _embedded_images(table[columns.path], scratch)
+        places = [(part, number) for part in parts for number in range(2, len(part.table) + 2)]
         rows, bad = [], []
-        for number, (name, label, split, group) in enumerate(
-            zip(embedded or table[column], labels, splits, groups, strict=True), start=2
+        for place, name, label, masked, split, group in zip(
+            places, embedded or table[columns.path], labelling.labels, labelling.masked, splits, groups, strict=True
         ):
-            key, reason = (name, None) if files is None else files.find(str(name).strip())
+            part, number = place
+            key, reason = (name, None) if embedded is not None else part.images.find(str(name).strip())
             if reason is None:
                 reason = "no label" if label is None else "no group" if group == "" else None
             if reason is None:
-                rows.append((key, label, split, group))
+                rows.append((key, label, split, group, masked))
             else:
-                bad.append(BadItem(f"line {number}", reason))
-        kept = pd.DataFrame(rows, columns=["key", "label", "split", "group"])
-        groups_from = column_words(options["group"]) if grouped else None
-        root = None if embedded is None else scratch
-        return Index(kept, classes, task, bad=tuple(bad), root=root, groups_from=groups_from)
+                where = f"line {number}" if len(parts) == 1 else f"{part.file.path} line {number}"
+                bad.append(BadItem(where, reason))
+        kept = pd.DataFrame(rows, columns=["key", "label", "split", "group", "masked"])
+        if not any(labelling.masked):
+            kept = kept.drop(columns="masked")
+        return Index(
+            kept,
+            labelling.classes,
+            labelling.task,
+            bad=tuple(bad),
+            root=None if embedded is None else scratch,
+            groups_from=column_words(options["group"]) if grouped else None,
+            notes=(*left_out, *labelling.notes),
+        )
 
 
-class _Files:
-    """The image files that a table may name.
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One of the tables that are read together."""
 
-    Args:
-        source: The files.
-        table: The table's path in it.
-        options: The options `root` and `suffix`.
-    """
+    file: TableFile
+    table: pd.DataFrame
+    images: NamedImages
 
-    def __init__(self, source: Source, table: str, options: Mapping[str, str]) -> None:
-        root = options.get("root", "")
-        if Path(root).is_absolute():
-            try:
-                root = str(Path(root).resolve().relative_to(source.root))
-            except ValueError:
-                raise DatasetError(
-                    f"table: --root must lie in the table's folder {source.root}, but got {root}"
-                ) from None
-            self._folder = PurePosixPath(root)
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns that are read."""
+
+    path: str
+    labels: str | list[str]
+    """One column of labels, or one of marks per label."""
+    split: str | None
+
+
+@dataclass(frozen=True)
+class _Labelling:
+    """The labels of all rows."""
+
+    labels: list[Any]
+    """A class name, or a tuple of them; None where it is missing."""
+    classes: tuple[str, ...]
+    task: Task
+    masked: list[tuple[str, ...]]
+    """The classes of which it is unknown whether the image carries them."""
+    notes: tuple[str, ...] = field(default=())
+    """Lines that the user should read."""
+
+
+def _parts(source: Source, options: Mapping[str, str]) -> tuple[list[_Part], _Columns, list[str]]:
+    """Returns the tables and their columns, and notes on tables that are left out for want of a column."""
+    found, others = find_tables(source)
+    parts = [
+        _Part(file, _read(source.root / file.path, options.get("separator")), NamedImages(source, file.path, options))
+        for file in found
+    ]
+    first = next((part for part in parts if part.file.split == "train"), parts[0])
+    columns = _columns(first, options)
+    needed = {columns.path, *([columns.labels] if isinstance(columns.labels, str) else columns.labels)}
+    notes = [f"left out {path}, which is named like no split" for path in others]
+    kept = []
+    for part in parts:
+        missing = sorted(needed - set(part.table.columns))
+        if missing:
+            notes.append(f"left out {part.file.path}, which lacks the column {missing[0]}")
         else:
-            self._folder = PurePosixPath(table).parent / root
-        self._root = source.root
-        self._suffix = options.get("suffix", "")
-        self._known = {file.path for file in source.files}
-        self._by_stem: dict[str, str] = {}
-        for known in sorted(self._known):
-            self._by_stem.setdefault(str(PurePosixPath(known).with_suffix("")), known)
+            kept.append(part)
+    if len(kept) == 1:
+        # Splits are drawn from a table that stands alone, whatever it is called.
+        kept = [_Part(TableFile(kept[0].file.path, None), kept[0].table, kept[0].images)]
+    return kept, columns, notes
 
-    def find(self, name: str) -> tuple[str, str | None]:
-        """Returns the path of a file by its name in the table, or why it cannot be used."""
-        if not name or name.lower() == "nan":
-            return "", "no path"
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute():
-            resolved = Path(path)
-            if not resolved.is_relative_to(self._root):
-                return "", f"the path '{name[:80]}' leads out of the table's folder"
-            key = str(resolved.relative_to(self._root))
-        elif ".." in path.parts:
-            return "", f"the path '{name[:80]}' leads out of the table's folder"
-        else:
-            key = str(self._folder / path)
-        for candidate in (f"{key}{self._suffix}" if self._suffix else key, key):
-            if candidate in self._known:
-                return candidate, None
-        # An id without a suffix; a name that has one is never taken for another file's.
-        if not path.suffix and key in self._by_stem:
-            return self._by_stem[key], None
-        return "", f"no such file: {name[:80]}"
+
+def _columns(part: _Part, options: Mapping[str, str]) -> _Columns:
+    table = part.table
+    split = split_column(table, options.get("split-column"))
+    path = path_column(table, options.get("path-column"), part.images.names_one)
+    labels: str | list[str]
+    if "label-columns" in options:
+        labels = [existing(table, name.strip()) for name in options["label-columns"].split(",")]
+    else:
+        taken = [column for column in (path, split, options.get("group")) if column is not None]
+        labels = label_columns(table, options.get("label-column"), taken)
+    return _Columns(path, labels, split)
 
 
 def _embedded_images(column: pd.Series[Any], scratch: Path) -> list[str] | None:
@@ -150,16 +179,6 @@ def _texts(column: pd.Series[Any]) -> list[str]:
     return ["" if missing else str(value).strip() for value, missing in zip(column, column.isna(), strict=True)]
 
 
-def _find_table(source: Source) -> str:
-    if source.named is not None:
-        return source.named
-    tables = [file.path for file in source.with_suffix(".csv", ".tsv", ".parquet", "metadata.jsonl")]
-    if len(tables) != 1:
-        found = f"several ({', '.join(tables[:5])}); give one of them with --data" if tables else "none"
-        raise DatasetError(f"table: --data must hold one CSV or Parquet table, but {source.root} holds {found}")
-    return tables[0]
-
-
 def _read(path: Path, separator: str | None) -> pd.DataFrame:
     import pandas as pd
 
@@ -176,7 +195,10 @@ def _read(path: Path, separator: str | None) -> pd.DataFrame:
             return _with_class_names(path, pd.read_parquet(path))
         if suffix == ".jsonl":
             return pd.read_json(path, lines=True, dtype=False)
-        return pd.read_csv(path, sep=_separator_of(path, separator), dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, sep=_separator_of(path, separator), dtype=str, keep_default_na=False)
+        # Row numbers that pandas wrote have no name.
+        named: pd.DataFrame = table.drop(columns=[one for one in table.columns if str(one).startswith("Unnamed:")])
+        return named
     # pandas and pyarrow raise many kinds of errors on damaged tables.
     except Exception as error:
         raise DatasetError(f"table: {path.name} cannot be read: {first_line(error)}") from error
@@ -215,26 +237,6 @@ def _separator_of(path: Path, given: str | None) -> str:
     return max(_COLUMN_SEPARATORS, key=header.count)
 
 
-def _column(table: pd.DataFrame, wanted: str | None, usual: Sequence[str], what: str, flag: str) -> str:
-    columns = [str(column) for column in table.columns]
-    if wanted is not None:
-        if wanted not in columns:
-            raise DatasetError(f"table: there is no column '{wanted}'; the columns are {_listed(columns)}")
-        return wanted
-    by_name = {column.strip().lower(): column for column in columns}
-    for name in usual:
-        if name in by_name:
-            return by_name[name]
-    raise DatasetError(
-        f"table: no column is known to hold the {what}; name it with {flag}; the columns are {_listed(columns)}"
-    )
-
-
-def _listed(columns: Sequence[str]) -> str:
-    text = ", ".join(columns)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]} and so on"
-
-
 def _label_separator(texts: Sequence[str], given: str | None) -> str | None:
     """Returns what separates several labels in one cell; None where each cell holds one label.
 
@@ -264,37 +266,48 @@ def _label_separator(texts: Sequence[str], given: str | None) -> str | None:
     return None
 
 
-def _labels(table: pd.DataFrame, options: Mapping[str, str]) -> tuple[list[Any], tuple[str, ...], Task]:
-    """The label of each row (None when it is missing), the classes and the task."""
-    if "label-columns" in options:
-        return _label_columns(table, [name.strip() for name in options["label-columns"].split(",")])
-    column = _column(table, options.get("label-column"), _LABEL_COLUMNS, "labels", "--option label-column=NAME")
+def _labels(table: pd.DataFrame, columns: str | list[str], options: Mapping[str, str]) -> _Labelling:
+    if not isinstance(columns, str):
+        return _marked(table, columns, told="label-columns" in options)
     given = options.get("label-separator")
-    if any(_is_list(value) for value in table[column]):
+    if any(_is_list(value) for value in table[columns]):
         if given is not None:
-            raise DatasetError(f"table: column '{column}' holds lists of labels; leave out --option label-separator")
-        return _several([_list_parts(value) for value in table[column]])
-    texts = [clean_name(text) for text in _label_texts(table[column])]
+            raise DatasetError(f"table: column '{columns}' holds lists of labels; leave out --option label-separator")
+        return _several([_list_parts(value) for value in table[columns]])
+    texts = [clean_name(text) for text in _label_texts(table[columns])]
     separator = _label_separator(texts, given)
     if separator is not None:
         return _several([text.split(separator) for text in texts])
     classes = sort_classes([text for text in texts if text])
     refuse_twins("labels", classes)
+    return _single(
+        [text or None for text in texts], classes, f"column '{columns}' holds {len(classes)}", options.get("positive")
+    )
+
+
+def _single(labels: list[Any], classes: tuple[str, ...], held: str, positive: str | None) -> _Labelling:
+    """Returns one label per image."""
     if len(classes) < 2:
-        raise DatasetError(f"table: at least 2 classes are needed, but column '{column}' holds {len(classes)}")
+        raise DatasetError(f"table: at least 2 classes are needed, but {held}")
+    labelled = sum(label is not None for label in labels)
+    if labelled >= _LEAST_ROWS and len(classes) > labelled / 2:
+        raise DatasetError(
+            f"table: classes must have several images each, but {held} for {counted(labelled, 'image')}, such as "
+            f"'{classes[0][:_LABEL_SHOWN]}'; name another column with --option label-column=NAME"
+        )
     if len(classes) == 2:
-        classes = with_positive("table", classes, options.get("positive"))
-    return [text or None for text in texts], classes, "binary" if len(classes) == 2 else "multiclass"
+        classes = with_positive("table", classes, positive)
+    return _Labelling(labels, classes, "binary" if len(classes) == 2 else "multiclass", [()] * len(labels))
 
 
-def _several(cells: Sequence[Sequence[str]]) -> tuple[list[Any], tuple[str, ...], Task]:
-    """The labels, classes and task of rows with several labels each."""
+def _several(cells: Sequence[Sequence[str]]) -> _Labelling:
+    """Returns several labels per image."""
     sets = [tuple(sorted({clean_name(part) for part in parts} - {""})) for parts in cells]
     classes = sort_classes([name for names in sets for name in names])
     refuse_twins("labels", classes)
     if len(classes) < 2:
         raise DatasetError(f"table: at least 2 classes are needed, but the labels hold {len(classes)}")
-    return list(sets), classes, "multilabel"
+    return _Labelling(list(sets), classes, "multilabel", [()] * len(sets))
 
 
 def _is_list(value: object) -> bool:
@@ -315,25 +328,62 @@ def _label_texts(column: pd.Series[Any]) -> list[str]:
     return [text.removesuffix(".0") for text in _texts(column)] if whole else _texts(column)
 
 
-def _label_columns(table: pd.DataFrame, names: Sequence[str]) -> tuple[list[Any], tuple[str, ...], Task]:
-    for name in names:
-        _column(table, name, (), "labels", "--option label-columns=A,B,C")
-        values = {str(value).strip().removesuffix(".0").lower() for value in table[name]}
-        if not values <= {"0", "1", "true", "false", "-1"}:
+def _marked(table: pd.DataFrame, columns: Sequence[str], *, told: bool) -> _Labelling:
+    """Returns the labels that columns of marks tell.
+
+    Args:
+        table: The table.
+        columns: One column per label.
+        told: The user named the columns; else columns of which each row marks exactly one are classes.
+
+    Raises:
+        DatasetError: A column holds something else than marks.
+    """
+    held = {column: marks(table[column]) for column in columns}
+    for column, values in held.items():
+        if not values <= {"0", "1", "true", "false", "-1", ""}:
+            wrong = sorted(values - {"0", "1", "true", "false", "-1", ""})
             raise DatasetError(
-                f"table: the label column '{name}' must hold only 0 and 1, but holds {', '.join(sorted(values)[:3])}"
+                f"table: the label column '{column}' must hold only 0 and 1, and nothing where it is unknown, but "
+                f"holds {', '.join(wrong[:3])}"
             )
-    marked = [[str(v).strip().removesuffix(".0").lower() in ("1", "true") for v in table[name]] for name in names]
-    rows = [tuple(name for name, mark in zip(names, marks, strict=True) if mark) for marks in zip(*marked, strict=True)]
-    return list(rows), tuple(names), "multilabel"
+    names = [clean_name(column) for column in columns]
+    refuse_twins("labels", names)
+    unknown = {""} if not any("0" in values for values in held.values()) else {"", "-1"}
+    cells = [[mark(value) for value in table[column]] for column in columns]
+    labels = [_names(names, row, {"1", "true"}) for row in zip(*cells, strict=True)]
+    masked = [_names(names, row, unknown) for row in zip(*cells, strict=True)]
+    if not told and not any(masked) and all(len(row) == 1 for row in labels):
+        found = _single([row[0] for row in labels], tuple(names), "the columns are one", None)
+        return _Labelling(
+            found.labels,
+            found.classes,
+            found.task,
+            found.masked,
+            (f"classes are the columns {_some(names)}, of which each row marks one",),
+        )
+    notes = () if told else (f"labels are the columns {_some(names)}",)
+    count = sum(map(len, masked))
+    if count:
+        notes = (*notes, f"{counted(count, 'label')} empty or -1 in the table: unknown, so not scored")
+    return _Labelling(list(labels), tuple(names), "multilabel", list(masked), notes)
 
 
-def _splits(table: pd.DataFrame, wanted: str | None) -> list[str | None]:
-    columns = {str(column).strip().lower(): str(column) for column in table.columns}
-    column = wanted or next((columns[name] for name in _SPLIT_COLUMNS if name in columns), None)
+def _names(names: Sequence[str], cells: Sequence[str], wanted: set[str]) -> tuple[str, ...]:
+    return tuple(name for name, cell in zip(names, cells, strict=True) if cell in wanted)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = "" if len(names) <= _COLUMNS_SHOWN else f" and {len(names) - _COLUMNS_SHOWN} more"
+    return ", ".join(names[:_COLUMNS_SHOWN]) + more
+
+
+def _splits(table: pd.DataFrame, column: str | None, parts: Sequence[_Part]) -> list[str | None]:
+    """Returns the split of each row: that of its table where there are several, else as the column says."""
+    if len(parts) > 1:
+        return [part.file.split for part in parts for _ in range(len(part.table))]
     if column is None:
         return [None] * len(table)
-    _column(table, column, (), "splits", "--option split-column=NAME")
     texts = [str(value).strip().lower() for value in table[column]]
     wrong = sorted(set(texts) - set(SPLIT_NAMES))
     if wrong:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError, SettingError
 from ...text import counted
+from ..adapters.table_columns import LABEL_COLUMNS, PATH_COLUMNS, SPLIT_COLUMNS, plain_name
 from ..base import ImageDataset, Index, Progress
 from ..cache.decoding import PixelFormat
 from ..grouping import column_words
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IMAGE_SIZE = 128
-PATH_COLUMNS = ("path", "file", "filename", "file_name", "filepath", "image", "image_path")
-LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "tags")
-_SPLIT_COLUMNS = ("split", "subset", "set", "usage")
 
 
 def from_dataframe(
@@ -119,8 +117,8 @@ def _split_column(name: str, parts: Mapping[str, pd.DataFrame], wanted: str | No
     Raises:
         SettingError: The splits come as DataFrames of their own, too.
     """
-    columns = {str(column).strip().lower(): str(column) for column in parts["train"].columns}
-    column = wanted or next((columns[usual] for usual in _SPLIT_COLUMNS if usual in columns), None)
+    columns = {plain_name(column): str(column) for column in reversed(parts["train"].columns)}
+    column = wanted or next((columns[usual] for usual in SPLIT_COLUMNS if usual in columns), None)
     if column is not None and len(parts) > 1:
         others = " and ".join(f"{split}=" for split in parts if split != "train")
         raise SettingError(
@@ -136,7 +134,7 @@ def _column(name: str, frame: pd.DataFrame, wanted: str | None, usual: Sequence[
         if wanted not in columns:
             raise DatasetError(f"{name}: there is no column '{wanted}'; the columns are {', '.join(columns)}")
         return wanted
-    by_name = {column.strip().lower(): column for column in columns}
+    by_name = {plain_name(column): column for column in reversed(columns)}
     for known in usual:
         if known in by_name:
             return by_name[known]

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ...errors import DatasetError, SettingError
+from ..adapters.table_columns import LABEL_COLUMNS, plain_name
 from ..base import ImageDataset, Index, Progress
 from ..cache.decoding import PixelFormat
 from ..names import SPLIT_NAMES
 from ..settings import DEFAULT_SETTINGS, LoadSettings
 from .arrays import from_arrays
-from .dataframe import IMAGE_SIZE, LABEL_COLUMNS
+from .dataframe import IMAGE_SIZE
 from .labels import LabelSettings, read_labels
 from .opening import check_settings, index_of, label_facts, open_index, silent
 from .pixels import Range
@@ -149,7 +150,8 @@ def _label_column(name: str, features: Mapping[str, Any], wanted: str | None, im
     if wanted is not None:
         return _present(name, features, wanted)
     classes = [column for column, feature in features.items() if _class_names(feature) is not None]
-    usual = [column for column in LABEL_COLUMNS if column in features and column != images]
+    by_name = {plain_name(column): column for column in features if column != images}
+    usual = [by_name[usual] for usual in LABEL_COLUMNS if usual in by_name]
     found = classes if len(classes) == 1 else [column for column in usual if column in classes or not classes]
     if found:
         return found[0]

@@ -19,7 +19,7 @@ from .splitting import Splits, limit_rows, make_splits
 from .together import kept_together
 
 # Raise it whenever the same settings come to draw other splits: those of the version before are then drawn anew.
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,29 @@ def draw(labels: Labels, groups: Rows, rows: Rows, shares: Sequence[float], seed
         wanted = _whole_numbers(counts, fractions)
         start = _deal_single_label(collected, wanted, seed)
         targets, sizes = wanted.astype(float), wanted.sum(axis=0)
-    owner = balance(collected, start, targets, sizes.astype(float))[collected.of_row]
+    dealt = balance(collected, start, targets, sizes.astype(float))
+    owner = _without_empty(collected, dealt, sizes)[collected.of_row]
     return [rows[owner == part] for part in range(len(shares))]
+
+
+def _without_empty(groups: Groups, owner: Rows, sizes: NDArray[np.int64]) -> Rows:
+    """Gives each part that wants rows and has none the smallest group of the part that has most groups.
+
+    With few and large groups, an empty part may be nearer to its share than one with a whole group in it.
+
+    Args:
+        groups: The groups.
+        owner: The part of each group, int64 (groups,).
+        sizes: Wanted rows of each part, (parts,).
+    """
+    owner = owner.copy()
+    for part in np.flatnonzero(sizes >= 1):
+        held = np.bincount(owner, minlength=len(sizes))
+        richest = int(held.argmax())
+        if held[part] == 0 and held[richest] > 1:
+            members = np.flatnonzero(owner == richest)
+            owner[members[groups.sizes[members].argmin()]] = part
+    return owner
 
 
 def limit_rows(labels: Labels, rows: Rows, limit: int, seed: int) -> Rows:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -147,3 +148,133 @@ def test_an_empty_label_separator_is_refused(make: SimpleNamespace, tmp_path: Pa
     path = make.table(tmp_path / "labels.csv")
     with pytest.raises(DatasetError, match=r"label-separator must be a text such as \| or none"):
         load("table", path, LoadSettings(options={"label-separator": ""}))
+
+
+def published(make: SimpleNamespace, root: Path, header: str, lines: list[str], folder: str = "") -> Path:
+    """Makes the images 0.jpg to 11.jpg and a table of them; `{}` in a line is the image's number."""
+    for number in range(12):
+        make.save(root / folder / f"{number}.jpg", seed=number)
+    return write(root / "t.csv", [header, *(lines[number % len(lines)].format(number) for number in range(12))])
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "classes"),
+    [
+        pytest.param("id,breed", ["{},pug", "{},boxer"], ("boxer", "pug"), id="dog breeds"),
+        pytest.param("lesion_id,image_id,dx,age", ["L{},{},nv,30", "L{},{},mel,40"], ("mel", "nv"), id="HAM10000"),
+        pytest.param("Width,ClassId,Path", ["9,0,{}.jpg", "9,1,{}.jpg"], ("0", "1"), id="GTSRB"),
+        pytest.param("where,what", ["{}.jpg,cat", "{}.jpg,dog"], ("cat", "dog"), id="names of nobody's"),
+        pytest.param("number,where,label", ["{0},{0}.jpg,cat", "{0},{0}.jpg,dog"], ("cat", "dog"), id="numbers beside"),
+        pytest.param(",file,label", ["0,{}.jpg,cat", "1,{}.jpg,dog"], ("cat", "dog"), id="a column of row numbers"),
+    ],
+)
+def test_columns_are_found(
+    header: str, lines: list[str], classes: tuple[str, ...], make: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Columns are told by the names that published tables give them, and by whether their cells name files."""
+    lines = [line.replace("L{},{}", "L,{}") for line in lines]
+    dataset = read(published(make, tmp_path, header, lines))
+    assert dataset.classes == classes
+    assert len(dataset.images) == 12
+
+
+def test_images_in_several_folders_are_found_by_name(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A name without its folder is looked for below the table; one that several files have is refused."""
+    for number in range(12):
+        make.save(tmp_path / f"part_{number % 2}" / f"{number}.jpg", seed=number)
+    table = write(tmp_path / "t.csv", ["id,label", *(f"{number},{'ab'[number % 3 > 0]}" for number in range(12))])
+    assert len(read(table).images) == 12
+    make.save(tmp_path / "test" / "3.jpg", seed=50)
+    with pytest.raises(DatasetError, match=r"line 5: several files are called 3, such as part_1/3.jpg and test/3.jpg"):
+        read(table)
+
+
+def test_columns_of_marks_are_labels(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Columns of 0 and 1 are several labels per image, or classes where each row marks exactly one."""
+    several = read(published(make, tmp_path / "a", "image_id,smiling,young", ["{},1,-1", "{},1,1", "{},-1,-1"]))
+    assert (several.task, several.classes) == ("multilabel", ("smiling", "young"))
+    assert several.labels.sum(axis=0).tolist() == [8, 4]
+    assert "labels are the columns smiling, young" in several.notes
+    one = read(published(make, tmp_path / "b", "image_id,healthy,rust,scab", ["{},1,0,0", "{},0,1,0", "{},0,0,1.0"]))
+    assert (one.task, one.classes) == ("multiclass", ("healthy", "rust", "scab"))
+    assert "classes are the columns healthy, rust, scab, of which each row marks one" in one.notes
+
+
+def test_unknown_labels_neither_count_nor_teach(make: SimpleNamespace, tmp_path: Path) -> None:
+    """An empty cell is unknown, and so is -1 beside 0; without any 0, -1 means that the label is not there."""
+    lines = ["{}.jpg,1.0,0.0", "{}.jpg,-1.0,1.0", "{}.jpg,,1.0", "{}.jpg,0.0,0.0"]
+    dataset = read(published(make, tmp_path, "Path,Edema,Fracture", lines), label_columns="Edema,Fracture")
+    assert "6 labels empty or -1 in the table: unknown, so not scored" in dataset.notes
+    masked = sum(np.ma.getmaskarray(dataset.scored_labels(split)).sum() for split in ("train", "validation", "test"))
+    assert masked == 6
+    with pytest.raises(DatasetError, match=r"label column 'Edema' must hold only 0 and 1.* but holds maybe"):
+        read(published(make, tmp_path, "Path,Edema,Fracture", ["{}.jpg,maybe,0"]), label_columns="Edema,Fracture")
+
+
+def test_tables_of_splits_are_read_together(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Tables named like splits, or in folders that are, are one data set; one without labels is left out."""
+    for split, count in (("train", 12), ("valid", 4), ("test", 4)):
+        for number in range(count):
+            make.save(tmp_path / split / f"{number}.jpg", seed=hash(split) % 1000 + number)
+        rows = [f"{number}.jpg,{number % 2},{1 - number % 2}" for number in range(count)]
+        write(tmp_path / split / "_classes.csv", ["filename, cat, dog", *rows])
+    dataset = load("table", tmp_path)
+    assert (dataset.task, dataset.classes) == ("binary", ("cat", "dog"))
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (12, 4, 4)
+
+    kaggle = tmp_path / "kaggle"
+    for number in range(16):
+        make.save(kaggle / "images" / f"{number}.png", seed=500 + number)
+    write(kaggle / "train.csv", ["id_code,diagnosis", *(f"{number},{number % 2}" for number in range(12))])
+    write(kaggle / "test.csv", ["id_code", *(str(number) for number in range(12, 16))])
+    write(kaggle / "sample_submission.csv", ["id_code,diagnosis", *(f"{number},0" for number in range(12, 16))])
+    dataset = load("table", kaggle)
+    assert len(dataset.images) == 12
+    assert len(dataset.test) > 0
+    assert {
+        "left out test.csv, which lacks the column diagnosis",
+        "left out sample_submission.csv, which is named like no split",
+    } <= set(dataset.notes)
+
+
+def test_a_fault_names_its_table(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Of several tables, the one with the fault is named."""
+    for number in range(8):
+        make.save(tmp_path / f"{number}.jpg", seed=number)
+    write(tmp_path / "train.csv", ["path,label", *(f"{number}.jpg,{'ab'[number % 2]}" for number in range(6))])
+    write(tmp_path / "test.csv", ["path,label", "6.jpg,a", "9.jpg,b"])
+    with pytest.raises(DatasetError, match=r"test.csv line 3: no such file: 9.jpg"):
+        load("table", tmp_path)
+
+
+def test_shards_of_hugging_face_are_read_together(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Parquet files of one split are parts of it, and their images do not take each other's place."""
+    for split, shard, count in (("train", 0, 6), ("train", 1, 6), ("test", 0, 4)):
+        rows = []
+        for number in range(count):
+            make.save(tmp_path / "one.png", seed=100 * shard + number + 1000 * (split == "test"))
+            rows.append({"image": {"bytes": (tmp_path / "one.png").read_bytes(), "path": None}, "label": number % 2})
+        (tmp_path / "data").mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_parquet(tmp_path / "data" / f"{split}-{shard:05d}-of-00002.parquet")
+    dataset = load("table", tmp_path / "data")
+    assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == (12, 4)
+    assert len({image.tobytes() for image in dataset.images}) == 16
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "message"),
+    [
+        ("file,target", "{0}.jpg,0.{0}7", "column 'target' holds 12 for 12 images, such as '0.07'; name another"),
+        (
+            "label," + ",".join(f"pixel{i}" for i in range(16)),
+            "{}" + ",0" * 16,
+            "columns pixel0 to pixel15 hold pixels",
+        ),
+    ],
+)
+def test_tables_of_something_else_are_refused(
+    header: str, line: str, message: str, make: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Numbers to predict are no classes, and pixels in columns are no paths."""
+    with pytest.raises(DatasetError, match=message):
+        read(published(make, tmp_path, header, [line]))
