@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +21,7 @@ class CocoAdapter:
     """Reads data sets in the format of COCO's object detection: JSON files beside folders of images."""
 
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
-        """Lists the images of all annotation files; a file whose name says train, val or test states that split.
+        """Lists the images of all annotation files; one that is named after a split, or whose folder is, states it.
 
         Options:
             crowds: yes to count annotations of crowds (`iscrowd`) as well; no by default.
@@ -32,14 +32,13 @@ class CocoAdapter:
         if crowds not in ("yes", "no"):
             raise DatasetError(f"coco: option crowds must be yes or no, but got '{crowds}'")
         files = _annotation_files(source)
-        by_path = {file.path: file.path for file in source.images}
-        by_name = {PurePosixPath(path).name: path for path in by_path}
+        images = _Images([file.path for file in source.images])
         rows: list[dict[str, Any]] = []
-        missing, names = 0, set[str]()
+        missing, doubtful, names = 0, 0, set[str]()
         for number, file in enumerate(files, start=1):
             progress("annotations", number, len(files))
             document = _read(source, file)
-            split = split_of(PurePosixPath(file.path).stem)
+            split = _split_told(file.path)
             categories = {each["id"]: clean_name(str(each["name"])) for each in document["categories"]}
             names |= set(categories.values())
             shown: dict[Any, set[str]] = {}
@@ -47,16 +46,21 @@ class CocoAdapter:
                 if each.get("category_id") in categories and (crowds == "yes" or not each.get("iscrowd")):
                     shown.setdefault(each.get("image_id"), set()).add(categories[each["category_id"]])
             for image in document["images"]:
-                path = str(image.get("file_name", ""))
-                key = by_path.get(path) or by_name.get(PurePosixPath(path).name)
-                if key is None:
-                    missing += 1
+                found = images.find(str(image.get("file_name", "")), file.path, split)
+                if len(found) == 1:
+                    label = tuple(sorted(shown.get(image.get("id"), ())))
+                    rows.append({"key": found[0], "label": label, "split": split})
+                elif found:
+                    doubtful += 1
                 else:
-                    rows.append({"key": key, "label": tuple(sorted(shown.get(image.get("id"), ()))), "split": split})
+                    missing += 1
         if not rows:
             raise DatasetError(
-                f"coco: none of the {counted(missing, 'image')} of the annotations is below {source.root}; give the "
-                "folder that holds both with --data"
+                f"coco: none of the {counted(missing + doubtful, 'image')} of the annotations is below {source.root}, "
+                "or the only one of its name; give the folder that holds both with --data"
+                if doubtful
+                else f"coco: none of the {counted(missing, 'image')} of the annotations is below {source.root}; give "
+                "the folder that holds both with --data"
             )
         present = sorted({name for row in rows for name in row["label"]})
         refuse_twins("categories", present)
@@ -67,8 +71,44 @@ class CocoAdapter:
             classes=tuple(present),
             task="multilabel",
             bad=source.bad_links,
-            notes=_notes(missing, len(names - set(present))),
+            notes=_notes(missing, doubtful, len(names - set(present))),
         )
+
+
+def _split_told(path: str) -> str | None:
+    """Returns the split that the name of an annotation file or of its folder says."""
+    plain = PurePosixPath(path)
+    return split_of(plain.stem) or split_of(plain.parent.name)
+
+
+class _Images:
+    """Finds the image files that annotations name.
+
+    Args:
+        paths: The image files.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = set(paths)
+        self._by_name: dict[str, list[str]] = {}
+        for path in paths:
+            self._by_name.setdefault(PurePosixPath(path).name, []).append(path)
+
+    def find(self, name: str, document: str, split: str | None) -> list[str]:
+        """Returns the path of an image; none where there is none, several where it is not plain which one is meant.
+
+        Args:
+            name: Its name in the annotations.
+            document: The path of the annotation file.
+            split: The split that the annotation file states.
+        """
+        for candidate in (str(PurePosixPath(document).parent / name), name):
+            if candidate in self._paths:
+                return [candidate]
+        called = self._by_name.get(PurePosixPath(name).name, [])
+        # Splits number their images alike: those below folders of the same split are meant.
+        same = [path for path in called if split in {split_of(part) for part in PurePosixPath(path).parts[:-1]}]
+        return same if len(same) == 1 else called
 
 
 def _annotation_files(source: Source) -> list[SourceFile]:
@@ -103,10 +143,12 @@ def _read(source: Source, file: SourceFile) -> dict[str, Any]:
     return document
 
 
-def _notes(missing: int, unused: int) -> tuple[str, ...]:
+def _notes(missing: int, doubtful: int, unused: int) -> tuple[str, ...]:
     notes = []
     if missing:
         notes.append(f"left out {counted(missing, 'annotated image')} that {'is' if missing == 1 else 'are'} not there")
+    if doubtful:
+        notes.append(f"left out {counted(doubtful, 'annotated image')} with the name of several files")
     if unused:
         notes.append(f"left out {counted(unused, 'category', 'categories')} that no image shows")
     return tuple(notes)

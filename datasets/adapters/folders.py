@@ -102,7 +102,7 @@ def _several_labels(source: Source, options: Mapping[str, str]) -> Index:
     images, left = without_excluded("folders", image_paths(source), options.get("exclude"))
     if way == "repeated":
         table = list_class_folders(source, images).table
-        table["content"] = [_content(source.root / key) for key in table["key"]]
+        table["content"] = [content_of(source.root / key) for key in table["key"]]
         together = table.groupby(["content", table["split"].fillna("")], sort=False)
         rows = [
             (group["key"].iloc[0], tuple(sorted(set(group["label"]))), group["split"].iloc[0]) for _, group in together
@@ -129,7 +129,7 @@ def _several_labels(source: Source, options: Mapping[str, str]) -> Index:
     )
 
 
-def _content(path: Path) -> str:
+def content_of(path: Path) -> str:
     """Returns the SHA-256 of a file's content, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:

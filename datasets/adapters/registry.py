@@ -120,6 +120,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
         image_size=128,
         channels=3,
         options={"crowds": "yes: count annotations of crowds as well"},
+        revision="folders of splits",
         files_beside=True,
         home="https://cocodataset.org",
     ),
@@ -144,6 +145,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
         objective="accuracy",
         options={"labels": "FER+'s table of labels, fer2013new.csv"},
         file_options=("labels",),
+        revision="names of split folders",
         home="https://www.kaggle.com/datasets/deadskull7/fer2013",
     ),
     "folders": _FOLDERS,
@@ -160,6 +162,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
         channels=3,
         options={"min-images": "smallest number of training images for a character to be kept, 100 by default"}
         | _CLASSES,
+        revision="split folders",
         home="https://www.kaggle.com/datasets/alexattia/the-simpsons-characters-dataset",
     ),
     "voc2012": AdapterEntry(
@@ -172,7 +175,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "difficult": "keep: count objects marked difficult as well",
             "objects": "largest: take only the class of the largest object, one label per image",
         },
-        revision="names and encodings",
+        revision="pairs of files",
         home="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
     ),
     "table": AdapterEntry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from ...errors import DatasetError, SettingError
 from ...text import counted
 from ..base import Index, Progress
 from ..files.sources import Source, SourceFile
-from .folders import keep_classes, sort_classes
+from .folders import content_of, keep_classes, sort_classes
+from .split_folders import split_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,10 +62,13 @@ def _list(source: Source) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Takes characters from folder names; in the test folder, and where there are no folders, from file names."""
     import pandas as pd
 
-    images, doubled = _without_copies(source.images)
+    images, doubled = _without_copies(source)
     in_folders = [file for file in images if "/" in file.path and not _is_test(file)]
     flat = [file for file in images if _is_test(file) or not in_folders]
-    rows = [(file.path, PurePosixPath(file.path).parent.name, "train") for file in in_folders]
+    splits = _splits_above([PurePosixPath(file.path).parts[:-2] for file in in_folders])
+    rows = [
+        (file.path, PurePosixPath(file.path).parent.name, split) for file, split in zip(in_folders, splits, strict=True)
+    ]
     known = {character for _, character, _ in rows}
     for file in flat:
         match = _NUMBERED.fullmatch(PurePosixPath(file.path).stem)
@@ -86,19 +90,34 @@ def _list(source: Source) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return table, tuple(notes)
 
 
+def _splits_above(folders: Sequence[tuple[str, ...]]) -> list[str]:
+    """Returns the split that a folder above each character's states; training where they state no two splits.
+
+    Args:
+        folders: The folders above each image's own.
+    """
+    told = [next((split for name in above if (split := split_of(name)) is not None), None) for above in folders]
+    if None in told or "train" not in told:
+        return ["train"] * len(folders)
+    return [split for split in told if split is not None]
+
+
 def _is_test(file: SourceFile) -> bool:
     return "testset" in PurePosixPath(file.path).parent.name.lower()
 
 
-def _without_copies(files: Iterable[SourceFile]) -> tuple[list[SourceFile], int]:
-    """Keeps one of the files that share folder, name and size: Kaggle's archive holds the whole data set twice."""
-    seen: dict[tuple[str, str, int], SourceFile] = {}
-    total = 0
-    for file in files:
+def _without_copies(source: Source) -> tuple[list[SourceFile], int]:
+    """Keeps one of the files that share folder, name and content: Kaggle's archive holds the whole data set twice."""
+    alike: dict[tuple[str, str, int], list[SourceFile]] = {}
+    for file in source.images:
         path = PurePosixPath(file.path)
-        seen.setdefault((path.parent.name, path.name, file.size), file)
-        total += 1
-    return list(seen.values()), total - len(seen)
+        alike.setdefault((path.parent.name, path.name, file.size), []).append(file)
+    kept: list[SourceFile] = []
+    for files in alike.values():
+        contents = [content_of(source.root / file.path) for file in files] if len(files) > 1 else [""]
+        kept += dict(zip(reversed(contents), reversed(files), strict=True)).values()
+    kept.sort(key=lambda file: file.path)
+    return kept, len(source.images) - len(kept)
 
 
 def _leave_out_rare(table: pd.DataFrame, least: int) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -14,7 +14,12 @@ from ...errors import DatasetError
 from ...text import counted
 from ..names import SPLIT_NAMES
 
-_WORDS = {**SPLIT_NAMES, "trainset": "train", "testset": "test", "eval": "validation"}
+_WORDS = {
+    **SPLIT_NAMES,
+    **{"trainset": "train", "testset": "test", "eval": "validation"},
+    # FER2013's names.
+    **{"publictest": "validation", "privatetest": "test"},
+}
 _NAMES_SHOWN = 6
 Parts = tuple[str, ...]
 

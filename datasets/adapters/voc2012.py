@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ from ...text import counted
 from ..base import BadItem, Index, Progress
 from ..files.sources import Source
 from .label_names import refuse_twins
+from .split_folders import split_of
 from .voc_annotation import AnnotatedObject, Annotation, AnnotationError, read_annotation
 
 _LISTS = {"train": "train", "val": "validation", "test": "test"}
@@ -27,6 +29,8 @@ class _Files:
     images: dict[str, str] = field(default_factory=dict)
     lists: dict[str, str] = field(default_factory=dict)
     """Lists of the images in a split."""
+    splits: dict[str, str] = field(default_factory=dict)
+    """The splits of images by their paths, where folders state them."""
 
 
 class VocAdapter:
@@ -34,6 +38,9 @@ class VocAdapter:
 
     def index(self, source: Source, options: Mapping[str, str], scratch: Path, progress: Progress) -> Index:
         """Lists the annotated images.
+
+        Where there are no folders Annotations and JPEGImages, an annotation and an image of one name belong together,
+        and folders named like splits state them.
 
         Options:
             difficult: ignore (default) or keep objects marked difficult.
@@ -51,6 +58,8 @@ class VocAdapter:
         if chosen["all-images"] == "no" and "train" in files.lists:
             rows, list_notes = _by_lists(source.root, files, rows)
             notes += list_notes
+        elif chosen["all-images"] == "no" and files.splits:
+            rows = [{**row, "split": files.splits[row["key"]]} for row in rows]
         classes = sorted({label for row in rows for label in row["label"]})
         columns = ["key", "label", "split"]
         if chosen["objects"] == "each":
@@ -102,6 +111,8 @@ def _find_files(source: Source) -> _Files:
         elif kind == "main" and path.suffix == ".txt" and path.stem in (*_LISTS, "trainval"):
             folders.setdefault(path.parent.parent.parent, _Files()).lists[path.stem] = file.path
     complete = {str(folder): files for folder, files in folders.items() if files.annotations and files.images}
+    if not complete and (paired := _paired_files(source)) is not None:
+        return paired
     if not complete:
         raise DatasetError(
             f"voc2012: --data must hold the folders Annotations and JPEGImages, but {source.root} does not"
@@ -113,13 +124,45 @@ def _find_files(source: Source) -> _Files:
     return next(iter(complete.values()))
 
 
+def _paired_files(source: Source) -> _Files | None:
+    """Pairs annotations with images of the same name, as tools export them; None where there are no pairs.
+
+    Raises:
+        DatasetError: Several images or annotations of a split have one name.
+    """
+    files = _Files()
+    splits: dict[str, str | None] = {}
+    for file in source.files:
+        path = PurePosixPath(file.path)
+        found = files.annotations if path.suffix.lower() == ".xml" else files.images if file.is_image else None
+        if found is None:
+            continue
+        told = [split for part in path.parts[:-1] if (split := split_of(part)) is not None]
+        split = told[0] if told else None
+        name = f"{split}/{path.stem}" if split else path.stem
+        if (twin := found.setdefault(name, file.path)) != file.path:
+            raise DatasetError(
+                f"voc2012: annotations and images must have names of their own, but {twin} and {file.path} share one; "
+                "give a folder that holds one of them with --data"
+            )
+        if file.is_image:
+            splits[file.path] = split
+    if not files.annotations.keys() & files.images.keys():
+        return None
+    stated = {split for split in splits.values() if split is not None}
+    if None not in splits.values() and "train" in stated and len(stated) > 1:
+        files.splits = {path: split for path, split in splits.items() if split is not None}
+    return files
+
+
 def _read_rows(
     root: Path, files: _Files, chosen: Mapping[str, str], bad: list[BadItem], progress: Progress
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """One row per annotated image, and the annotations that have no image. Bad annotations are added to `bad`."""
     rows: list[dict[str, Any]] = []
     missing: list[str] = []
-    by_name = {PurePosixPath(path).name: path for path in files.images.values()}
+    named = Counter(PurePosixPath(path).name for path in files.images.values())
+    by_name = {name: path for path in files.images.values() if named[name := PurePosixPath(path).name] == 1}
     taken: dict[str, str] = {}
     for number, (stem, path) in enumerate(sorted(files.annotations.items()), start=1):
         progress("annotations", number, len(files.annotations))

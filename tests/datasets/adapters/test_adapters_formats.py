@@ -24,6 +24,18 @@ def test_simpsons(make: SimpleNamespace, tmp_path: Path) -> None:
     assert len(everyone.test) == 3
 
 
+def test_simpsons_in_split_folders(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Splits that folders above the characters state are kept, and images of one name and size are not all copies."""
+    for number, name in enumerate(("bart_simpson", "homer_simpson")):
+        for split, count in (("train", 12), ("test", 4)):
+            for image in range(count):
+                path = tmp_path / split / name / f"pic_{image:04}.bmp"
+                make.save(path, seed=100 * number + 40 * len(split) + image)
+    dataset = load("simpsons", tmp_path, LoadSettings(options={"min-images": "5"}))
+    assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == (24, 8)
+    assert {origin.split("/")[0] for origin in dataset.origins[dataset.test].tolist()} == {"test"}
+
+
 def test_simpsons_all_rare(make: SimpleNamespace, tmp_path: Path) -> None:
     """When no character has 100 images, the message names the most frequent one and the flag."""
     with pytest.raises(

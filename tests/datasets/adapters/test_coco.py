@@ -53,3 +53,33 @@ def test_other_documents_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("[1, 2")
     with pytest.raises(DatasetError, match=r"coco: a\.json cannot be read"):
         load("coco", tmp_path)
+
+
+def test_splits_that_number_their_images_alike_are_told_apart(make: SimpleNamespace, tmp_path: Path) -> None:
+    """An annotation file beside its images means those, though another split has images of the same names."""
+    for split, shift in (("train", 0), ("valid", 1), ("test", 2)):
+        images = [{"id": number, "file_name": f"{number}.jpg"} for number in range(9)]
+        shown = [{"image_id": number, "category_id": (1, 5, 9)[(number + shift) % 3]} for number in range(9)]
+        for number in range(9):
+            make.save(tmp_path / split / f"{number}.jpg", seed=100 * shift + number)
+        document = {"images": images, "annotations": shown, "categories": CATEGORIES}
+        (tmp_path / split / "_annotations.coco.json").write_text(json.dumps(document))
+    dataset = load("coco", tmp_path)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (9, 9, 9)
+    for row, origin in enumerate(dataset.origins.tolist()):
+        split, name = origin.split("/")
+        shift = {"train": 0, "valid": 1, "test": 2}[split]
+        assert int(dataset.labels[row].argmax()) == (int(name.removesuffix(".jpg")) + shift) % 3
+
+
+def test_a_name_of_several_files_is_left_out(make: SimpleNamespace, tmp_path: Path) -> None:
+    """An image is never taken for another of the same name."""
+    lay_out(make, tmp_path, "train", 12)
+    make.save(tmp_path / "other" / f"{3:012d}.jpg", seed=500)
+    make.save(tmp_path / "another" / f"{4:012d}.jpg", seed=501)
+    (tmp_path / "train2017" / f"{4:012d}.jpg").rename(tmp_path / "elsewhere.jpg")
+    make.save(tmp_path / "third" / f"{4:012d}.jpg", seed=502)
+    dataset = load("coco", tmp_path)
+    assert "left out 1 annotated image with the name of several files" in dataset.notes
+    assert len(dataset.images) == 11
+    assert f"train2017/{3:012d}.jpg" in dataset.origins

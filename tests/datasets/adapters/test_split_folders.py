@@ -54,6 +54,12 @@ def sizes(dataset: ImageDataset) -> tuple[int, int, int]:
             id="a sample beside",
         ),
         pytest.param(
+            {"Training/Happy": 8, "Training/Sad": 8, "PublicTest/Happy": 3, "PublicTest/Sad": 3,
+             "PrivateTest/Happy": 4, "PrivateTest/Sad": 4},
+            ("Happy", "Sad"), (16, 6, 8), "",
+            id="FER2013's names",
+        ),
+        pytest.param(
             {"cat/train": 8, "cat/test": 3, "dog/train": 8, "dog/test": 3}, ("cat", "dog"), (13, 3, 6), "",
             id="splits below classes",
         ),

@@ -123,3 +123,31 @@ def test_annotations_that_all_name_one_file(make: SimpleNamespace, tmp_path: Pat
         start, end = text.index("<filename>") + 10, text.index("</filename>")
         path.write_text(f"{text[:start]}one.jpg{text[end:]}")
     assert load("voc2012", root).labels.tolist() == plain.labels.tolist()
+
+
+def pairs(make: SimpleNamespace, root: Path, images: str, annotations: str, count: int = 12) -> None:
+    """Writes images and their annotations into two folders, or the same."""
+    for number in range(count):
+        make.save(root / images / f"{number}.jpg", seed=len(images) * 100 + number)
+        path = root / annotations / f"{number}.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(make.voc_xml(f"{number}.jpg", ((("cat", "dog")[number % 2], 0),)))
+
+
+def test_annotations_beside_their_images_are_read(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Tools export each image with its annotation, in folders named like splits."""
+    for split, count in (("train", 12), ("valid", 4), ("test", 6)):
+        pairs(make, tmp_path, split, split, count)
+    dataset = load("voc2012", tmp_path)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (12, 4, 6)
+    for row, origin in enumerate(dataset.origins.tolist()):
+        assert dataset.labels[row].tolist() == ([1, 0] if int(Path(origin).stem) % 2 == 0 else [0, 1])
+
+
+def test_folders_of_other_names_are_read(make: SimpleNamespace, tmp_path: Path) -> None:
+    """Annotations and images are paired by name where the challenge's folders are not there."""
+    pairs(make, tmp_path, "images", "xmls")
+    assert len(load("voc2012", tmp_path).images) == 12
+    pairs(make, tmp_path, "more", "xmls")
+    with pytest.raises(DatasetError, match=r"images/0.jpg and more/0.jpg share one; give a folder that holds one"):
+        load("voc2012", tmp_path)
