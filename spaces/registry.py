@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..datasets.base import DataSpec, ImageDataset, Task
@@ -234,6 +235,11 @@ def check_name(name: str) -> None:
     if ":" not in name:
         if name not in SPACES:
             raise UnknownNameError("space", name, SPACES)
+    elif (path := name.partition(":")[0]).endswith(".py"):
+        module = ".".join(PurePath(path).with_suffix("").parts)
+        raise SettingError(
+            f"--space takes package.module:Name, not the path of a file; write {module}:{name.partition(':')[2]}"
+        )
     elif not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name):
         raise SettingError(
             f"--space must be a name that 'apertune spaces list' shows, or package.module:Name, but got '{name}'"

@@ -71,9 +71,10 @@ def export_model(
         folder = scratch / "export"
         folder.mkdir()
         contract.write(folder)
-        comparison = Comparison(lambda pixels: predict(network, pixels), contract, images, scratch)
+        plain = in_float32(network)
+        comparison = Comparison(lambda pixels: predict(plain, pixels), contract, images, scratch)
         few = None if calibration is None else calibration[:: -(-len(calibration) // _CALIBRATION_IMAGES) or 1]
-        job = ExportJob(in_float32(network), contract, folder, few)
+        job = ExportJob(plain, contract, folder, few)
         rows = []
         for name, form, variant in wanted:
             form.write(job, variant)

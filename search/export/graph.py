@@ -26,7 +26,8 @@ _BATCH = 128
 def in_float32(network: keras.Model) -> keras.Model:
     """Returns the same network computing in float32, which every runtime has; itself when it does already.
 
-    A network trained with mixed precision keeps its weights in float32, so no precision is lost.
+    A network trained with mixed precision keeps its weights in float32, so no precision is lost. Its own answers are
+    rounded to three digits on the way, so exported files are compared with those of the network that this returns.
     """
     import keras
 

@@ -37,8 +37,9 @@ def add_quick_start(folder: Path, images: ParityImages, scratch: Path) -> str:
     try:
         network, contract = load_model(folder)
         contract.write(scratch)
-        form.write(ExportJob(in_float32(network), contract, scratch), variant)
-        compared = Comparison(lambda pixels: predict(network, pixels), contract, images, scratch)
+        plain = in_float32(network)
+        form.write(ExportJob(plain, contract, scratch), variant)
+        compared = Comparison(lambda pixels: predict(plain, pixels), contract, images, scratch)
         problem = compared.row(scratch, FORMAT, form, variant).problem
     except ApertuneError as error:
         return str(error)

@@ -66,7 +66,9 @@ def rehearsed(folder: Path, space: str) -> tuple[str, list[str]]:
 
 def _cannot_be_loaded(error: Exception) -> str:
     reason = str(error).partition("model.keras ")[2] or str(error)
-    return f"cannot be loaded once it is saved: its file {reason.replace(chr(10), ' ')[:300]}"
+    # Keras keeps arithmetic on tensors in the file as it is; a Lambda layer keeps code.
+    advice = "; write x / 255 on the tensor itself, or a layer class" if "of the kind Lambda" in reason else ""
+    return f"cannot be loaded once it is saved: its file {reason.replace(chr(10), ' ')[:300]}{advice}"
 
 
 def _export_notes(model: Path, folder: Path) -> list[str]:

@@ -67,6 +67,19 @@ def _plain(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
 
 
+def _otherwise(wanted: tuple[int | None, ...], given: tuple[int, int, int]) -> str:
+    """Returns what else gives a model the images that it wants, in words; empty without anything."""
+    if len(wanted) != len(given) + 1:
+        return "; one that takes rows of numbers begins with keras.layers.Flatten()"
+    height, width, channels = wanted[1:]
+    flags = []
+    if (height, width) != given[:2] and height is not None and height == width:
+        flags.append(f"--image-size {height}")
+    if channels != given[2] and channels in (1, 3):
+        flags.append(f"--channels {channels}")
+    return f", or set {' '.join(flags)}" if flags else ""
+
+
 def _check_shapes(model: keras.Model, spec: DataSpec, name: str) -> int:
     """Builds the model on a batch of images, and returns the number of its outputs."""
     for what, parts in (("inputs", getattr(model, "inputs", None)), ("outputs", getattr(model, "outputs", None))):
@@ -82,7 +95,7 @@ def _check_shapes(model: keras.Model, spec: DataSpec, name: str) -> int:
         if wanted is not None and tuple(wanted[1:]) != spec.image_shape:
             raise SpaceError(
                 f"{name} takes {wanted}, but the data set's images are {spec.image_shape}; build it for input_shape, "
-                "an argument that a HyperModel class is given, or set --image-size"
+                f"an argument that a HyperModel class is given{_otherwise(wanted, spec.image_shape)}"
             ) from error
         raise
     if not hasattr(outputs, "shape"):

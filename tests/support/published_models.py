@@ -99,7 +99,10 @@ REFUSED = [
     Published("published.shapes:undeclared", refused=r"calls hp.get\('units'\), but nothing declares"),
     Published("published.further_shapes:dependent_range", refused="the range of 'second' depends on other values"),
     Published("published.shapes:objective", refused=r"is an objective for Optuna .* hp.Int\(name, low, high\)"),
-    Published("published.shapes:lambda_layer", refused="Lambda"),
+    Published(
+        "published.shapes:lambda_layer",
+        refused="of the kind Lambda.*write x / 255 on the tensor itself, or a layer class",
+    ),
     Published("published.shapes:asks_in_call", refused="cannot be saved|cannot be loaded"),
     Published("published.shapes:unsaveable", refused="get_config"),
     Published("published.searches_at_import:build", refused=r"calls BaseTuner.search when it is imported"),

@@ -13,9 +13,9 @@ import pytest
 from apertune.errors import ApertuneError, SettingError, UnknownNameError
 from apertune.search.export import FORMATS, ParityImages, export_model
 from apertune.search.export.exporting import plan
-from apertune.search.export.formats import Tolerance, find_format, open_exported, prediction_files
+from apertune.search.export.formats import FLOAT32, Tolerance, find_format, open_exported, prediction_files
 from apertune.search.export.formats.onnx_format import OnnxFormat
-from apertune.search.export.graph import in_float32
+from apertune.search.export.graph import in_float32, predict
 from apertune.search.export.parity import generated_images
 from apertune.search.models.contract import ModelContract, read_contract
 from apertune.search.models.package import check_manifest, save_model
@@ -172,6 +172,25 @@ def test_mixed_precision_becomes_float32() -> None:
     for ours, theirs in zip(plain.get_weights(), mixed.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert in_float32(plain) is plain
+
+
+def test_a_model_of_mixed_precision_is_exported(tmp_path: Path) -> None:
+    """Its own answers are rounded to bfloat16; files in float32 answer as its weights do in float32, and are kept."""
+    keras.utils.set_random_seed(1)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        pixels = keras.Input((16, 16, 1), dtype="uint8")
+        features = keras.layers.Conv2D(8, 3, activation="relu")(keras.layers.Rescaling(1 / 16)(pixels))
+        features = keras.layers.Flatten()(features)
+        network = keras.Model(pixels, keras.layers.Dense(3, activation="softmax", dtype="float32")(features))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = striped_images(8)[0]
+    rounded = np.abs(predict(network, images) - predict(in_float32(network), images)).max()
+    assert rounded > FLOAT32.largest_difference
+    save_model(network, CONTRACT, tmp_path / "model")
+    report = export_model(tmp_path / "model", tmp_path / "out", formats=("keras",))
+    assert [row.problem for row in report.rows] == [None]
 
 
 def test_generated_images_repeat() -> None:

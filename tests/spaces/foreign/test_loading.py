@@ -238,7 +238,10 @@ def test_options_reach_a_class(spec_of: Any) -> None:
     ("name", "message"),
     [
         ("wrong_classes", r"must yield \(images, 4\) for this multiclass data set, but yields \(None, 3\)"),
-        ("wrong_images", r"takes \(None, 9, 9, 1\), but the data set's images are \(8, 8, 1\)"),
+        (
+            "wrong_images",
+            r"takes \(None, 9, 9, 1\), but the data set's images are \(8, 8, 1\); .*, or set --image-size 9",
+        ),
         ("no_model", "must be a keras.Model|must build a keras.Model, but built an object of type str"),
         ("number", r"must be a keras_tuner.HyperModel or a function build\(hp\), but is of type int"),
     ],
@@ -253,6 +256,8 @@ def test_names_that_lead_nowhere_are_refused(spec_of: Any) -> None:
     """Messages tell apart a missing module, a missing name, a module that fails and one that lacks a package."""
     with pytest.raises(SpaceError, match="no module 'foreign_nowhere' in this folder"):
         spaces.load("foreign_nowhere:build", spec_of())
+    with pytest.raises(SettingError, match=r"not the path of a file; write models\.own:build"):
+        spaces.load("models/own.py:build", spec_of())
     with pytest.raises(UnknownNameError, match="did you mean 'uncompiled'"):
         spaces.load("foreign_models:uncompile", spec_of())
     with pytest.raises(SpaceError, match="importing foreign_broken failed: ZeroDivisionError"):
