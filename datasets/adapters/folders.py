@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,11 +189,12 @@ def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = Fa
 
 def _in_names(paths: Sequence[str]) -> str:
     """Returns the way out where files are named after their classes, and words on tables where they are not."""
-    names = [match[1] for path in paths if (match := re.search(CLASS_IN_NAME, path))]
+    named = [(path, match[1]) for path in paths if (match := re.search(CLASS_IN_NAME, path))]
+    counts = Counter(name for _, name in named)
     # Images that no name labels, such as 17.jpg, are those of a test folder.
-    if len(set(names)) > 1 and all(names.count(name) > 1 for name in set(names)):
-        example = next(path for path in paths if re.search(CLASS_IN_NAME, path))
-        unnamed = len(paths) - len(names)
+    if len(counts) > 1 and min(counts.values()) > 1:
+        example = named[0][0]
+        unnamed = len(paths) - len(named)
         first = f"; give one folder of them with --data and {_CLASS_FROM}" if unnamed else f"; give {_CLASS_FROM}"
         return f"{first}='{CLASS_IN_NAME}' if file names such as {example} begin with the class"
     return "; labels in a table are read by the data set table" if paths else ""

@@ -20,22 +20,22 @@ from optuna.trial import FrozenTrial, TrialState
 # share of the epochs to the end, on the recorded data sets: made by `benchmarks/replay.py --curves`.
 RECORDED_SHARES = (0.067, 0.133, 0.2, 0.267, 0.333, 0.4, 0.467, 0.533, 0.6, 0.667, 0.733, 0.8, 0.867, 0.933)
 RECORDED_MEANS = (
-    -0.513,
-    -0.429,
-    -0.366,
-    -0.312,
-    -0.258,
-    -0.21,
-    -0.171,
-    -0.142,
-    -0.108,
-    -0.08,
-    -0.055,
-    -0.035,
-    -0.02,
-    -0.009,
+    -0.599,
+    -0.508,
+    -0.438,
+    -0.363,
+    -0.296,
+    -0.236,
+    -0.191,
+    -0.152,
+    -0.118,
+    -0.086,
+    -0.059,
+    -0.039,
+    -0.022,
+    -0.01,
 )
-RECORDED_SPREADS = (0.857, 0.722, 0.615, 0.532, 0.449, 0.36, 0.298, 0.259, 0.206, 0.169, 0.131, 0.087, 0.063, 0.037)
+RECORDED_SPREADS = (0.947, 0.809, 0.708, 0.591, 0.49, 0.392, 0.326, 0.269, 0.221, 0.175, 0.135, 0.104, 0.078, 0.041)
 # The number of trials that the recorded curves count as, for the mean and for the spread.
 MEAN_COUNT, SPREAD_COUNT = 1.0, 4.0
 # No value is nearer to perfect than this, so that logarithms stay finite.
