@@ -28,7 +28,7 @@ class ListedSplits:
 
 @dataclass
 class _Found:
-    """What the lists of one split name."""
+    """The lists of one split, and the images that they name."""
 
     files: list[str] = field(default_factory=list)
     images: set[str] = field(default_factory=set)

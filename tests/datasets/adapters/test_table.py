@@ -238,7 +238,7 @@ def test_tables_of_splits_are_read_together(make: SimpleNamespace, tmp_path: Pat
 
 
 def test_a_fault_names_its_table(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Of several tables, the one with the fault is named."""
+    """The one of several tables that has the fault is named."""
     for number in range(8):
         make.save(tmp_path / f"{number}.jpg", seed=number)
     write(tmp_path / "train.csv", ["path,label", *(f"{number}.jpg,{'ab'[number % 2]}" for number in range(6))])

@@ -41,7 +41,7 @@ def test_a_pattern_reads_the_class_in_file_names(make: SimpleNamespace, tmp_path
 
 
 def test_files_without_a_class_in_their_names_are_offered_a_table(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Where numbers alone name the files, labels must come from elsewhere."""
+    """Labels of files that numbers alone name must come from elsewhere."""
     root = lay_out(make, tmp_path, {"train/": 8, "test/": 4})
     with pytest.raises(DatasetError, match="labels in a table are read by the data set table"):
         load("folders", root)
@@ -91,41 +91,3 @@ def test_one_class_by_a_rule_is_too_few(make: SimpleNamespace, tmp_path: Path) -
     root = lay_out(make, tmp_path, {"a/x": 8, "b/x": 8})
     with pytest.raises(DatasetError, match="at least two classes, but holds only 'x'"):
         read(root, r"([a-z])\d+\.jpg")
-
-
-def test_lists_state_the_splits(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Food-101's lists name images without suffix; images that none names are left out."""
-    root = lay_out(make, tmp_path, {"images/pie/": 10, "images/ramen/": 10})
-    meta = root / "meta"
-    meta.mkdir()
-    (meta / "classes.txt").write_text("pie\nramen\n")
-    (meta / "train.txt").write_text("".join(f"{name}/{i}\n" for name in ("pie", "ramen") for i in range(6)))
-    (meta / "test.txt").write_text("".join(f"{name}/{i}\n" for name in ("pie", "ramen") for i in range(6, 9)))
-    dataset = load("folders", root)
-    assert (len(dataset.train) + len(dataset.validation), len(dataset.test)) == (12, 6)
-    assert {
-        "splits are those that meta/test.txt, meta/train.txt state",
-        "left out 2 images that no list of a split names",
-    } <= set(dataset.notes)
-
-
-@pytest.mark.parametrize(
-    ("train", "test"),
-    [
-        pytest.param(["pie/0", "pie/1"], ["pie/2", "pie/3"], id="few of the images"),
-        pytest.param([f"pie/{i}" for i in range(8)], ["nobody/knows", "these"], id="names of nothing"),
-        pytest.param(
-            [f"{name}/{i}" for name in ("pie", "ramen") for i in range(8)], ["pie/1", "pie/2"], id="in two splits"
-        ),
-    ],
-)
-def test_lists_of_something_else_state_nothing(
-    train: list[str], test: list[str], make: SimpleNamespace, tmp_path: Path
-) -> None:
-    """Text files that are no lists of splits, or that contradict each other, change nothing."""
-    root = lay_out(make, tmp_path, {"images/pie/": 10, "images/ramen/": 10})
-    (root / "train.txt").write_text("\n".join(train))
-    (root / "test.txt").write_text("\n".join(test))
-    dataset = load("folders", root)
-    assert len(dataset.images) == 20
-    assert not any("state" in note for note in dataset.notes)
