@@ -154,8 +154,29 @@ def run(words: list[str]) -> Result:
     return CliRunner().invoke(cli, words, catch_exceptions=False)
 
 
+def write_layouts(folder: Path) -> None:
+    """Writes the pages' data whose classes stand in file names, in deeper folders, and in a table per part."""
+    random = np.random.default_rng(1)
+
+    def save(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(path)
+
+    rows: dict[str, list[str]] = {"train": ["file,label"], "test": ["file,label"]}
+    for number in range(IMAGES_PER_CLASS):
+        part = "test" if number % 4 == 0 else "train"
+        for name in ("cat", "dog"):
+            save(folder / "train" / f"{name}.{number}.png")
+            save(folder / "slides" / f"patient{number // 2}" / name / f"{number}.png")
+            save(folder / "folder" / f"{name}{number}.png")
+            rows[part].append(f"{name}{number}.png,{name}")
+    for part, lines in rows.items():
+        (folder / "folder" / f"{part}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def write_pictures(folder: Path) -> None:
     """Writes the folder of pictures, the table and the single picture of the pages."""
+    write_layouts(folder)
     random, rows = np.random.default_rng(0), ["file,label,patient"]
     for place, name in enumerate(CLASSES):
         (folder / "photographs" / name).mkdir(parents=True)
