@@ -12,7 +12,7 @@ from ...text import counted
 from ..base import Index, Progress
 from ..files.sources import Source, SourceFile
 from .label_names import clean_name, refuse_twins
-from .split_folders import split_of
+from .split_folders import split_of, split_of_file
 
 _PARTS = ("images", "annotations", "categories")
 
@@ -38,7 +38,7 @@ class CocoAdapter:
         for number, file in enumerate(files, start=1):
             progress("annotations", number, len(files))
             document = _read(source, file)
-            split = _split_told(file.path)
+            split = split_of_file(file.path)
             categories = {each["id"]: clean_name(str(each["name"])) for each in document["categories"]}
             names |= set(categories.values())
             shown: dict[Any, set[str]] = {}
@@ -55,12 +55,10 @@ class CocoAdapter:
                 else:
                     missing += 1
         if not rows:
+            only = ", or the only one of its name" if doubtful else ""
             raise DatasetError(
-                f"coco: none of the {counted(missing + doubtful, 'image')} of the annotations is below {source.root}, "
-                "or the only one of its name; give the folder that holds both with --data"
-                if doubtful
-                else f"coco: none of the {counted(missing, 'image')} of the annotations is below {source.root}; give "
-                "the folder that holds both with --data"
+                f"coco: none of the {counted(missing + doubtful, 'image')} of the annotations is below {source.root}"
+                f"{only}; give the folder that holds both with --data"
             )
         present = sorted({name for row in rows for name in row["label"]})
         refuse_twins("categories", present)
@@ -73,12 +71,6 @@ class CocoAdapter:
             bad=source.bad_links,
             notes=_notes(missing, doubtful, len(names - set(present))),
         )
-
-
-def _split_told(path: str) -> str | None:
-    """Returns the split that the name of an annotation file or of its folder says."""
-    plain = PurePosixPath(path)
-    return split_of(plain.stem) or split_of(plain.parent.name)
 
 
 class _Images:

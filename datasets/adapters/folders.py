@@ -17,7 +17,7 @@ from ..files.sources import Source
 from ..path_rules import read_rule
 from .image_files import without_excluded
 from .label_names import clean_name, refuse_twins
-from .split_folders import find_layout, split_of, strip_common
+from .split_folders import are_stated, find_layout, split_of, strip_common
 from .split_lists import find_listed_splits
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def _list_by_rule(source: Source, paths: Sequence[str], given: str) -> Listing:
     folders = [tuple(path.split("/")[:-1]) for path in paths]
     tops = [parts[0] if parts else "" for parts in strip_common(folders)]
     splits: list[str | None] = [split_of(top) for top in tops]
-    if None in splits or "train" not in splits or len(set(splits)) < 2:
+    if not are_stated(splits):
         splits = [None] * len(paths)
     refuse_twins("classes", set(names))
     return Listing(pd.DataFrame({"key": list(paths), "label": names, "split": splits}), ())

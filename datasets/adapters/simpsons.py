@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from ...text import counted
 from ..base import Index, Progress
 from ..files.sources import Source, SourceFile
 from .folders import content_of, keep_classes, sort_classes
-from .split_folders import split_of
+from .split_folders import are_stated, split_above
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +65,8 @@ def _list(source: Source) -> tuple[pd.DataFrame, tuple[str, ...]]:
     images, doubled = _without_copies(source)
     in_folders = [file for file in images if "/" in file.path and not _is_test(file)]
     flat = [file for file in images if _is_test(file) or not in_folders]
-    splits = _splits_above([PurePosixPath(file.path).parts[:-2] for file in in_folders])
+    told = [split_above(PurePosixPath(file.path).parts[:-2]) for file in in_folders]
+    splits = told if are_stated(told) else ["train"] * len(told)
     rows = [
         (file.path, PurePosixPath(file.path).parent.name, split) for file, split in zip(in_folders, splits, strict=True)
     ]
@@ -88,18 +89,6 @@ def _list(source: Source) -> tuple[pd.DataFrame, tuple[str, ...]]:
         [f"left out {counted(doubled, 'copy', 'copies')} of images that the data set holds twice"] if doubled else []
     )
     return table, tuple(notes)
-
-
-def _splits_above(folders: Sequence[tuple[str, ...]]) -> list[str]:
-    """Returns the split that a folder above each character's states; training where they state no two splits.
-
-    Args:
-        folders: The folders above each image's own.
-    """
-    told = [next((split for name in above if (split := split_of(name)) is not None), None) for above in folders]
-    if None in told or "train" not in told:
-        return ["train"] * len(folders)
-    return [split for split in told if split is not None]
 
 
 def _is_test(file: SourceFile) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from ...errors import DatasetError
 from ...text import counted
 from ..names import SPLIT_NAMES
+from .label_names import some_of
 
 _WORDS = {
     **SPLIT_NAMES,
@@ -20,7 +22,6 @@ _WORDS = {
     # FER2013's names.
     **{"publictest": "validation", "privatetest": "test"},
 }
-_NAMES_SHOWN = 6
 Parts = tuple[str, ...]
 
 
@@ -84,6 +85,22 @@ def split_of(name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def split_of_file(path: str) -> str | None:
+    """Returns the split that the name of a table or list says, or else that of its folder."""
+    plain = PurePosixPath(path)
+    return split_of(plain.stem) or split_of(plain.parent.name)
+
+
+def split_above(folders: Iterable[str]) -> str | None:
+    """Returns the split that the outermost of some folders says which says any."""
+    return next((split for name in folders if (split := split_of(name)) is not None), None)
+
+
+def are_stated(splits: Collection[str | None]) -> bool:
+    """Returns whether images are divided: each has a split, some are for training, and some are not."""
+    return None not in splits and "train" in splits and len(set(splits)) > 1
+
+
 def strip_common(folders: list[Parts]) -> list[Parts]:
     """Removes the leading folders that all images share, as long as each image keeps a folder."""
     while folders and min(map(len, folders)) > 1 and len({parts[0] for parts in folders}) == 1:
@@ -137,16 +154,11 @@ def _repeats(tops: _Tops, name: str, classes: set[str]) -> bool:
 
 
 def _unknown(tops: _Tops, name: str, train: Sequence[str]) -> str:
-    seen = "; ".join(f"{top}: {_some(sorted(tops.classes(top)))}" for top in (*train, name))
+    seen = "; ".join(f"{top}: {some_of(sorted(tops.classes(top)))}" for top in (*train, name))
     return (
         f"--data must hold split folders alone or class folders alone, but {', '.join(train)} looks like a split and "
         f"'{name}' like neither a split nor a class ({seen}); move it away, or give the folder of one split with --data"
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = "" if len(names) <= _NAMES_SHOWN else f" and {len(names) - _NAMES_SHOWN} more"
-    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _notes(tops: _Tops, left: Sequence[str], images: int) -> tuple[str, ...]:
@@ -156,4 +168,4 @@ def _notes(tops: _Tops, left: Sequence[str], images: int) -> tuple[str, ...]:
     why = "hold images without class folders" if flat[True] == len(left) else "are no split with classes of its own"
     if len(left) == 1:
         why = why.replace("hold ", "holds ").replace("are ", "is ")
-    return (f"left out {counted(images, 'image')} of {_some(left)}, which {why}",)
+    return (f"left out {counted(images, 'image')} of {some_of(left)}, which {why}",)

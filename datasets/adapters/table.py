@@ -17,7 +17,7 @@ from ..files.text_lines import check_lines
 from ..grouping import column_words
 from ..names import SPLIT_NAMES
 from .folders import sort_classes, with_positive
-from .label_names import clean_name, refuse_twins
+from .label_names import clean_name, refuse_twins, some_of
 from .table_columns import existing, label_columns, mark, marks, path_column, split_column
 from .table_files import NamedImages, TableFile, find_tables
 
@@ -360,9 +360,9 @@ def _marked(table: pd.DataFrame, columns: Sequence[str], *, told: bool) -> _Labe
             found.classes,
             found.task,
             found.masked,
-            (f"classes are the columns {_some(names)}, of which each row marks one",),
+            (f"classes are the columns {some_of(names, _COLUMNS_SHOWN)}, of which each row marks one",),
         )
-    notes = () if told else (f"labels are the columns {_some(names)}",)
+    notes = () if told else (f"labels are the columns {some_of(names, _COLUMNS_SHOWN)}",)
     count = sum(map(len, masked))
     if count:
         notes = (*notes, f"{counted(count, 'label')} empty or -1 in the table: unknown, so not scored")
@@ -371,11 +371,6 @@ def _marked(table: pd.DataFrame, columns: Sequence[str], *, told: bool) -> _Labe
 
 def _names(names: Sequence[str], cells: Sequence[str], wanted: set[str]) -> tuple[str, ...]:
     return tuple(name for name, cell in zip(names, cells, strict=True) if cell in wanted)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = "" if len(names) <= _COLUMNS_SHOWN else f" and {len(names) - _COLUMNS_SHOWN} more"
-    return ", ".join(names[:_COLUMNS_SHOWN]) + more
 
 
 def _splits(table: pd.DataFrame, column: str | None, parts: Sequence[_Part]) -> list[str | None]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from ...errors import DatasetError
 from ..files.sources import Source
-from .split_folders import split_of
+from .split_folders import split_of_file
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", "metadata.jsonl")
 _TABLES_SHOWN = 5
@@ -39,18 +39,13 @@ def find_tables(source: Source) -> tuple[list[TableFile], list[str]]:
     paths = [file.path for file in source.with_suffix(*_SUFFIXES)]
     if len(paths) == 1:
         return [TableFile(paths[0], None)], []
-    tables = [TableFile(path, split) for path in paths if (split := _split_told(path)) is not None]
+    tables = [TableFile(path, split) for path in paths if (split := split_of_file(path)) is not None]
     if not any(table.split == "train" for table in tables):
         shown = ", ".join(paths[:_TABLES_SHOWN])
         found = f"several ({shown}); give one of them with --data" if paths else "none"
         raise DatasetError(f"table: --data must hold one CSV or Parquet table, but {source.root} holds {found}")
     known = {table.path for table in tables}
     return tables, [path for path in paths if path not in known]
-
-
-def _split_told(path: str) -> str | None:
-    plain = PurePosixPath(path)
-    return next((split for name in (plain.stem, plain.parent.name) if (split := split_of(name)) is not None), None)
 
 
 class NamedImages:

@@ -13,7 +13,7 @@ from ...text import counted
 from ..base import BadItem, Index, Progress
 from ..files.sources import Source
 from .label_names import refuse_twins
-from .split_folders import split_of
+from .split_folders import are_stated, split_above
 from .voc_annotation import AnnotatedObject, Annotation, AnnotationError, read_annotation
 
 _LISTS = {"train": "train", "val": "validation", "test": "test"}
@@ -137,8 +137,7 @@ def _paired_files(source: Source) -> _Files | None:
         found = files.annotations if path.suffix.lower() == ".xml" else files.images if file.is_image else None
         if found is None:
             continue
-        told = [split for part in path.parts[:-1] if (split := split_of(part)) is not None]
-        split = told[0] if told else None
+        split = split_above(path.parts[:-1])
         name = f"{split}/{path.stem}" if split else path.stem
         if (twin := found.setdefault(name, file.path)) != file.path:
             raise DatasetError(
@@ -149,8 +148,7 @@ def _paired_files(source: Source) -> _Files | None:
             splits[file.path] = split
     if not files.annotations.keys() & files.images.keys():
         return None
-    stated = {split for split in splits.values() if split is not None}
-    if None not in splits.values() and "train" in stated and len(stated) > 1:
+    if are_stated(splits.values()):
         files.splits = {path: split for path, split in splits.items() if split is not None}
     return files
 
