@@ -51,7 +51,7 @@ def load(name: str, data: Path) -> Any:
         order = np.random.default_rng(0).permutation(len(images))
         return smaller("digits", images[order], labels[order], train=420, validation=180, test=1100, size=(16, 16))
     images, labels, names = character_images(data)
-    return smaller("simpsons", images, labels, names, train=800, validation=350, test=3000, size=(16, 16))
+    return smaller("simpsons", images, labels, names, train=800, validation=350, test=2500, size=(16, 16))
 
 
 def own_search(dataset: Any, seed: int, note: Events) -> float:

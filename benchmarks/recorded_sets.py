@@ -97,12 +97,18 @@ def smaller(
     train: int,
     validation: int,
     size: tuple[int, int],
-    test: int = 100,
+    test: int | None = None,
 ) -> ImageDataset:
-    """Returns a data set of the first images to train on, the next to validate on and to test on, reduced in size."""
+    """Returns a data set of the first images to train on, the next to validate on and to test on, reduced in size.
+
+    Where no number of test images is given, nothing reads them: they are 100, or the validation images once more.
+    """
     shrunk = [Image.fromarray(image).resize(size[::-1], Image.Resampling.BOX) for image in images]
     pixels, end = np.stack([np.asarray(image) for image in shrunk]), train + validation
-    held_out = slice(end, end + test) if len(images) >= end + test else slice(train, end)
+    left = len(images) - end
+    if test is not None and left < test:
+        raise SystemExit(f"{name}: {test} test images are wanted, but {left} are left")
+    held_out = slice(end, end + (test or 100)) if left >= (test or 100) else slice(train, end)
     return datasets.from_arrays(
         name,
         pixels[:train],

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..errors import DatasetError, SettingError
 from ..text import counted
 from .adapters.registry import AdapterEntry, find_adapter
 from .arrays import EntryArrays
-from .base import STATED, BadItem, FileCounts, ImageDataset, Labels, Progress, Rows
+from .base import STATED, BadItem, FileCounts, ImageDataset, Index, Labels, Progress, Rows
 from .cache import entries as cache
 from .cache.building import build_entry
 from .cache.decoding import PixelFormat
@@ -64,11 +64,14 @@ def load(
 
     def build(folder: Path, scratch: Path) -> dict[str, Any]:
         index = entry.create().index(source, options, scratch, report)
-        facts = build_entry(folder, index, index.root or source.root, pixel_format, report)
+        wanted = _own_format(index, settings) if entry.own_size and index.pixels is not None else pixel_format
+        facts = build_entry(folder, index, index.root or source.root, wanted, report)
         return {**facts, "files": count_files(source, index, facts["bad"])}
 
     identity = source.identity() if entry.needs_data or entry.finder else name
-    folder, meta = cache.entry_or_build(_key(name, identity, pixel_format, options, entry.revision), build)
+    stated = json.dumps([settings.image_size, settings.channels]) if entry.own_size else ""
+    key = _key(name, identity, pixel_format, options, entry.revision, stated)
+    folder, meta = cache.entry_or_build(key, build)
     bad = [BadItem(**item) for item in meta["bad"]]
     if bad and not settings.skip_bad:
         raise DatasetError(bad_message(name, bad))
@@ -219,12 +222,20 @@ def _absolute(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> dic
     return resolved
 
 
-def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str], revision: str) -> str:
+def _own_format(index: Index, settings: LoadSettings) -> PixelFormat:
+    """Returns the format of pixels that an adapter brings, but for what the user states."""
+    assert index.pixels is not None
+    channels: Literal[1, 3] = 3 if index.pixels.ndim == 4 and index.pixels.shape[3] == 3 else 1
+    size = settings.image_size or max(index.pixels.shape[1:3])
+    return PixelFormat(size, settings.channels or channels, settings.resize)
+
+
+def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str], *others: str) -> str:
     """The name of the cache entry, which changes with the source's files and with every setting of pixels or labels."""
     status = [Path(value).stat() for value in options.values() if Path(value).is_absolute() and Path(value).is_file()]
     times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in status]
     facts = json.dumps([pixel_format.shape, pixel_format.resize, sorted(options.items()), times])
-    return entry_key(name, identity, facts, *([revision] if revision else []))
+    return entry_key(name, identity, facts, *(other for other in others if other))
 
 
 def entry_key(name: str, *facts: str) -> str:

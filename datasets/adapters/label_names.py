@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ...errors import DatasetError
 
@@ -32,9 +32,3 @@ def refuse_twins(what: str, names: Iterable[str]) -> None:
         twin = seen.setdefault(name.casefold(), name)
         if twin != name:
             raise DatasetError(f"the {what} '{twin}' and '{name}' differ only by case; rename one of them")
-
-
-def some_of(names: Sequence[str], most: int = 6) -> str:
-    """Returns the first names with commas between them, and how many more there are."""
-    more = "" if len(names) <= most else f" and {len(names) - most} more"
-    return ", ".join(names[:most]) + more

@@ -36,6 +36,8 @@ class AdapterEntry:
     """The options that name a file."""
     needs_data: bool = True
     """The user must give the files with `--data`."""
+    own_size: bool = False
+    """Pixels that the adapter brings keep their size and colours unless the user states others."""
     files_beside: bool = False
     """A single file given with `--data` refers to files beside it."""
     revision: str = ""
@@ -180,7 +182,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
     ),
     "table": AdapterEntry(
         target=".table:TableAdapter",
-        description="a CSV or Parquet table of paths and labels, beside its images, or one per split",
+        description="a CSV or Parquet table of paths or pixels, and labels; or one per split",
         image_size=128,
         channels=3,
         options={
@@ -190,13 +192,15 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "split-column": "column that says train, validation or test",
             "separator": "separator of the columns, such as ; or tab",
             "label-separator": "separator of several labels in one cell; none for one label per cell",
+            "pixel-max": "largest value of columns that hold pixels, where it is neither 1 nor 255",
             "root": "folder that the paths are relative to, itself relative to the table",
             "suffix": "suffix of the image files, for paths that lack it",
             "group": "column of groups, such as persons, whose images stay in one split",
         }
         | _POSITIVE,
-        revision="tables of splits and unknown labels",
+        revision="tables of pixels",
         files_beside=True,
+        own_size=True,
     ),
 }
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ...errors import DatasetError
-from ...text import counted
+from ...text import counted, some_of
 from ..names import SPLIT_NAMES
-from .label_names import some_of
 
 _WORDS = {
     **SPLIT_NAMES,

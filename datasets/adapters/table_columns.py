@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
+from ..names import SPLIT_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,8 +27,6 @@ _SAMPLE = 200
 # One row that happens to name a file tells nothing.
 _LEAST_FOUND = 2
 _MOST_SHOWN = 300
-_PIXEL = re.compile(r"(?:pixel|px|p)?[ _]?\d+|\d+x\d+")
-_LEAST_PIXELS = 16
 _MARKS = frozenset({"0", "1", "-1", "true", "false"})
 
 
@@ -36,20 +35,23 @@ def plain_name(column: object) -> str:
     return re.sub(r"[^a-z0-9]+", "", str(column).lower())
 
 
-def path_column(table: pd.DataFrame, wanted: str | None, finds: Callable[[str], bool]) -> str:
+def path_column(
+    table: pd.DataFrame, wanted: str | None, finds: Callable[[str], bool], *, needed: bool = True
+) -> str | None:
     """Returns the column of paths: the wanted one, one of a usual name, or the only one whose cells name files.
 
     Args:
         table: The table.
         wanted: The column that the user names; None to find it.
         finds: Tells whether a cell names a file.
+        needed: False where the table may do without paths; then None is returned unless cells name files.
 
     Raises:
         DatasetError: There is no such column, or it is not plain which one it is.
     """
     if wanted is not None:
         return existing(table, wanted)
-    named = _named(table, PATH_COLUMNS)
+    named = usual_columns(table, PATH_COLUMNS)
     sample = table.iloc[:: max(1, len(table) // _SAMPLE)]
 
     def found(column: str) -> int:
@@ -68,16 +70,12 @@ def path_column(table: pd.DataFrame, wanted: str | None, finds: Callable[[str], 
     plain = [column for column in others if sample[column].map(str).str.contains(r"[./]").all()]
     if len(plain or others) == 1:
         return (plain or others)[0]
-    pixels = [str(column) for column in table.columns if _PIXEL.fullmatch(str(column).strip().lower())]
-    if len(pixels) >= _LEAST_PIXELS:
-        raise DatasetError(
-            f"table: the table must name image files, but its columns {pixels[0]} to {pixels[-1]} hold pixels; give "
-            "such images as arrays, from Python (docs/data-in-python.md)"
-        )
+    if not needed:
+        return None
     if named:
         # Its rows are told to name no file.
         return named[0]
-    raise _unknown(table, "paths", "path-column")
+    raise unknown_column(table, "paths", "name it with --option path-column=NAME")
 
 
 def _others(table: pd.DataFrame, named: Sequence[str]) -> list[str]:
@@ -102,7 +100,7 @@ def label_columns(table: pd.DataFrame, wanted: str | None, taken: Sequence[str])
     """
     if wanted is not None:
         return existing(table, wanted)
-    named = _named(table, LABEL_COLUMNS)
+    named = usual_columns(table, LABEL_COLUMNS)
     if named:
         return named[0]
     left = [str(column) for column in table.columns if str(column) not in taken and str(column).strip()]
@@ -110,7 +108,7 @@ def label_columns(table: pd.DataFrame, wanted: str | None, taken: Sequence[str])
         return left
     if len(left) == 1 and taken:
         return left[0]
-    raise _unknown(table, "labels", "label-column")
+    raise unknown_column(table, "labels", "name it with --option label-column=NAME")
 
 
 def marks(column: pd.Series[Any]) -> set[str]:
@@ -124,6 +122,16 @@ def mark(value: Any) -> str:
     return "" if text in ("nan", "none", "<na>") else text
 
 
+def cell_texts(column: pd.Series[Any]) -> list[str]:
+    """Returns the values of a column as texts without spaces around them; empty where a value is missing."""
+    return ["" if missing else str(value).strip() for value, missing in zip(column, column.isna(), strict=True)]
+
+
+def is_list(value: object) -> bool:
+    """Returns whether a cell of JSON lines or Parquet is a list, which Parquet reads as an array."""
+    return isinstance(value, list | tuple) or (hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1)
+
+
 def split_column(table: pd.DataFrame, wanted: str | None) -> str | None:
     """Returns the column of splits: the wanted one, or one of a usual name; None without any.
 
@@ -132,11 +140,36 @@ def split_column(table: pd.DataFrame, wanted: str | None) -> str | None:
     """
     if wanted is not None:
         return existing(table, wanted)
-    return next(iter(_named(table, SPLIT_COLUMNS)), None)
+    return next(iter(usual_columns(table, SPLIT_COLUMNS)), None)
 
 
-def existing(table: pd.DataFrame, wanted: str) -> str:
+def stated_splits(table: pd.DataFrame, column: str, owner: str = "table") -> list[str | None]:
+    """Returns the split of each row, as a column states it.
+
+    Args:
+        table: The table.
+        column: Its column of splits.
+        owner: The name that errors begin with.
+
+    Raises:
+        DatasetError: A row names no split.
+    """
+    texts = [str(value).strip().lower() for value in table[column]]
+    wrong = sorted(set(texts) - set(SPLIT_NAMES))
+    if wrong:
+        raise DatasetError(
+            f"{owner}: column '{column}' must say train, validation or test, but a row says '{wrong[0]}'"
+        )
+    return [SPLIT_NAMES[text] for text in texts]
+
+
+def existing(table: pd.DataFrame, wanted: str, owner: str = "table") -> str:
     """Returns a column's name as the table writes it.
+
+    Args:
+        table: The table.
+        wanted: The column that the user names.
+        owner: The name that errors begin with.
 
     Raises:
         DatasetError: There is no such column.
@@ -147,19 +180,26 @@ def existing(table: pd.DataFrame, wanted: str) -> str:
     stripped = {column.strip(): column for column in columns}
     if wanted.strip() in stripped:
         return stripped[wanted.strip()]
-    raise DatasetError(f"table: there is no column '{wanted}'; the columns are {_listed(columns)}")
+    raise DatasetError(f"{owner}: there is no column '{wanted}'; the columns are {_listed(columns)}")
 
 
-def _named(table: pd.DataFrame, usual: Sequence[str]) -> list[str]:
+def usual_columns(table: pd.DataFrame, usual: Sequence[str]) -> list[str]:
+    """Returns the columns that have one of some usual names, the likeliest first."""
     by_name = {plain_name(column): str(column) for column in reversed(table.columns)}
     return [by_name[name] for name in usual if name in by_name]
 
 
-def _unknown(table: pd.DataFrame, what: str, option: str) -> DatasetError:
+def unknown_column(table: pd.DataFrame, what: str, remedy: str, owner: str = "table") -> DatasetError:
+    """Returns the error that no column is known to hold what is needed.
+
+    Args:
+        table: The table.
+        what: The thing that it should hold, in words.
+        remedy: Words that tell how to name it.
+        owner: The name that the error begins with.
+    """
     columns = _listed([str(column) for column in table.columns])
-    return DatasetError(
-        f"table: no column is known to hold the {what}; name it with --option {option}=NAME; the columns are {columns}"
-    )
+    return DatasetError(f"{owner}: no column is known to hold the {what}; {remedy}; the columns are {columns}")
 
 
 def _listed(columns: Sequence[str]) -> str:

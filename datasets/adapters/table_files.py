@@ -48,38 +48,48 @@ def find_tables(source: Source) -> tuple[list[TableFile], list[str]]:
     return tables, [path for path in paths if path not in known]
 
 
+class SourceFiles:
+    """The files of a source, listed once for all of its tables.
+
+    Args:
+        source: The files.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.root = source.root
+        self.known = {file.path for file in source.files}
+        self.by_stem: dict[str, str] = {}
+        for known in sorted(self.known):
+            self.by_stem.setdefault(str(PurePosixPath(known).with_suffix("")), known)
+        self.by_name = _by_last_parts([file.path for file in source.files if file.is_image])
+
+
 class NamedImages:
     """The image files that a table may name.
 
     Args:
-        source: The files.
-        table: The table's path in it.
+        files: The files.
+        table: The table's path among them.
         options: The options `root` and `suffix`.
 
     Raises:
         DatasetError: The root lies elsewhere.
     """
 
-    def __init__(self, source: Source, table: str, options: Mapping[str, str]) -> None:
+    def __init__(self, files: SourceFiles, table: str, options: Mapping[str, str]) -> None:
         root = options.get("root", "")
         if Path(root).is_absolute():
             try:
-                root = str(Path(root).resolve().relative_to(source.root))
+                root = str(Path(root).resolve().relative_to(files.root))
             except ValueError:
                 raise DatasetError(
-                    f"table: --root must lie in the table's folder {source.root}, but got {root}"
+                    f"table: --root must lie in the table's folder {files.root}, but got {root}"
                 ) from None
             self._folder = PurePosixPath(root)
         else:
             self._folder = PurePosixPath(table).parent / root
-        self._root = source.root
+        self._files = files
         self._suffix = options.get("suffix", "")
-        self._known = {file.path for file in source.files}
-        self._by_stem: dict[str, str] = {}
-        for known in sorted(self._known):
-            self._by_stem.setdefault(str(PurePosixPath(known).with_suffix("")), known)
-        images = [file.path for file in source.files if file.is_image]
-        self._by_name = _by_last_parts(images)
 
     def names_one(self, name: str) -> bool:
         """Returns whether a text names a file."""
@@ -92,19 +102,19 @@ class NamedImages:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute():
             resolved = Path(path)
-            if not resolved.is_relative_to(self._root):
+            if not resolved.is_relative_to(self._files.root):
                 return "", f"the path '{name[:80]}' leads out of the table's folder"
-            key = str(resolved.relative_to(self._root))
+            key = str(resolved.relative_to(self._files.root))
         elif ".." in path.parts:
             return "", f"the path '{name[:80]}' leads out of the table's folder"
         else:
             key = str(self._folder / path)
         for candidate in (f"{key}{self._suffix}" if self._suffix else key, key):
-            if candidate in self._known:
+            if candidate in self._files.known:
                 return candidate, None
         # An id without a suffix; a name that has one is never taken for another file's.
-        if not path.suffix and key in self._by_stem:
-            return self._by_stem[key], None
+        if not path.suffix and key in self._files.by_stem:
+            return self._files.by_stem[key], None
         return self._elsewhere(path, name)
 
     def _elsewhere(self, path: PurePosixPath, name: str) -> tuple[str, str | None]:
@@ -113,7 +123,9 @@ class NamedImages:
             return "", f"no such file: {name[:80]}"
         below = "" if self._folder == PurePosixPath(".") else f"{self._folder}/"
         for candidate in (f"{path}{self._suffix}", str(path)):
-            found = [image for image in self._by_name.get(PurePosixPath(candidate).name, ()) if image.startswith(below)]
+            found = [
+                image for image in self._files.by_name.get(PurePosixPath(candidate).name, ()) if image.startswith(below)
+            ]
             fitting = [image for image in found if _fits(image, candidate)]
             if len(fitting) == 1:
                 return fitting[0], None

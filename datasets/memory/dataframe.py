@@ -8,13 +8,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DatasetError, SettingError
+from ...errors import SettingError
 from ...text import counted
-from ..adapters.table_columns import LABEL_COLUMNS, PATH_COLUMNS, SPLIT_COLUMNS, plain_name
+from ..adapters.table_columns import (
+    LABEL_COLUMNS,
+    PATH_COLUMNS,
+    SPLIT_COLUMNS,
+    existing,
+    stated_splits,
+    unknown_column,
+    usual_columns,
+)
 from ..base import ImageDataset, Index, Progress
 from ..cache.decoding import PixelFormat
 from ..grouping import column_words
-from ..names import SPLIT_NAMES
 from ..settings import DEFAULT_SETTINGS, LoadSettings
 from .labels import Labelling, LabelSettings, read_labels
 from .opening import check_settings, index_of, label_facts, open_index, silent
@@ -74,7 +81,7 @@ def from_dataframe(
     table.columns = [str(column) for column in table.columns]
     splits: list[str | None] = [split if len(parts) > 1 else None for split, part in parts.items() for _ in part.index]
     if stated_column is not None:
-        splits = _splits(name, table, stated_column)
+        splits = stated_splits(table, existing(table, stated_column, name), name)
     folder = Path(root if root is not None else ".").expanduser().resolve()
     path_column = _column(name, table, path_column, PATH_COLUMNS, "paths", "path_column")
     keys = [_key(folder, cell) for cell in table[path_column]]
@@ -117,8 +124,7 @@ def _split_column(name: str, parts: Mapping[str, pd.DataFrame], wanted: str | No
     Raises:
         SettingError: The splits come as DataFrames of their own, too.
     """
-    columns = {plain_name(column): str(column) for column in reversed(parts["train"].columns)}
-    column = wanted or next((columns[usual] for usual in SPLIT_COLUMNS if usual in columns), None)
+    column = wanted or next(iter(usual_columns(parts["train"], SPLIT_COLUMNS)), None)
     if column is not None and len(parts) > 1:
         others = " and ".join(f"{split}=" for split in parts if split != "train")
         raise SettingError(
@@ -129,18 +135,11 @@ def _split_column(name: str, parts: Mapping[str, pd.DataFrame], wanted: str | No
 
 
 def _column(name: str, frame: pd.DataFrame, wanted: str | None, usual: Sequence[str], what: str, argument: str) -> str:
-    columns = [str(column) for column in frame.columns]
     if wanted is not None:
-        if wanted not in columns:
-            raise DatasetError(f"{name}: there is no column '{wanted}'; the columns are {', '.join(columns)}")
-        return wanted
-    by_name = {plain_name(column): column for column in reversed(columns)}
-    for known in usual:
-        if known in by_name:
-            return by_name[known]
-    raise DatasetError(
-        f"{name}: no column is known to hold the {what}; write {argument}='NAME'; the columns are {', '.join(columns)}"
-    )
+        return existing(frame, wanted, name)
+    for known in usual_columns(frame, usual):
+        return known
+    raise unknown_column(frame, what, f"write {argument}='NAME'", name)
 
 
 def _labels(name: str, frame: pd.DataFrame, wanted: str | Sequence[str] | None) -> Any:
@@ -149,17 +148,8 @@ def _labels(name: str, frame: pd.DataFrame, wanted: str | Sequence[str] | None) 
 
     if wanted is None or isinstance(wanted, str):
         return frame[_column(name, frame, wanted, LABEL_COLUMNS, "labels", "label_column")]
-    columns = [_column(name, frame, column, (), "labels", "label_column") for column in wanted]
+    columns = [existing(frame, column, name) for column in wanted]
     return frame[columns].apply(pd.to_numeric, errors="coerce")
-
-
-def _splits(name: str, frame: pd.DataFrame, column: str) -> list[str | None]:
-    column = _column(name, frame, column, (), "splits", "split_column")
-    texts = [str(value).strip().lower() for value in frame[column]]
-    wrong = sorted(set(texts) - set(SPLIT_NAMES))
-    if wrong:
-        raise DatasetError(f"{name}: column '{column}' must say train, validation or test, but a row says '{wrong[0]}'")
-    return [SPLIT_NAMES[text] for text in texts]
 
 
 def _key(root: Path, cell: Any) -> str:

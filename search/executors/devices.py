@@ -83,6 +83,15 @@ def gpus(nvml: Any = None) -> list[Gpu]:
         nvml.nvmlShutdown()
 
 
+def own_gpu() -> str | None:
+    """Returns the GPU that this worker was given, by number or UUID as `CUDA_VISIBLE_DEVICES` names it; None without.
+
+    A worker has one GPU, or a share of one.
+    """
+    name = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    return None if name in HIDING else name
+
+
 def _described(nvml: Any, index: int, handle: Any) -> Gpu:
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     return Gpu(index, nvml.nvmlDeviceGetName(handle), memory.free / 2**20, memory.total / 2**20)
@@ -154,7 +163,7 @@ def fits_on_device(size_bytes: int) -> bool:
     A worker has a share of the device's memory, so that those that start first leave room for the others.
     """
     try:
-        cards = gpus() if os.environ.get("CUDA_VISIBLE_DEVICES") else []
+        cards = gpus() if own_gpu() is not None else []
     except SettingError:
         # A part of a GPU, as Ray may give one: how large that is, is not known.
         return False

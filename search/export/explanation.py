@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...text import visible
+from ...text import some_of, visible
 from ..models.contract import ModelContract
 from ..models.package import CARD_FILE, SCORES_FILE
 from .graph import has_any_size
@@ -72,15 +72,12 @@ def _page(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    shown = [_text(name) for name in contract.classes[:_MOST_CLASSES]]
-    if len(contract.classes) > _MOST_CLASSES:
-        shown.append(f"… ({len(contract.classes):,} in all)")
     return environment.get_template("README.md.jinja").render(
         front_matter=_front_matter(contract, rows, measured.get("scores", [])),
         title=_text(contract.dataset),
         version=contract.apertune_version or "",
         task=contract.task,
-        classes=", ".join(shown),
+        classes=some_of([_text(name) for name in contract.classes], _MOST_CLASSES),
         second_class=_text(contract.classes[1]),
         width=width,
         height=height,

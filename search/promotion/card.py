@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...datasets.base import ImageDataset
 from ...spaces.registry import SPACES, publication_of
+from ...text import some_of
 from ..models.contract import ModelContract
 from .examination import Examination
 from .job import Job
@@ -33,7 +34,7 @@ def model_card(
         artifacts: The folder of plots and tables of the answers on test.
     """
     parts = (
-        [f"# {job.dataset.name}: {', '.join(_shown(contract.classes))}", "", *selection.notes],
+        [f"# {job.dataset.name}: {some_of(contract.classes, _MOST_CLASSES)}", "", *selection.notes],
         _decision(examination),
         _scores(job, examination),
         _limits(job, contract, examination),
@@ -153,10 +154,6 @@ def _limits(job: Job, contract: ModelContract, examination: Examination) -> list
         f"them become more flattering, so p had to be below {examination.level:.3g} this time.",
         *([f"- {examination.acceptance}"] if examination.acceptance else []),
     ]
-
-
-def _shown(classes: Sequence[str]) -> list[str]:
-    return list(classes) if len(classes) <= _MOST_CLASSES else [*classes[:_MOST_CLASSES], f"… ({len(classes)} classes)"]
 
 
 def _number(value: float | None) -> str:

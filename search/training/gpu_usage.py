@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..executors.devices import SHARERS_VARIABLE
+from ..executors.devices import SHARERS_VARIABLE, own_gpu
 from ..messages import Emit, EpochEnded, TrialEvent, TrialResult
 
 LOOK_EVERY_S = 0.5
@@ -90,8 +90,8 @@ def watched_gpu(nvml: Any = None, *, every_s: float = LOOK_EVERY_S) -> Iterator[
         every_s: Seconds between measurements.
     """
     usage = GpuUsage()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
-    if not visible or visible == "-1":
+    name = own_gpu()
+    if name is None:
         yield usage
         return
     if nvml is None:
@@ -104,7 +104,7 @@ def watched_gpu(nvml: Any = None, *, every_s: float = LOOK_EVERY_S) -> Iterator[
         yield usage
         return
     ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(nvml, visible, usage, ended, every_s), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(nvml, name, usage, ended, every_s), daemon=True)
     watcher.start()
     try:
         yield usage
@@ -114,10 +114,10 @@ def watched_gpu(nvml: Any = None, *, every_s: float = LOOK_EVERY_S) -> Iterator[
         nvml.nvmlShutdown()
 
 
-def _watch(nvml: Any, visible: str, usage: GpuUsage, ended: threading.Event, every_s: float) -> None:
+def _watch(nvml: Any, name: str, usage: GpuUsage, ended: threading.Event, every_s: float) -> None:
     sharers = int(os.environ.get(SHARERS_VARIABLE, "1"))
     try:
-        handle = _handle(nvml, visible)
+        handle = _handle(nvml, name)
         began, before = time.monotonic(), _energy(nvml, handle)
         while True:
             last = ended.is_set()
@@ -132,11 +132,11 @@ def _watch(nvml: Any, visible: str, usage: GpuUsage, ended: threading.Event, eve
         return
 
 
-def _handle(nvml: Any, visible: str) -> Any:
-    """The driver's handle of a GPU, named as in `CUDA_VISIBLE_DEVICES` by number or UUID."""
-    if visible.isdigit():
-        return nvml.nvmlDeviceGetHandleByIndex(int(visible))
-    return nvml.nvmlDeviceGetHandleByUUID(visible)
+def _handle(nvml: Any, name: str) -> Any:
+    """The driver's handle of a GPU, named by number or UUID."""
+    if name.isdigit():
+        return nvml.nvmlDeviceGetHandleByIndex(int(name))
+    return nvml.nvmlDeviceGetHandleByUUID(name)
 
 
 def _look(nvml: Any, handle: Any, usage: GpuUsage) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -251,7 +250,7 @@ def prediction_batch(image_shape: tuple[int, int, int], batch_size: int) -> int:
         batch_size: Images per training step, which take more memory than as many to answer.
     """
     height, width, _ = image_shape
-    pixels = PIXELS_ON_GPU if os.environ.get("CUDA_VISIBLE_DEVICES") else PIXELS_ON_PROCESSORS
+    pixels = PIXELS_ON_PROCESSORS if devices.own_gpu() is None else PIXELS_ON_GPU
     return min(MOST_PREDICTED, max(batch_size, pixels // (height * width)))
 
 

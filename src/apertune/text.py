@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 # Control characters, line separators, marks that turn the direction of writing, and halves of characters, which stand
@@ -175,6 +175,12 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
         plural: Its plural, if it is not the noun with an "s".
     """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def some_of(names: Sequence[str], most: int = 6) -> str:
+    """Returns the first names with commas between them, and how many more there are."""
+    more = "" if len(names) <= most else f" and {len(names) - most:,} more"
+    return ", ".join(names[:most]) + more
 
 
 def shown_number(value: float, digits: int = 4) -> str:

@@ -155,7 +155,7 @@ def run(words: list[str]) -> Result:
 
 
 def write_layouts(folder: Path) -> None:
-    """Writes the pages' data whose classes stand in file names, in deeper folders, and in a table per part."""
+    """Writes the pages' data: classes in file names and in deeper folders, a table per part, and one of pixels."""
     random = np.random.default_rng(1)
 
     def save(path: Path) -> None:
@@ -172,6 +172,10 @@ def write_layouts(folder: Path) -> None:
             rows[part].append(f"{name}{number}.png,{name}")
     for part, lines in rows.items():
         (folder / "folder" / f"{part}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    header = ",".join(["label", *(f"pixel{number}" for number in range(64))])
+    images = random.integers(0, 256, (2 * IMAGES_PER_CLASS, 64))
+    lines = [f"{number % 2},{','.join(map(str, image))}" for number, image in enumerate(images)]
+    (folder / "digits.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
 
 
 def write_pictures(folder: Path) -> None:

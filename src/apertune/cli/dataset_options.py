@@ -104,7 +104,7 @@ def data_declarations() -> dict[str, Declaration]:
     return by_parameter(Source, LoadSettings, AdapterOptions)
 
 
-def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
+def load_from(dataset: str, given: Mapping[str, Any], *, count_files: bool = True) -> ImageDataset:
     """Loads a data set by the values of the flags, or of a TOML file, and prints its notes.
 
     Shows a progress bar on standard error while it decodes.
@@ -112,6 +112,7 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
     Args:
         dataset: its name.
         given: the values by the flag's Python name.
+        count_files: print the note that counts the files, too; false where the command tells them itself.
 
     Raises:
         UserError: the settings or the data are wrong.
@@ -123,8 +124,10 @@ def load_from(dataset: str, given: Mapping[str, Any]) -> ImageDataset:
         loaded = load(dataset, source.data, settings, progress=progress)
     if source.name is not None:
         loaded = replace(loaded, name=source.name)
+    told_elsewhere = loaded.files.words if loaded.files is not None and not count_files else None
     for note in loaded.notes:
-        print_line(f"{dataset}: {note}", err=True)
+        if note != told_elsewhere:
+            print_line(f"{dataset}: {note}", err=True)
     return loaded
 
 

@@ -75,7 +75,7 @@ def describe(name: str, html: Path | None, as_json: bool, **flags: Any) -> None:
     from ..datasets.audit.description import describe as describe_dataset
     from ..datasets.audit.description import page
 
-    dataset = load_from(name, flags)
+    dataset = load_from(name, flags, count_files=False)
     facts = describe_dataset(dataset)
     target = html if html or as_json else free_page(dataset.name, dataset.fingerprint)
     if target is not None:

@@ -265,16 +265,11 @@ def test_shards_of_hugging_face_are_read_together(make: SimpleNamespace, tmp_pat
     ("header", "line", "message"),
     [
         ("file,target", "{0}.jpg,0.{0}7", "column 'target' holds 12 for 12 images, such as '0.07'; name another"),
-        (
-            "label," + ",".join(f"pixel{i}" for i in range(16)),
-            "{}" + ",0" * 16,
-            "columns pixel0 to pixel15 hold pixels",
-        ),
     ],
 )
 def test_tables_of_something_else_are_refused(
     header: str, line: str, message: str, make: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """Numbers to predict are no classes, and pixels in columns are no paths."""
+    """Numbers to predict are no classes."""
     with pytest.raises(DatasetError, match=message):
         read(published(make, tmp_path, header, [line]))

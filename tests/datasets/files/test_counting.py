@@ -34,3 +34,13 @@ def test_describe_begins_with_the_files(make: SimpleNamespace, tmp_path: Path) -
     words = ["describe", "folders", "--data", str(root), "--html", str(tmp_path / "page.html")]
     answer = CliRunner().invoke(datasets, words)
     assert answer.output.splitlines()[0] == "16 files found, 16 read as images, none left out."
+
+
+def test_describe_counts_left_out_files_once(make: SimpleNamespace, tmp_path: Path) -> None:
+    """What a search would note on standard error stands in the first line alone."""
+    root = make.folders(tmp_path / "set", ("cat", "dog"), count=8)
+    (root / "cat" / "vectors.npy").write_bytes(bytes(40))
+    words = ["describe", "folders", "--data", str(root), "--html", str(tmp_path / "page.html")]
+    answer = CliRunner().invoke(datasets, words)
+    assert answer.output.count("17 files found, 16 read as images") == 1
+    assert "files found" not in answer.stderr

@@ -277,6 +277,6 @@ def test_many_classes_are_cut_in_the_page_alone(tmp_path: Path) -> None:
     save_model(network("multiclass", 60), contract, tmp_path / "model")
     export_model(tmp_path / "model", tmp_path / "out", formats=("keras",))
     page = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
-    assert "class 39, … (60 in all)" in page
+    assert "class 39 and 20 more" in page
     assert "license_name: not known" in page
     assert len((tmp_path / "out" / "labels.txt").read_text(encoding="utf-8").splitlines()) == 60

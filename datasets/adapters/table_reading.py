@@ -1,0 +1,111 @@
+"""Reads the file of a table: CSV with any of the usual separators, Parquet, or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import DatasetError
+from ...text import first_line
+from ..files.text_lines import check_lines
+from .pixel_columns import headless_names, is_headless, pixel_columns
+from .table_columns import is_list
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMN_SEPARATORS = (",", ";", "\t", "|")
+
+
+def read_table(path: Path, separator: str | None) -> tuple[pd.DataFrame, int]:
+    """Reads a table of any of the formats.
+
+    Args:
+        path: The file.
+        separator: The separator of its columns; None to find it.
+
+    Returns:
+        The table, and the line of its first row as an editor counts: 2 where a line of names comes before it.
+
+    Raises:
+        DatasetError: The file is no table, or damaged.
+    """
+    import pandas as pd
+
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        raise DatasetError(
+            f"table: {path.name} is a JSON document, but a table is CSV, TSV, Parquet or JSON lines; "
+            "annotations of COCO are read by the data set coco"
+        )
+    if suffix != ".parquet":
+        check_lines("table", path)
+    try:
+        if suffix == ".parquet":
+            return _with_class_names(path, pd.read_parquet(path)), 2
+        if suffix == ".jsonl":
+            return pd.read_json(path, lines=True, dtype=False), 2
+        return _read_text(path, separator)
+    except DatasetError:
+        raise
+    # pandas and pyarrow raise many kinds of errors on damaged tables.
+    except Exception as error:
+        raise DatasetError(f"table: {path.name} cannot be read: {first_line(error)}") from error
+
+
+def _read_text(path: Path, separator: str | None) -> tuple[pd.DataFrame, int]:
+    """Reads a text table; its cells are texts, but numbers in columns of pixels, of which there may be millions."""
+    import pandas as pd
+
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline()
+    separator = _separator_of(first, separator)
+    names = next(csv.reader([first], delimiter=separator), [])
+    if is_headless(names):
+        numbers = pd.read_csv(path, sep=separator, header=None, dtype="float32")
+        return numbers.rename(columns=headless_names(numbers)), 1
+    pixels = pixel_columns(names)
+    table = pd.read_csv(
+        path,
+        sep=separator,
+        dtype=defaultdict(lambda: "str", dict.fromkeys(pixels, "float32")),
+        keep_default_na=False,
+        na_values={column: [""] for column in pixels},
+    )
+    # Row numbers that pandas wrote have no name.
+    return table.drop(columns=[column for column in table.columns if str(column).startswith("Unnamed:")]), 2
+
+
+def _with_class_names(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Puts names for the numbers of Hugging Face's ClassLabel columns, which the file's own metadata tell."""
+    import pandas as pd
+    from pyarrow import parquet
+
+    told = (parquet.read_schema(path).metadata or {}).get(b"huggingface")
+    features = json.loads(told).get("info", {}).get("features", {}) if told else {}
+    for column, feature in features.items():
+        inner = feature.get("feature", feature) if isinstance(feature, dict) else None
+        if column not in table or not isinstance(inner, dict) or inner.get("_type") != "ClassLabel":
+            continue
+        if names := inner.get("names"):
+            table[column] = pd.Series([_named(value, names) for value in table[column]], table.index, dtype=object)
+    return table
+
+
+def _named(value: Any, names: Sequence[str]) -> Any:
+    """Returns the name of a number, or of each in a list; None for a missing number or one without a name."""
+    if is_list(value):
+        return [_named(number, names) for number in value]
+    known = value is not None and value == value and 0 <= value < len(names)
+    return names[int(value)] if known else None
+
+
+def _separator_of(header: str, given: str | None) -> str:
+    """Returns the separator of the columns: the given one, or the commonest of the usual ones in the first line."""
+    if given is not None:
+        return "\t" if given.lower() in ("tab", "\\t") else given
+    return max(_COLUMN_SEPARATORS, key=header.count)
