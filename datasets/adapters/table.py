@@ -38,9 +38,10 @@ class TableAdapter:
 
         A label that holds several names, or a list of them, makes a multilabel task. Names in one text are separated by
         `;`, or by `|` or a comma where they also stand alone, or as the option says. The table is CSV with any of the
-        usual separators, TSV, Parquet, JSON lines as in Hugging Face's `metadata.jsonl`, or Parquet that holds the
-        image files themselves. It may also hold the pixels: a column for each, or one with all of an image. Tables
-        that are named like splits, or lie in folders that are, are read together.
+        usual separators or spaces, TSV, Parquet, JSON lines as in Hugging Face's `metadata.jsonl`, or Parquet that
+        holds the image files themselves. A first line that names an image is a row. The table may also hold the
+        pixels: a column for each, or one with all of an image. Tables that are named like splits, or lie in folders
+        that are, are read together.
 
         Options:
             separator: The table's separator, such as `;` or tab; found in its first line unless given.
@@ -141,6 +142,7 @@ def _parts(source: Source, options: Mapping[str, str]) -> tuple[list[_Part], _Co
     labels = [columns.labels] if isinstance(columns.labels, str) else columns.labels
     needed = {*columns.pixels, *labels, *([columns.path] if columns.path is not None else [])}
     notes = [f"left out {path}, which is named like no split" for path in others]
+    notes += [f"the first line of {part.file.path} is read as an image" for part in parts if part.first_line == 1]
     kept = []
     for part in parts:
         missing = sorted(needed - set(part.table.columns))
@@ -155,8 +157,9 @@ def _parts(source: Source, options: Mapping[str, str]) -> tuple[list[_Part], _Co
 
 
 def _part(path: Path, file: TableFile, files: SourceFiles, options: Mapping[str, str]) -> _Part:
-    table, first_line = read_table(path, options.get("separator"))
-    return _Part(file, table, NamedImages(files, file.path, options), first_line)
+    images = NamedImages(files, file.path, options)
+    table, first_line = read_table(path, options.get("separator"), images.names_picture)
+    return _Part(file, table, images, first_line)
 
 
 def _columns(part: _Part, options: Mapping[str, str]) -> _Columns:

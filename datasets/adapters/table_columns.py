@@ -23,6 +23,7 @@ LABEL_COLUMNS = (
     "emotion", "expression", "y",
 )  # fmt: skip
 SPLIT_COLUMNS = ("split", "subset", "set", "usage")
+USUAL_COLUMNS = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS))
 _SAMPLE = 200
 # One row that happens to name a file tells nothing.
 _LEAST_FOUND = 2

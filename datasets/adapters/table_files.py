@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from ...errors import DatasetError
 from ..files.sources import Source
 from .split_folders import split_of_file
+from .table_columns import USUAL_COLUMNS, plain_name
 
 _SUFFIXES = (".csv", ".tsv", ".parquet", "metadata.jsonl")
 _TABLES_SHOWN = 5
@@ -61,7 +62,8 @@ class SourceFiles:
         self.by_stem: dict[str, str] = {}
         for known in sorted(self.known):
             self.by_stem.setdefault(str(PurePosixPath(known).with_suffix("")), known)
-        self.by_name = _by_last_parts([file.path for file in source.files if file.is_image])
+        self.images = {file.path for file in source.files if file.is_image}
+        self.by_name = _by_last_parts(sorted(self.images))
 
 
 class NamedImages:
@@ -94,6 +96,11 @@ class NamedImages:
     def names_one(self, name: str) -> bool:
         """Returns whether a text names a file."""
         return self.find(name)[1] is None
+
+    def names_picture(self, name: str) -> bool:
+        """Returns whether a text names a file that is an image, and is no usual name of a column."""
+        path, reason = self.find(name.strip())
+        return reason is None and path in self._files.images and plain_name(name) not in USUAL_COLUMNS
 
     def find(self, name: str) -> tuple[str, str | None]:
         """Returns the path of a file by its name in the table, or why it cannot be used."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMN_SEPARATORS = (",", ";", "\t", "|")
+_SPACES = r"\s+"
 
 
-def read_table(path: Path, separator: str | None) -> tuple[pd.DataFrame, int]:
+def read_table(path: Path, separator: str | None, names_picture: Callable[[str], bool]) -> tuple[pd.DataFrame, int]:
     """Reads a table of any of the formats.
 
     Args:
         path: The file.
         separator: The separator of its columns; None to find it.
+        names_picture: Tells whether a cell names an image file; a first line with such a cell is a row already.
 
     Returns:
         The table, and the line of its first row as an editor counts: 2 where a line of names comes before it.
@@ -49,7 +51,7 @@ def read_table(path: Path, separator: str | None) -> tuple[pd.DataFrame, int]:
             return _with_class_names(path, pd.read_parquet(path)), 2
         if suffix == ".jsonl":
             return pd.read_json(path, lines=True, dtype=False), 2
-        return _read_text(path, separator)
+        return _read_text(path, separator, names_picture)
     except DatasetError:
         raise
     # pandas and pyarrow raise many kinds of errors on damaged tables.
@@ -57,17 +59,20 @@ def read_table(path: Path, separator: str | None) -> tuple[pd.DataFrame, int]:
         raise DatasetError(f"table: {path.name} cannot be read: {first_line(error)}") from error
 
 
-def _read_text(path: Path, separator: str | None) -> tuple[pd.DataFrame, int]:
+def _read_text(path: Path, separator: str | None, names_picture: Callable[[str], bool]) -> tuple[pd.DataFrame, int]:
     """Reads a text table; its cells are texts, but numbers in columns of pixels, of which there may be millions."""
     import pandas as pd
 
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         first = file.readline()
     separator = _separator_of(first, separator)
-    names = next(csv.reader([first], delimiter=separator), [])
+    names = first.split() if separator == _SPACES else next(csv.reader([first], delimiter=separator), [])
     if is_headless(names):
         numbers = pd.read_csv(path, sep=separator, header=None, dtype="float32")
         return numbers.rename(columns=headless_names(numbers)), 1
+    if any(names_picture(name) for name in names):
+        rows = pd.read_csv(path, sep=separator, header=None, dtype="str", keep_default_na=False)
+        return rows.set_axis(_given_names(names, names_picture), axis="columns"), 1
     pixels = pixel_columns(names)
     table = pd.read_csv(
         path,
@@ -104,8 +109,19 @@ def _named(value: Any, names: Sequence[str]) -> Any:
     return names[int(value)] if known else None
 
 
+def _given_names(row: Sequence[str], names_picture: Callable[[str], bool]) -> list[str]:
+    """Returns names for the columns of a table without any: `path`, `label` where only one is left, else numbers."""
+    path = next(number for number, cell in enumerate(row) if names_picture(cell))
+    others = [f"column {number + 1}" if len(row) > 2 else "label" for number in range(len(row))]
+    return [*others[:path], "path", *others[path + 1 :]]
+
+
 def _separator_of(header: str, given: str | None) -> str:
-    """Returns the separator of the columns: the given one, or the commonest of the usual ones in the first line."""
+    """Returns the separator of the columns: the given one, or the commonest of the usual ones in the first line.
+
+    Lists of paths and labels, as of ImageNet, have nothing but spaces.
+    """
     if given is not None:
         return "\t" if given.lower() in ("tab", "\\t") else given
-    return max(_COLUMN_SEPARATORS, key=header.count)
+    found = max(_COLUMN_SEPARATORS, key=header.count)
+    return found if found in header or len(header.split()) < 2 else _SPACES

@@ -172,6 +172,8 @@ def write_layouts(folder: Path) -> None:
             rows[part].append(f"{name}{number}.png,{name}")
     for part, lines in rows.items():
         (folder / "folder" / f"{part}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    listed = [line.replace(",", " ") for line in rows["train"][1:]]
+    (folder / "folder" / "list.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
     header = ",".join(["label", *(f"pixel{number}" for number in range(64))])
     images = random.integers(0, 256, (2 * IMAGES_PER_CLASS, 64))
     lines = [f"{number % 2},{','.join(map(str, image))}" for number, image in enumerate(images)]
