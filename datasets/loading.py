@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from .splits.split_cache import SplitSettings, crossing, splits_of
 from .splits.splitting import Splits
 
 _BAD_SHOWN = 3
+# The axes of an array of grey images.
+_GREY = 3
 _TEXTS = tuple(f"({suffix})" for suffix in (".csv", ".json", ".jsonl", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml"))
 
 
@@ -55,23 +57,17 @@ def load(
     _check_options(name, entry, settings.options)
     report = progress or _silent
     source, notes = _source(name, entry, data, report)
-    pixel_format = PixelFormat(
-        settings.image_size or entry.image_size, settings.channels or entry.channels, settings.resize
-    )
     options = _absolute(name, entry, settings.options)
     if "group" in entry.options and settings.group is not None:
         options["group"] = str(settings.group)
 
     def build(folder: Path, scratch: Path) -> dict[str, Any]:
         index = entry.create().index(source, options, scratch, report)
-        wanted = _own_format(index, settings) if entry.own_size and index.pixels is not None else pixel_format
-        facts = build_entry(folder, index, index.root or source.root, wanted, report)
+        facts = build_entry(folder, index, index.root or source.root, _format(entry, index, settings), report)
         return {**facts, "files": count_files(source, index, facts["bad"])}
 
     identity = source.identity() if entry.needs_data or entry.finder else name
-    stated = json.dumps([settings.image_size, settings.channels]) if entry.own_size else ""
-    key = _key(name, identity, pixel_format, options, entry.revision, stated)
-    folder, meta = cache.entry_or_build(key, build)
+    folder, meta = cache.entry_or_build(_key(name, identity, entry, settings, options), build)
     bad = [BadItem(**item) for item in meta["bad"]]
     if bad and not settings.skip_bad:
         raise DatasetError(bad_message(name, bad))
@@ -222,20 +218,26 @@ def _absolute(name: str, entry: AdapterEntry, options: Mapping[str, str]) -> dic
     return resolved
 
 
-def _own_format(index: Index, settings: LoadSettings) -> PixelFormat:
-    """Returns the format of pixels that an adapter brings, but for what the user states."""
-    assert index.pixels is not None
-    channels: Literal[1, 3] = 3 if index.pixels.ndim == 4 and index.pixels.shape[3] == 3 else 1
-    size = settings.image_size or max(index.pixels.shape[1:3])
-    return PixelFormat(size, settings.channels or channels, settings.resize)
+def _format(entry: AdapterEntry, index: Index, settings: LoadSettings) -> PixelFormat:
+    """Returns the format of the images: as the user states, else the adapter's default, or that of its own pixels."""
+    size, channels = entry.image_size, entry.channels
+    if entry.own_size and index.pixels is not None:
+        size, channels = max(index.pixels.shape[1:3]), 1 if index.pixels.ndim == _GREY else 3
+    # An adapter without a default brings pixels.
+    assert size is not None
+    assert channels is not None
+    return PixelFormat(settings.image_size or size, settings.channels or channels, settings.resize)
 
 
-def _key(name: str, identity: str, pixel_format: PixelFormat, options: Mapping[str, str], *others: str) -> str:
+def _key(name: str, identity: str, entry: AdapterEntry, settings: LoadSettings, options: Mapping[str, str]) -> str:
     """The name of the cache entry, which changes with the source's files and with every setting of pixels or labels."""
     status = [Path(value).stat() for value in options.values() if Path(value).is_absolute() and Path(value).is_file()]
     times = [(each.st_size, each.st_mtime_ns, each.st_ctime_ns) for each in status]
-    facts = json.dumps([pixel_format.shape, pixel_format.resize, sorted(options.items()), times])
-    return entry_key(name, identity, facts, *(other for other in others if other))
+    size, channels = settings.image_size, settings.channels
+    if not entry.own_size:
+        size, channels = size or entry.image_size, channels or entry.channels
+    facts = json.dumps([[size, size, channels], settings.resize, sorted(options.items()), times])
+    return entry_key(name, identity, facts, *([entry.revision] if entry.revision else []))
 
 
 def entry_key(name: str, *facts: str) -> str:

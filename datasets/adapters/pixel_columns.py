@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import DatasetError
 from ...text import first_line
+from .pixel_levels import BYTE, darkness, in_bytes, square_shape, white_level
 from .pixel_text import parse_rows
 
 if TYPE_CHECKING:
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 _PIXEL = re.compile(r"(pixel|px|p|)[ _]?(?:(\d+)|(\d+)x(\d+))")
 # 8x8, as of the smallest digits.
 _LEAST_PIXELS = 64
-_LEAST_SIDE = 8
-_COLOURS = 3
-_BYTE = 255
-# From this level down, a picture of 0 to 255 would be so dark that another range is more likely.
-_DARK = 127
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +99,13 @@ def headless_names(table: pd.DataFrame) -> dict[Any, str]:
     return {varied[0]: "label"} | {column: f"pixel{number}" for number, column in enumerate(others)}
 
 
-def pixels_of_columns(table: pd.DataFrame, columns: Sequence[str], largest: float | None) -> TablePixels:
+def pixels_of_columns(table: pd.DataFrame, columns: Sequence[str], stated: float | None) -> TablePixels:
     """Returns the images of a table with a column per pixel.
 
     Args:
         table: The table.
         columns: The columns of pixels, line by line; of colours, red, green and blue of each pixel in turn.
-        largest: The number that stands for white; None to take 1 where no pixel is above it, else 255.
+        stated: The number that stands for white; None to take 1 where no pixel is above it, else 255.
 
     Raises:
         DatasetError: So many columns make no square image, or they hold something else than numbers.
@@ -119,8 +115,8 @@ def pixels_of_columns(table: pd.DataFrame, columns: Sequence[str], largest: floa
         levels = table[list(columns)].to_numpy(np.float32)
     except (TypeError, ValueError) as error:
         raise DatasetError(f"table: columns of pixels must hold numbers: {first_line(error)}") from error
-    found = float(np.nanmax(levels, initial=0.0))
-    white = largest or (1.0 if found <= 1 else float(_BYTE))
+    largest = float(np.nanmax(levels, initial=0.0))
+    white = white_level(largest, stated)
     reasons: dict[int, str] = {}
     with np.errstate(invalid="ignore"):
         wrong = ~((levels >= 0) & (levels <= white))
@@ -128,10 +124,9 @@ def pixels_of_columns(table: pd.DataFrame, columns: Sequence[str], largest: floa
         level = levels[row][wrong[row]][0]
         what = "one is missing" if math.isnan(level) else f"one is {level:g}"
         reasons[int(row)] = f"pixels must be from 0 to {white:g}, but {what}"
-    scaled = np.rint(levels * np.float32(_BYTE / white))
-    scaled[list(reasons)] = 0
-    told = _told(shape, found, white, stated=largest is not None)
-    return TablePixels(scaled.astype(np.uint8).reshape(-1, *shape), reasons, told)
+    usable = np.where(wrong, np.float32(0), levels)
+    notes = (_size_note(shape), *darkness(largest, white, stated))
+    return TablePixels(in_bytes(usable, white).reshape(-1, *shape), reasons, notes)
 
 
 def pixels_of_texts(texts: Sequence[str]) -> TablePixels:
@@ -149,8 +144,8 @@ def pixels_of_texts(texts: Sequence[str]) -> TablePixels:
     width = max(set(counts), key=counts.count, default=0)
     shape = _shape(width, f"the {width:,} numbers in a cell of pixels")
     pixels, reasons = parse_rows(plain, width)
-    found = float(pixels.max(initial=0))
-    return TablePixels(pixels.reshape(-1, *shape), reasons, _told(shape, found, _BYTE, stated=False))
+    notes = (_size_note(shape), *darkness(float(pixels.max(initial=0)), BYTE, None))
+    return TablePixels(pixels.reshape(-1, *shape), reasons, notes)
 
 
 def _shape(count: int, words: str) -> tuple[int, ...]:
@@ -159,21 +154,15 @@ def _shape(count: int, words: str) -> tuple[int, ...]:
     Raises:
         DatasetError: There is none.
     """
-    side, coloured = math.isqrt(count), math.isqrt(count // _COLOURS)
-    if side >= _LEAST_SIDE and side**2 == count:
-        return side, side
-    if coloured >= _LEAST_SIDE and coloured**2 * _COLOURS == count:
-        return coloured, coloured, _COLOURS
-    raise DatasetError(
-        f"table: {words} make no square image, neither grey nor in red, green and blue; give other images as arrays, "
-        "from Python (docs/data-in-python.md)"
-    )
+    shape = square_shape(count)
+    if shape is None:
+        raise DatasetError(
+            f"table: {words} make no square image, neither grey nor in red, green and blue; give other images as "
+            "arrays, from Python (docs/data-in-python.md)"
+        )
+    return shape
 
 
-def _told(shape: tuple[int, ...], found: float, white: float, *, stated: bool) -> tuple[str, ...]:
-    size = "x".join(map(str, shape[:2]))
-    colours = ", red, green and blue of each pixel in turn" if len(shape) == _COLOURS else " in grey"
-    notes = [f"images are the table's own pixels, {size}{colours}"]
-    if not stated and white == _BYTE and found <= _DARK:
-        notes.append(f"no pixel is above {found:g} of 255; if that is white, say so with --option pixel-max={found:g}")
-    return tuple(notes)
+def _size_note(shape: tuple[int, ...]) -> str:
+    colours = " in grey" if len(shape) == 2 else ", red, green and blue of each pixel in turn"
+    return f"images are the table's own pixels, {'x'.join(map(str, shape[:2]))}{colours}"

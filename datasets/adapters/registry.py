@@ -24,10 +24,10 @@ class AdapterEntry:
     """The class, as "module:Class"; relative to this package when it starts with a dot."""
     description: str
     """A short description of the format."""
-    image_size: int
-    """The default of `--image-size`, in pixels."""
-    channels: Literal[1, 3]
-    """The default of `--channels`."""
+    image_size: int | None
+    """The default of `--image-size`, in pixels; None where images keep their own size."""
+    channels: Literal[1, 3] | None
+    """The default of `--channels`; None where images keep their own."""
     objective: str | None = None
     """The metric that a search optimises by default; None for the default of the task."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -200,6 +200,20 @@ ADAPTERS: dict[str, AdapterEntry] = {
         | _POSITIVE,
         revision="tables of pixels",
         files_beside=True,
+        own_size=True,
+    ),
+    "arrays": AdapterEntry(
+        target=".arrays:ArraysAdapter",
+        description="NPZ, NPY or HDF5 files of images and labels, such as MedMNIST's",
+        image_size=None,
+        channels=None,
+        options={
+            "images": "part of the name of the arrays of images, where it is an unusual one",
+            "labels": "part of the name of the arrays of labels, where it is an unusual one",
+            "pixel-max": "largest value that a pixel may have, where it is neither 1 nor 255",
+            "task": "multilabel where labels with a single 1 per row are no classes",
+        }
+        | _POSITIVE,
         own_size=True,
     ),
 }

@@ -21,6 +21,7 @@ from .pixel_columns import (
     pixels_of_columns,
     pixels_of_texts,
 )
+from .pixel_levels import stated_white
 from .table_columns import cell_texts, existing, label_columns, path_column, split_column, stated_splits
 from .table_files import NamedImages, SourceFiles, TableFile, find_tables
 from .table_labels import read_labels
@@ -199,16 +200,7 @@ def _images(
 def _pixels(table: pd.DataFrame, columns: Sequence[str], options: Mapping[str, str]) -> TablePixels:
     if len(columns) == 1:
         return pixels_of_texts(table[columns[0]].map(str).tolist())
-    given = options.get("pixel-max")
-    if given is None:
-        return pixels_of_columns(table, columns, None)
-    try:
-        largest = float(given)
-    except ValueError:
-        largest = 0.0
-    if not 0 < largest < float("inf"):
-        raise DatasetError(f"table: --option pixel-max must be a number above 0, such as 16, but got {given}")
-    return pixels_of_columns(table, columns, largest)
+    return pixels_of_columns(table, columns, stated_white("table", options))
 
 
 def _embedded_images(column: pd.Series[Any], scratch: Path) -> list[str] | None:

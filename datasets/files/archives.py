@@ -1,6 +1,6 @@
 """Unpacks archives that may be hostile: links, bombs and entries that would leave the folder are refused.
 
-It supports zip, tar (also with gz, bz2 or xz), and single files compressed with gz, bz2 or xz.
+It supports zip (NPZ, too), tar (also with gz, bz2 or xz), and single files compressed with gz, bz2 or xz.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def unpack(archive: Path, folder: Path, progress: Progress) -> None:
     budget = _Budget(archive, min(MAX_BYTES, max(_FREE_BYTES, MAX_RATIO * size)))
     name = archive.name.lower()
     try:
-        if name.endswith(".zip"):
+        if name.endswith((".zip", ".npz")):
             files = _zip_files(archive)
         elif _is_tar(name):
             files = _tar_files(archive)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SettingError
 from ...text import counted
+from ..adapters.label_values import Labelling, LabelSettings, read_labels
 from ..adapters.table_columns import (
     LABEL_COLUMNS,
     PATH_COLUMNS,
@@ -23,7 +24,6 @@ from ..base import ImageDataset, Index, Progress
 from ..cache.decoding import PixelFormat
 from ..grouping import column_words
 from ..settings import DEFAULT_SETTINGS, LoadSettings
-from .labels import Labelling, LabelSettings, read_labels
 from .opening import check_settings, index_of, label_facts, open_index, silent
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DatasetError, SettingError
+from ..adapters.label_values import LabelSettings, read_labels
 from ..adapters.table_columns import LABEL_COLUMNS, plain_name
 from ..base import ImageDataset, Index, Progress
 from ..cache.decoding import PixelFormat
@@ -17,7 +18,6 @@ from ..names import SPLIT_NAMES
 from ..settings import DEFAULT_SETTINGS, LoadSettings
 from .arrays import from_arrays
 from .dataframe import IMAGE_SIZE
-from .labels import LabelSettings, read_labels
 from .opening import check_settings, index_of, label_facts, open_index, silent
 from .pixels import Range
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DatasetError, SettingError
+from ..adapters.label_values import Labelling
 from ..arrays import EntryArrays
 from ..base import BadItem, ImageDataset, Index, Progress
 from ..cache import entries as cache
@@ -23,7 +24,6 @@ from ..cache.decoding import PixelFormat
 from ..loading import bad_message, entry_key, open_entry
 from ..names import check_name
 from ..settings import LoadSettings
-from .labels import Labelling
 
 # Fills a scratch folder with what the index needs; returns it with the folder that its keys are relative to.
 Lister = Callable[[Path], tuple[Index, Path]]

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DatasetError, SettingError
+from ..adapters.label_values import Labelling, LabelSettings, read_labels
 from ..arrays import row_blocks
 from ..base import ImageDataset, Index, Progress
 from ..settings import DEFAULT_SETTINGS, LoadSettings
-from .labels import Labelling, LabelSettings, read_labels
 from .opening import check_settings, index_of, label_facts, open_index, scratch_folder, silent
 from .pixels import PixelFile, Range, check_range, image_arrays, pixel_format, stated_range
 

@@ -294,7 +294,7 @@ def formats() -> pd.DataFrame:
     """Lists the formats and known sets that `apertune.load` reads.
 
     Returns:
-        One row per format: what it reads, its usual size and its options.
+        One row per format: what it reads, its usual size, missing where images keep their own, and its options.
 
     Example:
         >>> int(apertune.formats().loc["digits", "image_size"])
@@ -315,7 +315,7 @@ def formats() -> pd.DataFrame:
         for name, entry in all_adapters().items()
     }
     table: pd.DataFrame = pd.DataFrame.from_dict(rows, orient="index")
-    return table
+    return table.astype({"image_size": "Int64", "channels": "Int64"})
 
 
 def _load_settings(given: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> LoadSettings:

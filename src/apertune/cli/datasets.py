@@ -20,6 +20,7 @@ from .pages import free_page
 from .to_option import to_option
 
 if TYPE_CHECKING:
+    from ..datasets.adapters.registry import AdapterEntry
     from ..datasets.audit.auditing import Finding
 
 _FINDINGS_SHOWN = 20
@@ -54,11 +55,12 @@ def list_(as_json: bool) -> None:
             ]
         )
         return
-    rows = [
-        (name, entry.description, f"{entry.image_size}x{entry.image_size}x{entry.channels}", ", ".join(entry.options))
-        for name, entry in entries.items()
-    ]
+    rows = [(name, entry.description, _size(entry), ", ".join(entry.options)) for name, entry in entries.items()]
     print_table(("name", "reads", "default size", "options"), rows)
+
+
+def _size(entry: AdapterEntry) -> str:
+    return "their own" if entry.image_size is None else f"{entry.image_size}x{entry.image_size}x{entry.channels}"
 
 
 @datasets.command(cls=GroupedCommand)

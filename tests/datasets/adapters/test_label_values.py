@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apertune.datasets.memory.labels import Labelling, LabelSettings, read_labels
+from apertune.datasets.adapters.label_values import Labelling, LabelSettings, read_labels
 from apertune.errors import DatasetError, SettingError
 
 ONE_HOT = np.eye(3)[[0, 1, 2, 1]]

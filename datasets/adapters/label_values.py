@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ...errors import DatasetError, SettingError
 from ...text import counted
-from ..adapters.folders import sort_classes
 from ..base import Task
+from .folders import sort_classes
 
 # One class per image, or several labels; names of classes, or positions in them.
 Kind = Literal["numbers", "matrix", "names", "lists"]
@@ -44,6 +44,8 @@ class LabelSettings:
     """"binary", "multiclass" or "multilabel"; None to take it from the labels."""
     separator: str | None = None
     """The mark between several labels in one text; empty where every text is one label, None where nothing is said."""
+    remedy: str = "write task='multilabel'"
+    """Words that tell how to say that an image may carry several labels."""
 
 
 def read_labels(name: str, given: Sequence[Any], settings: LabelSettings) -> Labelling:
@@ -72,7 +74,7 @@ def read_labels(name: str, given: Sequence[Any], settings: LabelSettings) -> Lab
     kind = kinds.pop()
     parts = [part for part in parts if len(part)]
     if kind == "matrix":
-        read = _of_matrix(name, parts, classes, settings.task)
+        read = _of_matrix(name, parts, classes, settings)
     elif kind == "numbers":
         read = _of_numbers(name, np.concatenate([part.ravel() for part in parts]), classes)
     else:
@@ -203,7 +205,7 @@ def _of_numbers(name: str, numbers: NDArray[Any], classes: tuple[str, ...] | Non
 
 
 def _of_matrix(
-    name: str, parts: Sequence[NDArray[Any]], classes: tuple[str, ...] | None, task: str | None
+    name: str, parts: Sequence[NDArray[Any]], classes: tuple[str, ...] | None, settings: LabelSettings
 ) -> Labelling:
     """Rows of 0 and 1: one class per image where every row holds a single 1 and no task is stated."""
     width = len(classes) if classes is not None else parts[0].shape[1]
@@ -216,15 +218,16 @@ def _of_matrix(
     classes = classes or tuple(str(column) for column in range(width))
     marks = np.concatenate(parts).astype(bool)
     single = marks.sum(axis=1) == 1
+    task = settings.task
     if task == "multilabel" or (task is None and not single.all()):
         return Labelling([_names(row, classes) for row in marks], classes, "multilabel")
     if not single.all():
         row = int(np.flatnonzero(~single)[0])
         raise DatasetError(
             f"{name}: one-hot labels must have a single 1 in each row, but row {row} has {int(marks[row].sum())}; "
-            "for several labels per image write task='multilabel'"
+            f"for several labels per image {settings.remedy}"
         )
-    note = "the labels are one-hot and are read as one class per image; for several labels write task='multilabel'"
+    note = f"the labels are one-hot and are read as one class per image; for several labels {settings.remedy}"
     labels = [classes[position] for position in marks.argmax(axis=1)]
     return Labelling(labels, classes, "multiclass", () if task else (note,))
 
@@ -260,7 +263,7 @@ def _of_texts(
             if names is not None and len(names) != 1:
                 raise DatasetError(
                     f"{name}: for one class per image each row must have 1 label, but row {row} has {len(names)}; "
-                    "write task='multilabel'"
+                    f"{settings.remedy}"
                 )
         return Labelling([names and names[0] for names in labels], classes, "multiclass")
     return Labelling(labels, classes, "multilabel")

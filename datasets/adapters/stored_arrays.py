@@ -1,0 +1,125 @@
+"""Files of arrays, opened without reading them: NPZ as MedMNIST has, NPY, and HDF5 as PatchCamelyon has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+
+from ...errors import DatasetError
+from ...text import first_line, some_of
+from ..base import Progress
+from ..files.archives import unpack
+from ..files.sources import Source
+from ..names import SPLIT_NAMES
+
+Kind = Literal["images", "labels", "classes"]
+
+_HDF5 = (".h5", ".hdf5")
+SUFFIXES = (".npz", ".npy", *_HDF5)
+_WORDS: dict[Kind, frozenset[str]] = {
+    "classes": frozenset({"classes", "names", "categories"}),
+    "labels": frozenset({"y", "label", "labels", "target", "targets", "class", "classes"}),
+    "images": frozenset({"x", "image", "images", "img", "imgs", "data", "pixels", "features", "inputs", "faces"}),
+}
+# `xtrain`, `y_val`, `trainX`.
+_GLUED = re.compile(r"([xy])(train|val|valid|validation|test)|(train|val|valid|validation|test)([xy])")
+
+
+@dataclass(frozen=True, eq=False)
+class StoredArray:
+    """An array in a file."""
+
+    name: str
+    """Its file, and its name in it."""
+    values: Any
+    """The values: anything with `shape` and `dtype` whose slices are read when they are taken."""
+    split: str | None
+    """The split that its name, or its file's, says."""
+    words: frozenset[str]
+    """The words of its name."""
+
+    def may_be(self, kind: Kind) -> bool:
+        """Returns whether the name says that the array holds images, labels, or names of classes."""
+        return bool(self.words & _WORDS[kind])
+
+
+@contextmanager
+def stored_arrays(source: Source, scratch: Path, progress: Progress) -> Iterator[list[StoredArray]]:
+    """Opens all arrays of a source; the values can be read while the context lasts.
+
+    Args:
+        source: The files.
+        scratch: A folder that the parts of an NPZ file are unpacked to.
+        progress: Called with the stage "unpacking".
+
+    Raises:
+        DatasetError: There is no such file, one is damaged, or it holds something else than arrays.
+    """
+    found = [file.path for file in source.with_suffix(*SUFFIXES)]
+    paths = found if source.named is None else [source.named]
+    if not paths or not paths[0].lower().endswith(SUFFIXES):
+        others = some_of(sorted({PurePosixPath(file.path).suffix or file.path for file in source.files}))
+        raise DatasetError(
+            f"arrays: --data must be an NPZ, NPY or HDF5 file, or a folder of such files, but {source.root} holds "
+            f"{others or 'nothing'}"
+        )
+    with ExitStack() as stack:
+        yield [array for path in paths for array in _arrays(source.root / path, path, scratch, progress, stack)]
+
+
+def _arrays(path: Path, name: str, scratch: Path, progress: Progress, stack: ExitStack) -> Iterator[StoredArray]:
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".npy":
+            yield _named(name, np.load(path, mmap_mode="r", allow_pickle=False))
+        elif suffix == ".npz":
+            folder = scratch / f"unpacked-{name.replace('/', '-')}"
+            folder.mkdir()
+            unpack(path, folder, progress)
+            for part in sorted(folder.rglob("*.npy")):
+                inside = part.relative_to(folder).with_suffix("").as_posix()
+                yield _named(name, np.load(part, mmap_mode="r", allow_pickle=False), inside)
+        else:
+            import h5py
+
+            file = stack.enter_context(h5py.File(path, "r"))
+            for inside in _datasets(file):
+                yield _named(name, file[inside], inside)
+    except DatasetError:
+        raise
+    # NumPy and h5py raise many kinds of errors on damaged files; NumPy refuses arrays of Python objects.
+    except Exception as error:
+        raise DatasetError(f"arrays: {name} cannot be read: {first_line(error)}") from error
+
+
+def _datasets(group: Any) -> list[str]:
+    """Returns the names of all arrays below a group; links are not followed, since they may lead out of the file."""
+    import h5py
+
+    found: list[str] = []
+    group.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+    return [name for name in found if not group[name].external and not group[name].is_virtual]
+
+
+def _named(file: str, values: Any, inside: str = "") -> StoredArray:
+    stem = str(PurePosixPath(file).with_suffix(""))
+    own, around = _words(inside or stem), _words(stem)
+    split = next((SPLIT_NAMES[word] for words in (own, around) for word in words if word in SPLIT_NAMES), None)
+    # A file may hold but one array, as PatchCamelyon's do, so that only the file's name says what it is.
+    return StoredArray(f"{file} {inside}".strip(), values, split, frozenset(own))
+
+
+def _words(name: str) -> list[str]:
+    """Returns the words of a name in lower case: `X_train`, `trainX` and `xtrain` have two."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    words = []
+    for word in re.findall(r"[a-z]+|\d+", spaced.lower()):
+        glued = _GLUED.fullmatch(word)
+        words += [part for part in glued.groups() if part] if glued else [word]
+    return words
