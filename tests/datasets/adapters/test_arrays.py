@@ -28,9 +28,8 @@ def numbers(count: int) -> NDArray[np.int64]:
 
 
 def read(path: Path, **options: str) -> ImageDataset:
-    return load(
-        "arrays", path, LoadSettings(options={name.replace("_", "-"): value for name, value in options.items()})
-    )
+    given = {name.replace("_", "-"): value for name, value in options.items()}
+    return load("arrays", path, LoadSettings(options=given))
 
 
 def test_medmnist(tmp_path: Path) -> None:
@@ -176,7 +175,7 @@ def test_what_is_not_plain_is_asked(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no array is known to hold the labels.* none\.npz x \(12, 8, 8, 3\)"):
         read(tmp_path / "none.npz")
     np.savez(tmp_path / "short.npz", x=images, y=numbers(11))
-    with pytest.raises(DatasetError, match="x holds 12 images, but short.npz y 11 labels"):
+    with pytest.raises(DatasetError, match=r"x holds 12 images, but short\.npz y 11 labels"):
         read(tmp_path / "short.npz")
     np.savez(tmp_path / "rows.npz", x=np.zeros((12, 5)), y=numbers(12))
     with pytest.raises(DatasetError, match=r"rows\.npz x must hold images \(n, height, width\).*float64 \(12, 5\)"):
@@ -194,7 +193,7 @@ def test_a_split_without_labels_is_left_out(tmp_path: Path) -> None:
 def test_objects_and_damage_are_refused(tmp_path: Path) -> None:
     """Arrays of Python objects would run code, and are never read; damage is one line."""
     np.savez(tmp_path / "objects.npz", x=np.array([{}, {}], object), y=numbers(2))
-    with pytest.raises(DatasetError, match=r"objects\.npz cannot be read: .*allow_pickle"):
+    with pytest.raises(DatasetError, match=r"objects\.npz cannot be read: .*Python objects"):
         read(tmp_path / "objects.npz")
     for name in ("broken.npz", "broken.npy", "broken.h5"):
         (tmp_path / name).write_bytes(b"no arrays")

@@ -62,7 +62,7 @@ def test_doubled_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unknown_name() -> None:
     """An unknown name lists the known ones and suggests the nearest."""
-    with pytest.raises(UnknownNameError, match=r"did you mean 'voc2012'\? Known: binary, cifar10"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'voc2012'\? Known: arrays, binary, cifar10"):
         load("voc2021")
 
 
