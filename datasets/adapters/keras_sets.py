@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import pickle
 import zipfile
@@ -19,6 +18,7 @@ from ...text import first_line
 from ..base import Index, Progress
 from ..files.sources import Source
 from .fetching import ORIGINS, DownloadedFolder, KaggleDataset, fetch
+from .stored_arrays import read_idx
 
 _DIGITS = tuple(str(digit) for digit in range(10))
 _CLOTHES = (
@@ -33,8 +33,6 @@ _KEPT = {
 }
 _CIFAR_SIDE = 32
 _PARTS = ("train", "test")
-# A number in the header of these files says that each value is an unsigned byte.
-_IDX_BYTES = 8
 # Everything that the pickled arrays of CIFAR are made of.
 _PICKLED = {
     ("numpy", "ndarray"),
@@ -203,14 +201,9 @@ def _index(name: str, path: Path, parts: Mapping[str, _Part], classes: tuple[str
 
 
 def _idx(path: Path) -> NDArray[np.uint8]:
-    """Reads a file in IDX format: two zeros, the type, the number of axes, their lengths, the values."""
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        if content[:2] != b"\0\0" or content[2] != _IDX_BYTES:
-            raise ValueError("it is not in IDX format")
-        shape = np.frombuffer(content, ">u4", content[3], 4)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-    except (*_DAMAGE, IndexError) as error:
+        return read_idx(path)
+    except _DAMAGE as error:
         raise _damaged("fashion_mnist", path, error) from error
 
 

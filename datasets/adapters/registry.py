@@ -204,7 +204,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
     ),
     "arrays": AdapterEntry(
         target=".arrays:ArraysAdapter",
-        description="NPZ, NPY or HDF5 files of images and labels, such as MedMNIST's",
+        description="NPZ, NPY, HDF5 or IDX files of images and labels, such as MedMNIST's",
         image_size=None,
         channels=None,
         options={

@@ -1,7 +1,8 @@
-"""Files of arrays, opened without reading them: NPZ as MedMNIST has, NPY, and HDF5 as PatchCamelyon has."""
+"""Files of arrays: NPZ as MedMNIST has, NPY, HDF5 as PatchCamelyon has, and IDX as EMNIST has."""
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import DatasetError
 from ...text import first_line, some_of
@@ -21,7 +23,12 @@ from ..names import SPLIT_NAMES
 Kind = Literal["images", "labels", "classes"]
 
 _HDF5 = (".h5", ".hdf5")
-SUFFIXES = (".npz", ".npy", *_HDF5)
+_IDX = ("-ubyte", "-ubyte.gz")
+SUFFIXES = (".npz", ".npy", *_HDF5, *_IDX)
+# A number in the header of IDX files says that each value is an unsigned byte.
+_IDX_BYTES = 8
+# The test images of MNIST and all that are published like it.
+_SPLITS = {**SPLIT_NAMES, "t10k": "test"}
 _WORDS: dict[Kind, frozenset[str]] = {
     "classes": frozenset({"classes", "names", "categories"}),
     "labels": frozenset({"y", "label", "labels", "target", "targets", "class", "classes"}),
@@ -51,7 +58,7 @@ class StoredArray:
 
 @contextmanager
 def stored_arrays(source: Source, scratch: Path, progress: Progress) -> Iterator[list[StoredArray]]:
-    """Opens all arrays of a source; the values can be read while the context lasts.
+    """Opens all arrays of a source, most without reading them; the values can be read while the context lasts.
 
     Args:
         source: The files.
@@ -66,8 +73,8 @@ def stored_arrays(source: Source, scratch: Path, progress: Progress) -> Iterator
     if not paths or not paths[0].lower().endswith(SUFFIXES):
         others = some_of(sorted({PurePosixPath(file.path).suffix or file.path for file in source.files}))
         raise DatasetError(
-            f"arrays: --data must be an NPZ, NPY or HDF5 file, or a folder of such files, but {source.root} holds "
-            f"{others or 'nothing'}"
+            f"arrays: --data must be an NPZ, NPY, HDF5 or IDX file, or a folder of such files, but {source.root} "
+            f"holds {others or 'nothing'}"
         )
     with ExitStack() as stack:
         yield [array for path in paths for array in _arrays(source.root / path, path, scratch, progress, stack)]
@@ -76,7 +83,9 @@ def stored_arrays(source: Source, scratch: Path, progress: Progress) -> Iterator
 def _arrays(path: Path, name: str, scratch: Path, progress: Progress, stack: ExitStack) -> Iterator[StoredArray]:
     suffix = path.suffix.lower()
     try:
-        if suffix == ".npy":
+        if name.lower().endswith(_IDX):
+            yield _named(name, read_idx(path))
+        elif suffix == ".npy":
             yield _named(name, np.load(path, mmap_mode="r", allow_pickle=False))
         elif suffix == ".npz":
             folder = scratch / f"unpacked-{name.replace('/', '-')}"
@@ -98,6 +107,23 @@ def _arrays(path: Path, name: str, scratch: Path, progress: Progress, stack: Exi
         raise DatasetError(f"arrays: {name} cannot be read: {first_line(error)}") from error
 
 
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Reads a file in IDX format: two zeros, the type, the number of axes, their lengths, the values.
+
+    Args:
+        path: The file, which may be compressed with gzip.
+
+    Raises:
+        ValueError: The file is no such file, or cut off.
+        OSError: It cannot be read, or is no gzip file though its name says so.
+    """
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _IDX_BYTES:
+        raise ValueError("it is not in IDX format")
+    shape = np.frombuffer(content, ">u4", content[3], 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+
+
 def _datasets(group: Any) -> list[str]:
     """Returns the names of all arrays below a group; links are not followed, since they may lead out of the file."""
     import h5py
@@ -110,7 +136,7 @@ def _datasets(group: Any) -> list[str]:
 def _named(file: str, values: Any, inside: str = "") -> StoredArray:
     stem = str(PurePosixPath(file).with_suffix(""))
     own, around = _words(inside or stem), _words(stem)
-    split = next((SPLIT_NAMES[word] for words in (own, around) for word in words if word in SPLIT_NAMES), None)
+    split = next((_SPLITS[word] for words in (own, around) for word in words if word in _SPLITS), None)
     # A file may hold but one array, as PatchCamelyon's do, so that only the file's name says what it is.
     return StoredArray(f"{file} {inside}".strip(), values, split, frozenset(own))
 
@@ -119,7 +145,7 @@ def _words(name: str) -> list[str]:
     """Returns the words of a name in lower case: `X_train`, `trainX` and `xtrain` have two."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = []
-    for word in re.findall(r"[a-z]+|\d+", spaced.lower()):
+    for word in re.findall(r"t10k|[a-z]+|\d+", spaced.lower()):
         glued = _GLUED.fullmatch(word)
         words += [part for part in glued.groups() if part] if glued else [word]
     return words

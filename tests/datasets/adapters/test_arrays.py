@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,24 @@ def test_pairs_are_told_by_name_or_shape(names: tuple[str, str], tmp_path: Path)
     dataset = read(tmp_path / "set.npz")
     assert len(dataset.images) == 12
     assert len(dataset.test) > 0
+
+
+def write_idx(path: Path, values: NDArray[np.uint8]) -> None:
+    content = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes() + values.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+@pytest.mark.parametrize("suffix", ["-ubyte", "-ubyte.gz"])
+@pytest.mark.parametrize("test", ["t10k", "emnist-letters-test"])
+def test_idx(test: str, suffix: str, tmp_path: Path) -> None:
+    """Four files as of MNIST, whose test images are called t10k, or of EMNIST, compressed or not."""
+    train = test.replace("t10k", "train").replace("-test", "-train")
+    for part, count in ((train, 12), (test, 6)):
+        write_idx(tmp_path / f"{part}-images-idx3{suffix}", pictures(count, 1))
+        write_idx(tmp_path / f"{part}-labels-idx1{suffix}", numbers(count).astype(np.uint8))
+    dataset = read(tmp_path)
+    assert (dataset.image_shape, len(dataset.test)) == ((SIDE, SIDE, 1), 6)
+    assert np.array_equal(dataset.images[dataset.test][..., 0], pictures(6, 1))
 
 
 def test_files_of_a_folder(tmp_path: Path) -> None:
@@ -195,11 +214,11 @@ def test_objects_and_damage_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", x=np.array([{}, {}], object), y=numbers(2))
     with pytest.raises(DatasetError, match=r"objects\.npz cannot be read: .*Python objects"):
         read(tmp_path / "objects.npz")
-    for name in ("broken.npz", "broken.npy", "broken.h5"):
+    for name in ("broken.npz", "broken.npy", "broken.h5", "broken-idx3-ubyte"):
         (tmp_path / name).write_bytes(b"no arrays")
         with pytest.raises(DatasetError, match=name.replace(".", r"\.")):
             read(tmp_path / name)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.jpg").write_bytes(b"x")
-    with pytest.raises(DatasetError, match=r"must be an NPZ, NPY or HDF5 file, or a folder.* holds \.jpg"):
+    with pytest.raises(DatasetError, match=r"must be an NPZ, NPY, HDF5 or IDX file, or a folder.* holds \.jpg"):
         read(tmp_path / "folder")

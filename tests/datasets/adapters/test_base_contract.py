@@ -27,6 +27,7 @@ class Case:
 
 
 CASES = [
+    Case("arrays", "mnist", "multiclass", target="mnist.npz"),
     Case("cifar10", "cifar10", "multiclass"),
     Case("cifar100", "cifar100", "multiclass"),
     Case("fashion_mnist", "fashion_mnist", "multiclass"),
@@ -68,7 +69,9 @@ def test_arrays(case: Case, dataset: ImageDataset) -> None:
     entry = ADAPTERS[case.adapter]
     n = len(dataset.images)
     assert dataset.images.dtype == np.uint8
-    assert dataset.image_shape == (entry.image_size, entry.image_size, entry.channels)
+    # Where there is no default, images keep their own size: MNIST's.
+    size, channels = entry.image_size or 28, entry.channels or 1
+    assert dataset.image_shape == (size, size, channels)
     assert not dataset.images.flags.writeable
     assert not dataset.labels.flags.writeable
     assert dataset.task == case.task
