@@ -12,7 +12,7 @@ from ...datasets.base import DataSpec
 from ...errors import SpaceError
 from .answers import AnswerKind, detected_answers, to_probabilities
 from .own_training import compiled_loss
-from .pixel_range import PixelRange, detected_range, probe_pixels, stated_range
+from .pixel_range import PixelRange, detected_range, probe_pixels, stated_range, whole_number_input
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,11 @@ def adapted(model: keras.Model, spec: DataSpec, *, name: str, rescale: bool | No
     """
     columns = _check_shapes(model, spec, name)
     _check_one_loss(model, name)
+    if rescale and (kind := whole_number_input(model)) is not None:
+        raise SpaceError(
+            f"{name}: the option rescale is yes, but its input takes whole numbers ({kind}), to which pixels from 0 to "
+            "1 would be rounded; leave the option out, or give the input float32"
+        )
     pixels = detected_range(model, spec.image_shape) if rescale is None else stated_range(rescale)
     kind = detected_answers(model, spec, name=name, scale=pixels.scale, loss=compiled_loss(model))
     if (last := _last_layer(model)) is not None:

@@ -49,6 +49,8 @@ def detected_range(model: keras.Model, shape: tuple[int, int, int]) -> PixelRang
         model: The user's model, built.
         shape: (height, width, channels) of an image.
     """
+    if (kind := whole_number_input(model)) is not None:
+        return PixelRange(1.0, f"its input takes whole numbers ({kind}), to which pixels from 0 to 1 would be rounded")
     pixels = probe_pixels(shape)
     full, unit = _first_trained(model, pixels), _first_trained(model, pixels / np.float32(255))
     if full is None or unit is None:
@@ -66,6 +68,13 @@ def detected_range(model: keras.Model, shape: tuple[int, int, int]) -> PixelRang
     return PixelRange(
         1 / 255, f"it does not scale them: {unit.low:.3g} to {unit.high:.3g} arrive at its layer '{unit.layer.name}'"
     )
+
+
+def whole_number_input(model: keras.Model) -> str | None:
+    """Returns the type of a model's input where it is one of whole numbers, such as `uint8`; else None."""
+    inputs = keras.tree.flatten(getattr(model, "inputs", None) or [])
+    kinds = [keras.backend.standardize_dtype(tensor.dtype) for tensor in inputs]
+    return next((kind for kind in kinds if keras.backend.is_int_dtype(kind)), None)
 
 
 def probe_pixels(shape: tuple[int, int, int], images: int = PROBE_IMAGES) -> NDArray[np.float32]:
