@@ -1,21 +1,28 @@
-"""Runs whole searches with many seeds, by Apertune and by KerasTuner's Hyperband, and compares what they found.
+"""Runs whole searches with many seeds, by Apertune, KerasTuner's Hyperband and AutoKeras, and compares what they found.
 
     uv run python benchmarks/live.py --data FOLDER [--sets digits,simpsons] [--seeds 10] [--hours 2]
+    uv run --with autokeras python benchmarks/live.py ...     runs AutoKeras, too
     uv run python benchmarks/live.py --report     tells what was found so far, and runs nothing
 
-Both search the whole space `convnet` on the same images, as they come: Apertune with 20 trials and two workers,
-KerasTuner with one bracket after the other in a process that has all processors. Each search runs in a fresh process,
-the contenders in turn, and ends as a line of `benchmarks/live.jsonl`; a run that was stopped goes on where it was.
+The first two search the whole space `convnet` on the same images, as they come: Apertune with 20 trials and two
+workers, KerasTuner with one bracket after the other in a process that has all processors. Each search runs in a fresh
+process, the contenders in turn, and ends as a line of `benchmarks/live.jsonl`; a run that was stopped goes on where it
+was.
 FOLDER holds the sets in their original formats, as for `benchmarks/record.py`; `digits` need none.
 
-Compared are the best validation accuracies, which both search by, at the end and when half of KerasTuner's time was
-over; and the accuracy of the best model on test images that neither saw. Times are those of the whole command, imports
+Compared are the best validation accuracies, which all search by, at the end and when half of KerasTuner's time was
+over; and the accuracy of the best model on test images that none saw. AutoKeras searches its own networks, as it comes,
+for as long as Apertune's search of the same set and seed took; each of its epochs counts, also those of a trial that
+the end cuts off, and its best model is not tested. On processors its second trial, a ResNet50 on images of 224x224,
+takes longer than all others together. Times are those of the whole command, imports
 included. Intervals are of the mean difference over seeds, by the bootstrap.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.util
 import json
 import os
 import statistics
@@ -32,7 +39,7 @@ from measurements import Column, Table, arguments_of, tell
 from peer_searches import REDUCTION, Events, noted_tuner
 
 FOUND = Path(__file__).resolve().with_name("live.jsonl")
-OWN, PEER = "apertune", "kerastuner-hyperband"
+OWN, PEER, AUTOKERAS = "apertune", "kerastuner-hyperband", "autokeras"
 TRIALS, EPOCHS = 20, 15
 RESAMPLES = 10_000
 # With fewer seeds there is no interval.
@@ -54,7 +61,7 @@ def load(name: str, data: Path) -> Any:
     return smaller("simpsons", images, labels, names, train=800, validation=350, test=2500, size=(16, 16))
 
 
-def own_search(dataset: Any, seed: int, note: Events) -> float:
+def own_search(dataset: Any, seed: int, note: Events, seconds: float) -> float | None:
     """Searches by Apertune, and returns the best model's accuracy on test images."""
     import apertune
     from apertune import search
@@ -70,7 +77,7 @@ def own_search(dataset: Any, seed: int, note: Events) -> float:
     return _accuracy(model.predict_proba(_test_images(dataset)), dataset)
 
 
-def peer_search(dataset: Any, seed: int, note: Events) -> float:
+def peer_search(dataset: Any, seed: int, note: Events, seconds: float) -> float | None:
     """Searches by KerasTuner's Hyperband, and returns the best model's accuracy on test images."""
     import keras_tuner
 
@@ -92,7 +99,49 @@ def peer_search(dataset: Any, seed: int, note: Events) -> float:
     return _accuracy(model.predict(_test_images(dataset), verbose=0), dataset)
 
 
-CONTENDERS = {OWN: own_search, PEER: peer_search}
+class _TimeOverError(BaseException):
+    """Ends a search; no tuner takes it for a trial that failed."""
+
+
+def autokeras_search(dataset: Any, seed: int, note: Events, seconds: float) -> float | None:
+    """Searches by AutoKeras for so many seconds, and notes the validation accuracy after each epoch."""
+    import autokeras
+    import keras
+    from autokeras.tuners.task_specific import ImageClassifierTuner
+
+    end = time.time() + seconds
+
+    class Clock(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        def __deepcopy__(self, memo: Any) -> Any:
+            return Clock()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            note((logs or {})["val_accuracy"])
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if time.time() > end:
+                raise _TimeOverError
+
+    view = dataset.training_view()
+    classifier = autokeras.ImageClassifier(
+        max_trials=TRIALS,
+        objective="val_accuracy",
+        tuner=noted_tuner(ImageClassifierTuner, note),
+        seed=seed,
+        directory="tuner",
+    )
+    # AutoKeras 3.0 gives its last layer a NumPy number of units, which Keras 3.15 refuses.
+    dense = keras.layers.Dense.__init__
+    keras.layers.Dense.__init__ = lambda layer, units, *rest, **named: dense(layer, int(units), *rest, **named)
+    parts = {split: (view.images(split), view.targets(split)) for split in ("train", "validation")}
+    with contextlib.suppress(_TimeOverError):
+        classifier.fit(
+            *parts["train"], validation_data=parts["validation"], epochs=EPOCHS, callbacks=[Clock()], verbose=0
+        )
+    return None
+
+
+CONTENDERS = {OWN: own_search, PEER: peer_search, AUTOKERAS: autokeras_search}
 
 
 def _test_images(dataset: Any) -> Any:
@@ -110,11 +159,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--report", action="store_true")
-    parser.add_argument("--child", nargs=3, metavar=("CONTENDER", "SET", "SEED"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=4, metavar=("CONTENDER", "SET", "SEED", "SECONDS"), help=argparse.SUPPRESS)
     arguments = arguments_of(parser)
     if arguments.child:
-        contender, name, seed = arguments.child
-        run_one(contender, name, int(seed), arguments.data.resolve())
+        contender, name, seed, seconds = arguments.child
+        run_one(contender, name, int(seed), float(seconds), arguments.data.resolve())
         return
     if not arguments.report:
         deadline = time.monotonic() + arguments.hours * 3600
@@ -124,11 +173,9 @@ def main() -> None:
             line = searched(contender, name, seed, arguments.data.resolve())
             with FOUND.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-            best = max(value for _, value in line["ends"] if value is not None)
-            print(
-                f"{name} {seed} {contender}: {best:.4f} in {line['seconds']:.0f} s, test {line['test']:.4f}", flush=True
-            )
-    tell(table(found()))
+            print(f"{name} {seed} {contender}: {_best(line):.4f} in {line['seconds']:.0f} s", flush=True)
+    lines = found()
+    tell(table(lines), autokeras_table(lines))
 
 
 def found() -> list[dict[str, Any]]:
@@ -140,16 +187,20 @@ def missing(sets: Sequence[str], seeds: int) -> list[tuple[str, str, int]]:
     """Returns the searches that are to be run, contenders in turn and the first one alternating."""
     known = {(line["contender"], line["set"], line["seed"]) for line in found()}
     pairs = [(name, seed) for seed in range(seeds) for name in sets]
-    orders = [(OWN, PEER), (PEER, OWN)]
+    # AutoKeras is given the time of Apertune's search, so it comes after it.
+    others = (AUTOKERAS,) if importlib.util.find_spec("autokeras") else ()
+    orders = [(OWN, PEER, *others), (PEER, OWN, *others)]
     wanted = [(contender, name, seed) for name, seed in pairs for contender in orders[seed % 2]]
     return [one for one in wanted if one not in known]
 
 
 def searched(contender: str, name: str, seed: int, data: Path) -> dict[str, Any]:
     """Runs one search in a fresh process and folder."""
+    own = [line["seconds"] for line in found() if (line["contender"], line["set"], line["seed"]) == (OWN, name, seed)]
     with tempfile.TemporaryDirectory() as folder:
         began = time.time()
-        command = [sys.executable, __file__, "--data", str(data), "--child", contender, name, str(seed)]
+        given = [contender, name, str(seed), str(own[0] if contender == AUTOKERAS else 0)]
+        command = [sys.executable, __file__, "--data", str(data), "--child", *given]
         with (Path(folder) / "log").open("wb") as log:
             done = subprocess.run(command, cwd=folder, stdout=log, stderr=log, check=False)
         if done.returncode != 0:
@@ -166,10 +217,10 @@ def searched(contender: str, name: str, seed: int, data: Path) -> dict[str, Any]
     }
 
 
-def run_one(contender: str, name: str, seed: int, data: Path) -> None:
+def run_one(contender: str, name: str, seed: int, seconds: float, data: Path) -> None:
     """Runs a search in this process, and writes the ends of its trials and its own into the working folder."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    test = CONTENDERS[contender](load(name, data), seed, Events("ends"))
+    test = CONTENDERS[contender](load(name, data), seed, Events("ends"), seconds)
     Path("end").write_text(json.dumps({"time": time.time(), "test": test}))
 
 
@@ -200,6 +251,42 @@ def table(lines: Sequence[dict[str, Any]]) -> Table:
     return made
 
 
+def autokeras_table(lines: Sequence[dict[str, Any]]) -> Table:
+    """Returns the comparison with AutoKeras after equal times, a row per set."""
+    made = Table(
+        "live-autokeras",
+        Column("set", "set"),
+        Column("seeds", "seeds"),
+        Column("seconds", "seconds of each", "{:.0f}"),
+        Column("own", "Apertune's best", "{:.4f}"),
+        Column("peer", "AutoKeras's best", "{:.4f}"),
+        Column("wins", "better, equal, worse", "{}"),
+    )
+    by_key = {(line["contender"], line["set"], line["seed"]): line for line in lines}
+    for name in dict.fromkeys(line["set"] for line in lines if line["contender"] == AUTOKERAS):
+        seeds = [seed for kind, a_set, seed in by_key if (kind, a_set) == (AUTOKERAS, name)]
+        pairs = [(by_key[OWN, name, seed], by_key[AUTOKERAS, name, seed]) for seed in seeds]
+        bests = [(_best(own), _best(peer)) for own, peer in pairs]
+        made.add(
+            set=name,
+            seeds=len(seeds),
+            seconds=statistics.median(own["seconds"] for own, _ in pairs),
+            own=statistics.fmean(own for own, _ in bests),
+            peer=statistics.fmean(peer for _, peer in bests),
+            wins=_wins(bests),
+        )
+    return made
+
+
+def _wins(bests: Sequence[tuple[float, float]]) -> list[int]:
+    """Returns how often the first of a pair is better, equal and worse."""
+    return [
+        sum(own > peer for own, peer in bests),
+        sum(own == peer for own, peer in bests),
+        sum(own < peer for own, peer in bests),
+    ]
+
+
 def _figures(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
     bests = [(_best(own), _best(peer)) for own, peer in pairs]
     differences = np.array([own - peer for own, peer in bests])
@@ -212,7 +299,7 @@ def _figures(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str
         "peer": statistics.fmean(peer for _, peer in bests),
         "difference": float(differences.mean()),
         "interval": np.quantile(means, [0.025, 0.975]).tolist() if len(pairs) >= LEAST_SEEDS else None,
-        "wins": [int(np.sum(differences > 0)), int(np.sum(differences == 0)), int(np.sum(differences < 0))],
+        "wins": _wins(bests),
         "seconds": statistics.median(own["seconds"] for own, _ in pairs),
         "peer_seconds": statistics.median(peer["seconds"] for _, peer in pairs),
         "half": statistics.fmean(halves),
