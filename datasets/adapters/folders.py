@@ -17,6 +17,7 @@ from ..files.sources import Source
 from ..path_rules import read_rule
 from .image_files import without_excluded
 from .label_names import clean_name, refuse_twins
+from .readers import reader_hint
 from .split_folders import are_stated, find_layout, split_of, strip_common
 from .split_lists import find_listed_splits
 
@@ -162,6 +163,7 @@ def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = Fa
         raise DatasetError(
             f"--data must hold one folder of images per class, but {source.root} holds {found}"
             + (_in_names(paths) if ruled else "")
+            + ("" if paths else reader_hint(source, "arrays", "table"))
         )
     layout = find_layout([tuple(path.split("/")[:-1]) for path in inside])
     rows = [
@@ -231,7 +233,7 @@ def _list_by_rule(source: Source, paths: Sequence[str], given: str) -> Listing:
     import pandas as pd
 
     if not paths:
-        raise DatasetError(f"--data must hold images, but {source.root} holds none")
+        raise DatasetError(f"--data must hold images, but {source.root} holds none{reader_hint(source, 'arrays')}")
     rule = read_rule(_CLASS_FROM, _RULES, given)
     names = [clean_name("_".join(parts)) for parts in rule.names("folders", _CLASS_FROM, _RULES, paths)]
     folders = [tuple(path.split("/")[:-1]) for path in paths]

@@ -19,12 +19,10 @@ from ..base import Progress
 from ..files.archives import unpack
 from ..files.sources import Source
 from ..names import SPLIT_NAMES
+from .readers import ARRAY_SUFFIXES, IDX_SUFFIXES, reader_hint
 
 Kind = Literal["images", "labels", "classes"]
 
-_HDF5 = (".h5", ".hdf5")
-_IDX = ("-ubyte", "-ubyte.gz")
-SUFFIXES = (".npz", ".npy", *_HDF5, *_IDX)
 # A number in the header of IDX files says that each value is an unsigned byte.
 _IDX_BYTES = 8
 # The test images of MNIST and all that are published like it.
@@ -68,13 +66,13 @@ def stored_arrays(source: Source, scratch: Path, progress: Progress) -> Iterator
     Raises:
         DatasetError: There is no such file, one is damaged, or it holds something else than arrays.
     """
-    found = [file.path for file in source.with_suffix(*SUFFIXES)]
+    found = [file.path for file in source.with_suffix(*ARRAY_SUFFIXES)]
     paths = found if source.named is None else [source.named]
-    if not paths or not paths[0].lower().endswith(SUFFIXES):
+    if not paths or not paths[0].lower().endswith(ARRAY_SUFFIXES):
         others = some_of(sorted({PurePosixPath(file.path).suffix or file.path for file in source.files}))
         raise DatasetError(
             f"arrays: --data must be an NPZ, NPY, HDF5 or IDX file, or a folder of such files, but {source.root} "
-            f"holds {others or 'nothing'}"
+            f"holds {others or 'nothing'}{reader_hint(source, 'table', 'folders')}"
         )
     with ExitStack() as stack:
         yield [array for path in paths for array in _arrays(source.root / path, path, scratch, progress, stack)]
@@ -83,7 +81,7 @@ def stored_arrays(source: Source, scratch: Path, progress: Progress) -> Iterator
 def _arrays(path: Path, name: str, scratch: Path, progress: Progress, stack: ExitStack) -> Iterator[StoredArray]:
     suffix = path.suffix.lower()
     try:
-        if name.lower().endswith(_IDX):
+        if name.lower().endswith(IDX_SUFFIXES):
             yield _named(name, read_idx(path))
         elif suffix == ".npy":
             yield _named(name, np.load(path, mmap_mode="r", allow_pickle=False))

@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from ...errors import DatasetError
 from ..files.sources import Source
+from .readers import TABLE_SUFFIXES, reader_hint
 from .split_folders import split_of_file
 from .table_columns import USUAL_COLUMNS, plain_name
 
-_SUFFIXES = (".csv", ".tsv", ".parquet", "metadata.jsonl")
 _TABLES_SHOWN = 5
 
 
@@ -36,15 +36,18 @@ def find_tables(source: Source) -> tuple[list[TableFile], list[str]]:
         DatasetError: There is no table, or there are several that are not named like splits.
     """
     if source.named is not None:
+        if hint := reader_hint(source, "arrays"):
+            raise DatasetError(f"table: --data must be a CSV or Parquet table{hint}")
         return [TableFile(source.named, None)], []
-    paths = [file.path for file in source.with_suffix(*_SUFFIXES)]
+    paths = [file.path for file in source.with_suffix(*TABLE_SUFFIXES)]
     if len(paths) == 1:
         return [TableFile(paths[0], None)], []
     tables = [TableFile(path, split) for path in paths if (split := split_of_file(path)) is not None]
     if not any(table.split == "train" for table in tables):
         shown = ", ".join(paths[:_TABLES_SHOWN])
         found = f"several ({shown}); give one of them with --data" if paths else "none"
-        raise DatasetError(f"table: --data must hold one CSV or Parquet table, but {source.root} holds {found}")
+        hint = "" if paths else reader_hint(source, "arrays", "folders")
+        raise DatasetError(f"table: --data must hold one CSV or Parquet table, but {source.root} holds {found}{hint}")
     known = {table.path for table in tables}
     return tables, [path for path in paths if path not in known]
 

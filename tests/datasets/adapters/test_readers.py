@@ -1,0 +1,40 @@
+"""Files given to a data set that does not read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from apertune.datasets import load
+from apertune.errors import DatasetError
+
+
+@pytest.mark.parametrize("given", ["folder", "file"])
+@pytest.mark.parametrize(
+    ("asked", "file", "reader"),
+    [
+        ("table", "x.npz", "arrays"),
+        ("folders", "x.npz", "arrays"),
+        ("folders", "x.csv", "table"),
+        ("arrays", "x.csv", "table"),
+    ],
+)
+def test_the_one_that_reads_them_is_named(asked: str, file: str, reader: str, given: str, tmp_path: Path) -> None:
+    """The error ends with the data set to take."""
+    if file.endswith(".csv"):
+        (tmp_path / file).write_text("path,label\n")
+    else:
+        np.savez(tmp_path / file, x=np.zeros(3))
+    with pytest.raises(DatasetError, match=f"; {file} is read by the data set {reader}$"):
+        load(asked, tmp_path / file if given == "file" else tmp_path)
+
+
+@pytest.mark.parametrize("asked", ["table", "arrays"])
+def test_folders_of_pictures(asked: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """Pictures in folders are those of `folders`."""
+    root = make.folders(tmp_path / "set", ("cat", "dog"), count=2)
+    with pytest.raises(DatasetError, match=r"; cat/.* is read by the data set folders$"):
+        load(asked, root)
