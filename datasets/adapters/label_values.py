@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from ...errors import DatasetError, SettingError
 from ...text import counted
 from ..base import Task
 from .folders import sort_classes
+from .label_names import clean_name
 
 # One class per image, or several labels; names of classes, or positions in them.
 Kind = Literal["numbers", "matrix", "names", "lists"]
@@ -93,18 +93,13 @@ def _checked_classes(name: str, classes: Sequence[Any] | None) -> tuple[str, ...
         return None
     if isinstance(classes, str):
         raise DatasetError(f"{name}: classes must be a list of names, but got the text '{classes[:_SHOWN]}'")
-    names = tuple(_tidy(each) for each in classes)
+    names = tuple(clean_name(str(each)) for each in classes)
     if len(names) < 2:
         raise DatasetError(f"{name}: give at least 2 classes, but got {len(names)}")
     if "" in names:
         raise DatasetError(f"{name}: class names must not be empty, but number {names.index('')} is")
     _refuse_twins(name, names)
     return names
-
-
-def _tidy(label: object) -> str:
-    """A name without space around it and in the one spelling that Unicode calls NFC."""
-    return unicodedata.normalize("NFC", str(label)).strip()
 
 
 def _refuse_twins(name: str, names: Iterable[str]) -> None:
@@ -249,7 +244,7 @@ def _of_texts(
     if kind == "lists":
         labels = [None if _is_missing(value) else _set_of_names(name, value) for value in values]
     else:
-        texts = [None if _is_missing(value) else _tidy(_decoded(value)) for value in values]
+        texts = [None if _is_missing(value) else clean_name(_decoded(value)) for value in values]
         if not settings.separator:
             if settings.separator is None:
                 _refuse_joined(name, texts, classes)
@@ -282,7 +277,7 @@ def _set_of_names(name: str, values: Iterable[Any]) -> tuple[str, ...]:
                 f"{name}: lists of labels must hold names, but one holds {type(value).__name__} "
                 f"{str(value)[:_SHOWN]}; give positions as a 0/1 matrix (n, classes)"
             )
-    return tuple(sorted({_tidy(_decoded(value)) for value in names} - {""}))
+    return tuple(sorted({clean_name(_decoded(value)) for value in names} - {""}))
 
 
 def _of_names(name: str, texts: list[str | None], classes: tuple[str, ...] | None) -> Labelling:
