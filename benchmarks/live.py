@@ -5,9 +5,10 @@
     uv run python benchmarks/live.py --report     tells what was found so far, and runs nothing
 
 The first two search the whole space `convnet` on the same images, as they come: Apertune with 20 trials and two
-workers, KerasTuner with one bracket after the other in a process that has all processors. Each search runs in a fresh
-process, the contenders in turn, and ends as a line of `benchmarks/live.jsonl`; a run that was stopped goes on where it
-was.
+workers, KerasTuner with one bracket after the other in a process that has all processors. The portfolio that ships was
+chosen on these sets among others; so Apertune also runs with one that was chosen without them. Each search runs in a
+fresh process, the contenders in turn, and ends as a line of `benchmarks/live.jsonl`; a run that was stopped goes on
+where it was.
 FOLDER holds the sets in their original formats, as for `benchmarks/record.py`; `digits` need none.
 
 Compared are the best validation accuracies, which all search by, at the end and when half of KerasTuner's time was
@@ -39,8 +40,8 @@ from measurements import Column, Table, arguments_of, tell
 from peer_searches import REDUCTION, Events, noted_tuner
 
 FOUND = Path(__file__).resolve().with_name("live.jsonl")
-OWN, PEER, AUTOKERAS = "apertune", "kerastuner-hyperband", "autokeras"
-TRIALS, EPOCHS = 20, 15
+OWN, LEFT_OUT, PEER, AUTOKERAS = "apertune", "apertune-left-out", "kerastuner-hyperband", "autokeras"
+TRIALS, EPOCHS, PORTFOLIO = 20, 15, 16
 RESAMPLES = 10_000
 # With fewer seeds there is no interval.
 LEAST_SEEDS = 6
@@ -59,6 +60,17 @@ def load(name: str, data: Path) -> Any:
         return smaller("digits", images[order], labels[order], train=420, validation=180, test=1100, size=(16, 16))
     images, labels, names = character_images(data)
     return smaller("simpsons", images, labels, names, train=800, validation=350, test=2500, size=(16, 16))
+
+
+def left_out_search(dataset: Any, seed: int, note: Events, seconds: float) -> float | None:
+    """Searches as `own_search` does, with a portfolio that was chosen on sets of other sources."""
+    from replay import portfolio_for
+
+    from apertune.search.engine import beginning
+
+    portfolio = portfolio_for(dataset.name.removesuffix("1k"), PORTFOLIO)
+    beginning.portfolio_of = lambda *_: portfolio  # type: ignore[attr-defined]
+    return own_search(dataset, seed, note, seconds)
 
 
 def own_search(dataset: Any, seed: int, note: Events, seconds: float) -> float | None:
@@ -141,7 +153,7 @@ def autokeras_search(dataset: Any, seed: int, note: Events, seconds: float) -> f
     return None
 
 
-CONTENDERS = {OWN: own_search, PEER: peer_search, AUTOKERAS: autokeras_search}
+CONTENDERS = {OWN: own_search, LEFT_OUT: left_out_search, PEER: peer_search, AUTOKERAS: autokeras_search}
 
 
 def _test_images(dataset: Any) -> Any:
@@ -189,7 +201,7 @@ def missing(sets: Sequence[str], seeds: int) -> list[tuple[str, str, int]]:
     pairs = [(name, seed) for seed in range(seeds) for name in sets]
     # AutoKeras is given the time of Apertune's search, so it comes after it.
     others = (AUTOKERAS,) if importlib.util.find_spec("autokeras") else ()
-    orders = [(OWN, PEER, *others), (PEER, OWN, *others)]
+    orders = [(OWN, PEER, LEFT_OUT, *others), (PEER, LEFT_OUT, OWN, *others)]
     wanted = [(contender, name, seed) for name, seed in pairs for contender in orders[seed % 2]]
     return [one for one in wanted if one not in known]
 
@@ -225,10 +237,11 @@ def run_one(contender: str, name: str, seed: int, seconds: float, data: Path) ->
 
 
 def table(lines: Sequence[dict[str, Any]]) -> Table:
-    """Returns the comparison, a row per set."""
+    """Returns the comparison, a row per set and portfolio."""
     made = Table(
         "live",
         Column("set", "set"),
+        Column("portfolio", "portfolio"),
         Column("seeds", "seeds"),
         Column("own", "Apertune's best", "{:.4f}"),
         Column("peer", "Hyperband's best", "{:.4f}"),
@@ -244,10 +257,13 @@ def table(lines: Sequence[dict[str, Any]]) -> Table:
     )
     by_key = {(line["contender"], line["set"], line["seed"]): line for line in lines}
     for name in dict.fromkeys(line["set"] for line in lines):
-        seeds = [seed for kind, own_set, seed in by_key if kind == OWN and own_set == name]
-        pairs = [(by_key[OWN, name, seed], by_key[PEER, name, seed]) for seed in seeds if (PEER, name, seed) in by_key]
-        if pairs:
-            made.add(set=name, **_figures(pairs))
+        for own, portfolio in ((LEFT_OUT, "chosen on others"), (OWN, "as shipped")):
+            seeds = [seed for kind, a_set, seed in by_key if (kind, a_set) == (own, name)]
+            pairs = [
+                (by_key[own, name, seed], by_key[PEER, name, seed]) for seed in seeds if (PEER, name, seed) in by_key
+            ]
+            if pairs:
+                made.add(set=name, portfolio=portfolio, **_figures(pairs))
     return made
 
 
@@ -292,6 +308,7 @@ def _figures(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str
     differences = np.array([own - peer for own, peer in bests])
     random = np.random.default_rng(0)
     means = random.choice(differences, (RESAMPLES, len(differences))).mean(axis=1)
+    tested = [(own["test"], peer["test"]) for own, peer in pairs if None not in (own["test"], peer["test"])]
     halves = [_best(own, until=peer["seconds"] / 2) for own, peer in pairs]
     return {
         "seeds": len(pairs),
@@ -304,8 +321,8 @@ def _figures(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str
         "peer_seconds": statistics.median(peer["seconds"] for _, peer in pairs),
         "half": statistics.fmean(halves),
         "half_share": statistics.fmean(half >= peer for half, (_, peer) in zip(halves, bests, strict=True)),
-        "test": statistics.fmean(own["test"] for own, _ in pairs),
-        "peer_test": statistics.fmean(peer["test"] for _, peer in pairs),
+        "test": statistics.fmean(own for own, _ in tested) if tested else None,
+        "peer_test": statistics.fmean(peer for _, peer in tested) if tested else None,
     }
 
 
