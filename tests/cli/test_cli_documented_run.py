@@ -155,7 +155,7 @@ def run(words: list[str]) -> Result:
 
 
 def write_layouts(folder: Path) -> None:
-    """Writes the pages' data: classes in file names and deeper folders, a table per part, one of pixels, and arrays."""
+    """Writes the pages' data: classes in file names and deeper folders, a table per part, and arrays."""
     random = np.random.default_rng(1)
 
     def save(path: Path) -> None:
@@ -172,14 +172,8 @@ def write_layouts(folder: Path) -> None:
             rows[part].append(f"{name}{number}.png,{name}")
     for part, lines in rows.items():
         (folder / "folder" / f"{part}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    listed = [line.replace(",", " ") for line in rows["train"][1:]]
-    (folder / "folder" / "list.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
     held = random.integers(0, 256, (2 * IMAGES_PER_CLASS, 8, 8, 3), np.uint8)
     np.savez(folder / "pathmnist.npz", train_images=held, train_labels=np.arange(len(held)) % 2)
-    header = ",".join(["label", *(f"pixel{number}" for number in range(64))])
-    images = random.integers(0, 256, (2 * IMAGES_PER_CLASS, 64))
-    lines = [f"{number % 2},{','.join(map(str, image))}" for number, image in enumerate(images)]
-    (folder / "digits.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
 
 
 def write_pictures(folder: Path) -> None:
