@@ -202,6 +202,13 @@ ADAPTERS: dict[str, AdapterEntry] = {
         files_beside=True,
         own_size=True,
     ),
+    "yolo": AdapterEntry(
+        target=".yolo:YoloAdapter",
+        description="YOLO's annotations, several labels per image: labels/ beside images/, or texts beside images",
+        image_size=128,
+        channels=3,
+        files_beside=True,
+    ),
     "arrays": AdapterEntry(
         target=".arrays:ArraysAdapter",
         description="NPZ, NPY, HDF5 or IDX files of images and labels, such as MedMNIST's",

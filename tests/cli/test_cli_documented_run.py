@@ -52,7 +52,7 @@ TINY = {
 # The first that fits counts; the words after it say where such commands are run, if they are.
 CANNOT_RUN = (
     (r"--cluster\b", "needs a cluster: tests/search/executors/ray"),
-    (r"^(search|rerun)\b.* (fer2013|simpsons|voc2012|coco|cifar10|cifar100|mnist)\b", "needs that data set"),
+    (r"^(search|rerun)\b.* (fer2013|simpsons|voc2012|coco|yolo|cifar10|cifar100|mnist)\b", "needs that data set"),
     (r"s3://|https://", "needs a network: tests/datasets/files"),
     (r"^ui\b", "serves until it is stopped: tests/browser"),
     (r"film\.mp4", "needs a film: tests/search/prediction"),

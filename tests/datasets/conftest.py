@@ -34,6 +34,7 @@ def make() -> SimpleNamespace:
         voc_xml=voc_xml,
         voc=make_voc,
         coco=make_coco,
+        yolo=make_yolo,
         table=make_table,
         cifar10=make_cifar10,
         cifar100=make_cifar100,
@@ -54,6 +55,17 @@ def make_coco(root: Path) -> Path:
             document["annotations"].append({"image_id": number, "category_id": category})
     (root / "annotations").mkdir()
     (root / "annotations" / "instances_all2017.json").write_text(json.dumps(document))
+    return root
+
+
+def make_yolo(root: Path) -> Path:
+    """Writes 24 images of cats, dogs or both, with the annotations of YOLO beside them."""
+    (root / "labels").mkdir(parents=True)
+    for number in range(24):
+        save_picture(root / "images" / f"{number}.jpg", seed=number)
+        lines = [f"{name} 0.5 0.5 0.2 0.2" for name in ((0,), (1,), (0, 1))[number % 3]]
+        (root / "labels" / f"{number}.txt").write_text("\n".join(lines))
+    (root / "data.yaml").write_text("names: [cat, dog]\n")
     return root
 
 

@@ -33,6 +33,7 @@ CASES = [
     Case("fashion_mnist", "fashion_mnist", "multiclass"),
     Case("mnist", "mnist", "multiclass", target="mnist.npz"),
     Case("coco", "coco", "multilabel"),
+    Case("yolo", "yolo", "multilabel"),
     Case("digits", None, "multiclass"),
     Case("fer2013", "fer2013", "multiclass", target="fer2013.csv"),
     Case("fer2013", "fer2013_folders", "multiclass"),
