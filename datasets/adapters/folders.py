@@ -17,7 +17,7 @@ from ..files.sources import Source
 from ..path_rules import read_rule
 from .image_files import without_excluded
 from .label_names import clean_name, refuse_twins
-from .readers import reader_hint
+from .readers import annotation_hint, reader_hint
 from .split_folders import are_stated, find_layout, split_of, strip_common
 from .split_lists import find_listed_splits
 
@@ -69,7 +69,7 @@ class FoldersAdapter:
             held = "classes" if rule is not None else "class folders"
             raise DatasetError(
                 f"folders: --data must hold at least two {held}, but holds only '{classes[0]}'"
-                + ("" if rule is not None else _in_names(paths))
+                + ("" if rule is not None else _in_names(source, paths))
             )
         if len(classes) == 2:
             classes = with_positive("folders", classes, options.get("positive"))
@@ -162,7 +162,7 @@ def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = Fa
         found = f"{counted(len(paths), 'image')} without a folder" if paths else "no images"
         raise DatasetError(
             f"--data must hold one folder of images per class, but {source.root} holds {found}"
-            + (_in_names(paths) if ruled else "")
+            + (_in_names(source, paths) if ruled else "")
             + ("" if paths else reader_hint(source, "arrays", "table"))
         )
     layout = find_layout([tuple(path.split("/")[:-1]) for path in inside])
@@ -181,7 +181,7 @@ def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = Fa
     if len(classes) > 1 and all(split_of(name) for name in classes):
         raise DatasetError(
             f"--data must hold one folder of images per class, but {' and '.join(classes[:_FOLDERS_SHOWN])} are named "
-            "like splits and hold images without class folders" + (_in_names(inside) if ruled else "")
+            "like splits and hold images without class folders" + (_in_names(source, inside) if ruled else "")
         )
     notes = (f"left out {counted(loose, 'image')} outside the class folders",) if loose else ()
     refuse_twins("class folders", set(classes))
@@ -189,8 +189,10 @@ def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = Fa
     return Listing(table, (*layout.notes, *notes, *same))
 
 
-def _in_names(paths: Sequence[str]) -> str:
-    """Returns the way out where files are named after their classes, and words on tables where they are not."""
+def _in_names(source: Source, paths: Sequence[str]) -> str:
+    """Returns the way out where annotations lie with the images, files are named after their classes, or neither."""
+    if hint := annotation_hint(source, paths):
+        return hint
     named = [(path, match[1]) for path in paths if (match := re.search(CLASS_IN_NAME, path))]
     counts = Counter(name for _, name in named)
     # Images that no name labels, such as 17.jpg, are those of a test folder.

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
 from ..files.sources import Source
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 IDX_SUFFIXES = ("-ubyte", "-ubyte.gz")
 ARRAY_SUFFIXES = (".npz", ".npy", *HDF5_SUFFIXES, *IDX_SUFFIXES)
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", "metadata.jsonl")
+
+# The data sets that read annotations of one file per image, by its suffix.
+_ANNOTATIONS = {".xml": "voc2012", ".txt": "yolo"}
+_COCO = "annotations.coco.json", "instances"
+
+
+def annotation_hint(source: Source, paths: Sequence[str]) -> str:
+    """Returns words as `reader_hint` does, where annotations lie with images that no folder labels; empty without any.
+
+    Args:
+        source: The files that were given.
+        paths: The images.
+    """
+    stems = {PurePosixPath(path).stem for path in paths}
+    for suffix, reader in _ANNOTATIONS.items():
+        fitting = [file.path for file in source.with_suffix(suffix) if PurePosixPath(file.path).stem in stems]
+        if fitting and len(fitting) * 2 >= len(paths):
+            return f"; annotations such as {fitting[0]} are read by the data set {reader}"
+    for file in source.with_suffix(".json"):
+        if PurePosixPath(file.path).name.lstrip("_").startswith(_COCO):
+            return f"; {file.path} is read by the data set coco"
+    return ""
 
 
 def reader_hint(source: Source, *others: str) -> str:

@@ -38,3 +38,17 @@ def test_folders_of_pictures(asked: str, make: SimpleNamespace, tmp_path: Path) 
     root = make.folders(tmp_path / "set", ("cat", "dog"), count=2)
     with pytest.raises(DatasetError, match=r"; cat/.* is read by the data set folders$"):
         load(asked, root)
+
+
+@pytest.mark.parametrize(
+    ("maker", "hint"),
+    [
+        ("yolo", r"; annotations such as labels/0\.txt are read by the data set yolo$"),
+        ("voc", r"; annotations such as .*\.xml are read by the data set voc2012$"),
+        ("coco", r"; annotations/instances_all2017\.json is read by the data set coco$"),
+    ],
+)
+def test_annotations(maker: str, hint: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """Where annotations lie with images that no folder labels, their reader is named."""
+    with pytest.raises(DatasetError, match=hint):
+        load("folders", getattr(make, maker)(tmp_path / "set"))
