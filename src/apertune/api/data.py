@@ -314,8 +314,9 @@ def formats() -> pd.DataFrame:
         }
         for name, entry in all_adapters().items()
     }
-    table: pd.DataFrame = pd.DataFrame.from_dict(rows, orient="index")
-    return table.astype({"image_size": "Int64", "channels": "Int64"})
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    typed: pd.DataFrame = table.astype({"image_size": "Int64", "channels": "Int64"})
+    return typed
 
 
 def _load_settings(given: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> LoadSettings:
