@@ -45,8 +45,8 @@ def adapted(model: keras.Model, spec: DataSpec, *, name: str, rescale: bool | No
     _check_one_loss(model, name)
     if rescale and (whole := whole_number_input(model)) is not None:
         raise SpaceError(
-            f"{name}: the option rescale is yes, but its input takes whole numbers ({whole}), to which pixels from 0 to "
-            "1 would be rounded; leave the option out, or give the input float32"
+            f"{name}: the option rescale is yes, but its input takes whole numbers ({whole}), to which pixels from 0 "
+            "to 1 would be rounded; leave the option out, or give the input float32"
         )
     pixels = detected_range(model, spec.image_shape) if rescale is None else stated_range(rescale)
     kind = detected_answers(model, spec, name=name, scale=pixels.scale, loss=compiled_loss(model))
