@@ -100,7 +100,7 @@ def _parts(arrays: Sequence[StoredArray], options: Mapping[str, str]) -> tuple[l
     for array in arrays:
         found.setdefault(array.split, []).append(array)
     if set(found) > {None} and "train" in found:
-        # What no split is named for, such as names of classes, are no images.
+        # Arrays that name no split, such as names of classes, are no images.
         found.pop(None)
     for split, members in found.items():
         images, labels = _one(members, "images", options), _one(members, "labels", options)

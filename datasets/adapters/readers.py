@@ -1,4 +1,4 @@
-"""Which data set reads which files, for those that were given to another one."""
+"""Names the data set that reads some files, for those that were given to another one."""
 
 from __future__ import annotations
 

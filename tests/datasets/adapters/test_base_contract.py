@@ -70,7 +70,7 @@ def test_arrays(case: Case, dataset: ImageDataset) -> None:
     entry = ADAPTERS[case.adapter]
     n = len(dataset.images)
     assert dataset.images.dtype == np.uint8
-    # Where there is no default, images keep their own size: MNIST's.
+    # Without a default, images keep their own size: MNIST's.
     size, channels = entry.image_size or 28, entry.channels or 1
     assert dataset.image_shape == (size, size, channels)
     assert not dataset.images.flags.writeable

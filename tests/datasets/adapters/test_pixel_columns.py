@@ -95,7 +95,7 @@ def test_pixels_from_0_to_1_are_scaled(tmp_path: Path) -> None:
 
 
 def test_dark_pixels_are_asked_about(tmp_path: Path) -> None:
-    """Where no pixel comes near 255 a note says so, and an option states white."""
+    """A note says that no pixel comes near 255, and an option states white."""
     levels = drawings(12) // 16
     table(levels).to_csv(tmp_path / "t.csv", index=False)
     assert any(
@@ -121,7 +121,7 @@ def test_a_table_without_names(last: bool, tmp_path: Path) -> None:
 
 
 def test_a_table_without_names_that_is_not_plain(tmp_path: Path) -> None:
-    """Where both outer columns vary, the user is asked for a line of names."""
+    """The user is asked for a line of names where both outer columns vary."""
     pixels = drawings(12)
     pixels[:, -1, -1] = np.arange(12)[:, None]
     table(pixels).to_csv(tmp_path / "t.csv", index=False, header=False)

@@ -49,6 +49,6 @@ def test_folders_of_pictures(asked: str, make: SimpleNamespace, tmp_path: Path) 
     ],
 )
 def test_annotations(maker: str, hint: str, make: SimpleNamespace, tmp_path: Path) -> None:
-    """Where annotations lie with images that no folder labels, their reader is named."""
+    """The reader of annotations is named where they lie with images that no folder labels."""
     with pytest.raises(DatasetError, match=hint):
         load("folders", getattr(make, maker)(tmp_path / "set"))

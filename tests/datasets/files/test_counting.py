@@ -37,7 +37,7 @@ def test_describe_begins_with_the_files(make: SimpleNamespace, tmp_path: Path) -
 
 
 def test_describe_counts_left_out_files_once(make: SimpleNamespace, tmp_path: Path) -> None:
-    """What a search would note on standard error stands in the first line alone."""
+    """The count that a search would note on standard error stands in the first line alone."""
     root = make.folders(tmp_path / "set", ("cat", "dog"), count=8)
     (root / "cat" / "vectors.npy").write_bytes(bytes(40))
     words = ["describe", "folders", "--data", str(root), "--html", str(tmp_path / "page.html")]
