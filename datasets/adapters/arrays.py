@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,24 +191,13 @@ def _pixels(
         raise DatasetError(f"arrays: all images must have one size, but they have {some_of(sorted(map(str, shapes)))}")
     shape = shapes.pop()
     total = sum(part.count for part in parts)
-    blocks = [(part, rows) for part in parts for rows in _blocks(part)]
-    low, high = 0.0, 0.0
-    for part, rows in blocks:
-        values = part.images.values[rows]
-        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-        low, high = min(low, float(finite.min(initial=0))), max(high, float(finite.max(initial=0)))
     stated = stated_white("arrays", options)
-    white = white_level(high, stated)
-    if low < 0 or high > white:
-        raise DatasetError(
-            f"arrays: pixels must be from 0 to {white:g}, but lie from {low:g} to {high:g}; "
-            + ("state white with --option pixel-max=NUMBER" if low >= 0 else "give such images from Python, with")
-            + ("" if low >= 0 else " their pixel_range (docs/data-in-python.md)")
-        )
+    largest = _largest(parts, stated)
+    white = white_level(largest, stated)
     written = np.memmap(path, np.uint8, "w+", shape=(total, *shape))
     row, unusable = 0, []
-    for part, rows in blocks:
-        levels = _channels_last(np.asarray(part.images.values[rows]), shape)
+    for block in _blocks(parts):
+        levels = _channels_last(block, shape)
         if levels.dtype.kind == "f":
             broken = ~np.isfinite(levels.reshape(len(levels), -1)).all(axis=1)
             unusable += (row + np.flatnonzero(broken)).tolist()
@@ -218,14 +207,35 @@ def _pixels(
         row += len(levels)
         progress("reading", row, total)
     written.flush()
-    return written, unusable, darkness(high, white, stated)
+    return written, unusable, darkness(largest, white, stated)
 
 
-def _blocks(part: _Part) -> list[slice]:
-    """Returns slices over the images, some megabytes each."""
-    values = part.images.values
-    size = max(1, BLOCK_BYTES // max(1, int(values.dtype.itemsize * np.prod(values.shape[1:]))))
-    return [slice(start, min(start + size, part.count)) for start in range(0, part.count, size)]
+def _largest(parts: Sequence[_Part], stated: float | None) -> float:
+    """Returns the largest pixel of all images.
+
+    Raises:
+        DatasetError: Some are below 0 or above white.
+    """
+    low, high = 0.0, 0.0
+    for block in _blocks(parts):
+        finite = block[np.isfinite(block)] if block.dtype.kind == "f" else block
+        low, high = min(low, float(finite.min(initial=0))), max(high, float(finite.max(initial=0)))
+    white = white_level(high, stated)
+    found = f"arrays: pixels must be from 0 to {white:g}, but lie from {low:g} to {high:g}"
+    if low < 0:
+        raise DatasetError(f"{found}; give such images from Python, with their pixel_range (docs/data-in-python.md)")
+    if high > white:
+        raise DatasetError(f"{found}; state white with --option pixel-max=NUMBER")
+    return high
+
+
+def _blocks(parts: Sequence[_Part]) -> Iterator[NDArray[Any]]:
+    """Yields the images of all parts, some megabytes at a time."""
+    for part in parts:
+        values = part.images.values
+        size = max(1, BLOCK_BYTES // max(1, int(values.dtype.itemsize * np.prod(values.shape[1:]))))
+        for start in range(0, part.count, size):
+            yield np.asarray(values[start : start + size])
 
 
 def _shape(images: StoredArray) -> tuple[int, ...]:
