@@ -195,7 +195,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         6,
         _same("trial-profile"),
     ),
-    Benchmark("live", "live.py --report", 1, _same("live")),
+    Benchmark("live", "live.py --report", 1, _same("live", "live-autokeras")),
     Benchmark("ceilings", "ceilings.py --report", 1, _same("ceilings")),
     Benchmark("replay", f"replay.py {REPLAYED} --seeds 16 --trials 20", 15, _same("replay", "replay-beats"), ("smac",)),
     Benchmark(
