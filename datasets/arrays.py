@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,3 +213,22 @@ def row_blocks(images: NDArray[np.uint8], *, spread: int = 1) -> list[slice]:
     """
     rows = max(1, BLOCK_BYTES // max(1, spread * int(np.prod(images.shape[1:]))))
     return [slice(start, min(start + rows, len(images))) for start in range(0, len(images), rows)]
+
+
+def blocks(arrays: Iterable[Any]) -> Iterator[NDArray[Any]]:
+    """Yields the images of some arrays, some megabytes at a time.
+
+    Args:
+        arrays: NumPy's arrays, or those of a file whose slices are read when they are taken; rows first.
+    """
+    for array in arrays:
+        rows = max(1, BLOCK_BYTES // max(1, int(array.dtype.itemsize * np.prod(array.shape[1:]))))
+        for start in range(0, len(array), rows):
+            yield np.asarray(array[start : start + rows])
+
+
+def in_bytes(values: NDArray[Any], pixel_range: tuple[float, float]) -> NDArray[np.uint8]:
+    """Returns pixels of a range, of any shape, as bytes; values outside become its ends."""
+    low, high = pixel_range
+    scaled: NDArray[np.uint8] = np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
+    return scaled

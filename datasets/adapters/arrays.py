@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ...errors import DatasetError
 from ...text import some_of
-from ..arrays import BLOCK_BYTES
+from ..arrays import blocks, in_bytes
 from ..base import BadItem, Index, Progress
 from ..files.sources import Source
 from .folders import with_positive
 from .label_values import LabelSettings, read_labels
-from .pixel_levels import darkness, in_bytes, square_shape, stated_white, white_level
+from .pixel_levels import darkness, square_shape, stated_white, white_level
 from .stored_arrays import Kind, StoredArray, stored_arrays
 
 _CHANNELS = (1, 3)
@@ -196,14 +196,14 @@ def _pixels(
     white = white_level(largest, stated)
     written = np.memmap(path, np.uint8, "w+", shape=(total, *shape))
     row, unusable = 0, []
-    for block in _blocks(parts):
+    for block in blocks(part.images.values for part in parts):
         levels = _channels_last(block, shape)
         if levels.dtype.kind == "f":
             broken = ~np.isfinite(levels.reshape(len(levels), -1)).all(axis=1)
             unusable += (row + np.flatnonzero(broken)).tolist()
             levels = np.where(np.isfinite(levels), levels, 0)
         whole = levels.dtype == np.uint8 and white == np.iinfo(np.uint8).max
-        written[row : row + len(levels)] = levels if whole else in_bytes(levels, white)
+        written[row : row + len(levels)] = levels if whole else in_bytes(levels, (0.0, white))
         row += len(levels)
         progress("reading", row, total)
     written.flush()
@@ -217,7 +217,7 @@ def _largest(parts: Sequence[_Part], stated: float | None) -> float:
         DatasetError: Some are below 0 or above white.
     """
     low, high = 0.0, 0.0
-    for block in _blocks(parts):
+    for block in blocks(part.images.values for part in parts):
         finite = block[np.isfinite(block)] if block.dtype.kind == "f" else block
         low, high = min(low, float(finite.min(initial=0))), max(high, float(finite.max(initial=0)))
     white = white_level(high, stated)
@@ -227,15 +227,6 @@ def _largest(parts: Sequence[_Part], stated: float | None) -> float:
     if high > white:
         raise DatasetError(f"{found}; state white with --option pixel-max=NUMBER")
     return high
-
-
-def _blocks(parts: Sequence[_Part]) -> Iterator[NDArray[Any]]:
-    """Yields the images of all parts, some megabytes at a time."""
-    for part in parts:
-        values = part.images.values
-        size = max(1, BLOCK_BYTES // max(1, int(values.dtype.itemsize * np.prod(values.shape[1:]))))
-        for start in range(0, part.count, size):
-            yield np.asarray(values[start : start + size])
 
 
 def _shape(images: StoredArray) -> tuple[int, ...]:

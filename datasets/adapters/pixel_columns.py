@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ...errors import DatasetError
 from ...text import first_line
-from .pixel_levels import BYTE, darkness, in_bytes, square_shape, white_level
+from ..arrays import in_bytes
+from .pixel_levels import BYTE, darkness, square_shape, white_level
 from .pixel_text import parse_rows
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def pixels_of_columns(table: pd.DataFrame, columns: Sequence[str], stated: float
         reasons[int(row)] = f"pixels must be from 0 to {white:g}, but {what}"
     usable = np.where(wrong, np.float32(0), levels)
     notes = (_size_note(shape), *darkness(largest, white, stated))
-    return TablePixels(in_bytes(usable, white).reshape(-1, *shape), reasons, notes)
+    return TablePixels(in_bytes(usable, (0.0, white)).reshape(-1, *shape), reasons, notes)
 
 
 def pixels_of_texts(texts: Sequence[str]) -> TablePixels:

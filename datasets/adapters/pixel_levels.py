@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import DatasetError
 
@@ -61,17 +57,6 @@ def darkness(largest: float, white: float, stated: float | None) -> tuple[str, .
     if stated is not None or white != BYTE or largest > _DARK:
         return ()
     return (f"no pixel is above {largest:g} of 255; if that is white, say so with --option pixel-max={largest:g}",)
-
-
-def in_bytes(levels: NDArray[Any], white: float) -> NDArray[np.uint8]:
-    """Returns pixels from 0 to white as bytes from 0 to 255.
-
-    Args:
-        levels: Numbers of any shape.
-        white: The number that stands for white.
-    """
-    scaled: NDArray[np.uint8] = np.rint(levels * np.float32(BYTE / white)).astype(np.uint8)
-    return scaled
 
 
 def square_shape(count: int) -> tuple[int, ...] | None:

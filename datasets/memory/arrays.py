@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from ...errors import DatasetError, SettingError
 from ...text import counted
 from ..adapters.label_values import LabelSettings, read_labels
+from ..arrays import blocks
 from ..base import ImageDataset, Index, Progress
 from ..settings import DEFAULT_SETTINGS, LoadSettings
 from .opening import check_settings, index_of, label_facts, open_index, silent
-from .pixels import PixelFile, Range, blocks, check_range, image_arrays, is_ready, pixel_format, stated_range
+from .pixels import PixelFile, Range, check_range, image_arrays, is_ready, pixel_format, stated_range
 
 _GROUPS = "groups="
 # Images and their labels.

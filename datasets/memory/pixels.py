@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DatasetError, SettingError
-from ..arrays import BLOCK_BYTES
+from ..arrays import blocks, in_bytes
 from ..cache.decoding import PixelFormat, resize_array
 from ..settings import LoadSettings
 
@@ -41,13 +41,6 @@ def check_range(pixel_range: Any) -> Range | None:
             f"but got {pixel_range!r}"
         )
     return low, high
-
-
-def in_bytes(values: NDArray[Any], pixel_range: Range) -> NDArray[np.uint8]:
-    """Returns pixels of a range, in floating point and of any shape, as bytes; values outside become its ends."""
-    low, high = pixel_range
-    scaled: NDArray[np.uint8] = np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
-    return scaled
 
 
 def pixel_format(shapes: set[tuple[int, ...]], settings: LoadSettings, name: str) -> PixelFormat | None:
@@ -146,14 +139,6 @@ def _ones(arrays: Sequence[NDArray[Any]]) -> bool:
         if largest > 1:
             return False
     return largest == 1
-
-
-def blocks(arrays: Sequence[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-    """Walks the images of some arrays, some megabytes at a time."""
-    for array in arrays:
-        rows = max(1, BLOCK_BYTES // max(1, array.dtype.itemsize * int(np.prod(array.shape[1:]))))
-        for start in range(0, len(array), rows):
-            yield array[start : start + rows]
 
 
 def stated_range(name: str, arrays: Sequence[NDArray[Any]], pixel_range: Range | None) -> Range:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets.memory.pixels import check_range, in_bytes
+from ..datasets.arrays import in_bytes
+from ..datasets.memory.pixels import check_range
 from ..errors import SettingError
 from ..search.settings import Home
 from ..spaces.foreign.sent import look_in, pack
