@@ -101,7 +101,9 @@ def _parts(arrays: Sequence[StoredArray], options: Mapping[str, str]) -> tuple[l
         found.setdefault(array.split, []).append(array)
     if set(found) > {None} and "train" in found:
         # Arrays that name no split, such as names of classes, are no images.
-        found.pop(None)
+        unnamed = [array.name for array in found.pop(None) if _dimensions(array) > 2]
+        if unnamed:
+            notes.append(f"left out {some_of(unnamed)}, which {'names' if len(unnamed) == 1 else 'name'} no split")
     for split, members in found.items():
         images, labels = _one(members, "images", options), _one(members, "labels", options)
         if images is None or labels is None:

@@ -163,7 +163,7 @@ def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = Fa
         raise DatasetError(
             f"--data must hold one folder of images per class, but {source.root} holds {found}"
             + (_in_names(source, paths) if ruled else "")
-            + ("" if paths else reader_hint(source, "arrays", "table"))
+            + ("" if paths else reader_hint(source, "arrays", "cifar10", "table"))
         )
     layout = find_layout([tuple(path.split("/")[:-1]) for path in inside])
     rows = [
@@ -257,6 +257,8 @@ def _with_listed_splits(source: Source, listing: Listing) -> Listing:
     listed = find_listed_splits(source, table["key"].tolist())
     if listed is None:
         return listing
+    if not any(listed.splits):
+        return Listing(table, (*listing.notes, *listed.notes))
     table = table.assign(split=pd.Series(listed.splits, table.index, dtype=object))
     return Listing(table[table["split"].notna()].reset_index(drop=True), (*listing.notes, *listed.notes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
@@ -13,7 +14,10 @@ from ...text import counted
 # The mark of a mask behind the name of the image that it belongs to: `x_mask.png`, `benign (1)_mask_1.png`.
 _MASK = re.compile(r"(?P<image>.+?)[ ._-]+(?:masks?|segmentation|ground[ _-]?truth)(?:[ ._-]*\d+)?", re.IGNORECASE)
 _MASK_FOLDERS = frozenset({"mask", "masks", "segmentation", "segmentations", "groundtruth", "ground_truth"})
-_IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs"})
+_IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "jpegimages"})
+# A folder beside that of the images holds pictures of their annotations, such as Oxford's trimaps, where so many of its
+# files are called like images, but are of another format.
+_LEAST_ALIKE = 0.9
 
 
 def without_excluded(data: str, paths: Sequence[str], exclude: str | None) -> tuple[list[str], tuple[str, ...]]:
@@ -56,14 +60,33 @@ def _matches(path: str, pattern: str) -> bool:
     return fnmatch(path, pattern) or fnmatch(PurePosixPath(path).name, pattern)
 
 
+def _annotate(pictures: Sequence[PurePosixPath], images: Sequence[PurePosixPath]) -> bool:
+    """Returns whether pictures are called like images, but are of another format."""
+    formats = {path.suffix.lower() for path in images}
+    stems = {path.stem for path in images}
+    alike = sum(path.stem in stems and path.suffix.lower() not in formats for path in pictures)
+    return alike >= _LEAST_ALIKE * len(pictures)
+
+
 def masks_among(paths: Iterable[str]) -> set[str]:
-    """Returns the files that are masks of others: beside them with a mark in the name, or in a folder beside theirs."""
+    """Returns the files that are masks of others: beside them with a mark in the name, or in a folder beside theirs.
+
+    Such a folder is called like one of masks, or its files are called like those in the folder `images`, but are of
+    another format.
+    """
     known = {path: PurePosixPath(path) for path in paths}
     stems = {(path.parent, path.stem) for path in known.values()}
-    folders = {parent for path in known.values() for parent in path.parents}
-    with_images = {folder.parent for folder in folders if folder.name.lower() in _IMAGE_FOLDERS}
+    below: defaultdict[PurePosixPath, list[PurePosixPath]] = defaultdict(list)
+    for path in known.values():
+        for folder in path.parents:
+            below[folder].append(path)
+    with_images = {folder.parent: folder for folder in below if folder.name.lower() in _IMAGE_FOLDERS}
     mask_folders = {
-        folder for folder in folders if folder.name.lower() in _MASK_FOLDERS and folder.parent in with_images
+        folder
+        for folder in below
+        if (images := with_images.get(folder.parent)) is not None
+        and images != folder
+        and (folder.name.lower() in _MASK_FOLDERS or _annotate(below[folder], below[images]))
     }
     return {
         name

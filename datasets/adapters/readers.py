@@ -9,8 +9,10 @@ from ..files.sources import Source
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
 IDX_SUFFIXES = ("-ubyte", "-ubyte.gz")
-ARRAY_SUFFIXES = (".npz", ".npy", *HDF5_SUFFIXES, *IDX_SUFFIXES)
+ARRAY_SUFFIXES = (".npz", ".npy", ".mat", *HDF5_SUFFIXES, *IDX_SUFFIXES)
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", "metadata.jsonl")
+
+CIFAR_BATCH = "data_batch_1"
 
 # The data sets that read annotations of one file per image, by its suffix.
 _ANNOTATIONS = {".xml": "voc2012", ".txt": "yolo"}
@@ -40,12 +42,14 @@ def reader_hint(source: Source, *others: str) -> str:
 
     Args:
         source: The files that were given.
-        others: The data sets that may be named: "arrays", "table", "folders".
+        others: The data sets that may be named: "arrays", "cifar10", "table", "folders".
     """
     files = [file for file in source.files if source.named in (None, file.path)]
     for other in others:
         if other == "folders":
             fitting = [file.path for file in files if file.is_image and "/" in file.path]
+        elif other == "cifar10":
+            fitting = [file.path for file in files if PurePosixPath(file.path).name == CIFAR_BATCH]
         else:
             suffixes = ARRAY_SUFFIXES if other == "arrays" else TABLE_SUFFIXES
             fitting = [file.path for file in files if file.path.lower().endswith(suffixes)]

@@ -88,7 +88,7 @@ _FOLDERS = AdapterEntry(
     image_size=128,
     channels=3,
     options=_POSITIVE | _CLASSES | _SEVERAL | _PLACES,
-    revision="masks and lists of splits",
+    revision="pictures of annotations and stated splits",
 )
 
 # Keras keeps these sets in ~/.keras/datasets, and fetches them when they are not there; so does their finder.
@@ -191,14 +191,16 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "label-columns": "columns of 0 or 1, one per label, separated by commas; empty where unknown",
             "split-column": "column that says train, validation or test",
             "separator": "separator of the columns, such as ; or tab",
-            "label-separator": "separator of several labels in one cell; none for one label per cell",
+            "label-separator": "separator of several labels in one cell, such as | or space; none for one per cell",
+            "labels": "repeated where an image has a row per label",
+            "table": "path of the table in the folder, where it holds several",
             "pixel-max": "largest value of columns that hold pixels, where it is neither 1 nor 255",
             "root": "folder that the paths are relative to, itself relative to the table",
-            "suffix": "suffix of the image files, for paths that lack it",
+            "suffix": "end of the image files' names, for paths that lack it or end otherwise, such as _aligned.jpg",
             "group": "column of groups, such as persons, whose images stay in one split",
         }
         | _POSITIVE,
-        revision="tables of pixels",
+        revision="a row per image",
         files_beside=True,
         own_size=True,
     ),
@@ -211,7 +213,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
     ),
     "arrays": AdapterEntry(
         target=".arrays:ArraysAdapter",
-        description="NPZ, NPY, HDF5 or IDX files of images and labels, such as MedMNIST's",
+        description="NPZ, NPY, HDF5, IDX or MATLAB files of images and labels, such as MedMNIST's",
         image_size=None,
         channels=None,
         options={

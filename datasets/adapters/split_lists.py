@@ -1,72 +1,197 @@
-"""Splits that lists of images state beside class folders, such as Food-101's `meta/train.txt` and `meta/test.txt`."""
+"""Splits that files beside the images state: lists of each split's images, a list of all with their splits, or names.
+
+Food-101 has `meta/train.txt` and `meta/test.txt`, CelebA a number per image in `list_eval_partition.txt`,
+CUB-200-2011 `train_test_split.txt` with numbers of images, RAF-DB files that are called `train_1.jpg` and `test_1.jpg`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
-from ...text import counted
+from ...text import counted, some_of
 from ..files.sources import Source
-from .split_folders import split_of
+from ..names import SPLIT_NAMES
+from .split_folders import are_stated, split_of
 
 _LARGEST_BYTES = 64 << 20
 # Lists that name fewer of their lines' images are about something else, as are lists of few of the images.
 _LEAST_FOUND = 0.9
 _LEAST_LISTED = 0.5
+_FILES_SHOWN = 6
+# Lists of the images that are not for testing, such as VOC's `trainval.txt` and ChestX-ray14's `train_val_list.txt`.
+_JOINT = re.compile(r"train[ _-]?val(?:id(?:ation)?)?(?![a-z])", re.IGNORECASE)
+# A file with a split per image, and what CelebA's numbers in it mean.
+_PARTITION = re.compile(r"(?:^|[^a-z])partitions?(?:[^a-z]|$)", re.IGNORECASE)
+_PARTITION_WORDS = {**SPLIT_NAMES, "0": "train", "1": "validation", "2": "test"}
+# CUB-200-2011's file, whose numbers of images another one explains.
+_NUMBERED, _NUMBERS = "train_test_split.txt", "images.txt"
+_NUMBERED_WORDS = {"1": "train", "0": "test"}
+_NAMED = re.compile(r"(train|test|val|valid|validation)[ _-]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ListedSplits:
-    """The splits that lists state."""
+    """The splits that are stated."""
 
     splits: list[str | None]
-    """The split of each image; None for one that no list names."""
+    """The split of each image; None for one that no list names, and for all where what is stated cannot be used."""
     notes: tuple[str, ...]
     """Lines that the user should read."""
 
 
-@dataclass
-class _Found:
-    """The lists of one split, and the images that they name."""
+@dataclass(frozen=True)
+class _List:
+    """A list of the images of one split."""
 
-    files: list[str] = field(default_factory=list)
-    images: set[str] = field(default_factory=set)
+    file: str
+    split: str
+    images: frozenset[str]
+
+    @property
+    def joint(self) -> bool:
+        """Tells that it names the images for training and for validation."""
+        return _is_joint(PurePosixPath(self.file).stem)
+
+    @cached_property
+    def number(self) -> str:
+        """The number that its name ends with, as where there are several divisions; empty without any."""
+        found = re.search(r"\d+$", PurePosixPath(self.file).stem)
+        return found[0] if found else ""
 
 
 def find_listed_splits(source: Source, paths: Sequence[str]) -> ListedSplits | None:
-    """Returns the splits that text files state; None where there are no such lists, or they contradict each other.
+    """Returns the splits that files beside the images, or the images' own names, state; None where none do.
 
-    A list is a text file whose name says a split, with one image per line: a path or a file's name, with or without its
-    suffix; what follows a space does not matter.
+    A list of a split is a text file whose name says the split, with one image per line: a path or a file's name, with
+    or without its suffix; what follows a space does not matter. Of lists that divide the images several times, such as
+    `train1.txt` and `train2.txt`, those with the lowest number count.
 
     Args:
         source: The files.
         paths: The images.
     """
     known = _Names(paths)
-    found: dict[str, _Found] = {}
+    return _partition(source, paths, known) or _lists(source, paths, known) or _in_names(paths)
+
+
+def _lists(source: Source, paths: Sequence[str], known: _Names) -> ListedSplits | None:
+    lists = _without_joint(list(_split_lists(source, known)))
+    if not _divide(lists):
+        return None
+    divided, notes = _of_images(lists), []
+    if divided is None:
+        numbers = sorted({each.number for each in lists if each.number}, key=int)
+        chosen = [each for each in lists if numbers and each.number == numbers[0]]
+        divided = _of_images(chosen) if _divide(chosen) else None
+        if divided is None:
+            return _unusable(lists, paths)
+        notes.append(f"the images are divided {counted(len(numbers), 'time')}; the division {numbers[0]} counts")
+        lists = chosen
+    return _stated(divided, paths, sorted(each.file for each in lists), notes)
+
+
+def _split_lists(source: Source, known: _Names) -> Iterator[_List]:
     for file in source.with_suffix(".txt"):
-        split = split_of(PurePosixPath(file.path).stem)
+        stem = PurePosixPath(file.path).stem
+        split = "train" if _is_joint(stem) else split_of(stem)
         if split is None or file.size > _LARGEST_BYTES:
             continue
         images = [known.find(line) for line in _lines(source, file.path)]
-        named = [image for image in images if image is not None]
-        if not images or len(named) < _LEAST_FOUND * len(images):
+        named = frozenset(image for image in images if image is not None)
+        if images and sum(image is not None for image in images) >= _LEAST_FOUND * len(images):
+            yield _List(file.path, split, named)
+
+
+def _is_joint(stem: str) -> bool:
+    return _JOINT.search(stem) is not None
+
+
+def _without_joint(lists: Sequence[_List]) -> list[_List]:
+    """Leaves out lists of images for training and validation together where other lists tell them apart."""
+    apart = any(each.split == "train" and not each.joint for each in lists)
+    return [each for each in lists if not (each.joint and apart)]
+
+
+def _divide(lists: Sequence[_List]) -> bool:
+    splits = {each.split for each in lists}
+    return "train" in splits and len(splits) > 1
+
+
+def _of_images(lists: Sequence[_List]) -> dict[str, str] | None:
+    """Returns the split of each image; None where an image is in two."""
+    splits: dict[str, str] = {}
+    for each in lists:
+        for image in each.images:
+            if splits.setdefault(image, each.split) != each.split:
+                return None
+    return splits
+
+
+def _unusable(lists: Sequence[_List], paths: Sequence[str]) -> ListedSplits | None:
+    """Returns a word on lists that contradict each other, where they are about these images."""
+    if len(frozenset().union(*(each.images for each in lists))) < _LEAST_LISTED * len(paths):
+        return None
+    files = some_of(sorted(each.file for each in lists), _FILES_SHOWN)
+    return ListedSplits(
+        [None for _ in paths], (f"{files} list images in two splits, so splits are not taken from them",)
+    )
+
+
+def _partition(source: Source, paths: Sequence[str], known: _Names) -> ListedSplits | None:
+    """Returns the splits that a file with an image and its split per line states."""
+    for file in source.with_suffix(".txt", ".csv"):
+        plain = PurePosixPath(file.path)
+        if file.size > _LARGEST_BYTES:
             continue
-        part = found.setdefault(split, _Found())
-        part.files.append(file.path)
-        part.images.update(named)
-    if "train" not in found or len(found) < 2:
+        if plain.name == _NUMBERED:
+            numbers = _pairs(source, str(plain.with_name(_NUMBERS)))
+            pairs = {numbers.get(number, ""): word for number, word in _pairs(source, file.path).items()}
+            words: Mapping[str, str] = _NUMBERED_WORDS
+        elif _PARTITION.search(plain.stem):
+            pairs, words = _pairs(source, file.path), _PARTITION_WORDS
+        else:
+            continue
+        splits = {
+            image: words[word.lower()]
+            for name, word in pairs.items()
+            if word.lower() in words and (image := known.find(name)) is not None
+        }
+        if len(splits) >= _LEAST_FOUND * len(pairs) and len(set(splits.values())) > 1:
+            return _stated(splits, paths, [file.path], ())
+    return None
+
+
+def _pairs(source: Source, path: str) -> dict[str, str]:
+    """Returns the second word of each line by the first."""
+    if not (source.root / path).is_file():
+        return {}
+    words = [re.split(r"[,;\s]+", line) for line in _lines(source, path)]
+    return {line[0]: line[1] for line in words if len(line) > 1}
+
+
+def _stated(
+    splits: Mapping[str, str], paths: Sequence[str], files: Sequence[str], notes: Sequence[str]
+) -> ListedSplits | None:
+    if len(splits) < _LEAST_LISTED * len(paths):
         return None
-    listed = {image: split for split, part in found.items() for image in part.images}
-    if len(listed) < sum(len(part.images) for part in found.values()) or len(listed) < _LEAST_LISTED * len(paths):
+    told = [f"splits are those that {some_of(files, _FILES_SHOWN)} {'state' if len(files) > 1 else 'states'}", *notes]
+    missing = sum(path not in splits for path in paths)
+    if missing:
+        told.append(f"left out {counted(missing, 'image')} that no list of a split names")
+    return ListedSplits([splits.get(path) for path in paths], tuple(told))
+
+
+def _in_names(paths: Sequence[str]) -> ListedSplits | None:
+    """Returns the splits that the name of every image begins with."""
+    found = [_NAMED.match(PurePosixPath(path).name) for path in paths]
+    splits = [None if match is None else SPLIT_NAMES[match[1].lower()] for match in found]
+    if not are_stated(splits):
         return None
-    files = ", ".join(name for part in found.values() for name in part.files[:2])
-    notes = [f"splits are those that {files} state"]
-    if len(listed) < len(paths):
-        notes.append(f"left out {counted(len(paths) - len(listed), 'image')} that no list of a split names")
-    return ListedSplits([listed.get(path) for path in paths], tuple(notes))
+    return ListedSplits(list(splits), ("splits are those that the names of the files begin with",))
 
 
 def _lines(source: Source, path: str) -> Iterator[str]:
@@ -91,7 +216,7 @@ class _Names:
                     self._by_name[name] = path if self._by_name.get(name, path) == path else None
 
     def find(self, line: str) -> str | None:
-        for text in (line, line.split()[0]):
+        for text in (line, *line.split()[:1]):
             name = text.replace("\\", "/").removeprefix("./").lstrip("/")
             while name:
                 if name in self._by_name:

@@ -1,10 +1,10 @@
-"""Files of arrays: NPZ as MedMNIST has, NPY, HDF5 as PatchCamelyon has, and IDX as EMNIST has."""
+"""Files of arrays: NPZ as MedMNIST has, NPY, HDF5 as PatchCamelyon has, IDX as EMNIST has, and MATLAB's as SVHN has."""
 
 from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -71,8 +71,8 @@ def stored_arrays(source: Source, scratch: Path, progress: Progress) -> Iterator
     if not paths or not paths[0].lower().endswith(ARRAY_SUFFIXES):
         others = some_of(sorted({PurePosixPath(file.path).suffix or file.path for file in source.files}))
         raise DatasetError(
-            f"arrays: --data must be an NPZ, NPY, HDF5 or IDX file, or a folder of such files, but {source.root} "
-            f"holds {others or 'nothing'}{reader_hint(source, 'table', 'folders')}"
+            f"arrays: --data must be an NPZ, NPY, HDF5, IDX or MATLAB file, or a folder of such files, but "
+            f"{source.root} holds {others or 'nothing'}{reader_hint(source, 'cifar10', 'table', 'folders')}"
         )
     with ExitStack() as stack:
         yield [array for path in paths for array in _arrays(source.root / path, path, scratch, progress, stack)]
@@ -92,6 +92,9 @@ def _arrays(path: Path, name: str, scratch: Path, progress: Progress, stack: Exi
             for part in sorted(folder.rglob("*.npy")):
                 inside = part.relative_to(folder).with_suffix("").as_posix()
                 yield _named(name, np.load(part, mmap_mode="r", allow_pickle=False), inside)
+        elif suffix == ".mat":
+            for inside, values in _images_first(_matlab(path)).items():
+                yield _named(name, values, inside)
         else:
             import h5py
 
@@ -120,6 +123,35 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise ValueError("it is not in IDX format")
     shape = np.frombuffer(content, ">u4", content[3], 4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+
+
+def _matlab(path: Path) -> dict[str, NDArray[Any]]:
+    """Returns the arrays of numbers in a MATLAB file, with the axes in MATLAB's order."""
+    import h5py
+
+    if h5py.is_hdf5(path):
+        # Version 7.3, which stores the axes of an array in the opposite order.
+        with h5py.File(path, "r") as file:
+            held = {name: np.transpose(file[name][()]) for name in _datasets(file) if file[name].dtype.kind in "biuf"}
+        return {name: values for name, values in held.items() if not name.startswith("#")}
+    from scipy.io import loadmat
+
+    return {
+        name: values
+        for name, values in loadmat(path).items()
+        if isinstance(values, np.ndarray) and values.dtype.kind in "biuf"
+    }
+
+
+def _images_first(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Puts the axis of images first, which MATLAB has last: (32, 32, 3, n) and labels (n, 1) or (1, n)."""
+    vectors = {name: values.ravel() for name, values in arrays.items() if values.ndim <= 2 and 1 in values.shape}
+    counts = {len(values) for values in vectors.values()}
+    found = {}
+    for name, values in arrays.items():
+        last = values.shape[-1] in counts and (values.ndim > 2 or values.shape[0] not in counts)
+        found[name] = vectors.get(name, np.moveaxis(values, -1, 0) if last else values)
+    return found
 
 
 def _datasets(group: Any) -> list[str]:

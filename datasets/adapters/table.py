@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DatasetError
+from ...text import counted
 from ..base import BadItem, Index, Progress
 from ..files.sources import Source
 from ..grouping import column_words
@@ -22,7 +23,18 @@ from .pixel_columns import (
     pixels_of_texts,
 )
 from .pixel_levels import stated_white
-from .table_columns import cell_texts, existing, label_columns, path_column, split_column, stated_splits
+from .repeated_rows import one_row_per_image
+from .split_lists import find_listed_splits
+from .table_columns import (
+    GROUP_COLUMNS,
+    cell_texts,
+    existing,
+    label_columns,
+    path_column,
+    split_column,
+    stated_splits,
+    usual_columns,
+)
 from .table_files import NamedImages, SourceFiles, TableFile, find_tables
 from .table_labels import read_labels
 from .table_reading import read_table
@@ -38,17 +50,20 @@ class TableAdapter:
         """Lists the rows of the table, whose paths are relative to it.
 
         A label that holds several names, or a list of them, makes a multilabel task. Names in one text are separated by
-        `;`, or by `|` or a comma where they also stand alone, or as the option says. The table is CSV with any of the
-        usual separators or spaces, TSV, Parquet, JSON lines as in Hugging Face's `metadata.jsonl`, or Parquet that
+        `;`, by `|`, a comma or a space where they also stand alone, or as the option says. The table is CSV with any of
+        the usual separators or spaces, TSV, Parquet, JSON lines as in Hugging Face's `metadata.jsonl`, or Parquet that
         holds the image files themselves. A first line that names an image is a row. The table may also hold the
         pixels: a column for each, or one with all of an image. Tables that are named like splits, or lie in folders
         that are, are read together.
 
         Options:
+            table: The path of the table in the folder, where it holds several.
             separator: The table's separator, such as `;` or tab; found in its first line unless given.
-            label-separator: The separator of several labels in one cell; none for one label per cell.
+            label-separator: The separator of several labels in one cell, such as | or space; none for one label per
+                cell.
+            labels: repeated where an image has a row per label.
             root: Folder that paths are relative to, itself relative to the table.
-            suffix: Suffix of the image files, for paths that lack it.
+            suffix: Suffix of the image files, for paths that lack it or end otherwise, such as `_aligned.jpg`.
             path-column, label-column, split-column: Names of columns that do not have one of the usual names.
             pixel-max: The number that stands for white where columns hold pixels; found where it is 1 or 255.
             label-columns: Columns of 0 or 1, one per label, separated by commas. Empty cells are unknown, and so is -1
@@ -61,7 +76,6 @@ class TableAdapter:
         parts, columns, left_out = _parts(source, options)
         table = pd.concat([part.table for part in parts], ignore_index=True)
         labelling = read_labels(table, columns.labels, options)
-        splits = _splits(table, columns.split, parts)
         grouped = options.get("group") in table.columns
         groups = cell_texts(table[options["group"]]) if grouped else [None] * len(table)
         images = _images(table, parts, columns, options, scratch)
@@ -74,9 +88,16 @@ class TableAdapter:
                 kept.append(row)
             else:
                 bad.append(BadItem(images.places[row], reason))
+        splits = _splits(table, columns.split, parts)
+        told: tuple[str, ...] = ()
+        if images.are_files and kept and not any(splits):
+            kept, splits, told = _listed_splits(source, kept, images.keys)
+        once = one_row_per_image(kept, images.keys, splits, labelling, options)
+        labelling, kept = once.labelling, once.rows
         listed = {"key": images.keys, "label": labelling.labels, "split": splits, "group": groups}
         if any(labelling.masked):
             listed["masked"] = labelling.masked
+        hints = () if grouped or "group" in options or "validation" in splits else _group_hint(table.iloc[kept])
         return Index(
             pd.DataFrame(
                 {name: pd.Series([cells[row] for row in kept], dtype=object) for name, cells in listed.items()}
@@ -87,7 +108,7 @@ class TableAdapter:
             bad=tuple(bad),
             root=images.root,
             groups_from=column_words(options["group"]) if grouped else None,
-            notes=(*left_out, *images.notes, *labelling.notes),
+            notes=(*left_out, *images.notes, *labelling.notes, *told, *once.notes, *hints),
         )
 
 
@@ -132,11 +153,16 @@ class _Images:
     notes: tuple[str, ...] = ()
     """Lines that the user should read."""
 
+    @property
+    def are_files(self) -> bool:
+        """Tells that they are files among the source's."""
+        return self.pixels is None and self.root is None
+
 
 def _parts(source: Source, options: Mapping[str, str]) -> tuple[list[_Part], _Columns, list[str]]:
     """Returns the tables and their columns, and notes on tables that are left out for want of a column."""
-    found, others = find_tables(source)
     files = SourceFiles(source)
+    found, others = find_tables(source, files, options)
     parts = [_part(source.root / file.path, file, files, options) for file in found]
     first = next((part for part in parts if part.file.split == "train"), parts[0])
     columns = _columns(first, options)
@@ -192,9 +218,26 @@ def _images(
         raise DatasetError("table: --option pixel-max is for pixels in the table, but this one names image files")
     if (embedded := _embedded_images(table[columns.path], scratch)) is not None:
         return _Images(places, embedded, {}, root=scratch)
-    found = [part.images.find(str(name).strip()) for (part, _), name in zip(lines, table[columns.path], strict=True)]
+    names = table[columns.path].map(str).str.strip().tolist()
+    notes = _without_folders(parts, columns.path)
+    found = [part.images.find(name) for (part, _), name in zip(lines, names, strict=True)]
     reasons = {row: reason for row, (_, reason) in enumerate(found) if reason is not None}
-    return _Images(places, [key for key, _ in found], reasons)
+    if len(reasons) == len(found) > 0 and not parts[0].images.are_any:
+        raise DatasetError(
+            f"table: no images lie with {parts[0].file.path}; give the folder that holds both with --data and the "
+            "table's path in it with --option table=PATH"
+        )
+    return _Images(places, [key for key, _ in found], reasons, notes=notes)
+
+
+def _without_folders(parts: Sequence[_Part], column: str) -> tuple[str, ...]:
+    """Has paths read without folders that are not here, and returns a word on each."""
+    forgotten = [part.images.forget_folders(part.table[column].map(str).str.strip()) for part in parts]
+    return tuple(
+        f"paths in column '{column}' begin with {folders}, which is not here; they are read without it"
+        for folders in dict.fromkeys(forgotten)
+        if folders is not None
+    )
 
 
 def _pixels(table: pd.DataFrame, columns: Sequence[str], options: Mapping[str, str]) -> TablePixels:
@@ -214,6 +257,31 @@ def _embedded_images(column: pd.Series[Any], scratch: Path) -> list[str] | None:
         names.append(f"{row:07d}{suffix}")
         (scratch / names[-1]).write_bytes(value["bytes"])
     return names
+
+
+def _listed_splits(
+    source: Source, kept: list[int], keys: Sequence[str]
+) -> tuple[list[int], list[str | None], tuple[str, ...]]:
+    """Returns the rows that files beside the images put into a split, the splits of all rows, and notes."""
+    splits: list[str | None] = [None] * len(keys)
+    listed = find_listed_splits(source, [keys[row] for row in kept])
+    if listed is None or not any(listed.splits):
+        return kept, splits, listed.notes if listed is not None else ()
+    for row, split in zip(kept, listed.splits, strict=True):
+        splits[row] = split
+    return [row for row in kept if splits[row] is not None], splits, listed.notes
+
+
+def _group_hint(table: pd.DataFrame) -> tuple[str, ...]:
+    """Returns a word on a column whose values are persons or the like, whose images may resemble each other."""
+    for column in usual_columns(table, GROUP_COLUMNS):
+        values = table[column].nunique()
+        if 1 < values < len(table):
+            return (
+                f"column '{column}' has {values:,} values for {counted(len(table), 'image')}; --group '{column}' keeps "
+                "the images of each in one split",
+            )
+    return ()
 
 
 def _splits(table: pd.DataFrame, column: str | None, parts: Sequence[_Part]) -> list[str | None]:

@@ -23,6 +23,10 @@ LABEL_COLUMNS = (
     "emotion", "expression", "y",
 )  # fmt: skip
 SPLIT_COLUMNS = ("split", "subset", "set", "usage")
+GROUP_COLUMNS = (
+    "patient", "patientid", "subject", "subjectid", "person", "personid", "participant", "participantid", "lesion",
+    "lesionid", "case", "caseid", "video", "videoid", "animalid", "individual", "individualid",
+)  # fmt: skip
 USUAL_COLUMNS = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS))
 _SAMPLE = 200
 # One row that happens to name a file tells nothing.

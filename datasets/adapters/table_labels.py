@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
@@ -12,12 +13,16 @@ from ...text import counted, some_of
 from ..base import Task
 from .folders import sort_classes, with_positive
 from .label_names import clean_name, refuse_twins
-from .table_columns import cell_texts, is_list, mark, marks
+from .table_columns import cell_texts, is_list, mark, marks, plain_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SEPARATOR = ";"
+# A list that is written as a text.
+_LIST = re.compile(r"\[.*\]", re.DOTALL)
+# Names of columns, as `plain_name` writes them, that say that a cell holds several labels.
+_SEVERAL = frozenset({"labels", "tags", "classes", "categories", "targets", "genres", "attributes", "attributeids"})
 _COLUMNS_SHOWN = 4
 _LABEL_SHOWN = 40
 # From this many rows on, a column with a label of its own for most of them is taken for numbers or names of images.
@@ -38,33 +43,73 @@ class TableLabels:
     """Lines that the user should read."""
 
 
-def _label_separator(texts: Sequence[str], given: str | None) -> str | None:
-    """Returns what separates several labels in one cell; None where each cell holds one label.
+def _label_separator(column: str, texts: Sequence[str], given: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Returns what separates several labels in one cell, None where each cell holds one label; and notes.
 
     Raises:
         DatasetError: Cells look as if they held several labels, and it is not plain.
     """
     if given == "":
         raise DatasetError(
-            "table: --option label-separator must be a text such as | or none for one label per cell, but got nothing"
+            "table: --option label-separator must be a text such as | or space, or none for one label per cell, but "
+            "got nothing"
         )
     if given is not None:
-        return None if given.lower() == "none" else given
+        return {"none": None, "space": " "}.get(given.lower(), given), ()
     if any(_SEPARATOR in text for text in texts):
-        return _SEPARATOR
+        return _SEPARATOR, ()
     for separator in ("|", ","):
-        several = {text for text in texts if separator in text}
-        alone = {text for text in texts if separator not in text}
-        parts = Counter(part.strip() for text in several for part in set(text.split(separator)))
-        known = [part for part, count in parts.items() if part in alone or count > 1]
-        if several and len(known) == len(parts):
-            return separator
-        if known or (several and separator == "|"):
-            raise DatasetError(
-                f"table: the label '{min(several)[:80]}' may be several labels in one cell; give "
-                f"--option label-separator='{separator}' if it is, or --option label-separator=none"
-            )
-    return None
+        cells = _Cells(texts, separator)
+        if cells.several and not cells.unknown:
+            return separator, ()
+        if cells.known or (cells.several and separator == "|"):
+            raise _asked(cells, separator)
+    cells = _Cells(texts, " ")
+    # Names of classes have spaces, too, as `Maine Coon`; lists of numbers and of what stands alone elsewhere are none.
+    if cells.several and all(part.isdecimal() for part in cells.parts):
+        return " ", ()
+    if cells.known and plain_name(column) in _SEVERAL:
+        if cells.unknown:
+            raise _asked(cells, "space")
+        return " ", (
+            f"each word in column '{column}' is a label of its own; --option label-separator=none reads cells whole",
+        )
+    if cells.known and not cells.unknown:
+        return None, (
+            f"'{min(cells.several)[:_LABEL_SHOWN]}' in column '{column}' is read as one class; give --option "
+            "label-separator=space if its words are labels of their own",
+        )
+    return None, ()
+
+
+class _Cells:
+    """The cells of a column of labels, split by a separator.
+
+    Args:
+        texts: The cells.
+        separator: The separator.
+    """
+
+    def __init__(self, texts: Sequence[str], separator: str) -> None:
+        held = set(texts)
+        self.several = {text for text in held if separator in text}
+        """The cells with several parts."""
+        alone = held - self.several
+        counts = Counter(part.strip() for text in self.several for part in set(text.split(separator)))
+        self.parts = set(counts)
+        """The parts of these cells."""
+        self.known = {part for part, count in counts.items() if part in alone or count > 1}
+        """Those that also stand in other cells."""
+        self.unknown = self.parts - self.known
+        """Those that do not."""
+
+
+def _asked(cells: _Cells, separator: str) -> DatasetError:
+    shown = separator if separator.isalpha() else f"'{separator}'"
+    return DatasetError(
+        f"table: the label '{min(cells.several)[:80]}' may be several labels in one cell; give "
+        f"--option label-separator={shown} if it is, or --option label-separator=none"
+    )
 
 
 def read_labels(table: pd.DataFrame, columns: str | list[str], options: Mapping[str, str]) -> TableLabels:
@@ -86,14 +131,16 @@ def read_labels(table: pd.DataFrame, columns: str | list[str], options: Mapping[
             raise DatasetError(f"table: column '{columns}' holds lists of labels; leave out --option label-separator")
         return _several([_list_parts(value) for value in table[columns]])
     texts = [clean_name(text) for text in _label_texts(table[columns])]
-    separator = _label_separator(texts, given)
+    written = [text for text in texts if text]
+    if given is None and written and all(_LIST.fullmatch(text) for text in written):
+        return _several([_written_parts(text) for text in texts])
+    separator, notes = _label_separator(columns, texts, given)
     if separator is not None:
-        return _several([text.split(separator) for text in texts])
-    classes = sort_classes([text for text in texts if text])
+        return replace(_several([text.split(separator) for text in texts]), notes=notes)
+    classes = sort_classes(written)
     refuse_twins("labels", classes)
-    return _single(
-        [text or None for text in texts], classes, f"column '{columns}' holds {len(classes)}", options.get("positive")
-    )
+    held = f"column '{columns}' holds {len(classes)}"
+    return replace(_single([text or None for text in texts], classes, held, options.get("positive")), notes=notes)
 
 
 def _single(labels: list[Any], classes: tuple[str, ...], held: str, positive: str | None) -> TableLabels:
@@ -126,6 +173,13 @@ def _list_parts(value: Any) -> list[str]:
     if is_list(value):
         return [str(part) for part in value if part is not None]
     return [] if value is None or value != value else [str(value)]
+
+
+def _written_parts(text: str) -> list[str]:
+    """The labels in a list that is written as a text, as Python writes its own and NumPy's: `['cat', 'dog']`."""
+    inner = text[1:-1]
+    quoted = [one or other for one, other in re.findall(r"'([^']*)'|\"([^\"]*)\"", inner)]
+    return quoted or re.split(r"[,\s]+", inner.strip())
 
 
 def _label_texts(column: pd.Series[Any]) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 _COLUMN_SEPARATORS = (",", ";", "\t", "|")
 _SPACES = r"\s+"
+# Remarks before a table are no longer than this.
+_LINES_BEFORE = 50
 
 
 def read_table(path: Path, separator: str | None, names_picture: Callable[[str], bool]) -> tuple[pd.DataFrame, int]:
@@ -63,26 +67,67 @@ def _read_text(path: Path, separator: str | None, names_picture: Callable[[str],
     """Reads a text table; its cells are texts, but numbers in columns of pixels, of which there may be millions."""
     import pandas as pd
 
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        first = file.readline()
+    skipped, first = _before_table(path)
     separator = _separator_of(first, separator)
     names = first.split() if separator == _SPACES else next(csv.reader([first], delimiter=separator), [])
     if is_headless(names):
-        numbers = pd.read_csv(path, sep=separator, header=None, dtype="float32")
-        return numbers.rename(columns=headless_names(numbers)), 1
+        numbers = pd.read_csv(path, sep=separator, header=None, dtype="float32", skiprows=skipped)
+        return numbers.rename(columns=headless_names(numbers)), skipped + 1
     if any(names_picture(name) for name in names):
-        rows = pd.read_csv(path, sep=separator, header=None, dtype="str", keep_default_na=False)
-        return rows.set_axis(_given_names(names, names_picture), axis="columns"), 1
+        rows = pd.read_csv(path, sep=separator, header=None, dtype="str", keep_default_na=False, skiprows=skipped)
+        return rows.set_axis(_given_names(names, names_picture), axis="columns"), skipped + 1
     pixels = pixel_columns(names)
+
     table = pd.read_csv(
         path,
         sep=separator,
         dtype=defaultdict(lambda: "str", dict.fromkeys(pixels, "float32")),
         keep_default_na=False,
         na_values={column: [""] for column in pixels},
+        skiprows=skipped,
     )
-    # Row numbers that pandas wrote have no name.
-    return table.drop(columns=[column for column in table.columns if str(column).startswith("Unnamed:")]), 2
+    if len(table) and not isinstance(table.index, pd.RangeIndex):
+        table = _with_row_names(table, names_picture)
+    # Row numbers that pandas wrote have no name, nor has a mark of a remark before the names.
+    table = table.rename(columns={name: str(name).lstrip("#").strip() for name in table.columns[:1]})
+    return table.drop(columns=[name for name in table.columns if not name or name.startswith("Unnamed:")]), skipped + 2
+
+
+def _before_table(path: Path) -> tuple[int, str]:
+    """Returns the number of lines before the table, and its first line.
+
+    Remarks begin with `#`, unless they have as many words as the line after them: then they name the columns. CelebA's
+    lists begin with the number of their rows.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        lines = [line.rstrip("\n") for line in islice(file, _LINES_BEFORE)]
+    remarks = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
+    if remarks == 1 and _words(lines[0].lstrip("#")) in (_words(lines[1]), _words(lines[1]) - 1):
+        remarks = 0
+    left = lines[remarks:] or [""]
+    counted = len(left) > 1 and left[0].strip().isdecimal() and _words(left[1]) > 1
+    return remarks + counted, left[int(counted)]
+
+
+def _words(line: str) -> int:
+    return len(re.split(r"[,;|\s]+", line.strip()))
+
+
+def _with_row_names(table: pd.DataFrame, names_picture: Callable[[str], bool]) -> pd.DataFrame:
+    """Returns a table whose rows have a cell more than its line of names, which pandas takes for the name of a row.
+
+    It is the image, as in CelebA's lists, or another name, which is left out; or the rows end with a separator.
+    """
+    rows: pd.DataFrame = table.reset_index()
+    if (table.iloc[:, -1] == "").all():
+        rows = rows.iloc[:, :-1]
+        rows.columns = table.columns
+        return rows
+    names = [str(name) for name in table.index]
+    rows = rows.iloc[:, -len(table.columns) :]
+    if names_picture(names[0]) and "path" not in rows.columns:
+        rows.insert(0, "path", names)
+    return rows
 
 
 def _with_class_names(path: Path, table: pd.DataFrame) -> pd.DataFrame:

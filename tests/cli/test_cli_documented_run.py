@@ -155,7 +155,7 @@ def run(words: list[str]) -> Result:
 
 
 def write_layouts(folder: Path) -> None:
-    """Writes the pages' data: classes in file names and deeper folders, a table per part, and arrays."""
+    """Writes the pages' data: classes in file names and deeper folders, a table per part, CelebA's, and arrays."""
     random = np.random.default_rng(1)
 
     def save(path: Path) -> None:
@@ -172,6 +172,11 @@ def write_layouts(folder: Path) -> None:
             rows[part].append(f"{name}{number}.png,{name}")
     for part, lines in rows.items():
         (folder / "folder" / f"{part}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    attributes = [f"{2 * IMAGES_PER_CLASS}", "Bald Smiling"]
+    for number in range(2 * IMAGES_PER_CLASS):
+        save(folder / "celeba" / "img_align_celeba" / f"{number:06}.png")
+        attributes.append(f"{number:06}.png {1 if number % 2 else -1} {1 if number % 3 else -1}")
+    (folder / "celeba" / "list_attr_celeba.txt").write_text("\n".join(attributes) + "\n", encoding="utf-8")
     held = random.integers(0, 256, (2 * IMAGES_PER_CLASS, 8, 8, 3), np.uint8)
     np.savez(folder / "pathmnist.npz", train_images=held, train_labels=np.arange(len(held)) % 2)
 

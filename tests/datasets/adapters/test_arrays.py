@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 from numpy.typing import NDArray
 
 from apertune.datasets import ImageDataset, LoadSettings, load
@@ -214,11 +215,31 @@ def test_objects_and_damage_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", x=np.array([{}, {}], object), y=numbers(2))
     with pytest.raises(DatasetError, match=r"objects\.npz cannot be read: .*Python objects"):
         read(tmp_path / "objects.npz")
-    for name in ("broken.npz", "broken.npy", "broken.h5", "broken-idx3-ubyte"):
+    for name in ("broken.npz", "broken.npy", "broken.h5", "broken.mat", "broken-idx3-ubyte"):
         (tmp_path / name).write_bytes(b"no arrays")
         with pytest.raises(DatasetError, match=name.replace(".", r"\.")):
             read(tmp_path / name)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "a.jpg").write_bytes(b"x")
-    with pytest.raises(DatasetError, match=r"must be an NPZ, NPY, HDF5 or IDX file, or a folder.* holds \.jpg"):
+    with pytest.raises(DatasetError, match=r"must be an NPZ, NPY, HDF5, IDX or MATLAB file, or a folder.* holds \.jpg"):
         read(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("version", ["5", "7.3"])
+def test_svhn(version: str, tmp_path: Path) -> None:
+    """MATLAB's files have images on the last axis and labels in a column; those of version 7.3 are HDF5."""
+    held = {"train": pictures(12), "test": pictures(8, seed=1), "extra": pictures(4, seed=2)}
+    for part, images in held.items():
+        arrays = {"X": np.moveaxis(images, 0, -1), "y": numbers(len(images))[:, None] + 1}
+        path = tmp_path / f"{part}_32x32.mat"
+        if version == "5":
+            scipy.io.savemat(path, arrays)
+            continue
+        with h5py.File(path, "w", userblock_size=512) as file:
+            for name, values in arrays.items():
+                file[name] = values.T
+    dataset = read(tmp_path)
+    assert (dataset.classes, len(dataset.images)) == (("1", "2"), 20)
+    assert [len(dataset.train) + len(dataset.validation), len(dataset.test)] == [12, 8]
+    np.testing.assert_array_equal(dataset.images[int(dataset.test[0])], held["test"][0])
+    assert "left out extra_32x32.mat X, which names no split" in dataset.notes

@@ -27,6 +27,14 @@ from apertune.errors import DatasetError
             ["mask/1.png", "no_mask/1.png", "mask/person_mask.png", "mask_1.png"], set(), id="a class called mask"
         ),
         pytest.param(["a/x.jpg", "b/x_mask.jpg"], set(), id="of no image in the same folder"),
+        pytest.param(
+            ["images/a_1.jpg", "images/a_2.jpg", "annotations/trimaps/a_1.png", "annotations/trimaps/a_2.png"],
+            {"annotations/trimaps/a_1.png", "annotations/trimaps/a_2.png"},
+            id="pictures of annotations",
+        ),
+        pytest.param(
+            ["images/1.jpg", "images/2.jpg", "train/cat/1.jpg", "other/9.png"], set(), id="copies, and other pictures"
+        ),
         pytest.param(["x/ISIC_1.jpg", "x/ISIC_1_segmentation.png"], {"x/ISIC_1_segmentation.png"}, id="another word"),
     ],
 )

@@ -20,12 +20,16 @@ from apertune.errors import DatasetError
         ("folders", "x.npz", "arrays"),
         ("folders", "x.csv", "table"),
         ("arrays", "x.csv", "table"),
+        ("arrays", "data_batch_1", "cifar10"),
+        ("folders", "data_batch_1", "cifar10"),
     ],
 )
 def test_the_one_that_reads_them_is_named(asked: str, file: str, reader: str, given: str, tmp_path: Path) -> None:
     """The error ends with the data set to take."""
     if file.endswith(".csv"):
         (tmp_path / file).write_text("path,label\n")
+    elif file == "data_batch_1":
+        (tmp_path / file).write_bytes(b"pixels")
     else:
         np.savez(tmp_path / file, x=np.zeros(3))
     with pytest.raises(DatasetError, match=f"; {file} is read by the data set {reader}$"):

@@ -79,6 +79,74 @@ def test_cells_that_are_not_plain_are_asked_for(make: SimpleNamespace, tmp_path:
     assert read(write(tmp_path / "p.csv", ["path,label", *places])).classes == ("Paris, France", "Rome, Italy")
 
 
+@pytest.mark.parametrize(
+    ("column", "cells", "labels", "note"),
+    [
+        pytest.param(
+            "tags",
+            ["clear primary", "haze primary", "clear", "haze"],
+            ("clear", "haze", "primary"),
+            "each word in column 'tags' is a label of its own; --option label-separator=none reads cells whole",
+            id="Planet's words",
+        ),
+        pytest.param("Target", ["0 25", "1", "2 25 7", "7"], ("0", "1", "2", "25", "7"), None, id="numbers"),
+        pytest.param(
+            "genre",
+            ["['Action', 'Drama']", "['Drama']", "[]", '["Comedy"]'],
+            ("Action", "Comedy", "Drama"),
+            None,
+            id="Python's lists",
+        ),
+        pytest.param("genre", ["['a' 'b']", "['b']", "['c']", "['a']"], ("a", "b", "c"), None, id="NumPy's lists"),
+        pytest.param("genre", ["[1, 2]", "[2]", "[3]", "[1]"], ("1", "2", "3"), None, id="lists of numbers"),
+    ],
+)
+def test_several_labels_without_a_separator_of_their_own(
+    column: str, cells: list[str], labels: tuple[str, ...], note: str | None, make: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Words in a column whose name says several labels, numbers, and lists written as texts are several labels."""
+    names = pictures(make, tmp_path, 12)
+    lines = [f"{name}\t{cells[number % len(cells)]}" for number, name in enumerate(names)]
+    dataset = read(write(tmp_path / "t.tsv", [f"id\t{column}", *lines]), label_column=column)
+    assert (dataset.task, dataset.classes) == ("multilabel", labels)
+    assert note is None or note in dataset.notes
+
+
+def test_words_in_names_of_classes(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A class may have a name of several words; a line says how to read them where each stands elsewhere, too."""
+    names = pictures(make, tmp_path, 12)
+
+    def table(file: str, column: str, cells: list[str]) -> Path:
+        lines = [f"{name},{cells[number % len(cells)]}" for number, name in enumerate(names)]
+        return write(tmp_path / file, [f"path,{column}", *lines])
+
+    breeds = read(table("a.csv", "label", ["Maine Coon", "Boston Terrier", "Terrier"]))
+    assert breeds.classes == ("Boston Terrier", "Maine Coon", "Terrier")
+    assert not any("label-separator" in note for note in breeds.notes)
+    path = table("b.csv", "label", ["clear sky", "clear", "sky"])
+    whole = read(path)
+    assert whole.classes == ("clear", "clear sky", "sky")
+    assert (
+        "'clear sky' in column 'label' is read as one class; give --option label-separator=space if its words are "
+        "labels of their own"
+    ) in whole.notes
+    assert read(path, label_separator="space").classes == ("clear", "sky")
+    with pytest.raises(
+        DatasetError, match="'clear sky' may be several labels in one cell; give --option label-separator=sp"
+    ):
+        read(table("c.csv", "tags", ["clear sky", "clear", "sea"]))
+
+
+def test_persons_are_pointed_out(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A column of patients whose images would come into several splits gets a line, unless they are grouped."""
+    names = pictures(make, tmp_path, 12)
+    lines = [f"{name},{'cat' if number % 2 else 'dog'},P{number // 3}" for number, name in enumerate(names)]
+    path = write(tmp_path / "t.csv", ["path,label,Patient ID", *lines])
+    told = "column 'Patient ID' has 4 values for 12 images; --group 'Patient ID' keeps the images of each in one split"
+    assert told in read(path).notes
+    assert told not in load("table", path, LoadSettings(group="Patient ID")).notes
+
+
 def test_hugging_faces_own_files(make: SimpleNamespace, tmp_path: Path) -> None:
     """`metadata.jsonl` of an image folder, and Parquet that holds the image files, are read."""
     names = pictures(make, tmp_path / "set")
@@ -146,7 +214,7 @@ def test_lists_of_labels(kind: str, make: SimpleNamespace, tmp_path: Path) -> No
 def test_an_empty_label_separator_is_refused(make: SimpleNamespace, tmp_path: Path) -> None:
     """An empty separator gets one line that says what to give."""
     path = make.table(tmp_path / "labels.csv")
-    with pytest.raises(DatasetError, match=r"label-separator must be a text such as \| or none"):
+    with pytest.raises(DatasetError, match=r"label-separator must be a text such as \| or space, or none"):
         load("table", path, LoadSettings(options={"label-separator": ""}))
 
 

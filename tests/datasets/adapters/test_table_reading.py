@@ -73,3 +73,32 @@ def test_columns_without_names_are_numbered(make: SimpleNamespace, tmp_path: Pat
     path = listed(make, tmp_path, "list.txt", lines)
     dataset = load("table", path, LoadSettings(options={"label-column": "column 3"}))
     assert (dataset.classes, len(dataset.images)) == (("a", "b"), COUNT)
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        pytest.param("path,label\n{}", ("cat", "dog"), id="plain"),
+        pytest.param("#path,label\n{}", ("cat", "dog"), id="a mark before the names"),
+        pytest.param("# made by hand\n# in 2020\npath,label\n{}", ("cat", "dog"), id="remarks"),
+        pytest.param("12\npath,label\n{}", ("cat", "dog"), id="a number of rows"),
+        pytest.param("label\n{}", ("cat", "dog"), id="rows named by images"),
+    ],
+)
+def test_lines_before_the_rows(text: str, classes: tuple[str, ...], make: SimpleNamespace, tmp_path: Path) -> None:
+    """Remarks, a number of rows, and a line that names but the other columns are no rows."""
+    for number in range(12):
+        make.save(tmp_path / f"{number}.jpg", seed=number)
+    rows = "".join(f"{number}.jpg,{'cat' if number % 2 else 'dog'}\n" for number in range(12))
+    (tmp_path / "t.csv").write_text(text.format(rows))
+    dataset = load("table", tmp_path / "t.csv")
+    assert (dataset.classes, len(dataset.images)) == (classes, 12)
+
+
+def test_separators_at_the_ends_of_rows(make: SimpleNamespace, tmp_path: Path) -> None:
+    """A separator behind the last cell of each row moves no cell to another column."""
+    for number in range(12):
+        make.save(tmp_path / f"{number}.jpg", seed=number)
+    rows = "".join(f"{number}.jpg,{'cat' if number % 2 else 'dog'},\n" for number in range(12))
+    (tmp_path / "t.csv").write_text(f"path,label\n{rows}")
+    assert load("table", tmp_path / "t.csv").classes == ("cat", "dog")
