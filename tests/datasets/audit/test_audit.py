@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,7 +21,10 @@ from apertune.datasets.audit.label_errors import suspicious_labels
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["apertune", "datasets", *words], capture_output=True, text=True, check=False)
+    command = ["apertune", "datasets", *words]
+    # Wide enough for the longest path, which would be broken over lines otherwise.
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.fixture
