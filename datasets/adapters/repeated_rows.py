@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import DatasetError
@@ -22,6 +22,8 @@ class KeptRows:
     """The rows that stand for their images."""
     labelling: TableLabels
     """The labels of all rows; those of a row that is kept are all labels of its image."""
+    reasons: dict[int, str] = field(default_factory=dict)
+    """Rows that cannot be used, since others contradict them, with the reasons."""
     notes: tuple[str, ...] = ()
     """Lines that the user should read."""
 
@@ -43,45 +45,64 @@ def one_row_per_image(
         options: The options; `labels` is "repeated" where each row of an image has one of its labels.
 
     Raises:
-        DatasetError: Rows of an image contradict each other, or the option's value is unknown.
+        DatasetError: Rows of most images contradict each other, or the option's value is unknown.
     """
     way = options.get("labels")
     if way not in (None, _REPEATED):
         raise DatasetError(f"table: --option labels must be {_REPEATED}, but got '{way}'")
-    by_image: defaultdict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        by_image[keys[row]].append(row)
-    several = {key: found for key, found in by_image.items() if len(found) > 1}
-    for key, found in several.items():
-        if len({splits[row] for row in found}) > 1:
-            raise DatasetError(f"table: rows put {key} into several splits; let each image have one row")
-    firsts = [found[0] for found in by_image.values()]
+    labels = labelling.labels
     if way is not None:
-        return KeptRows(firsts, _together(by_image, labelling))
-    differing = {key: names for key, found in several.items() if len(names := _distinct(found, labelling.labels)) > 1}
-    if differing:
-        key, names = next(iter(differing.items()))
-        shown = " and ".join(f"'{name}'" for name in names[:2])
+        labels = _together(rows, keys, labels)
+        labelling = replace(labelling, labels=labels, task="multilabel")
+    firsts, reasons = first_rows(rows, keys, labels, splits)
+    if 2 * len(reasons) > len(firsts):
+        row, reason = next(iter(reasons.items()))
         raise DatasetError(
-            f"table: {counted(len(differing), 'image')} stand in several rows with different labels, such as {key} "
-            f"({shown}); give --option labels={_REPEATED} if each row has one of its labels, or let each have one row"
+            f"table: {counted(len(reasons), 'image')} of {len(firsts):,} have several rows that contradict each other, "
+            f"such as {keys[row]} ({reason}); give --option labels={_REPEATED} if each row has one of its labels"
         )
     again = len(rows) - len(firsts)
-    notes = (f"left out {counted(again, 'row')} that name an image again, with the same label",) if again else ()
-    return KeptRows(firsts, labelling, notes)
+    notes = (f"left out {counted(again, 'row')} that name an image again",) if again and way is None else ()
+    return KeptRows([row for row in firsts if row not in reasons], labelling, reasons, notes)
 
 
-def _distinct(rows: Sequence[int], labels: Sequence[Any]) -> list[str]:
-    """Returns the different labels of some rows as texts."""
-    held = dict.fromkeys(labels[row] for row in rows)
-    return [", ".join(label) if isinstance(label, tuple) else str(label) for label in held]
+def first_rows(
+    rows: Iterable[int], keys: Sequence[str], labels: Sequence[Any], splits: Sequence[str | None]
+) -> tuple[list[int], dict[int, str]]:
+    """Returns the first row of each image, and those of them that other rows of the image contradict.
+
+    Args:
+        rows: The rows to choose from.
+        keys: The image of each row of the table.
+        labels: The label, or labels, of each row.
+        splits: The split of each row.
+
+    Returns:
+        The rows, and the reasons against some.
+    """
+    kept, reasons = [], {}
+    for found in _by_image(rows, keys).values():
+        kept.append(found[0])
+        if any(labels[row] != labels[found[0]] for row in found):
+            reasons[found[0]] = f"in {len(found)} rows, with different labels"
+        elif any(splits[row] != splits[found[0]] for row in found):
+            reasons[found[0]] = f"in {len(found)} rows, in different splits"
+    return kept, reasons
 
 
-def _together(by_image: Mapping[str, Sequence[int]], labelling: TableLabels) -> TableLabels:
-    """Returns labels of which the first row of each image has those of all its rows."""
-    labels = list(labelling.labels)
-    for found in by_image.values():
-        held = [labelling.labels[row] for row in found]
+def _by_image(rows: Iterable[int], keys: Sequence[str]) -> dict[str, list[int]]:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for row in rows:
+        found[keys[row]].append(row)
+    return found
+
+
+def _together(rows: Iterable[int], keys: Sequence[str], labels: Sequence[Any]) -> list[Any]:
+    """Returns labels of which each row of an image has those of all."""
+    joined = list(labels)
+    for found in _by_image(rows, keys).values():
+        held = [labels[row] for row in found]
         names = {name for label in held for name in (label if isinstance(label, tuple) else (label,))}
-        labels[found[0]] = tuple(sorted(names))
-    return replace(labelling, labels=labels, task="multilabel")
+        for row in found:
+            joined[row] = tuple(sorted(names))
+    return joined

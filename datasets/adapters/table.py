@@ -94,6 +94,7 @@ class TableAdapter:
             kept, splits, told = _listed_splits(source, kept, images.keys)
         once = one_row_per_image(kept, images.keys, splits, labelling, options)
         labelling, kept = once.labelling, once.rows
+        bad += [BadItem(images.places[row], reason) for row, reason in once.reasons.items()]
         listed = {"key": images.keys, "label": labelling.labels, "split": splits, "group": groups}
         if any(labelling.masked):
             listed["masked"] = labelling.masked

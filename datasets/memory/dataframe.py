@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import SettingError
 from ...text import counted
 from ..adapters.label_values import Labelling, LabelSettings, read_labels
+from ..adapters.repeated_rows import first_rows
 from ..adapters.table_columns import (
     LABEL_COLUMNS,
     PATH_COLUMNS,
@@ -89,13 +90,15 @@ def from_dataframe(
     labelling = read_labels(name, [labels], LabelSettings(classes, task, label_separator))
     group = str(settings.group) if settings.group is not None and str(settings.group) in table.columns else None
     facts, faults = _states(folder, keys)
-    rows, repeated = _once(keys, labelling, splits, faults)
+    named = [key or f"row {row}" for row, key in enumerate(keys)]
+    rows, repeated = first_rows(range(len(keys)), named, labelling.labels, splits)
+    reasons_of = {**repeated, **faults}
     note = (f"left out {counted(len(keys) - len(rows), 'row')} that repeat a file",) if len(rows) < len(keys) else ()
     labelling = Labelling(
         [labelling.labels[row] for row in rows], labelling.classes, labelling.task, (*labelling.notes, *note)
     )
-    kept_keys, kept_splits = [keys[row] or f"row {row}" for row in rows], [splits[row] for row in rows]
-    reasons = {place: (faults | repeated)[row] for place, row in enumerate(rows) if row in faults | repeated}
+    kept_keys, kept_splits = [named[row] for row in rows], [splits[row] for row in rows]
+    reasons = {place: reasons_of[row] for place, row in enumerate(rows) if row in reasons_of}
 
     groups = [str(table[group].iloc[row]) for row in rows] if group is not None else None
 
@@ -178,22 +181,3 @@ def _states(root: Path, keys: Sequence[str]) -> tuple[str, dict[int, str]]:
             continue
         digest.update(f"{key}\0{faults[row]}\n".encode(errors="replace"))
     return digest.hexdigest(), faults
-
-
-def _once(
-    keys: Sequence[str], labelling: Labelling, splits: Sequence[str | None], faults: Mapping[int, str]
-) -> tuple[list[int], dict[int, str]]:
-    """The rows without those that repeat a file; and the rows that do so with another label or in another split."""
-    rows_of: dict[str, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows_of.setdefault(key or f"\0{row}", []).append(row)
-    kept, reasons = [], {}
-    for rows in rows_of.values():
-        kept.append(rows[0])
-        if rows[0] in faults or len(rows) == 1:
-            continue
-        if any(labelling.labels[row] != labelling.labels[rows[0]] for row in rows):
-            reasons[rows[0]] = f"in {len(rows)} rows, with different labels"
-        elif any(splits[row] != splits[rows[0]] for row in rows):
-            reasons[rows[0]] = f"in {len(rows)} rows, in different splits"
-    return sorted(kept), reasons
