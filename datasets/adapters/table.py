@@ -123,6 +123,11 @@ class _Part:
     first_line: int
     """The line of its first row, as an editor counts: 2 where a line of names comes before it."""
 
+    @property
+    def headless(self) -> bool:
+        """Tells that no line names its columns."""
+        return self.first_line == 1 and not self.file.path.lower().endswith(".json")
+
 
 @dataclass(frozen=True)
 class _Columns:
@@ -170,7 +175,7 @@ def _parts(source: Source, options: Mapping[str, str]) -> tuple[list[_Part], _Co
     labels = [columns.labels] if isinstance(columns.labels, str) else columns.labels
     needed = {*columns.pixels, *labels, *([columns.path] if columns.path is not None else [])}
     notes = [f"left out {path}, which is named like no split" for path in others]
-    notes += [f"the first line of {part.file.path} is read as an image" for part in parts if part.first_line == 1]
+    notes += [f"the first line of {part.file.path} is read as an image" for part in parts if part.headless]
     kept = []
     for part in parts:
         missing = sorted(needed - set(part.table.columns))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
@@ -22,10 +22,15 @@ LABEL_COLUMNS = (
     "findinglabels", "classes", "tag", "classid", "labelid", "categoryid", "breed", "species", "diagnosis", "dx",
     "emotion", "expression", "y",
 )  # fmt: skip
-SPLIT_COLUMNS = ("split", "subset", "set", "usage")
+SPLIT_COLUMNS = ("split", "subset", "set", "usage", "partition", "isvalid")
+# Columns that state splits by other words than their names: CelebA's numbers, and fastai's flags.
+_WORDS_OF: dict[str, Mapping[str, str]] = {
+    "partition": {**SPLIT_NAMES, "0": "train", "1": "validation", "2": "test"},
+    "isvalid": {"false": "train", "0": "train", "true": "validation", "1": "validation"},
+}
 GROUP_COLUMNS = (
     "patient", "patientid", "subject", "subjectid", "person", "personid", "participant", "participantid", "lesion",
-    "lesionid", "case", "caseid", "video", "videoid", "animalid", "individual", "individualid",
+    "lesionid", "case", "caseid", "video", "videoid", "animalid", "individual", "individualid", "fold", "kfold",
 )  # fmt: skip
 USUAL_COLUMNS = frozenset((*PATH_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS))
 _SAMPLE = 200
@@ -145,7 +150,16 @@ def split_column(table: pd.DataFrame, wanted: str | None) -> str | None:
     """
     if wanted is not None:
         return existing(table, wanted)
-    return next(iter(usual_columns(table, SPLIT_COLUMNS)), None)
+    return next(iter(usual_split_columns(table)), None)
+
+
+def usual_split_columns(table: pd.DataFrame) -> list[str]:
+    """Returns the columns of usual names that state splits; those that need words of their own, only where they do."""
+    return [
+        column
+        for column in usual_columns(table, SPLIT_COLUMNS)
+        if (words := _WORDS_OF.get(plain_name(column))) is None or marks(table[column]) <= words.keys()
+    ]
 
 
 def stated_splits(table: pd.DataFrame, column: str, owner: str = "table") -> list[str | None]:
@@ -159,13 +173,14 @@ def stated_splits(table: pd.DataFrame, column: str, owner: str = "table") -> lis
     Raises:
         DatasetError: A row names no split.
     """
-    texts = [str(value).strip().lower() for value in table[column]]
-    wrong = sorted(set(texts) - set(SPLIT_NAMES))
+    words: Mapping[str, str] = _WORDS_OF.get(plain_name(column), SPLIT_NAMES)
+    texts = [mark(value) for value in table[column]]
+    wrong = sorted(set(texts) - set(words))
     if wrong:
         raise DatasetError(
             f"{owner}: column '{column}' must say train, validation or test, but a row says '{wrong[0]}'"
         )
-    return [SPLIT_NAMES[text] for text in texts]
+    return [words[text] for text in texts]
 
 
 def existing(table: pd.DataFrame, wanted: str, owner: str = "table") -> str:

@@ -16,12 +16,14 @@ from .image_files import masks_among
 from .readers import TABLE_SUFFIXES, reader_hint
 from .split_folders import split_of_file
 from .table_columns import USUAL_COLUMNS, plain_name
+from .table_reading import read_table
 
 _TABLES_SHOWN = 5
 # A text file is a table where some of its first lines, and half of them, name an image and something else.
 _LINES_READ = 40
 _LEAST_NAMING = 2
 _MOST_TEXTS = 100
+_LARGEST_DOCUMENT = 64 << 20
 # Folders that all paths begin with are looked for with this many of them.
 _PATHS_TRIED = 20
 
@@ -57,7 +59,7 @@ def find_tables(source: Source, files: SourceFiles, options: Mapping[str, str]) 
         if wanted is not None:
             raise DatasetError("table: --option table chooses among the files of a folder, but --data is a file")
         return [TableFile(source.named, None)], []
-    paths = [file.path for file in source.with_suffix(*TABLE_SUFFIXES)] or _text_tables(source, files, options)
+    paths = [file.path for file in source.with_suffix(*TABLE_SUFFIXES)] or _other_tables(source, files, options)
     if wanted is not None:
         path = str(PurePosixPath(wanted.replace("\\", "/")))
         if path not in files.known:
@@ -76,9 +78,12 @@ def find_tables(source: Source, files: SourceFiles, options: Mapping[str, str]) 
     return tables, [path for path in paths if path not in known]
 
 
-def _text_tables(source: Source, files: SourceFiles, options: Mapping[str, str]) -> list[str]:
-    """Returns the text files that list images with something else, such as CelebA's `list_attr_celeba.txt`."""
+def _other_tables(source: Source, files: SourceFiles, options: Mapping[str, str]) -> list[str]:
+    """Returns other files that list images with something else: JSON documents, or texts as CelebA has."""
     texts, found = source.with_suffix(".txt"), []
+    for file in source.with_suffix(".json"):
+        if file.size <= _LARGEST_DOCUMENT and _is_table(source, file.path, NamedImages(files, file.path, options)):
+            found.append(file.path)
     # More of them are annotations of an image each.
     for file in texts if len(texts) <= _MOST_TEXTS else ():
         images = NamedImages(files, file.path, options)
@@ -89,6 +94,15 @@ def _text_tables(source: Source, files: SourceFiles, options: Mapping[str, str])
         if naming >= _LEAST_NAMING and 2 * naming >= len(rows):
             found.append(file.path)
     return found
+
+
+def _is_table(source: Source, path: str, images: NamedImages) -> bool:
+    """Returns whether a JSON document is a table one of whose first rows names an image."""
+    try:
+        table, _ = read_table(source.root / path, None, images.names_picture)
+    except DatasetError:
+        return False
+    return any(images.names_picture(str(cell)) for row in table.head(_LINES_READ).to_numpy() for cell in row)
 
 
 class SourceFiles:

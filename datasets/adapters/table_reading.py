@@ -1,4 +1,4 @@
-"""Reads the file of a table: CSV with any of the usual separators, Parquet, or JSON lines."""
+"""Reads the file of a table: CSV with any of the usual separators, Parquet, JSON lines or a JSON document."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ _COLUMN_SEPARATORS = (",", ";", "\t", "|")
 _SPACES = r"\s+"
 # Remarks before a table are no longer than this.
 _LINES_BEFORE = 50
+# In a document of labels by images, one of so many names is that of an image which is there.
+_NAMES_TRIED = 20
+_PAIR = 2
 
 
 def read_table(path: Path, separator: str | None, names_picture: Callable[[str], bool]) -> tuple[pd.DataFrame, int]:
@@ -43,14 +46,11 @@ def read_table(path: Path, separator: str | None, names_picture: Callable[[str],
     import pandas as pd
 
     suffix = path.suffix.lower()
-    if suffix == ".json":
-        raise DatasetError(
-            f"table: {path.name} is a JSON document, but a table is CSV, TSV, Parquet or JSON lines; "
-            "annotations of COCO are read by the data set coco"
-        )
-    if suffix != ".parquet":
+    if suffix not in (".parquet", ".json"):
         check_lines("table", path)
     try:
+        if suffix == ".json":
+            return _read_document(path, names_picture), 1
         if suffix == ".parquet":
             return _with_class_names(path, pd.read_parquet(path)), 2
         if suffix == ".jsonl":
@@ -61,6 +61,30 @@ def read_table(path: Path, separator: str | None, names_picture: Callable[[str],
     # pandas and pyarrow raise many kinds of errors on damaged tables.
     except Exception as error:
         raise DatasetError(f"table: {path.name} cannot be read: {first_line(error)}") from error
+
+
+def _read_document(path: Path, names_picture: Callable[[str], bool]) -> pd.DataFrame:
+    """Reads labels by images, a list of records, or StyleGAN's `{"labels": [["1.png", 0], ...]}`.
+
+    Raises:
+        DatasetError: It is another document.
+    """
+    import pandas as pd
+
+    held = json.loads(path.read_text(encoding="utf-8-sig"))
+    if isinstance(held, dict) and isinstance(held.get("labels"), list):
+        held = held["labels"]
+    if isinstance(held, dict) and any(names_picture(name) for name in islice(held, _NAMES_TRIED)):
+        held = [{"path": name, "label": label} for name, label in held.items()]
+    elif isinstance(held, list) and all(isinstance(row, list) and len(row) == _PAIR for row in held):
+        held = [{"path": name, "label": label} for name, label in held]
+    if not isinstance(held, list) or not held or not all(isinstance(row, dict) for row in held):
+        raise DatasetError(
+            f"table: {path.name} is a JSON document, but a table is CSV, TSV, Parquet or JSON lines, or a JSON "
+            "document of labels by images; annotations of COCO are read by the data set coco"
+        )
+    table: pd.DataFrame = pd.DataFrame.from_records(held)
+    return table
 
 
 def _read_text(path: Path, separator: str | None, names_picture: Callable[[str], bool]) -> tuple[pd.DataFrame, int]:

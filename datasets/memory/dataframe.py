@@ -15,11 +15,11 @@ from ..adapters.repeated_rows import first_rows
 from ..adapters.table_columns import (
     LABEL_COLUMNS,
     PATH_COLUMNS,
-    SPLIT_COLUMNS,
     existing,
     stated_splits,
     unknown_column,
     usual_columns,
+    usual_split_columns,
 )
 from ..base import ImageDataset, Index, Progress
 from ..cache.decoding import PixelFormat
@@ -127,7 +127,7 @@ def _split_column(name: str, parts: Mapping[str, pd.DataFrame], wanted: str | No
     Raises:
         SettingError: The splits come as DataFrames of their own, too.
     """
-    column = wanted or next(iter(usual_columns(parts["train"], SPLIT_COLUMNS)), None)
+    column = wanted or next(iter(usual_split_columns(parts["train"])), None)
     if column is not None and len(parts) > 1:
         others = " and ".join(f"{split}=" for split in parts if split != "train")
         raise SettingError(

@@ -26,7 +26,7 @@ def repeated(path: Path, way: str = "repeated") -> ImageDataset:
 
 
 def test_rows_that_contradict_each_other_are_asked_about(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Where most images have several labels, the user says whether they are all theirs."""
+    """The user says whether several labels of most images are all theirs."""
     path = table(make, tmp_path, [f"{number}.jpg,bird" for number in range(8)])
     with pytest.raises(
         DatasetError,

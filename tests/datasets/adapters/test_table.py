@@ -137,6 +137,26 @@ def test_words_in_names_of_classes(make: SimpleNamespace, tmp_path: Path) -> Non
         read(table("c.csv", "tags", ["clear sky", "clear", "sea"]))
 
 
+@pytest.mark.parametrize(
+    ("column", "words", "parts"),
+    [
+        ("split", ["train", "val", "test"], [4, 4, 4]),
+        ("partition", ["0", "1", "2"], [4, 4, 4]),
+        ("partition", ["7", "8", "9"], None),
+        ("is_valid", ["False", "True", "False"], [8, 2, 2]),
+    ],
+)
+def test_columns_that_state_splits(
+    column: str, words: list[str], parts: list[int] | None, make: SimpleNamespace, tmp_path: Path
+) -> None:
+    """A column of splits, CelebA's numbers or fastai's flags; other numbers are none."""
+    names = pictures(make, tmp_path, 12)
+    lines = [f"{name},{'cat' if number % 2 else 'dog'},{words[number % 3]}" for number, name in enumerate(names)]
+    dataset = read(write(tmp_path / "t.csv", [f"path,label,{column}", *lines]))
+    found = [len(rows) for rows in (dataset.train, dataset.validation, dataset.test)]
+    assert found == parts if parts is not None else sum(found) == 12
+
+
 def test_persons_are_pointed_out(make: SimpleNamespace, tmp_path: Path) -> None:
     """A column of patients whose images would come into several splits gets a line, unless they are grouped."""
     names = pictures(make, tmp_path, 12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -93,6 +94,28 @@ def test_lines_before_the_rows(text: str, classes: tuple[str, ...], make: Simple
     (tmp_path / "t.csv").write_text(text.format(rows))
     dataset = load("table", tmp_path / "t.csv")
     assert (dataset.classes, len(dataset.images)) == (classes, 12)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param({f"{n}.jpg": "ab"[n % 2] for n in range(12)}, id="labels by images"),
+        pytest.param([{"image": f"{n}.jpg", "label": "ab"[n % 2]} for n in range(12)], id="records"),
+        pytest.param({"labels": [[f"{n}.jpg", "ab"[n % 2]] for n in range(12)]}, id="StyleGAN's"),
+        pytest.param({f"{n}.jpg": [["a"], ["a", "b"]][n % 2] for n in range(12)}, id="several labels"),
+    ],
+)
+def test_json_documents(held: object, make: SimpleNamespace, tmp_path: Path) -> None:
+    """A document of labels is a table, given by its name or found in the folder beside another document."""
+    for number in range(12):
+        make.save(tmp_path / "images" / f"{number}.jpg", seed=number)
+    (tmp_path / "labels.json").write_text(json.dumps(held))
+    (tmp_path / "settings.json").write_text(json.dumps({"size": 9, "names": ["a", "b"]}))
+    for given in (tmp_path, tmp_path / "labels.json"):
+        dataset = load("table", given)
+        assert (dataset.classes, len(dataset.images)) == (("a", "b"), 12)
+    (tmp_path / "settings.json").write_text("{broken")
+    assert len(load("table", tmp_path).images) == 12
 
 
 def test_separators_at_the_ends_of_rows(make: SimpleNamespace, tmp_path: Path) -> None:
