@@ -16,6 +16,12 @@ CIFAR_BATCH = "data_batch_1"
 
 # The data sets that read annotations of one file per image, by its suffix.
 _ANNOTATIONS = {".xml": "voc2012", ".txt": "yolo"}
+# Files that no data set reads, by their suffixes, and what to do with them.
+_UNREAD = {
+    (".xlsx", ".xls", ".ods"): "is a spreadsheet: save it as CSV",
+    (".tfrecord", ".tfrecords", ".tfrec"): "holds records of TensorFlow: open them in Python, with from_tf_dataset",
+    (".pkl", ".pickle"): "is a pickle, which may run code: load it in Python, and give its arrays to from_arrays",
+}
 _COCO = "annotations.coco.json", "instances"
 
 
@@ -40,11 +46,17 @@ def annotation_hint(source: Source, paths: Sequence[str]) -> str:
 def reader_hint(source: Source, *others: str) -> str:
     """Returns words to put behind an error, such as "; digits.npz is read by the data set arrays"; empty without any.
 
+    Files that no data set reads come first, with what to do about them.
+
     Args:
         source: The files that were given.
         others: The data sets that may be named: "arrays", "cifar10", "table", "folders".
     """
     files = [file for file in source.files if source.named in (None, file.path)]
+    for suffixes, words in _UNREAD.items():
+        for file in files:
+            if file.path.lower().endswith(suffixes):
+                return f"; {file.path} {words}"
     for other in others:
         if other == "folders":
             fitting = [file.path for file in files if file.is_image and "/" in file.path]

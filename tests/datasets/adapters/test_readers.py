@@ -44,6 +44,26 @@ def test_folders_of_pictures(asked: str, make: SimpleNamespace, tmp_path: Path) 
         load(asked, root)
 
 
+@pytest.mark.parametrize("asked", ["table", "arrays", "folders"])
+@pytest.mark.parametrize(
+    ("file", "hint"),
+    [
+        ("labels.xlsx", r"; labels\.xlsx is a spreadsheet: save it as CSV$"),
+        ("a.tfrecord", r"; a\.tfrecord holds records of TensorFlow: open them in Python, with from_tf_dataset$"),
+        ("a.pkl", r"; a\.pkl is a pickle, which may run code: load it in Python, and give its arrays to from_arrays$"),
+    ],
+)
+def test_files_that_nothing_reads(asked: str, file: str, hint: str, make: SimpleNamespace, tmp_path: Path) -> None:
+    """The error says what to do about them, alone or beside pictures."""
+    (tmp_path / file).write_bytes(b"\xb1\x00")
+    with pytest.raises(DatasetError, match=hint):
+        load(asked, tmp_path / file)
+    if asked != "folders":
+        make.save(tmp_path / "images" / "1.png", seed=1)
+    with pytest.raises(DatasetError, match=hint):
+        load(asked, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("maker", "hint"),
     [
