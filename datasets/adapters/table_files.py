@@ -22,7 +22,7 @@ _TABLES_SHOWN = 5
 # A text file is a table where some of its first lines, and half of them, name an image and something else.
 _LINES_READ = 40
 _LEAST_NAMING = 2
-_MOST_TEXTS = 100
+_MOST_FILES = 100
 _LARGEST_DOCUMENT = 64 << 20
 # Folders that all paths begin with are looked for with this many of them.
 _PATHS_TRIED = 20
@@ -80,12 +80,12 @@ def find_tables(source: Source, files: SourceFiles, options: Mapping[str, str]) 
 
 def _other_tables(source: Source, files: SourceFiles, options: Mapping[str, str]) -> list[str]:
     """Returns other files that list images with something else: JSON documents, or texts as CelebA has."""
-    texts, found = source.with_suffix(".txt"), []
-    for file in source.with_suffix(".json"):
+    texts, documents, found = source.with_suffix(".txt"), source.with_suffix(".json"), []
+    # More of them are annotations of an image each.
+    for file in documents if len(documents) <= _MOST_FILES else ():
         if file.size <= _LARGEST_DOCUMENT and _is_table(source, file.path, NamedImages(files, file.path, options)):
             found.append(file.path)
-    # More of them are annotations of an image each.
-    for file in texts if len(texts) <= _MOST_TEXTS else ():
+    for file in texts if len(texts) <= _MOST_FILES else ():
         images = NamedImages(files, file.path, options)
         with (source.root / file.path).open(encoding="utf-8-sig", errors="replace") as text:
             rows = [re.split(r"[,;\s]+", line.strip()) for line in islice(text, _LINES_READ)]
