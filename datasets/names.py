@@ -14,6 +14,11 @@ SPLIT_NAMES: Mapping[str, Literal["train", "validation", "test"]] = {
     "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
+# The same, and the numbers that CelebA gives them.
+PARTITION_NAMES: Mapping[str, Literal["train", "validation", "test"]] = {
+    **SPLIT_NAMES,
+    **{"0": "train", "1": "validation", "2": "test"},
+}
 _NAME = re.compile(r"\w[\w-]{0,60}")
 
 

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from ...text import counted, some_of
 from ..files.sources import Source
-from ..names import SPLIT_NAMES
+from ..names import PARTITION_NAMES, SPLIT_NAMES
 from .split_folders import are_stated, split_of
 
 _LARGEST_BYTES = 64 << 20
@@ -24,9 +24,8 @@ _LEAST_LISTED = 0.5
 _FILES_SHOWN = 6
 # Lists of the images that are not for testing, such as VOC's `trainval.txt` and ChestX-ray14's `train_val_list.txt`.
 _JOINT = re.compile(r"train[ _-]?val(?:id(?:ation)?)?(?![a-z])", re.IGNORECASE)
-# A file with a split per image, and what CelebA's numbers in it mean.
+# A file with a split per image.
 _PARTITION = re.compile(r"(?:^|[^a-z])partitions?(?:[^a-z]|$)", re.IGNORECASE)
-_PARTITION_WORDS = {**SPLIT_NAMES, "0": "train", "1": "validation", "2": "test"}
 # CUB-200-2011's file, whose numbers of images another one explains.
 _NUMBERED, _NUMBERS = "train_test_split.txt", "images.txt"
 _NUMBERED_WORDS = {"1": "train", "0": "test"}
@@ -152,7 +151,7 @@ def _partition(source: Source, paths: Sequence[str], known: _Names) -> ListedSpl
             pairs = {numbers.get(number, ""): word for number, word in _pairs(source, file.path).items()}
             words: Mapping[str, str] = _NUMBERED_WORDS
         elif _PARTITION.search(plain.stem):
-            pairs, words = _pairs(source, file.path), _PARTITION_WORDS
+            pairs, words = _pairs(source, file.path), PARTITION_NAMES
         else:
             continue
         splits = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DatasetError
-from ..names import SPLIT_NAMES
+from ..names import PARTITION_NAMES, SPLIT_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ LABEL_COLUMNS = (
 SPLIT_COLUMNS = ("split", "subset", "set", "usage", "partition", "isvalid")
 # Columns that state splits by other words than their names: CelebA's numbers, and fastai's flags.
 _WORDS_OF: dict[str, Mapping[str, str]] = {
-    "partition": {**SPLIT_NAMES, "0": "train", "1": "validation", "2": "test"},
+    "partition": PARTITION_NAMES,
     "isvalid": {"false": "train", "0": "train", "true": "validation", "1": "validation"},
 }
 GROUP_COLUMNS = (

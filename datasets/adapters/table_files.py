@@ -59,13 +59,12 @@ def find_tables(source: Source, files: SourceFiles, options: Mapping[str, str]) 
         if wanted is not None:
             raise DatasetError("table: --option table chooses among the files of a folder, but --data is a file")
         return [TableFile(source.named, None)], []
+    if wanted is not None and (path := str(PurePosixPath(wanted.replace("\\", "/")))) in files.known:
+        return [TableFile(path, None)], []
     paths = [file.path for file in source.with_suffix(*TABLE_SUFFIXES)] or _other_tables(source, files, options)
     if wanted is not None:
-        path = str(PurePosixPath(wanted.replace("\\", "/")))
-        if path not in files.known:
-            held = f"; its tables are {some_of(paths, _TABLES_SHOWN)}" if paths else ""
-            raise DatasetError(f"table: --option table must be a file in {source.root}, but got '{wanted}'{held}")
-        return [TableFile(path, None)], []
+        held = f"; its tables are {some_of(paths, _TABLES_SHOWN)}" if paths else ""
+        raise DatasetError(f"table: --option table must be a file in {source.root}, but got '{wanted}'{held}")
     if len(paths) == 1:
         return [TableFile(paths[0], None)], []
     tables = [TableFile(path, split) for path in paths if (split := split_of_file(path)) is not None]
