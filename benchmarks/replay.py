@@ -10,7 +10,7 @@ surrogate: trees that learned the curves of one set, and the residuals that they
 its rank correlation with unseen configurations reaches 0.8. Elsewhere the answer is that of the nearest recorded
 configuration that the search was not given before. Every strategy meets the same answers and the same
 patience of five epochs, begins with the space's defaults, and trains one configuration at a time. A portfolio is chosen
-on sets of other sources alone.
+on sets of other sources alone, for the two earlier recordings on each other, since they share their configurations.
 
 Regret is normalised per set: 0 is the best value that any replay reached, 1 the median of evenly drawn configurations.
 """
@@ -88,9 +88,10 @@ def answers_of(name: str, least: float) -> Pool | Surrogate:
 
 @cache
 def portfolio_for(name: str, size: int) -> tuple[dict[str, object], ...]:
-    """Returns the portfolio chosen on the sets of other sources."""
+    """Returns the portfolio chosen on the sets of other sources of which the same configurations were recorded."""
     own = RecordedSet(name).source
-    others = [one for one in recorded_sets(list(SETS)) if one.source != own]
+    alike = EARLIER if name in EARLIER else tuple(SETS)
+    others = [one for one in recorded_sets(alike) if one.source != own]
     return tuple(choose(others, size)) if others else ()
 
 
