@@ -17,6 +17,7 @@ from ..files.sources import Source
 from ..path_rules import read_rule
 from .image_files import without_excluded
 from .label_names import clean_name, refuse_twins
+from .listed_classes import with_listed_classes
 from .readers import annotation_hint, reader_hint
 from .split_folders import are_stated, find_layout, split_of, strip_common
 from .split_lists import find_listed_splits
@@ -165,7 +166,8 @@ def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = Fa
             + (_in_names(source, paths) if ruled else "")
             + ("" if paths else reader_hint(source, "arrays", "cifar10", "table"))
         )
-    layout = find_layout([tuple(path.split("/")[:-1]) for path in inside])
+    folders, stated = with_listed_classes(source, inside)
+    layout = find_layout(folders)
     rows = [
         (path, clean_name(parts[0]), split)
         for path, parts, split in zip(inside, layout.folders, layout.splits, strict=True)
@@ -186,7 +188,7 @@ def list_class_folders(source: Source, paths: Sequence[str], *, ruled: bool = Fa
     notes = (f"left out {counted(loose, 'image')} outside the class folders",) if loose else ()
     refuse_twins("class folders", set(classes))
     same = _same_inside(inside, layout.folders) if ruled else ()
-    return Listing(table, (*layout.notes, *notes, *same))
+    return Listing(table, (*stated, *layout.notes, *notes, *same))
 
 
 def _in_names(source: Source, paths: Sequence[str]) -> str:

@@ -88,7 +88,7 @@ _FOLDERS = AdapterEntry(
     image_size=128,
     channels=3,
     options=_POSITIVE | _CLASSES | _SEVERAL | _PLACES,
-    revision="pictures of annotations and stated splits",
+    revision="pictures of annotations, stated splits and classes of flat splits",
 )
 
 # Keras keeps these sets in ~/.keras/datasets, and fetches them when they are not there; so does their finder.

@@ -15,9 +15,9 @@ from pathlib import PurePosixPath
 from ...text import counted, some_of
 from ..files.sources import Source
 from ..names import PARTITION_NAMES, SPLIT_NAMES
+from .image_lists import LARGEST_LIST_BYTES, ImageNames, first_words, lines_of
 from .split_folders import are_stated, split_of
 
-_LARGEST_BYTES = 64 << 20
 # Lists that name fewer of their lines' images are about something else, as are lists of few of the images.
 _LEAST_FOUND = 0.9
 _LEAST_LISTED = 0.5
@@ -73,11 +73,11 @@ def find_listed_splits(source: Source, paths: Sequence[str]) -> ListedSplits | N
         source: The files.
         paths: The images.
     """
-    known = _Names(paths)
+    known = ImageNames(paths)
     return _partition(source, paths, known) or _lists(source, paths, known) or _in_names(paths)
 
 
-def _lists(source: Source, paths: Sequence[str], known: _Names) -> ListedSplits | None:
+def _lists(source: Source, paths: Sequence[str], known: ImageNames) -> ListedSplits | None:
     lists = _without_joint(list(_split_lists(source, known)))
     if not _divide(lists):
         return None
@@ -93,13 +93,13 @@ def _lists(source: Source, paths: Sequence[str], known: _Names) -> ListedSplits 
     return _stated(divided, paths, sorted(each.file for each in lists), notes)
 
 
-def _split_lists(source: Source, known: _Names) -> Iterator[_List]:
+def _split_lists(source: Source, known: ImageNames) -> Iterator[_List]:
     for file in source.with_suffix(".txt"):
         stem = PurePosixPath(file.path).stem
         split = "train" if _is_joint(stem) else split_of(stem)
-        if split is None or file.size > _LARGEST_BYTES:
+        if split is None or file.size > LARGEST_LIST_BYTES:
             continue
-        images = [known.find(line) for line in _lines(source, file.path)]
+        images = [known.find(line) for line in lines_of(source, file.path)]
         named = frozenset(image for image in images if image is not None)
         if images and sum(image is not None for image in images) >= _LEAST_FOUND * len(images):
             yield _List(file.path, split, named)
@@ -140,18 +140,18 @@ def _unusable(lists: Sequence[_List], paths: Sequence[str]) -> ListedSplits | No
     )
 
 
-def _partition(source: Source, paths: Sequence[str], known: _Names) -> ListedSplits | None:
+def _partition(source: Source, paths: Sequence[str], known: ImageNames) -> ListedSplits | None:
     """Returns the splits that a file with an image and its split per line states."""
     for file in source.with_suffix(".txt", ".csv"):
         plain = PurePosixPath(file.path)
-        if file.size > _LARGEST_BYTES:
+        if file.size > LARGEST_LIST_BYTES:
             continue
         if plain.name == _NUMBERED:
-            numbers = _pairs(source, str(plain.with_name(_NUMBERS)))
-            pairs = {numbers.get(number, ""): word for number, word in _pairs(source, file.path).items()}
+            numbers = first_words(source, str(plain.with_name(_NUMBERS)))
+            pairs = {numbers.get(number, ""): word for number, word in first_words(source, file.path).items()}
             words: Mapping[str, str] = _NUMBERED_WORDS
         elif _PARTITION.search(plain.stem):
-            pairs, words = _pairs(source, file.path), PARTITION_NAMES
+            pairs, words = first_words(source, file.path), PARTITION_NAMES
         else:
             continue
         splits = {
@@ -162,14 +162,6 @@ def _partition(source: Source, paths: Sequence[str], known: _Names) -> ListedSpl
         if len(splits) >= _LEAST_FOUND * len(pairs) and len(set(splits.values())) > 1:
             return _stated(splits, paths, [file.path], ())
     return None
-
-
-def _pairs(source: Source, path: str) -> dict[str, str]:
-    """Returns the second word of each line by the first."""
-    if not (source.root / path).is_file():
-        return {}
-    words = [re.split(r"[,;\s]+", line) for line in _lines(source, path)]
-    return {line[0]: line[1] for line in words if len(line) > 1}
 
 
 def _stated(
@@ -191,34 +183,3 @@ def _in_names(paths: Sequence[str]) -> ListedSplits | None:
     if not are_stated(splits):
         return None
     return ListedSplits(list(splits), ("splits are those that the names of the files begin with",))
-
-
-def _lines(source: Source, path: str) -> Iterator[str]:
-    with (source.root / path).open(encoding="utf-8-sig", errors="replace") as file:
-        for line in file:
-            if text := line.strip():
-                yield text
-
-
-class _Names:
-    """Finds images by what a list calls them."""
-
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._by_name: dict[str, str | None] = {}
-        for path in paths:
-            plain = PurePosixPath(path)
-            parts = plain.parts
-            for start in range(len(parts)):
-                tail = "/".join(parts[start:])
-                for name in (tail, str(PurePosixPath(tail).with_suffix(""))):
-                    # A name of several images is none.
-                    self._by_name[name] = path if self._by_name.get(name, path) == path else None
-
-    def find(self, line: str) -> str | None:
-        for text in (line, *line.split()[:1]):
-            name = text.replace("\\", "/").removeprefix("./").lstrip("/")
-            while name:
-                if name in self._by_name:
-                    return self._by_name[name]
-                _, _, name = name.partition("/")
-        return None
