@@ -6,6 +6,7 @@ line per image, with the name of a class folder of the training images.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from ...text import counted
@@ -50,8 +51,8 @@ def with_listed_classes(source: Source, paths: Sequence[str]) -> tuple[list[Part
 
 def _differing(folders: Sequence[Parts]) -> set[str]:
     """Returns the names of folders that some images lie in and others do not."""
-    names = [{name for name in parts if split_of(name) is None} for parts in folders]
-    return set().union(*names).difference(set.intersection(*names)) if names else set()
+    counts = Counter(name for parts in folders for name in set(parts) if split_of(name) is None)
+    return {name for name, count in counts.items() if count < len(folders)}
 
 
 def _list_of(source: Source, flat: Sequence[str], split: str, classes: Collection[str]) -> tuple[str, dict[str, str]]:
