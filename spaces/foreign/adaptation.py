@@ -110,9 +110,11 @@ def _check_shapes(model: keras.Model, spec: DataSpec, name: str) -> int:
     if len(shape) != 2 or shape[-1] not in allowed:
         wanted_outputs = " or ".join(f"(images, {columns})" for columns in sorted(allowed))
         found = (None, *shape[1:])
+        remedy = "take the number from classes, an argument that a HyperModel class is given"
+        if len(shape) > 2 and shape[-1] in allowed:
+            remedy = "end it with a Flatten or a global pooling layer"
         raise SpaceError(
-            f"{name} must yield {wanted_outputs} for this {spec.task} data set, but yields {found}; take the number "
-            "from classes, an argument that a HyperModel class is given"
+            f"{name} must yield {wanted_outputs} for this {spec.task} data set, but yields {found}; {remedy}"
         )
     return int(shape[-1])
 

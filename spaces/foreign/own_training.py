@@ -197,8 +197,14 @@ def wants_class_numbers(model: keras.Model, spec: DataSpec, columns: int, scale:
 
 
 def compiled_loss(model: keras.Model) -> Any:
-    """Returns the loss that a model was compiled with, as the user gave it; None without one."""
-    return getattr(model, "loss", None) if model.compiled else None
+    """Returns the loss that a model was compiled with, as the user gave it, alone or as the only one of a list or dict.
+
+    None without one.
+    """
+    loss = getattr(model, "loss", None) if model.compiled else None
+    if isinstance(loss, Mapping):
+        loss = list(loss.values())
+    return loss[0] if isinstance(loss, Sequence) and not isinstance(loss, str) and len(loss) == 1 else loss
 
 
 def _compiled_with(model: keras.Model) -> dict[str, Any]:

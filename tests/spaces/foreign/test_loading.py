@@ -64,6 +64,19 @@ def two_columns(hp):
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
 
+def listed_loss(hp):
+    model = network(hp, 4, "softmax")
+    model.compile("adam", ["sparse_categorical_crossentropy"])
+    return model
+
+def several_losses(hp):
+    model = network(hp, 4, "softmax")
+    model.compile("adam", ["sparse_categorical_crossentropy", "mse"])
+    return model
+
+def map_of_answers(hp):
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 8, activation="softmax")])
+
 def own_loss(hp):
     model = network(hp, 4, "softmax")
     model.compile("adam", lambda targets, answers: keras.ops.square(targets - answers))
@@ -135,7 +148,14 @@ def test_parameters_behind_plain_python_branches_are_found(spec_of: Any) -> None
 
 @pytest.mark.parametrize(
     ("name", "class_numbers"),
-    [("sparse_logits", True), ("named_loss", False), ("sparse_name", True), ("own_loss", False), ("own_sparse", True)],
+    [
+        ("sparse_logits", True),
+        ("named_loss", False),
+        ("sparse_name", True),
+        ("listed_loss", True),
+        ("own_loss", False),
+        ("own_sparse", True),
+    ],
 )
 def test_a_compiled_model_trains_as_its_code_does(name: str, class_numbers: bool, spec_of: Any, batch_of: Any) -> None:
     """Logits or probabilities: the network yields probabilities, and the loss gets the targets that it takes."""
@@ -242,6 +262,8 @@ def test_options_reach_a_class(spec_of: Any) -> None:
             "wrong_images",
             r"takes \(None, 9, 9, 1\), but the data set's images are \(8, 8, 1\); .*, or set --image-size 9",
         ),
+        ("map_of_answers", r"yields \(None, 1, 1, 4\); end it with a Flatten or a global pooling layer"),
+        ("several_losses", "must be compiled with one loss, but has several"),
         ("no_model", "must be a keras.Model|must build a keras.Model, but built an object of type str"),
         ("number", r"must be a keras_tuner.HyperModel or a function build\(hp\), but is of type int"),
     ],
