@@ -34,7 +34,9 @@ BELIEFS: dict[str, Belief] = {
     "flip": Belief(weights={"none": 6.0, "horizontal": 3.0, "both": 0.5}),
     "brightness": Belief(width=0.2),
     "contrast": Belief(width=0.2),
-    "plain_share": Belief(width=0.2),
+    "plain_share": Belief(width=0.2, centre=0.2),
+    "squeeze_excitation": Belief(weights={True: 1.0, False: 1.0}),
+    "dense_units": Belief(centre=512),
 }
 DEMANDING: dict[str, tuple[Belief, Belief]] = {
     "mixing": (
@@ -46,6 +48,7 @@ DEMANDING: dict[str, tuple[Belief, Belief]] = {
         Belief(weights={"basic": 4.0, "none": 1.0, "randaugment": 1.0}),
     ),
     "random_crops": (Belief(weights={True: 1.0, False: 40.0}), Belief(weights={True: 1.0, False: 4.0})),
+    "average_weights": (Belief(weights={True: 1.0, False: 40.0}), Belief(weights={True: 1.0, False: 4.0})),
     # A low rate has not come far when a short training ends; a high one has.
     "learning_rate": (Belief(width=0.15, width_below=0.05), Belief(width=0.15)),
     "rotation": (Belief(width=0.12), Belief()),

@@ -110,7 +110,7 @@ def declare(hp: keras_tuner.HyperParameters) -> AugmentationSettings:
         hp.Boolean("random_crops", default=False)
         with hp.conditional_scope("random_crops", [True]):
             crop_scale = hp.Float("crop_scale", 0.3, 0.9, step=0.1, default=0.6)
-            cropped_answers = hp.Boolean("cropped_answers", default=False)
+            cropped_answers = hp.Boolean("cropped_answers", default=True)
     return AugmentationSettings(
         **basic,
         operations=operations,
@@ -126,7 +126,7 @@ def declare(hp: keras_tuner.HyperParameters) -> AugmentationSettings:
 def _declare_mirrored_answers(hp: keras_tuner.HyperParameters) -> bool | None:
     """Declares it where training sees mirrored images; a network that does not would answer them worse."""
     with hp.conditional_scope("flip", ["horizontal", "both"]):
-        mirrored: bool | None = hp.Boolean("mirrored_answers", default=False)
+        mirrored: bool | None = hp.Boolean("mirrored_answers", default=True)
     return mirrored
 
 
