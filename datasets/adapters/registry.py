@@ -177,7 +177,7 @@ ADAPTERS: dict[str, AdapterEntry] = {
             "difficult": "keep: count objects marked difficult as well",
             "objects": "largest: take only the class of the largest object, one label per image",
         },
-        revision="pairs of files",
+        revision="pairs of files, lists of what is not for testing",
         home="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/",
     ),
     "table": AdapterEntry(

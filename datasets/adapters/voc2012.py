@@ -55,8 +55,8 @@ class VocAdapter:
         bad = list(source.bad_links)
         rows, missing = _read_rows(source.root, files, chosen, bad, progress)
         notes = _pairing_notes(files, rows, missing)
-        if chosen["all-images"] == "no" and "train" in files.lists:
-            rows, list_notes = _by_lists(source.root, files, rows)
+        if chosen["all-images"] == "no" and (lists := _stated_lists(files.lists)):
+            rows, list_notes = _by_lists(source.root, lists, rows)
             notes += list_notes
         elif chosen["all-images"] == "no" and files.splits:
             rows = [{**row, "split": files.splits[row["key"]]} for row in rows]
@@ -207,12 +207,20 @@ def _pairing_notes(files: _Files, rows: Sequence[Mapping[str, Any]], missing: Se
     return notes + ([_named(missing, "annotation has no image", "annotations have no image")] if missing else [])
 
 
-def _by_lists(root: Path, files: _Files, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+def _stated_lists(lists: Mapping[str, str]) -> dict[str, str]:
+    """Returns the lists of splits by split: those of `_LISTS`, or else of what is for testing and what is not."""
+    if "train" not in lists and "trainval" in lists and "test" in lists:
+        return {"train": lists["trainval"], "test": lists["test"]}
+    return {split: lists[name] for name, split in _LISTS.items() if name in lists} if "train" in lists else {}
+
+
+def _by_lists(
+    root: Path, lists: Mapping[str, str], rows: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Keeps the images that a list names, each in the split of its list; an image in two lists belongs to the later."""
     split_of: dict[str, str] = {}
-    for name, split in _LISTS.items():
-        if name in files.lists:
-            split_of |= dict.fromkeys(_read_list(root / files.lists[name]), split)
+    for split, path in lists.items():
+        split_of |= dict.fromkeys(_read_list(root / path), split)
     listed = [{**row, "split": split_of[stem]} for row in rows if (stem := _stem(row["key"])) in split_of]
     unlisted = [row["key"] for row in rows if _stem(row["key"]) not in split_of]
     if not listed:

@@ -151,3 +151,18 @@ def test_folders_of_other_names_are_read(make: SimpleNamespace, tmp_path: Path) 
     pairs(make, tmp_path, "more", "xmls")
     with pytest.raises(DatasetError, match=r"images/0.jpg and more/0.jpg share one; give a folder that holds one"):
         load("voc2012", tmp_path)
+
+
+def test_the_list_for_testing_counts_beside_one_for_the_rest(
+    make: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Of `trainval` and `test` alone, the one keeps its images for testing, and validation is drawn from the other."""
+    pairs(make, tmp_path, "JPEGImages", "Annotations", 20)
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "trainval.txt").write_text("".join(f"{number}\n" for number in range(14)))
+    (lists / "test.txt").write_text("".join(f"{number}\n" for number in range(14, 20)))
+    dataset = load("voc2012", tmp_path)
+    assert {Path(dataset.origins[row]).stem for row in dataset.test} == {str(number) for number in range(14, 20)}
+    assert len(dataset.train) + len(dataset.validation) == 14
+    assert len(dataset.validation) > 0
