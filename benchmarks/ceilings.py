@@ -56,7 +56,6 @@ class Ceiling:
 AUGMENTED: dict[str, Value] = {"augmentation": "basic"}
 FLIPPED: dict[str, Value] = {**AUGMENTED, "flip": "horizontal"}
 CROPPED: dict[str, Value] = {"random_crops": True, "crop_scale": 0.6}
-PLATEAU: dict[str, Value] = {"schedule": "plateau", "plateau_factor": 0.75, "plateau_patience": 2}
 CEILINGS: dict[str, Ceiling] = {
     "averaged weights": Ceiling({"average_weights": True, "averaged_epochs": 1.0}),
     "squeeze-and-excitation": Ceiling({"squeeze_excitation": True, "squeeze_ratio": 8}),
@@ -66,8 +65,6 @@ CEILINGS: dict[str, Ceiling] = {
     "mirrored answers": Ceiling({"mirrored_answers": True}, FLIPPED),
     "cropped answers": Ceiling({"cropped_answers": True}, {**AUGMENTED, **CROPPED}),
     "random crops, cropped answers": Ceiling({**CROPPED, "cropped_answers": True}, AUGMENTED),
-    "plateau on the objective": Ceiling({"plateau_watches": "objective"}, {**PLATEAU, "plateau_watches": "loss"}),
-    "stochastic depth": Ceiling({"stochastic_depth": 0.2}, {"blocks": 2}, space="residual"),
     "rates by stage": Ceiling({"stage_rate_factor": 0.4}, {"fine_tuning": True}, space="pretrained"),
 }
 """All changes by name. That of `pretrained` needs weights, which `--weights` names."""

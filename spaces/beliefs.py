@@ -55,7 +55,6 @@ DEMANDING: dict[str, tuple[Belief, Belief]] = {
     "shear": (Belief(width=0.08), Belief(width=0.2)),
     "erasing": (Belief(width=0.08), Belief(width=0.2)),
     "noise": (Belief(width=0.12), Belief()),
-    "stochastic_depth": (Belief(width=0.08), Belief(width=0.2)),
     "averaged_epochs": (Belief(width=0.15), Belief()),
 }
 """Beliefs about parameters with values that need long trainings: for the shortest, and for long ones.

@@ -127,11 +127,6 @@ def dropout(x: Any, kind: str, rate: float) -> Any:
     return keras.layers.SpatialDropout2D(rate)(x) if kind == "spatial" else keras.layers.Dropout(rate)(x)
 
 
-def left_out(x: Any, rate: float) -> Any:
-    """Leaves out a whole branch, per image and in training only: stochastic depth, as Keras's dropout of one number."""
-    return x if rate == 0.0 else keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1))(x)
-
-
 def pooled(x: Any, head: str) -> Any:
     """Reduces to (batch, features) by head: average, max or flatten."""
     if head == "flatten":

@@ -2,7 +2,7 @@
 
 Sources: He et al., Identity Mappings in Deep Residual Networks, ECCV 2016 (the order of layers in a block);
 Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016 (width); Hu et al., Squeeze-and-Excitation Networks,
-CVPR 2018; Huang et al., Deep Networks with Stochastic Depth, ECCV 2016.
+CVPR 2018.
 """
 
 from __future__ import annotations
@@ -42,8 +42,6 @@ class ResidualNet(Architecture):
     """Channels per unit of squeeze-and-excitation's hidden layer; None to go without it."""
     block_dropout: float
     """Rate between the two convolutions of a basic block."""
-    stochastic_depth: float
-    """Rate at which training leaves out the last block's branch; that of the blocks before falls evenly towards 0."""
     head_dropout: float
     """Rate before the last layer."""
     l2: float | None
@@ -56,14 +54,12 @@ class ResidualNet(Architecture):
         for stage in range(self.stages):
             filters = min(MOST_FILTERS, self.filters * 2**stage)
             for index in range(self.blocks):
-                share = (stage * self.blocks + index + 1) / (self.stages * self.blocks)
-                strides = 2 if stage > 0 and index == 0 else 1
-                x = self._block(x, filters, strides=strides, left_out=share * self.stochastic_depth)
+                x = self._block(x, filters, strides=2 if stage > 0 and index == 0 else 1)
         x = layers.pooled(self._preactivated(x), "average")
         x = layers.dropout(x, "plain", self.head_dropout)
         return keras.Model(inputs, layers.answers(x, spec), name="residual")
 
-    def _block(self, x: Any, filters: int, *, strides: int, left_out: float) -> Any:
+    def _block(self, x: Any, filters: int, *, strides: int) -> Any:
         before = self._preactivated(x)
         shortcut = x
         if strides > 1 or x.shape[-1] != filters:
@@ -79,7 +75,7 @@ class ResidualNet(Architecture):
             y = self._convolution(y, filters, 3, 1)
         if self.squeeze_ratio is not None:
             y = layers.squeezed_and_excited(y, self.squeeze_ratio)
-        return keras.layers.Add()([shortcut, layers.left_out(y, left_out)])
+        return keras.layers.Add()([shortcut, y])
 
     def _preactivated(self, x: Any) -> Any:
         return layers.activated(layers.normalized(x, self.normalization), self.activation)
@@ -108,7 +104,6 @@ class ResidualSpace:
         squeeze_ratio = layers.declare_squeeze_ratio(hp)
         with hp.conditional_scope("block", ["basic"]):
             block_dropout = hp.Float("block_dropout_rate", 0.0, 0.4, step=0.1, default=0.0)
-        stochastic_depth = hp.Float("stochastic_depth", 0.0, 0.3, step=0.1, default=0.0)
         hp.Choice("regularization", ["none", "l2"], default="none")
         with hp.conditional_scope("regularization", ["l2"]):
             l2 = hp.Float("l2", 1e-6, 1e-2, sampling="log", default=1e-4)
@@ -121,7 +116,6 @@ class ResidualSpace:
             activation=activation,
             squeeze_ratio=squeeze_ratio,
             block_dropout=block_dropout or 0.0,
-            stochastic_depth=stochastic_depth,
             head_dropout=hp.Float("head_dropout", 0.0, 0.6, step=0.1, default=0.2),
             l2=l2,
         )

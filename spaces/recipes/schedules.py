@@ -88,8 +88,5 @@ def declare(hp: keras_tuner.HyperParameters) -> ScheduleSettings:
     with hp.conditional_scope("schedule", ["plateau"]):
         plateau_factor = hp.Float("plateau_factor", 0.1, 0.8, step=0.05, default=0.3)
         patience = hp.Int("plateau_patience", 2, 6, default=3)
-        watches = hp.Choice("plateau_watches", list(WATCHED), default="loss")
     factor = step_factor if name == "step" else plateau_factor
-    return ScheduleSettings(
-        name, warmup=warmup, drops=drops, factor=factor, restarts=restarts, patience=patience, watches=watches
-    )
+    return ScheduleSettings(name, warmup=warmup, drops=drops, factor=factor, restarts=restarts, patience=patience)

@@ -153,9 +153,7 @@ def test_folders_of_other_names_are_read(make: SimpleNamespace, tmp_path: Path) 
         load("voc2012", tmp_path)
 
 
-def test_the_list_for_testing_counts_beside_one_for_the_rest(
-    make: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_the_list_for_testing_counts_beside_one_for_the_rest(make: SimpleNamespace, tmp_path: Path) -> None:
     """Of `trainval` and `test` alone, the one keeps its images for testing, and validation is drawn from the other."""
     pairs(make, tmp_path, "JPEGImages", "Annotations", 20)
     lists = tmp_path / "ImageSets" / "Main"

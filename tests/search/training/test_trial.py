@@ -33,6 +33,8 @@ from apertune.search.tracking.outbox import unsent
 from apertune.search.tracking.records import MetricsLogged
 from apertune.search.training.trainers import TableTrainer
 from apertune.search.training.trial import run_trial
+from apertune.spaces.base import OBJECTIVE_LOG
+from apertune.spaces.recipes.schedules import WATCHED
 
 ROWS = 512
 
@@ -206,7 +208,8 @@ def test_a_plateau_may_watch_the_objective(task: TrialTask, monkeypatch: pytest.
         told.append(logs[callback.monitor])
 
     monkeypatch.setattr(keras.callbacks.ReduceLROnPlateau, "on_epoch_end", watched)
-    result = run_trial(of_convnet(task, schedule="plateau", plateau_watches="objective"), lambda e: None, lambda: None)
+    monkeypatch.setitem(WATCHED, "loss", OBJECTIVE_LOG)
+    result = run_trial(of_convnet(task, schedule="plateau"), lambda e: None, lambda: None)
     assert (result.outcome, result.reason) == ("complete", "")
     assert len(told) == task.epochs
     assert result.value == -min(told)

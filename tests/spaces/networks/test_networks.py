@@ -260,20 +260,6 @@ def test_squeeze_and_excitation_adds_a_little(multiclass: DataSpec) -> None:
         assert np.asarray(squeezed.network(images)).sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_stochastic_depth_leaves_out_whole_branches(multiclass: DataSpec) -> None:
-    """In training whole branches are left out, later ones more often; answers see all of them, with equal weights."""
-    search_space = spaces.discover(spaces.load("residual", multiclass))
-    values = spaces.narrow(search_space, {"stochastic_depth": "0.3", "blocks": "2"}).defaults()
-    network = candidate_of("residual", multiclass, values).network
-    rates = [layer.rate for layer in network.layers if getattr(layer, "noise_shape", None) == (None, 1, 1, 1)]
-    assert rates == pytest.approx(np.linspace(0.05, 0.3, 6))
-    images = np.random.default_rng(0).integers(0, 256, (4, *multiclass.image_shape), np.uint8)
-    answers = [np.asarray(network(images)) for _ in range(2)]
-    assert (answers[0] == answers[1]).all()
-    trained = [np.asarray(network(images, training=True)) for _ in range(2)]
-    assert (trained[0] != trained[1]).any()
-
-
 @pytest.fixture
 def multiclass() -> DataSpec:
     return DataSpec((16, 16, 3), "multiclass", ("a", "b", "c"), (20, 20, 20), 60)
