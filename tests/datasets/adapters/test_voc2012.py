@@ -154,7 +154,7 @@ def test_folders_of_other_names_are_read(make: SimpleNamespace, tmp_path: Path) 
 
 
 def test_the_list_for_testing_counts_beside_one_for_the_rest(make: SimpleNamespace, tmp_path: Path) -> None:
-    """Of `trainval` and `test` alone, the one keeps its images for testing, and validation is drawn from the other."""
+    """Images in `test` are for testing, and validation is drawn from those in `trainval`."""
     pairs(make, tmp_path, "JPEGImages", "Annotations", 20)
     lists = tmp_path / "ImageSets" / "Main"
     lists.mkdir(parents=True)
