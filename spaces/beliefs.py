@@ -1,7 +1,8 @@
 """The beliefs about the parameters of the spaces that ship: one table, which a search draws by before it knows better.
 
-They were taken from the mean ranks of values on the recorded curves of `benchmarks/`, and agree with what is known of
-the methods. Parameters that the tables do not name are believed in as `Belief()` says. Nothing here imports Keras.
+They were taken from the mean ranks of values on the recorded curves of `benchmarks/` and from the paired trainings of
+`benchmarks/ceilings.py`, and agree with what is known of the methods. Parameters that the tables do not name are
+believed in as `Belief()` says. Nothing here imports Keras.
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ BELIEFS: dict[str, Belief] = {
     "contrast": Belief(width=0.2),
     "plain_share": Belief(width=0.2, centre=0.2),
     "squeeze_excitation": Belief(weights={True: 1.0, False: 1.0}),
-    "dense_units": Belief(centre=512),
 }
+OF_ONE_SPACE: dict[str, dict[str, Belief]] = {
+    # In `pretrained` the parameter of this name has another meaning and default.
+    "convnet": {"dense_units": Belief(centre=512)},
+}
+"""Beliefs about parameters of one space alone, by its name."""
 DEMANDING: dict[str, tuple[Belief, Belief]] = {
     "mixing": (
         Belief(weights={"none": 40.0, "mixup": 1.0, "cutmix": 1.0}),
@@ -74,7 +79,8 @@ def beliefs_about(space: str, epochs: int) -> Mapping[str, Belief]:
     if space not in SPACES:
         return {}
     share = min(1.0, epochs / LONG_TRAINING)
-    return {**BELIEFS, **{name: _between(short, long, share) for name, (short, long) in DEMANDING.items()}}
+    demanding = {name: _between(short, long, share) for name, (short, long) in DEMANDING.items()}
+    return {**BELIEFS, **demanding, **OF_ONE_SPACE.get(space, {})}
 
 
 def _between(short: Belief, long: Belief, share: float) -> Belief:

@@ -7,7 +7,7 @@ import pytest
 
 from apertune import spaces
 from apertune.datasets.base import DataSpec
-from apertune.spaces.beliefs import BELIEFS, DEMANDING, beliefs_about
+from apertune.spaces.beliefs import BELIEFS, DEMANDING, OF_ONE_SPACE, beliefs_about
 from apertune.spaces.search_space.parameters import Value
 from apertune.spaces.search_space.prior import Prior, share_of
 
@@ -22,7 +22,7 @@ def parameters() -> dict[str, list[spaces.Parameter]]:
     return found
 
 
-@pytest.mark.parametrize("name", [*BELIEFS, *DEMANDING])
+@pytest.mark.parametrize("name", [*BELIEFS, *DEMANDING, *OF_ONE_SPACE["convnet"]])
 def test_every_belief_is_about_something(parameters: dict[str, list[spaces.Parameter]], name: str) -> None:
     """Names exist, and weights are given to values of the parameter alone."""
     for epochs in (1, 20, 100):
@@ -68,6 +68,22 @@ def test_strong_augmentation_waits_for_long_trainings(parameters: dict[str, list
     means = [float(np.mean([float(value) for value in drawn(erasing, epochs)])) for epochs in (5, 20, 40)]
     assert means == sorted(means)
     assert means[0] < means[2] / 1.5
+
+
+def test_a_belief_may_be_about_one_space(parameters: dict[str, list[spaces.Parameter]]) -> None:
+    """Half of the dense heads of `convnet` are drawn with 512 units or more; `pretrained` keeps its own default."""
+    (units,) = parameters["dense_units"]
+    values = [int(value) for value in drawn(units, 20)]
+    assert 0.4 < sum(value >= 512 for value in values) / len(values) < 0.8
+    assert "dense_units" not in beliefs_about("pretrained", 20)
+
+
+def test_averaged_weights_wait_for_long_trainings(parameters: dict[str, list[spaces.Parameter]]) -> None:
+    """Few short trainings average their weights, and one long one in five."""
+    averages = parameters["average_weights"][0]
+    shares = [sum(map(bool, drawn(averages, epochs))) / 4000 for epochs in (5, 20, 40)]
+    assert shares[0] < 0.05 < shares[1] + 0.02 < shares[2]
+    assert shares[2] == pytest.approx(0.2, abs=0.03)
 
 
 def test_nothing_is_believed_about_a_space_of_the_users_own() -> None:
