@@ -149,6 +149,12 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("overhead", "overhead.py --rounds 2 --trials 2 --epochs 10", 5, _same("overhead")),
     Benchmark("trial-start", "trial_start.py", 3, _same("trial-start")),
     Benchmark("memory", "memory.py --trials 50", 6, _same("memory", "memory-by-process")),
+    Benchmark(
+        "memory-long",
+        "memory.py --trials 1000",
+        22,
+        {"memory": "memory-long", "memory-by-process": "memory-long-by-process"},
+    ),
     Benchmark("replacement", "replacement.py --kills 3", 4, _same("replacement")),
     Benchmark("datasets", "datasets.py --fer2013 {fer2013}", 8, _same("datasets")),
     Benchmark("datasets-large", "datasets.py --large", 15, _same("datasets-large")),
