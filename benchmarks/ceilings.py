@@ -55,14 +55,14 @@ class Ceiling:
 
 AUGMENTED: dict[str, Value] = {"augmentation": "basic"}
 FLIPPED: dict[str, Value] = {**AUGMENTED, "flip": "horizontal"}
-CROPPED: dict[str, Value] = {"random_crops": True, "crop_scale": 0.6}
+CROPPED: dict[str, Value] = {"random_crops": True, "crop_scale": 0.6, "cropped_answers": False}
 CEILINGS: dict[str, Ceiling] = {
     "averaged weights": Ceiling({"average_weights": True, "averaged_epochs": 1.0}),
     "squeeze-and-excitation": Ceiling({"squeeze_excitation": True, "squeeze_ratio": 8}),
     "random crops": Ceiling(CROPPED, AUGMENTED),
     "plain last epochs": Ceiling({"plain_share": 0.2}, AUGMENTED),
     "wider dense head": Ceiling({"dense_units": 512}, {"dense_layers": 1}),
-    "mirrored answers": Ceiling({"mirrored_answers": True}, FLIPPED),
+    "mirrored answers": Ceiling({"mirrored_answers": True}, {**FLIPPED, "mirrored_answers": False}),
     "cropped answers": Ceiling({"cropped_answers": True}, {**AUGMENTED, **CROPPED}),
     "random crops, cropped answers": Ceiling({**CROPPED, "cropped_answers": True}, AUGMENTED),
     "rates by stage": Ceiling({"stage_rate_factor": 0.4}, {"fine_tuning": True}, space="pretrained"),

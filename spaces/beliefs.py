@@ -43,6 +43,8 @@ OF_ONE_SPACE: dict[str, dict[str, Belief]] = {
     "convnet": {"dense_units": Belief(centre=512)},
 }
 """Beliefs about parameters of one space alone, by its name."""
+# Chances of what is switched on: rare in the shortest trainings, and those of any other choice in long ones.
+_SELDOM_AT_FIRST = Belief(weights={True: 1.0, False: 40.0}), Belief(weights={True: 1.0, False: 4.0})
 DEMANDING: dict[str, tuple[Belief, Belief]] = {
     "mixing": (
         Belief(weights={"none": 40.0, "mixup": 1.0, "cutmix": 1.0}),
@@ -52,8 +54,8 @@ DEMANDING: dict[str, tuple[Belief, Belief]] = {
         Belief(weights={"basic": 4.0, "none": 3.0, "randaugment": 0.15}),
         Belief(weights={"basic": 4.0, "none": 1.0, "randaugment": 1.0}),
     ),
-    "random_crops": (Belief(weights={True: 1.0, False: 40.0}), Belief(weights={True: 1.0, False: 4.0})),
-    "average_weights": (Belief(weights={True: 1.0, False: 40.0}), Belief(weights={True: 1.0, False: 4.0})),
+    "random_crops": _SELDOM_AT_FIRST,
+    "average_weights": _SELDOM_AT_FIRST,
     # A low rate has not come far when a short training ends; a high one has.
     "learning_rate": (Belief(width=0.15, width_below=0.05), Belief(width=0.15)),
     "rotation": (Belief(width=0.12), Belief()),

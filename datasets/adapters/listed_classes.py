@@ -29,19 +29,21 @@ def with_listed_classes(source: Source, paths: Sequence[str]) -> tuple[list[Part
         The folders, outermost first, and lines that the user should read.
     """
     folders = [tuple(path.split("/")[:-1]) for path in paths]
-    splits = [split_above(parts) for parts in folders]
-    classes = _differing([parts for parts, split in zip(folders, splits, strict=True) if split == "train"])
-    rows = {
-        path: row
-        for row, (path, split) in enumerate(zip(paths, splits, strict=True))
-        if split not in (None, "train") and not classes.intersection(folders[row])
+    # There are far fewer folders than images.
+    splits = {parts: split_above(parts) for parts in set(folders)}
+    classes = _differing([parts for parts, split in splits.items() if split == "train"])
+    flat = {
+        parts: split
+        for parts, split in splits.items()
+        if split not in (None, "train") and not classes.intersection(parts)
     }
-    if not classes or not rows:
+    if not classes or not flat:
         return folders, ()
+    rows = {path: row for row, path in enumerate(paths) if folders[row] in flat}
     notes: list[str] = []
-    for split in sorted({splits[row] or "" for row in rows.values()}):
-        flat = [path for path, row in rows.items() if splits[row] == split]
-        file, labels = _list_of(source, flat, split, classes)
+    for split in sorted({split or "" for split in flat.values()}):
+        images = [path for path, row in rows.items() if splits[folders[row]] == split]
+        file, labels = _list_of(source, images, split, classes)
         for path, label in labels.items():
             folders[rows[path]] = _in_class(folders[rows[path]], label)
         if file:
@@ -50,7 +52,7 @@ def with_listed_classes(source: Source, paths: Sequence[str]) -> tuple[list[Part
 
 
 def _differing(folders: Sequence[Parts]) -> set[str]:
-    """Returns the names of folders that some images lie in and others do not."""
+    """Returns the names that some of the folders have above or as their own, and others do not."""
     counts = Counter(name for parts in folders for name in set(parts) if split_of(name) is None)
     return {name for name, count in counts.items() if count < len(folders)}
 

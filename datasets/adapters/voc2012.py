@@ -209,9 +209,11 @@ def _pairing_notes(files: _Files, rows: Sequence[Mapping[str, Any]], missing: Se
 
 def _stated_lists(lists: Mapping[str, str]) -> dict[str, str]:
     """Returns the lists of splits by split: those of `_LISTS`, or else of what is for testing and what is not."""
-    if "train" not in lists and "trainval" in lists and "test" in lists:
+    if "train" in lists:
+        return {split: lists[name] for name, split in _LISTS.items() if name in lists}
+    if "trainval" in lists and "test" in lists:
         return {"train": lists["trainval"], "test": lists["test"]}
-    return {split: lists[name] for name, split in _LISTS.items() if name in lists} if "train" in lists else {}
+    return {}
 
 
 def _by_lists(
