@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tensorflow", "keras", "jax", "optuna", "mlflow")
 # A benchmark that starts itself again for a part of its work reads that part's answer from the child's output.
 CHILD = "child"
+# What `run.py` writes, which changes nothing that is measured.
+WRITTEN = ("benchmarks/RESULTS.md", "benchmarks/results", "README.md", "docs")
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,11 @@ def today() -> str:
 
 
 def commit() -> str:
-    """Returns the commit that is measured, with a plus if the tree has changes; empty outside a repository."""
+    """Returns the commit that is measured, empty outside a repository; with a plus if files besides pages changed."""
     git = ["git", "-C", str(ROOT)]
     found = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
+    status = [*git, "status", "--porcelain", "-uno", "--", ".", *(f":(exclude){path}" for path in WRITTEN)]
+    changed = subprocess.run(status, capture_output=True, text=True, check=False)
     return found.stdout.strip() + ("+" if changed.stdout.strip() else "") if found.returncode == 0 else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,6 +66,31 @@ def test_with_json_standard_output_has_the_document_alone(
     output = capsys.readouterr()
     assert json.loads(output.out) == {"tables": [made.to_json()]}
     assert output.err == "on the way\n"
+
+
+def test_a_commit_is_marked_where_anything_but_a_written_page_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The tables and figures that `run.py` writes after each benchmark do not mark the next one's commit."""
+
+    def git(*words: str) -> str:
+        name = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        return subprocess.run(["git", *name, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    monkeypatch.setattr(measurements, "ROOT", tmp_path)
+    assert measurements.commit() == ""
+    page, code = tmp_path / "benchmarks/RESULTS.md", tmp_path / "search/engine.py"
+    for file in (page, code):
+        file.parent.mkdir()
+        file.write_text("before\n")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "all")
+    page.write_text("after\n")
+    head = git("rev-parse", "--short", "HEAD").strip()
+    assert measurements.commit() == head
+    code.write_text("after\n")
+    assert measurements.commit() == f"{head}+"
 
 
 def test_the_machine_is_told_without_its_name() -> None:
