@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from measurements import Column, Table, arguments_of, tell
@@ -38,15 +39,7 @@ LABELS = Table(
     Column("precision", "precision", "{:.2f}"),
     Column("seconds", "time", "{:.0f} s"),
 )
-COPIES = Table(
-    "findings-copies",
-    Column("set", "set"),
-    Column("change", "change"),
-    Column("kept", "kept together by splits", "{:.2f}"),
-    Column("found", "found by the audit", "{:.2f}"),
-    Column("pictures", "different pictures", "{:,}"),
-    Column("near", "of them near another", "{:,}"),
-)
+PICTURES, NEAR = "different pictures", "of them near another"
 
 
 def main() -> None:
@@ -56,6 +49,7 @@ def main() -> None:
     arguments = arguments_of(parser)
     from apertune.datasets import LoadSettings, load
 
+    copies: dict[str, dict[str, Any]] = {what: {} for what in (PICTURES, NEAR, *CHANGES)}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["APERTUNE_CACHE"] = folder
         for pair in arguments.sets:
@@ -63,8 +57,19 @@ def main() -> None:
             dataset = load(name, path, LoadSettings(skip_bad=True))
             if dataset.task != "multilabel":
                 measure_labels(name, dataset.images, dataset.labels)
-            measure_copies(name, dataset.images, arguments.pictures)
-    tell(LABELS, COPIES)
+            for what, figure in measure_copies(name, dataset.images, arguments.pictures).items():
+                copies[what][name] = figure
+    tell(LABELS, copies_table(copies))
+
+
+def copies_table(copies: dict[str, dict[str, Any]]) -> Table:
+    """Returns a column per data set: how many pictures, and of each change what splits and the audit found."""
+    sets = dict.fromkeys(name for figures in copies.values() for name in figures)
+    table = Table("findings-copies", Column("change", ""), *(Column(name, name, "{:.2f}") for name in sets))
+    for what, figures in copies.items():
+        counts = what in (PICTURES, NEAR)
+        table.add(change=what, **{name: f"{figure:,}" if counts else figure for name, figure in figures.items()})
+    return table
 
 
 def measure_labels(name: str, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
@@ -91,7 +96,8 @@ def measure_labels(name: str, images: NDArray[np.uint8], labels: NDArray[np.int3
     print(f"{name}: labels done in {seconds:.0f} s", flush=True)
 
 
-def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) -> None:
+def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) -> dict[str, Any]:
+    """Returns the number of pictures, that of pictures near another, and both shares of each change."""
     from apertune.datasets.audit.altered_copies import find_altered_copies
     from apertune.datasets.splits.duplicates import find_duplicates
 
@@ -103,6 +109,7 @@ def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) 
     print(f"{name}: {len(originals)} different pictures, {len(pairs)} of them near another", flush=True)
     if pictures is not None and pairs:
         draw_pairs(originals, pairs, pictures / f"{name}.png")
+    figures: dict[str, Any] = {PICTURES: len(originals), NEAR: len(pairs)}
     for what, change in CHANGES.items():
         copies = np.stack([changed_picture(picture, change) for picture in originals])
         both = np.concatenate([originals, copies])
@@ -111,15 +118,9 @@ def measure_copies(name: str, images: NDArray[np.uint8], pictures: Path | None) 
             np.mean(groups[: len(originals)] == groups[len(originals) :])
             for groups in (duplicates.near, find_altered_copies(both, duplicates).groups)
         )
-        COPIES.add(
-            set=name,
-            change=what,
-            kept=float(kept),
-            found=float(found),
-            pictures=len(originals),
-            near=len(pairs),
-        )
+        figures[what] = [float(kept), float(found)]
         print(f"{name}: {what}: {kept:.3f} of the copies kept together, {found:.3f} found by the audit", flush=True)
+    return figures
 
 
 def changed_picture(picture: NDArray[np.uint8], change: Change) -> NDArray[np.uint8]:
@@ -162,10 +163,10 @@ CHANGES: dict[str, Change] = {
     "brightness +15 %": lambda image: ImageEnhance.Brightness(image).enhance(1.15),
     "brightness -30 %": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
     "contrast +20 %": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
-    "cropped by 1 % a side": cropped(0.01),
-    "cropped by 3 % a side": cropped(0.03),
-    "cropped by 6 % a side": cropped(0.06),
-    "cropped by 12 % a side": cropped(0.12),
+    "cropped by 1 % per side": cropped(0.01),
+    "cropped by 3 % per side": cropped(0.03),
+    "cropped by 6 % per side": cropped(0.06),
+    "cropped by 12 % per side": cropped(0.12),
     "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BICUBIC),
     "mirrored": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "turned by a quarter": lambda image: image.transpose(Image.Transpose.ROTATE_90),

@@ -188,6 +188,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         f"{TWO} --dataset simpsons --data {{simpsons}} --limit 1000 --image-size 48 --trials 8 --epochs 4 --rounds 2",
         5,
     ),
+    _peers("peers-workers", "--only apertune,apertune-one-worker --trials 12 --epochs 5 --rounds 2", 4),
     _peers("peers-pruning", "--pruning --epochs 9 --trials 20 --rounds 2", 14),
     Benchmark(
         "strategies",
