@@ -76,7 +76,7 @@ def main() -> None:
 
 def prepare(folder: Path) -> Path:
     """Registers a model of digits and writes a picture to name; returns the model's ONNX file."""
-    Image.fromarray(datasets.load("digits").training_view().images("training")[0].squeeze()).save(folder / PICTURE)
+    Image.fromarray(datasets.load("digits").training_view().images("train")[0].squeeze()).save(folder / PICTURE)
     for words in (("search", "digits", "--trials", "2", "--epochs", "3"), ("promote", "digits", "--seeds", "1")):
         subprocess.run([*APERTUNE, *words], cwd=folder, check=True, stdout=sys.stderr)
     (found,) = folder.rglob(ONNX_FILE)

@@ -175,7 +175,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     _jax("throughput-jax-large", "throughput.py --networks large --images 256", 8, "throughput"),
     _jax("vectorised", "vectorised.py --networks small --images 256", 5, "vectorised"),
     _peers("peers-20", f"{TWO} --trials 20 --epochs 5 --rounds 2", 5, "peers-digits"),
-    _peers("peers-30", f"{TWO},bare --trials 30 --epochs 10 --rounds 3", 16, "peers-digits"),
+    _peers("peers-30", f"{TWO},bare --trials 30 --epochs 10 --rounds 2", 12, "peers-digits"),
     _peers("peers-50", f"{TWO} --trials 50 --epochs 10 --rounds 2", 12, "peers-digits"),
     _peers("peers-ray", "--only apertune,ray --trials 12", 3, "peers-digits", ("ray",)),
     _peers(

@@ -227,9 +227,8 @@ def answers(pool: ProcessPoolExecutor, repetitions: int) -> list[Answer]:
             error=error,
         )
         print(f"the best of {TRIALS} trials, true scores {spread:g} apart, reads too high by {off[:, 0].mean():.4f}")
-        tell(
-            Answer(f"  corrected it is off by (true scores {spread:g} apart)", abs(off[:, 1].mean()), error, most=0.005)
-        )
+        question = f"off by how much: the best of {TRIALS}, {spread:g} apart, corrected"
+        tell(Answer(question, abs(off[:, 1].mean()), error, most=0.005))
     for name, count in (("accuracy", repetitions), ("macro_f1", repetitions // 4)):
         value, error = share(pool, partial(equal_challenger_passes, name), count)
         tell(

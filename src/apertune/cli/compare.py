@@ -104,9 +104,9 @@ def latest_document(home: Home, dataset: str, chosen: list[StudyResult]) -> dict
     document = trials_document(dataset, about.objectives, _entries(searches or references))
     by_name = {result.name: result for result in searches or references}
     complete = [place for place, trial in enumerate(document["trials"]) if trial["state"] == "complete"]
-    judged = [(by_name[study], number) for study, number in _identities(document, complete)]
-    trials = [(study, next(one for one in study.trials if one.number == number)) for study, number in judged]
-    add_standing(document, common_standing(home, trials), {place: key for key, place in enumerate(complete)})
+    records = {(name, trial.number): trial for name, result in by_name.items() for trial in result.trials}
+    judged = [(by_name[study], records[study, number]) for study, number in _identities(document, complete)]
+    add_standing(document, common_standing(home, judged), {place: key for key, place in enumerate(complete)})
     if searches and references:
         document["reference"] = trials_document(dataset, about.objectives, _entries(references))["trials"][0]
     return document
