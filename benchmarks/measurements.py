@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tensorflow", "keras", "jax", "optuna", "mlflow")
 # A benchmark that starts itself again for a part of its work reads that part's answer from the child's output.
 CHILD = "child"
-# What `run.py` writes, which changes nothing that is measured.
+# Pages and results that `run.py` writes; they change nothing that is measured.
 WRITTEN = ("benchmarks/RESULTS.md", "benchmarks/results", "README.md", "docs")
 
 
