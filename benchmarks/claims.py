@@ -8,9 +8,10 @@ RESULTS.md that it comes from:
     text = "30 trials on digits: Apertune {own:.0f} s"
     own = { table = "peers-digits", row = { what = "Apertune", trials = "30" }, column = "seconds" }
 
-`number = 1` takes the second figure of a cell, `times = 100` makes a percentage of a share, and `over = {...}` divides
-by another figure. A passage may be broken into lines at any blank. `benchmarks/run.py` writes the figures into the
-pages; a test compares them, and finds figures in the passages under `[[measured]]` that no claim covers.
+`part = "spread"` takes that part of a cell which has a mean and a spread, `times = 100` makes a percentage of a share,
+and `over = {...}` divides by another figure. A passage may be broken into lines at any blank. `benchmarks/run.py`
+writes the figures into the pages; a test compares them, and finds figures in the passages under `[[measured]]` that no
+claim covers.
 """
 
 from __future__ import annotations
@@ -139,9 +140,13 @@ def _figure(source: Mapping[str, Any], cell_of: CellOf) -> float:
         value = float(statistics.median(cell))
     elif isinstance(cell, str):
         figures = FIGURE.findall(cell)
-        if len(figures) <= source.get("number", 0):
-            raise LookupError(f"no figure {source.get('number', 0)} in {cell!r} of the table {source['table']}")
-        value = float(figures[source.get("number", 0)].replace(",", ""))
+        if not figures:
+            raise LookupError(f"no figure in {cell!r} of the table {source['table']}")
+        value = float(figures[0].replace(",", ""))
+    elif isinstance(cell, dict):
+        if source.get("part") not in cell:
+            raise LookupError(f"part must be one of {', '.join(cell)} in the table {source['table']}")
+        value = float(cell[source["part"]])
     else:
         value = float(cell)
     value *= source.get("times", 1)

@@ -253,6 +253,21 @@ def test_claims_that_cannot_be_looked_up_say_why(small: Path) -> None:
     assert claims.unclaimed({**passage, "said": ["And 3 MB"]}, run.cell_of) == []
 
 
+def test_a_claim_takes_the_mean_or_the_spread_of_a_cell(small: Path) -> None:
+    """A cell of both needs to be told which."""
+    (small / "results").mkdir()
+    cell = {"mean": 0.949, "spread": 0.014}
+    made = Table("speed", Column("what", ""), Column("seconds", ""), rows=[{"what": "search", "seconds": cell}])
+    (small / "results" / "speed.json").write_text(json.dumps({"date": "2026-11-21", "tables": [made.to_json()]}))
+    (small / "README.md").write_text("It takes 0.949 ± 0.014 s.\n")
+    own = {"table": "the-speed", "row": {"what": "search"}, "column": "seconds"}
+    claim = {"page": "README.md", "text": "It takes {own:.3f} ± {spread:.3f} s", "spread": {**own, "part": "spread"}}
+    found = claims.look_up({**claim, "own": {**own, "part": "mean"}}, run.cell_of)
+    assert [figure.measured for figure in found] == ["0.949", "0.014"]
+    with pytest.raises(LookupError, match="part must be one of mean, spread in the table the-speed"):
+        claims.look_up({**claim, "own": own}, run.cell_of)
+
+
 def test_the_gpu_benchmark_goes_on_after_a_failure_and_where_it_ended(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
