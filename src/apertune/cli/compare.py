@@ -101,11 +101,11 @@ def latest_document(home: Home, dataset: str, chosen: list[StudyResult]) -> dict
         )
     ]
     references, searches = [r for r in same if is_reference(r)], [r for r in same if not is_reference(r)]
-    document = trials_document(dataset, about.objectives, _entries(searches or references))
-    by_name = {result.name: result for result in searches or references}
+    compared = searches or references
+    document = trials_document(dataset, about.objectives, _entries(compared))
     complete = [place for place, trial in enumerate(document["trials"]) if trial["state"] == "complete"]
-    records = {(name, trial.number): trial for name, result in by_name.items() for trial in result.trials}
-    judged = [(by_name[study], records[study, number]) for study, number in _identities(document, complete)]
+    records = {(result.name, trial.number): (result, trial) for result in compared for trial in result.trials}
+    judged = [records[identity] for identity in _identities(document, complete)]
     add_standing(document, common_standing(home, judged), {place: key for key, place in enumerate(complete)})
     if searches and references:
         document["reference"] = trials_document(dataset, about.objectives, _entries(references))["trials"][0]
