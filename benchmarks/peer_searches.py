@@ -197,7 +197,7 @@ def kerastuner(kind: str, arguments: argparse.Namespace, note: Events) -> None:
         {"max_epochs": work.epochs, "factor": REDUCTION} if kind == "Hyperband" else {"max_trials": arguments.trials}
     )
     if kind != "listed":
-        settings["hyperparameters"] = _fixed()
+        settings["hyperparameters"] = _fixed(work.searched)
     tuner = noted_tuner(base, note)(Listed() if kind == "listed" else Searched(), **settings)
     tuner.search(*work.train, epochs=work.epochs, validation_data=work.validation, verbose=0)
 
@@ -216,12 +216,14 @@ def noted_tuner(tuner: Any, note: Events) -> Any:
     return Noted
 
 
-def _fixed() -> Any:
+def _fixed(searched: Any) -> Any:
+    """Returns KerasTuner's hyperparameters with the values that the narrowed space holds."""
     import keras_tuner
 
     hp = keras_tuner.HyperParameters()
-    for name, value in FIXED.items():
-        hp.Fixed(name, int(value) if value.isdigit() else {"false": False}.get(value, value))
+    for parameter in searched.parameters:
+        if parameter.name in FIXED:
+            hp.Fixed(parameter.name, parameter.values[0])
     return hp
 
 
