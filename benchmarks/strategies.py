@@ -27,8 +27,8 @@ from apertune.search.settings import make_home
 EPOCHS = 9
 FIXED = {"convolutions": "1", "convolution": "plain", "kernel_size": "3", "batch_size": "32", "mixing": "none"}
 NARROW = {"filters": "16,32", "blocks": "1,2"}
-SAMPLERS = ("random", "qmc", "tpe", "nsga2", "cmaes")
-PRUNERS = ("none", "median", "successive-halving", "hyperband")
+SAMPLERS = ("guided", "random", "qmc", "tpe", "nsga2", "cmaes")
+PRUNERS = ("none", "chance", "median", "successive-halving", "hyperband")
 SPREAD = "{0[mean]:.3f} ± {0[spread]:.3f}"
 MEASURED = Table(
     "strategies",

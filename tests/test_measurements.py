@@ -24,7 +24,8 @@ def benchmark(name: str) -> Any:
         sys.path.remove(str(REPOSITORY / "benchmarks"))
 
 
-claims, measurements, run = benchmark("claims"), benchmark("measurements"), benchmark("run")
+claims, faults, goals = benchmark("claims"), benchmark("faults"), benchmark("goals")
+measurements, run = benchmark("measurements"), benchmark("run")
 Column, Table = measurements.Column, measurements.Table
 
 
@@ -342,3 +343,65 @@ def test_the_worst_set_against_tpe_is_told() -> None:
     assert told == {"worst_against_tpe": pytest.approx(0.2)}
     alone = {key: value for key, value in ends.items() if key[1] == "own"}
     assert replay._worst_against_tpe(replays(alone), "own", top, levels) == {}
+
+
+def test_a_goal_takes_the_figure_that_misses_it_by_the_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists stand for a figure each, a bound may be measured, and what was not measured is no miss."""
+    cells = {("digits", "time"): 0.4, ("faces", "time"): 0.8, ("faces", "before"): 0.5, ("faces", "share"): 0.9}
+
+    def cell_of(table: str, row: Mapping[str, str], column: str) -> Any:
+        if table == "gpu":
+            raise claims.NotMeasuredError
+        return cells[row["set"], column]
+
+    (tmp_path / "goals.toml").write_text("""
+[[goals]]
+what = "time"
+at_most = 0.5
+form = "{:.1f} s"
+figures = [{ table = "peers", row = { set = ["digits", "faces"] }, column = "time" }]
+[[goals]]
+what = "share, a bound that is measured"
+at_least = { table = "peers", row = { set = "faces" }, column = "before" }
+figures = [{ table = "peers", row = { set = "faces" }, column = ["share", "time"] }]
+[[goals]]
+what = "saved"
+at_least = 0.3
+form = "{:.1f}"
+[[goals.figures]]
+table = "peers"
+row = { set = "faces" }
+column = "time"
+minus = { table = "peers", row = { set = "faces" }, column = "before" }
+[[goals]]
+what = "on a GPU"
+at_least = 0.9
+figures = [{ table = "gpu", row = {}, column = "share" }]
+""")
+    monkeypatch.setattr(goals, "FILE", tmp_path / "goals.toml")
+    assert goals.table(cell_of).cells() == [
+        ["time", "at most 0.5 s", "0.8 s", "**missed**"],
+        ["share, a bound that is measured", "at least 0.5", "0.8", "met"],
+        ["saved", "at least 0.3", "0.3", "met"],
+        ["on a GPU", "at least 0.9", "", "not measured"],
+    ]
+
+
+def test_each_fault_is_told_with_its_sentence_and_what_was_found(tmp_path: Path) -> None:
+    """Cases of one test are counted together; a failed one shows, and one that cannot run here is no failure."""
+    report = tmp_path / "report.xml"
+    case = '<testcase classname="tests" name="{0}" time="{1}">{2}</testcase>'
+    noted = '<properties><property name="measured" value="{0}"/></properties>'
+    name = "test_an_outage_slows_no_training"
+    cases = [
+        case.format(f"{name}[20-down]", 60.2, noted.format("down")),
+        case.format(f"{name}[20-hung]", 61.1, noted.format("hung") + '<failure message="slow"/>'),
+        case.format("test_that_is_gone", 0.1, '<skipped message="needs root"/>'),
+    ]
+    report.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
+    made = Table("faults", *faults.MEASURED.columns)
+    faults.fill(made, report)
+    outage, gone = made.cells()
+    assert outage[0].startswith("While the server is away the median epoch takes at most 1 % longer")
+    assert outage[1:] == ["1 of 2", "121", "down; hung"]
+    assert gone == ["that is gone", "not run", "", ""]

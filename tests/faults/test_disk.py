@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,12 @@ class FullForAWhile:
 
 @pytest.mark.parametrize("where", ["studies.db", "outbox.jsonl", "trials.jsonl"])
 def test_a_full_disk_is_waited_for(
-    disk: SmallDisk, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, where: str
+    disk: SmallDisk,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """A full disk under database, outbox or trials' file is named; with space each trial completes once."""
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", "0.05")
@@ -91,7 +96,7 @@ def test_a_full_disk_is_waited_for(
     assert_each_once(study, trials, 4)
     assert sqlite_is_whole(study / "studies.db")
     assert None not in [record for record, _ in unsent(study / "outbox.jsonl", 0)]
-    print(f"{where}: named after {fault.named_after_s:.2f} s")
+    record_property("measured", f"{where}: named after {fault.named_after_s:.2f} s")
 
 
 def test_a_sender_on_a_full_disk_goes_on(disk: SmallDisk) -> None:
@@ -121,7 +126,9 @@ def test_a_disk_that_stays_full_ends_the_search(disk: SmallDisk, monkeypatch: py
     assert [record for record, _ in unsent(disk.folder / "outbox.jsonl", 0)] == [TagsSet("k", {"state": "running"})]
 
 
-def test_artifacts_on_a_full_disk_are_sent_later(disk: SmallDisk, tmp_path: Path, empty_store: Path) -> None:
+def test_artifacts_on_a_full_disk_are_sent_later(
+    disk: SmallDisk, tmp_path: Path, empty_store: Path, record_property: Callable[[str, object], None]
+) -> None:
     """A model that does not fit on the artifacts' disk is named at once, and sent whole when there is space."""
     from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
     from apertune.search.tracking.records import FilesLogged
@@ -139,7 +146,7 @@ def test_artifacts_on_a_full_disk_are_sent_later(disk: SmallDisk, tmp_path: Path
     disk.fill()
     sender, began = Sender(path, tracker, is_refused), time.monotonic()
     assert not sender.send()
-    print(f"artifacts: named after {time.monotonic() - began:.2f} s")
+    record_property("measured", f"named after {time.monotonic() - began:.2f} s")
     assert "No space left on device" in read_progress(path).problem
     assert files.exists()
     disk.make_space()

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,7 +65,11 @@ def assert_all_told(server: Server, trials: int) -> None:
 @pytest.mark.parametrize("outage_s", OUTAGES_S)
 @pytest.mark.parametrize("kind", ["down", "hung"])
 def test_an_outage_slows_no_training(
-    server: Server, monkeypatch: pytest.MonkeyPatch, kind: str, outage_s: float
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    outage_s: float,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """While the server is away the median epoch takes at most 1 % longer and none waits; afterwards the server has
     every run and point once."""
@@ -95,7 +99,10 @@ def test_an_outage_slows_no_training(
     away = [after - before for before, after in steps if began <= before and after <= ended]
     present = [after - before for before, after in steps if after < began or before > ended]
     slowed = statistics.median(away) / statistics.median(present) - 1
-    print(f"{kind} {outage_s:g} s: training slowed by {slowed:.2%}, longest step {max(away):.2f} s")
+    record_property(
+        "measured",
+        f"{kind} for {outage_s:g} s: the median epoch {100 * slowed:+.1f} %, the longest {max(away):.2f} s",
+    )
     assert len(away) > 0.8 * outage_s / EPOCH_S
     assert slowed <= 0.01
     assert statistics.mean(away) < 1.05 * statistics.mean(present)

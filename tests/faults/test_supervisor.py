@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -69,7 +70,7 @@ def test_a_supervisor_killed_at_a_step(tmp_path: Path, step: str) -> None:
     assert_each_once(tmp_path, TRIALS, EPOCHS)
 
 
-def test_a_machine_that_lost_its_power(tmp_path: Path) -> None:
+def test_a_machine_that_lost_its_power(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """After a power loss that leaves the owner's note behind, the next start completes exactly the trials."""
     search = supervise(tmp_path, TRIALS, 2, EPOCHS, APERTUNE_PRETEND_SECONDS="0.3")
     wait_until((tmp_path / "1" / "epochs.txt").exists)
@@ -82,7 +83,7 @@ def test_a_machine_that_lost_its_power(tmp_path: Path) -> None:
     began = time.monotonic()
     text, _ = supervise(tmp_path, TRIALS, 2, EPOCHS).communicate(timeout=60)
     took = time.monotonic() - began
-    print(f"repaired and finished in {took:.1f} s")
+    record_property("measured", f"repaired and finished in {took:.1f} s")
     assert text.splitlines()[-1] == f"finished {TRIALS}"
     assert took < 30
     assert_each_once(tmp_path, TRIALS, EPOCHS)

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +145,11 @@ def check_processes(seen: Path, result: SearchResult) -> None:
 
 
 def test_all_on_one_full_disk(
-    faulty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    faulty: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """With everything on one disk that is full for a while, this is named within 5 s and every trial completes."""
     disk = SmallDisk(tmp_path / "disk", 64)
@@ -170,7 +174,7 @@ def test_all_on_one_full_disk(
         with caplog.at_level(logging.WARNING):
             result = run(dataset(), settings, display=display)
         filler.join()
-        print(f"all on one disk: named after {figures[0]:.2f} s", display.lines, caplog.messages)
+        record_property("measured", f"named after {figures[0]:.2f} s")
         assert figures[0] < 5
         assert [trial.state for trial in result.trials] == ["complete"] * 4
         assert result.unsent == 0
