@@ -41,6 +41,7 @@ REPORTED = (5, 10, 20, 60)
 class Contender:
     """A way to search a table."""
 
+    words: str
     sampler: str = "guided"
     prior: Strength = "weak"
     portfolio: int = 0
@@ -51,15 +52,15 @@ class Contender:
 
 
 CONTENDERS: dict[str, Contender] = {
-    "random": Contender("random", "none", default=False),
-    "tpe": Contender("tpe", "none", default=False),
-    "default-tpe": Contender("tpe", "none"),
-    "prior-random": Contender("random", "weak"),
-    "prior-tpe": Contender("tpe", "weak"),
-    "guided": Contender(),
-    "portfolio-tpe": Contender("tpe", "none", 10),
-    "portfolio-prior-tpe": Contender("tpe", "weak", 10),
-    "portfolio-guided": Contender(portfolio=10),
+    "random": Contender("random", "random", "none", default=False),
+    "tpe": Contender("TPE", "tpe", "none", default=False),
+    "default-tpe": Contender("default, then TPE", "tpe", "none"),
+    "prior-random": Contender("prior alone", "random"),
+    "prior-tpe": Contender("prior, then TPE", "tpe"),
+    "guided": Contender("`guided`"),
+    "portfolio-tpe": Contender("portfolio, then TPE", "tpe", "none", 10),
+    "portfolio-prior-tpe": Contender("portfolio, prior, then TPE", "tpe", "weak", 10),
+    "portfolio-guided": Contender("portfolio, then `guided`", portfolio=10),
 }
 
 
@@ -218,7 +219,7 @@ def rows_of(
             f"regret_{count}": statistics.fmean(one[count - 1] for runs in sets.values() for one in runs)
             for count in counts
         }
-        yield {"way": title, **means, "trials": statistics.median(until) if until else None}
+        yield {"way": CONTENDERS[title].words, **means, "trials": statistics.median(until) if until else None}
 
 
 if __name__ == "__main__":
