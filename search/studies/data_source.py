@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...files.private import private_files
 from ...files.replacing import replacing
 
 FILE = "data.json"
@@ -23,6 +24,7 @@ class DataSource:
     """The values of the data set's flags, by the flag's Python name."""
 
 
+@private_files()
 def note_source(folder: Path, source: DataSource) -> None:
     """Keeps the words in a study's folder; none are kept where the study was made from another folder."""
     if folder.is_dir():

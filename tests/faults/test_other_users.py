@@ -86,9 +86,9 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_results_are_for_their_owner_alone(open_folder: Path) -> None:
-    """After a search and a promotion no file under `mlflow/` gives a right to anybody else, nor can one be read."""
+    """After a search no file under `mlflow/` gives a right to anybody else, nor can one be read."""
     environment = {**os.environ, "APERTUNE_CACHE": str(open_folder / "cache")}
     flags = ["--workers", "1", "--epochs", "1"]
     for words in (["search", "digits", "--trials", "2", *flags], ["compare", "digits"], ["studies"]):
