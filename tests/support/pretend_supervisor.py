@@ -16,7 +16,7 @@ from typing import Any
 from pretend_study import Bench
 from programs import PRETEND_WORKER
 
-from apertune.search.engine.supervisor import Supervisor
+from apertune.search.engine.trial_loop import TrialLoop
 from apertune.search.executors.environments import worker_environments
 from apertune.search.executors.local.executor import LocalExecutor
 from apertune.search.studies.study import Study
@@ -29,7 +29,7 @@ STEPS: dict[str, tuple[type, str]] = {
     "tell": (Study, "tell"),
     "note": (RecordFile, "add"),
     "put": (Outbox, "put"),
-    "put back": (Supervisor, "_put_back"),
+    "put back": (TrialLoop, "_retry"),
 }
 # The calls at which a trial has the most to lose: the first ones belong to the start of the search.
 AT_CALL = {"ask": 3, "report": 5, "tell": 2, "note": 2, "put": 8, "put back": 1}
