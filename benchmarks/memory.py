@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import tempfile
 import threading
@@ -55,10 +56,15 @@ class Watch(NoDisplay):
 
 
 class Processes(threading.Thread):
-    """Adds up the memory of this process and its children, and keeps the highest of each and of the sum."""
+    """Adds up the memory of a process and its children, and keeps the highest of each kind and of the sum, in MiB.
 
-    def __init__(self) -> None:
+    Args:
+        supervisor: The number of the process.
+    """
+
+    def __init__(self, supervisor: int) -> None:
         super().__init__(daemon=True)
+        self._supervisor = supervisor
         self.highest: dict[str, float] = {}
         self.together = 0.0
 
@@ -69,7 +75,7 @@ class Processes(threading.Thread):
             time.sleep(LOOK_EVERY_S)
 
     def _look(self) -> None:
-        this, together = psutil.Process(), 0.0
+        this, together = psutil.Process(self._supervisor), 0.0
         for process in (this, *this.children(recursive=True)):
             with contextlib.suppress(psutil.Error):
                 megabytes = getattr(process.memory_full_info(), "pss", 0) / 2**20
@@ -101,7 +107,7 @@ def main() -> None:
             pruner="none",
             fix=SMALL,
         )
-        processes = Processes()
+        processes = Processes(os.getpid())
         processes.start()
         search.run(datasets.load("digits"), settings, home=home, display=Watch(notes))
         tell(

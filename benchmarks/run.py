@@ -161,6 +161,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         22,
         {"memory": "memory-long", "memory-by-process": "memory-long-by-process"},
     ),
+    Benchmark("search-memory", "search_memory.py --simpsons {simpsons}", 4, _same("search-memory")),
     Benchmark("replacement", "replacement.py --kills 3", 4, _same("replacement")),
     Benchmark("one-picture", "one_picture.py", 3, _same("one-picture"), ("tf2onnx",)),
     Benchmark("datasets", "datasets.py --fer2013 {fer2013}", 8, _same("datasets")),
