@@ -3,9 +3,9 @@
     uv run python benchmarks/one_picture.py [--rounds 5] [--many 500] [--json]
 
 Searches and promotes a small model of digits in a fresh folder, then names one picture with it, and a folder of 360x240
-photographs in JPEG, in turn with and without its ONNX file, each time in a fresh process. Tells medians of the time, of the processor time and of the highest
-memory (resident, of that process). Needs the extra `export`, without which a model has no such file; runs on Linux and
-macOS.
+photographs in JPEG, in turn with and without its ONNX file, each time in a fresh process. Tells medians of the time, of
+the processor time and of the highest memory (resident, of that process). Needs the extra `export`, without which a
+model has no such file; runs on Linux and macOS.
 """
 
 from __future__ import annotations
