@@ -69,7 +69,7 @@ class Processes(threading.Thread):
         self.together = 0.0
 
     def run(self) -> None:
-        while True:
+        while psutil.pid_exists(self._supervisor):
             with contextlib.suppress(psutil.Error):
                 self._look()
             time.sleep(LOOK_EVERY_S)

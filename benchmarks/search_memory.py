@@ -2,8 +2,8 @@
 
     uv run python benchmarks/search_memory.py [--simpsons simpsons_dataset] [--bound 1.2GB] [--json]
 
-Runs `apertune search` on scikit-learn's digits with two workers, again with `--memory`, and on the Simpsons characters
-if they are given. Every half second adds up the memory of its processes, shared pages divided among those that share
+Runs `apertune search` on scikit-learn's digits as it comes, again with `--memory`, and on the Simpsons characters if
+they are given. Every half second adds up the memory of its processes, shared pages divided among those that share
 them (PSS, Linux alone), and tells the highest of each kind.
 """
 
@@ -54,7 +54,7 @@ def watched(words: tuple[str, ...]) -> Processes:
     """Searches in a fresh folder with a fresh cache; returns the highest memory of its processes."""
     with tempfile.TemporaryDirectory() as folder:
         search = subprocess.Popen(
-            [sys.executable, "-m", "apertune", "search", *words, "--workers", "2", "--seed", "0"],
+            [sys.executable, "-m", "apertune", "search", *words, "--seed", "0"],
             cwd=folder,
             env={**os.environ, "APERTUNE_CACHE": str(Path(folder) / "cache")},
             stdout=sys.stderr,
