@@ -55,14 +55,19 @@ class Found:
     """The figure of the results, in the claim's form."""
 
 
+def entries(file: Path, name: str) -> list[dict[str, Any]]:
+    """Returns the entries of a TOML file under a name."""
+    return tomllib.loads(file.read_text(encoding="utf-8"))[name]
+
+
 def claims() -> list[dict[str, Any]]:
     """Returns the claims, as `claims.toml` has them."""
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))["claims"]
+    return entries(FILE, "claims")
 
 
 def measured_passages() -> list[dict[str, Any]]:
     """Returns the passages in which every figure is to be claimed, or named under `said`."""
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))["measured"]
+    return entries(FILE, "measured")
 
 
 def look_up(claim: Mapping[str, Any], cell_of: CellOf) -> list[Found]:

@@ -25,7 +25,7 @@ from defusedxml import ElementTree
 from measurements import ROOT, Column, Table, arguments_of, tell
 
 TESTS = ROOT / "tests" / "faults"
-# The property under which tests note figures, with pytest's `record_property`.
+# The property under which the fixture `note` keeps figures.
 NOTED = "measured"
 MEASURED = Table(
     "faults",

@@ -13,25 +13,19 @@ the figure that misses its goal by the most counts. The bound, `at_most` or `at_
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from claims import CellOf, NotMeasuredError, figure_of
+from claims import CellOf, NotMeasuredError, entries, figure_of
 from measurements import Column, Table
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FILE = Path(__file__).resolve().with_name("goals.toml")
 
 
 def goals() -> list[dict[str, Any]]:
     """Returns the goals, as `goals.toml` has them."""
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))["goals"]
+    return entries(FILE, "goals")
 
 
 def table(cell_of: CellOf) -> Table:

@@ -70,7 +70,7 @@ def test_a_full_disk_is_waited_for(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     where: str,
-    record_property: Callable[[str, object], None],
+    note: Callable[[str], None],
 ) -> None:
     """A full disk under database, outbox or trials' file is named; with space each trial completes once."""
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", "0.05")
@@ -96,7 +96,7 @@ def test_a_full_disk_is_waited_for(
     assert_each_once(study, trials, 4)
     assert sqlite_is_whole(study / "studies.db")
     assert None not in [record for record, _ in unsent(study / "outbox.jsonl", 0)]
-    record_property("measured", f"{where}: named after {fault.named_after_s:.2f} s")
+    note(f"{where}: named after {fault.named_after_s:.2f} s")
 
 
 def test_a_sender_on_a_full_disk_goes_on(disk: SmallDisk) -> None:
@@ -127,7 +127,7 @@ def test_a_disk_that_stays_full_ends_the_search(disk: SmallDisk, monkeypatch: py
 
 
 def test_artifacts_on_a_full_disk_are_sent_later(
-    disk: SmallDisk, tmp_path: Path, empty_store: Path, record_property: Callable[[str, object], None]
+    disk: SmallDisk, tmp_path: Path, empty_store: Path, note: Callable[[str], None]
 ) -> None:
     """A model that does not fit on the artifacts' disk is named at once, and sent whole when there is space."""
     from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
@@ -146,7 +146,7 @@ def test_artifacts_on_a_full_disk_are_sent_later(
     disk.fill()
     sender, began = Sender(path, tracker, is_refused), time.monotonic()
     assert not sender.send()
-    record_property("measured", f"named after {time.monotonic() - began:.2f} s")
+    note(f"named after {time.monotonic() - began:.2f} s")
     assert "No space left on device" in read_progress(path).problem
     assert files.exists()
     disk.make_space()

@@ -69,7 +69,7 @@ def test_an_outage_slows_no_training(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     outage_s: float,
-    record_property: Callable[[str, object], None],
+    note: Callable[[str], None],
 ) -> None:
     """While the server is away the median epoch takes at most 1 % longer and none waits; afterwards the server has
     every run and point once."""
@@ -99,8 +99,7 @@ def test_an_outage_slows_no_training(
     away = [after - before for before, after in steps if began <= before and after <= ended]
     present = [after - before for before, after in steps if after < began or before > ended]
     slowed = statistics.median(away) / statistics.median(present) - 1
-    record_property(
-        "measured",
+    note(
         f"{kind} for {outage_s:g} s: the median epoch {100 * slowed:+.1f} %, the longest {max(away):.2f} s",
     )
     assert len(away) > 0.8 * outage_s / EPOCH_S

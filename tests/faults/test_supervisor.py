@@ -73,7 +73,7 @@ def test_a_supervisor_killed_at_a_step(tmp_path: Path, step: str) -> None:
     assert_each_once(tmp_path, TRIALS, EPOCHS)
 
 
-def test_a_machine_that_lost_its_power(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+def test_a_machine_that_lost_its_power(tmp_path: Path, note: Callable[[str], None]) -> None:
     """After a power loss that leaves the owner's note behind, the next start completes exactly the trials."""
     search = supervise(tmp_path, TRIALS, 2, EPOCHS, APERTUNE_PRETEND_SECONDS="0.3")
     wait_until((tmp_path / "1" / "epochs.txt").exists)
@@ -86,7 +86,7 @@ def test_a_machine_that_lost_its_power(tmp_path: Path, record_property: Callable
     began = time.monotonic()
     text, _ = supervise(tmp_path, TRIALS, 2, EPOCHS).communicate(timeout=60)
     took = time.monotonic() - began
-    record_property("measured", f"repaired and finished in {took:.1f} s")
+    note(f"repaired and finished in {took:.1f} s")
     assert text.splitlines()[-1] == f"finished {TRIALS}"
     assert took < 30
     assert_each_once(tmp_path, TRIALS, EPOCHS)

@@ -149,7 +149,7 @@ def test_all_on_one_full_disk(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    record_property: Callable[[str, object], None],
+    note: Callable[[str], None],
 ) -> None:
     """With everything on one disk that is full for a while, this is named within 5 s and every trial completes."""
     disk = SmallDisk(tmp_path / "disk", 64)
@@ -174,7 +174,7 @@ def test_all_on_one_full_disk(
         with caplog.at_level(logging.WARNING):
             result = run(dataset(), settings, display=display)
         filler.join()
-        record_property("measured", f"named after {figures[0]:.2f} s")
+        note(f"named after {figures[0]:.2f} s")
         assert figures[0] < 5
         assert [trial.state for trial in result.trials] == ["complete"] * 4
         assert result.unsent == 0

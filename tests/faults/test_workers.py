@@ -119,7 +119,7 @@ def test_lost_trials_are_put_back_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_three_hundred_trials_under_fire(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]
 ) -> None:
     """300 trials in 8 workers, one killed every 0.4 s: each ends once, is back in 1 s, in 1.5 times the time.
 
@@ -135,8 +135,7 @@ def test_three_hundred_trials_under_fire(
         took, delays, killed = under_fire(fire_folder, 300, 8, 0.4)
         assert_each_once(fire_folder, 300, 4, repeated=killed)
         slowest = float(np.percentile(delays, 99))
-        record_property(
-            "measured",
+        note(
             f"{killed} killed, put back in {slowest:.2f} s (99th percentile), {took:.1f} s against {calm:.1f} s",
         )
         assert slowest < 1.0
@@ -227,7 +226,7 @@ def test_enqueued_configurations_run_once_each(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_sixty_four_workers_for_a_minute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]
 ) -> None:
     """With 64 workers each reporting one epoch per second for 60 s, nothing is raised and every epoch is told."""
     monkeypatch.setenv("APERTUNE_PRETEND_SECONDS", "1")
@@ -242,9 +241,7 @@ def test_sixty_four_workers_for_a_minute(
         executor.close()
     took, after = time.monotonic() - began, psutil.Process().cpu_times()
     busy = (after.user + after.system - before.user - before.system) / took
-    record_property(
-        "measured", f"{3 * workers * epochs:,} epochs in {took:.0f} s, the supervisor took {busy:.2f} of a core"
-    )
+    note(f"{3 * workers * epochs:,} epochs in {took:.0f} s, the supervisor took {busy:.2f} of a core")
     assert took > 60
     assert display.most_running == workers
     assert not display.put_back
