@@ -7,10 +7,9 @@
 
 Each benchmark runs in a process of its own, by the command that is shown with its table, those first that were never
 run or longest ago. What it measured is kept in `benchmarks/results/NAME.json`, with the command, date, commit and
-machine; `typed/` there has figures that were typed by hand before this program was, each table until it is run again.
-RESULTS.md names each table in a comment, and everything between two such comments is written by this program; the text
-around them is not. `benchmarks/goals.py` makes the table of goals from the same files, and `benchmarks/claims.py` takes
-the figures of README.md and docs from them.
+machine. RESULTS.md names each table in a comment, and everything between two such comments is written by this program;
+the text around them is not. `benchmarks/goals.py` makes the table of goals from the same files, and
+`benchmarks/claims.py` takes the figures of README.md and docs from them.
 
 Where a machine lacks something that a benchmark needs, such as a GPU or data, --list and RESULTS.md say so.
 """
@@ -40,7 +39,6 @@ from measurements import ROOT, Table, commit, gpus, machine, machine_words, toda
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
-TYPED = RESULTS / "typed"
 PAGE = HERE / "RESULTS.md"
 # The table that is made from the others.
 GOALS = "goals"
@@ -324,13 +322,9 @@ def tables_of_page(name: str) -> list[tuple[Benchmark, str]]:
 
 
 def measured(name: str) -> tuple[Table | None, list[dict[str, Any]], list[Benchmark]]:
-    """Returns a table of RESULTS.md, where its figures come from, and the benchmarks of it that have not been run.
-
-    Figures that were typed are taken as long as not all of its benchmarks have been run.
-    """
+    """Returns a table of RESULTS.md, where its figures come from, and the benchmarks of it that have not been run."""
     sources, missing, table = [], [], None
-    filling = tables_of_page(name)
-    for benchmark, own in filling:
+    for benchmark, own in tables_of_page(name):
         document = kept(benchmark.results)
         if document is None:
             missing.append(benchmark)
@@ -343,9 +337,6 @@ def measured(name: str) -> tuple[Table | None, list[dict[str, Any]], list[Benchm
         if table is None:
             table = Table(name, *found.columns)
         table.rows += found.rows
-    typed = kept(TYPED / f"{name}.json")
-    if typed is not None and (missing or not filling):
-        return Table.from_json(typed["tables"][0]), [typed], []
     return table, sources, missing
 
 
@@ -358,10 +349,7 @@ def section(name: str) -> str:
     for source in sources:
         date = datetime.date.fromisoformat(source["date"])
         day = f"{date:%B} {date.day}, {date.year}"
-        if source.get("typed"):
-            lines.append(f"Typed by hand, {day}: `{source['command']}`")
-        else:
-            lines.append(f"`{source['command']}`; {day}, {source['commit']}; {machine_words(source['machine'])}.")
+        lines.append(f"`{source['command']}`; {day}, {source['commit']}; {machine_words(source['machine'])}.")
     lines += [f"Not run yet: `{one.shown}`{f', which needs {one.wanted}' * bool(one.wanted)}." for one in missing]
     told = "\n".join(f"<sub>{line}</sub>  " for line in lines).removesuffix("  ")
     return "\n\n".join(filter(None, [told, table and table.markdown()]))

@@ -126,16 +126,14 @@ def test_results_md_has_the_tables_of_the_results() -> None:
 
 
 def test_every_kept_result_says_where_it_comes_from() -> None:
-    """Command, date and machine, for typed figures as well; and each belongs to a table of the page."""
-    files = [*run.RESULTS.glob("*.json"), *run.TYPED.glob("*.json")]
+    """Command, date and machine; and each is that of a benchmark of the list."""
+    files = list(run.RESULTS.rglob("*.json"))
     assert len(files) > 20
-    places = set(run.marked(run.PAGE.read_text(encoding="utf-8")))
+    assert set(files) <= {one.results for one in run.BENCHMARKS}
     for file in files:
         document = json.loads(file.read_text(encoding="utf-8"))
         assert {"command", "date", "commit", "machine", "tables"} <= document.keys(), file
         assert file.stat().st_size < 100_000, file
-        if file.parent == run.TYPED:
-            assert file.stem in places
 
 
 @pytest.mark.parametrize("claim", claims.claims(), ids=lambda claim: f"{claim['page']} {claim['text'][:40]}")
@@ -158,7 +156,6 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one benchmark, a page that shows its table, and a README that claims its figure."""
     monkeypatch.setattr(run, "HERE", tmp_path)
     monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(run, "TYPED", tmp_path / "results" / "typed")
     monkeypatch.setattr(run, "PAGE", tmp_path / "RESULTS.md")
     monkeypatch.setattr(claims, "ROOT", tmp_path)
     monkeypatch.setattr(claims, "FILE", tmp_path / "claims.toml")
@@ -200,18 +197,11 @@ def test_a_run_writes_results_page_and_claims(small: Path, monkeypatch: pytest.M
 
 
 def test_a_benchmark_that_cannot_run_says_what_is_missing(small: Path) -> None:
-    """Typed figures stay until it has run; without them, the page says that it has not."""
+    """And so does the page."""
     assert "Not run yet: `python benchmarks/speed.py --fast`." in run.page_of(run.PAGE.read_text())
     one = run.Benchmark("speed", "speed.py --data {fer2013}", 0.1, {"speed": "the-speed"}, ("gpu",))
     assert one.lacks({}) in ("needs a GPU and --data fer2013=PATH", "needs --data fer2013=PATH")
     assert one.shown == "python benchmarks/speed.py --data fer2013.csv"
-    (small / "results" / "typed").mkdir(parents=True)
-    made = Table("the-speed", Column("seconds", "time"), rows=[{"seconds": "70 s"}])
-    typed = {"typed": True, "command": "speed", "date": "2026-11-21", "tables": [made.to_json()]}
-    (small / "results" / "typed" / "the-speed.json").write_text(json.dumps(typed))
-    page = run.page_of(run.PAGE.read_text())
-    assert "Typed by hand, November 21, 2026: `speed`" in page
-    assert "| 70 s |" in page
 
 
 def test_a_benchmark_that_fails_or_takes_too_long_is_named(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
