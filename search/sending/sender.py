@@ -2,8 +2,9 @@
 
 The supervisor starts it as `python -m apertune.search.sending.sender OUTBOX ROOT`, ROOT as in `Home`, with the
 addresses of tracking server and studies in the environment, where no process list shows their passwords. The line
-`finish` on standard input asks it to send everything and then to end. If the input closes without that line, the
-supervisor is gone, and the sender ends at once.
+`finish` on standard input asks it to send everything and then to end. If the input closes before that, the supervisor
+is gone, and the sender ends at once: the next search starts another, and of two at once each would make the runs that
+it does not find. A lock keeps the second waiting for a first that lives on, as one does that is suspended.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from filelock import FileLock
 
 from ...files.private import OWNER_ALONE
 from ...files.scratch import scratch_folder
@@ -52,6 +55,8 @@ NICENESS = 5
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 URI_VARIABLE = "APERTUNE_TRACKING_URI"
 STORAGE_VARIABLE = "APERTUNE_STORAGE"
+# Beside the outbox.
+LOCK_FILE = "sender.lock"
 # Set where memory has no room for a second process.
 ALONE_VARIABLE = "APERTUNE_SENDER_ALONE"
 
@@ -261,6 +266,7 @@ def main() -> None:
 
     from ..tracking.mlflow_tracker import MlflowTracker, is_refused
 
+    lock = _alone_with(outbox)
     tracker = MlflowTracker(home.tracking_uri, home.artifacts, lambda: sender.file_taken())
     sender = Sender(outbox, tracker, is_refused, home, helped=ALONE_VARIABLE not in os.environ)
     pause, rounds = LOOK_EVERY_S, 0
@@ -270,6 +276,7 @@ def main() -> None:
         rounds += sent and finishing
         if rounds and (rounds >= TRIES or not sender.holds_any):
             sender.close()
+            lock.release()
             leave()
         pause = LOOK_EVERY_S if sent else min(pause * 2, LONGEST_PAUSE_S)
         if finishing:
@@ -286,12 +293,22 @@ def _await_epochs(outbox: Path, finish: threading.Event) -> None:
             return
 
 
+def _alone_with(outbox: Path) -> FileLock:
+    """Waits until no other sender sends an outbox, and returns the lock that keeps others away."""
+    lock = FileLock(outbox.with_name(LOCK_FILE))
+    try:
+        lock.acquire()
+    except OSError as error:
+        # As on a full disk. Other senders end with their supervisors.
+        logger.warning("the outbox cannot be locked against a second sender: %s", error)
+    return lock
+
+
 def _listen(finish: threading.Event) -> None:
     for line in sys.stdin:
         if line.strip() == "finish":
             finish.set()
-    if not finish.is_set():
-        os._exit(0)
+    os._exit(0)
 
 
 if __name__ == "__main__":

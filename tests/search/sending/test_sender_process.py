@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
+from apertune.processes import child_environment, module_command
 from apertune.search.sending import sender, sender_process
-from apertune.search.sending.sender import ALONE_VARIABLE
+from apertune.search.sending.sender import ALONE_VARIABLE, LOCK_FILE, STORAGE_VARIABLE, URI_VARIABLE
 from apertune.search.sending.sender_process import SenderProcess
 from apertune.search.settings import Home, make_home
 from apertune.search.tracking.outbox import Outbox, Progress, read_progress, write_progress
@@ -123,3 +125,33 @@ def test_an_outbox_that_is_not_the_one_that_was_sent_is_named(home: Home) -> Non
         "All that is in it is sent again; what it has lost, MLflow may lack."
     ]
     assert list(read_progress(outbox_path).run_ids) == ["k"]
+
+
+def test_a_sender_ends_with_its_supervisor_even_while_it_sends_the_rest() -> None:
+    """A supervisor that is killed after it asked for everything to be sent leaves no sender that goes on trying."""
+    with Outbox(OUTBOX) as outbox:
+        outbox.put(RunStarted("k", "e", "n", 1), EPOCH)
+    told = child_environment({URI_VARIABLE: "http://127.0.0.1:9", STORAGE_VARIABLE: make_home({}).storage})
+    command = module_command("apertune.search.sending.sender", str(OUTBOX.absolute()), str(Path.cwd()))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=told) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"finish\n")
+        process.stdin.flush()
+        until = time.monotonic() + 120
+        while not read_progress(OUTBOX).problem:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+def test_two_senders_never_send_one_outbox_at_once(home: Home) -> None:
+    """While another sender holds the outbox, none of it is sent a second time, and afterwards all of it once."""
+    outbox_path = OUTBOX.absolute()
+    with Outbox(outbox_path) as outbox:
+        outbox.put(RunStarted("k", "e", "n", 1), RunEnded("k", "FINISHED", 2))
+    with FileLock(outbox_path.with_name(LOCK_FILE)), SenderProcess(outbox_path, home, lambda line: None) as process:
+        assert process.finish(patience_s=6) == outbox_path.stat().st_size
+    assert not read_progress(outbox_path).run_ids
+    with SenderProcess(outbox_path, home, lambda line: None) as process:
+        assert process.finish() == 0
