@@ -40,7 +40,7 @@ from apertune.search.results import read_study  # noqa: E402
 from apertune.search.settings import make_home  # noqa: E402
 from apertune.search.tracking.local_store import creation_lock, make_local_store  # noqa: E402
 from apertune.search.tracking.outbox import read_progress, unsent, unsent_bytes  # noqa: E402
-from apertune.search.tracking.records import MetricsLogged  # noqa: E402
+from apertune.search.tracking.records import KEY_TAG, MetricsLogged  # noqa: E402
 
 WORKERS = 2
 SHARE_OF_REQUESTS = 0.12
@@ -224,6 +224,9 @@ class Searching:
             points = client.get_metric_history(run.info.run_id, "val_accuracy")
             assert sorted(point.step for point in points) == list(range(1, epochs + 1)), (run.data.tags, points)
             self._check_model(client, run)
+        # A run that nothing followed has no tags of its study.
+        keys = collections.Counter(run.data.tags[KEY_TAG] for run in client.search_runs([experiment]))
+        assert max(keys.values()) == 1, keys.most_common(3)
         searches = client.search_runs([experiment], f"tags.study = '{self.name}' and tags.kind = 'search'")
         assert "RUNNING" not in {run.info.status for run in searches}
         assert not _left_processes(), _left_processes()

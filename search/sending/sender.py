@@ -226,7 +226,12 @@ class Sender:
             self._helper.hand_over({folder: few_plots[folder] for folder in waiting[1::2]})
 
     def close(self) -> None:
-        """Ends the second process, if it was started."""
+        """Deletes what the server made twice, if it lets us, and ends the second process, if it was started."""
+        try:
+            run_ids = {**self._progress.run_ids, **self._tracker.run_ids()}
+            self._tracker.settle(run_ids, incomplete={held.key for held in self._progress.held})
+        except Exception as error:
+            logger.warning("whether MLflow made a run twice is not known: %s", error)
         self._helper.close()
 
     def _send_study(self, record: StudyChanged) -> None:

@@ -7,13 +7,15 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ...quiet import import_mlflow_quietly
 from ...text import first_line
+from .late_requests import delete_late_models, delete_late_runs, fullest
 from .local_store import creation_lock, make_local_store
 from .mlflow_client import LONGEST_DIGEST, LONGEST_PARAM, LONGEST_TAG, open_client
 from .mlflow_names import mlflow_name
@@ -49,6 +51,8 @@ REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "RESOURCE
 NO_ANSWER = "API request to endpoint"
 TIMEOUT_VARIABLE = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 TIMEOUT_S, LONGEST_TIMEOUT_S = 10, 40
+# Time for a request that failed to reach the server all the same.
+LATEST_S = 5.0
 
 
 class NoSuchRunError(LookupError):
@@ -77,6 +81,8 @@ class MlflowTracker:
         self._runs: dict[str, str] = {}
         # An experiment that records of late belonged to, for `check`.
         self._experiment_in_use = ""
+        # Until then, by `time.monotonic`, requests that failed may yet reach the server.
+        self._late_until = 0.0
         self._uploads = Uploads(tracking_uri, on_file)
         self._apply: dict[type[Record], Callable[[Any], None]] = {
             RunStarted: self._start_run,
@@ -103,6 +109,8 @@ class MlflowTracker:
             self._apply[type(record)](record)
         except Exception as error:
             self._wait_longer_after(error)
+            if isinstance(record, RunStarted | ModelLogged):
+                self._late_until = time.monotonic() + LATEST_S
             raise
 
     def check(self) -> None:
@@ -115,6 +123,14 @@ class MlflowTracker:
 
     def run_ids(self) -> dict[str, str]:
         return dict(self._runs)
+
+    def settle(self, run_ids: Mapping[str, str], *, incomplete: Collection[str]) -> None:
+        """Deletes what late requests made. Raises what MLflow's client raises."""
+        if experiment := self._experiment_in_use:
+            time.sleep(max(0.0, self._late_until - time.monotonic()))
+            delete_late_runs(self._client, experiment, run_ids)
+            complete = {key: run_id for key, run_id in run_ids.items() if key not in incomplete}
+            delete_late_models(self._client, experiment, complete)
 
     @property
     def _client(self) -> Any:
@@ -159,12 +175,16 @@ class MlflowTracker:
     def _run(self, key: str) -> str:
         if key not in self._runs:
             experiments = [e.experiment_id for e in self._client.search_experiments()]
-            found = self._client.search_runs(experiments, f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
-            if not found:
+            found = self._existing_run(experiments, key)
+            if found is None:
                 raise NoSuchRunError(f"no run has the key {key}")
-            self._runs[key] = _named(found[0].info.run_id)
-            self._experiment_in_use = found[0].info.experiment_id
+            self._runs[key] = _named(found.info.run_id)
+            self._experiment_in_use = found.info.experiment_id
         return self._runs[key]
+
+    def _existing_run(self, experiments: list[str], key: str) -> Any:
+        found = self._client.search_runs(experiments, f"tags.`{KEY_TAG}` = '{key}'")
+        return fullest(found) if found else None
 
     def _start_run(self, record: RunStarted) -> None:
         experiment = self._experiment_in_use = _named(self._experiment(record.experiment))
@@ -172,9 +192,9 @@ class MlflowTracker:
         if record.parent:
             tags[PARENT_TAG] = self._run(record.parent)
         # Creating a run twice makes two, so a run whose reply was lost is found by its key.
-        found = self._client.search_runs([experiment], f"tags.`{KEY_TAG}` = '{record.key}'", max_results=1)
-        if found:
-            self._runs[record.key] = _named(found[0].info.run_id)
+        found = self._existing_run([experiment], record.key)
+        if found is not None:
+            self._runs[record.key] = _named(found.info.run_id)
             self._client.update_run(self._runs[record.key], status="RUNNING")
         else:
             made = self._client.create_run(

@@ -8,6 +8,7 @@ twice must have the same effect as applying it once.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -261,6 +262,15 @@ class Tracker(Protocol):
         """Returns the server's identifiers, by our keys, of the runs that were started or found so far."""
         ...
 
+    def settle(self, run_ids: Mapping[str, str], *, incomplete: Collection[str]) -> None:
+        """Deletes runs and models that the server made a second time; called when all was applied.
+
+        Args:
+            run_ids: The server's identifiers, by our keys, of all runs of the outbox.
+            incomplete: Keys of runs some of whose records the server did not take.
+        """
+        ...
+
 
 class MemoryTracker:
     """Keeps the records it is given, for tests of this package and of others.
@@ -287,3 +297,6 @@ class MemoryTracker:
 
     def run_ids(self) -> dict[str, str]:
         return {record.key: record.key for record in self.records if isinstance(record, RunStarted)}
+
+    def settle(self, run_ids: Mapping[str, str], *, incomplete: Collection[str]) -> None:
+        """Does nothing: what it is given it keeps once."""

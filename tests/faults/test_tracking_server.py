@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -271,3 +272,71 @@ def test_one_bad_value_takes_nothing_along(server: Server, tmp_path: Path) -> No
     run = client.get_run(read_progress(outbox_path).run_ids["bad"])
     assert run.data.params == {"a": "1", "rate": "0.1", "z": "2", "new": "3"}
     assert (run.info.status, run.data.tags["state"]) == ("FINISHED", "again")
+
+
+class HeldBack:
+    """Holds back a request of a kind, whose connection is closed, until `let_through`.
+
+    Args:
+        server: The server that it goes to.
+        ending: The end of the request's path.
+        which: The number, from 1, of the request of that kind.
+        name: Name of the experiment.
+    """
+
+    def __init__(self, server: Server, ending: str, which: int, name: str) -> None:
+        self._client, self._name = MlflowClient(f"http://127.0.0.1:{server.port}"), name
+        self._ending, self._which = ending, which
+        self._event = threading.Event()
+
+    def fault_for(self, method: str, path: str) -> Fault:
+        if method == "POST" and path.endswith(self._ending):
+            self._which -= 1
+            if not self._which:
+                return Fault(late=self._event)
+        return NO_FAULT
+
+    def let_through(self) -> None:
+        """Lets the request through, and waits until the server has acted on it."""
+        before, until = self._made(), time.monotonic() + 60
+        self._event.set()
+        while self._made() == before:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def _made(self) -> int:
+        experiment = [self._client.get_experiment_by_name(self._name).experiment_id]
+        return len(self._client.search_runs(experiment)) + len(self._client.search_logged_models(experiment))
+
+
+@pytest.mark.parametrize("sent_before", [3, 5, 7, 100])
+def test_a_run_whose_request_comes_late_is_made_once(server: Server, tmp_path: Path, sent_before: int) -> None:
+    """A request for a run that reaches the server after a second one, at any time, leaves one run with everything."""
+    name = f"late{sent_before}"
+    records, outbox_path = story(tmp_path, name), tmp_path / "outbox.jsonl"
+    held_back = HeldBack(server, "runs/create", 2, name)
+    with Outbox(outbox_path) as outbox, UnreliableProxy(server.port, fault_for=held_back.fault_for) as proxy:
+        outbox.put(*records[:sent_before])
+        sender = Sender(outbox_path, MlflowTracker(proxy.url), is_refused)
+        send_all(sender)
+        held_back.let_through()
+        if sent_before < len(records):
+            outbox.put(*records[sent_before:])
+            # Another, as after the first was killed.
+            sender = Sender(outbox_path, MlflowTracker(proxy.url), is_refused)
+            send_all(sender)
+        sender.close()
+    assert_told_once(server.port, name)
+
+
+def test_a_model_whose_request_comes_late_is_made_once(server: Server, tmp_path: Path) -> None:
+    """A request for a model that reaches the server after a second one leaves one model."""
+    name, outbox_path = "late-model", tmp_path / "outbox.jsonl"
+    held_back = HeldBack(server, "logged-models", 2, name)
+    with Outbox(outbox_path) as outbox, UnreliableProxy(server.port, fault_for=held_back.fault_for) as proxy:
+        outbox.put(*story(tmp_path, name))
+        sender = Sender(outbox_path, MlflowTracker(proxy.url), is_refused)
+        send_all(sender)
+        held_back.let_through()
+        sender.close()
+    assert_told_once(server.port, name)

@@ -30,6 +30,8 @@ class Fault:
     """True to close the connection in place of the server's reply."""
     reset: bool = False
     """True to reset the connection before the server is asked."""
+    late: threading.Event | None = None
+    """Set once the server is to be asked, long after the connection was closed."""
 
 
 NO_FAULT = Fault()
@@ -121,14 +123,20 @@ class _Forwarding(BaseHTTPRequestHandler):
         if fault.status:
             self._reply(fault.status, [("Content-Type", "text/html")], fault.body)
             return
+        if fault.late:
+            threading.Thread(target=lambda: fault.late.wait() and self._ask(body), daemon=True).start()
+            return
+        answer, content = self._ask(body)
+        if not fault.lost and not self.owner.loses_reply(self.command, self.path, body):
+            self._reply(answer.status, answer.getheaders(), content)
+
+    def _ask(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_FORWARDED}
         headers["Host"] = f"127.0.0.1:{self.owner.upstream}"
         with closing(http.client.HTTPConnection("127.0.0.1", self.owner.upstream, timeout=60)) as connection:
             connection.request(self.command, self.path, body, {**headers, "Content-Length": str(len(body))})
             answer = connection.getresponse()
-            content = answer.read()
-        if not fault.lost and not self.owner.loses_reply(self.command, self.path, body):
-            self._reply(answer.status, answer.getheaders(), content)
+            return answer, answer.read()
 
     def _reply(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         self.send_response(status)
