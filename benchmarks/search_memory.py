@@ -1,6 +1,6 @@
 """Measures the memory of whole searches by process, and with a bound on it, watched from outside.
 
-    uv run python benchmarks/search_memory.py [--simpsons simpsons_dataset] [--bound 1.2GB] [--json]
+    uv run python benchmarks/search_memory.py [--simpsons simpsons_dataset] [--bounds 1.4GB 2GB] [--json]
 
 Runs `apertune search` on scikit-learn's digits as it comes, again with `--memory`, and on the Simpsons characters if
 they are given. Every half second adds up the memory of its processes, shared pages divided among those that share
@@ -27,7 +27,9 @@ KINDS = ("supervisor", "sender", "worker", "another")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--simpsons", type=Path, help="Search this folder of Simpsons characters, too.")
-    parser.add_argument("--bound", default="1.2GB", help="Search digits a second time with this --memory.")
+    parser.add_argument(
+        "--bounds", nargs="*", default=["1.4GB", "2GB"], help="Search digits again with each of these as --memory."
+    )
     arguments = arguments_of(parser)
     table = Table(
         "search-memory",
@@ -36,7 +38,7 @@ def main() -> None:
         Column("together", "all together", "{:,.0f} MiB"),
     )
     searches = [("digits, 6 trials of 3 epochs", DIGITS)]
-    searches.append((f"the same with `--memory {arguments.bound}`", (*DIGITS, "--memory", arguments.bound)))
+    searches += [(f"the same with `--memory {bound}`", (*DIGITS, "--memory", bound)) for bound in arguments.bounds]
     if arguments.simpsons:
         words = (*SIMPSONS, "--data", str(arguments.simpsons.resolve()))
         searches.append(("Simpsons characters, 3 trials of 1 epoch", words))

@@ -12,9 +12,9 @@ from typing import Any
 from ...errors import SettingError
 from ...text import counted
 
-# In MiB: the supervisor, and the sender with the plots that it draws.
-SEARCH_MB = 470
-# A worker that trains a small network; one that waits as a spare; and a process that helps to draw plots.
+# In MiB: the supervisor, the sender with the plots that it draws, and the libraries that workers share.
+SEARCH_MB = 550 + 270
+# A worker that trains a small network, beyond those; one that waits as a spare; and a process that helps to draw plots.
 WORKER_MB = 450
 SPARE_MB = 300
 # A GPU's libraries take more, which has not been measured.

@@ -47,25 +47,25 @@ def test_a_size_that_is_told_can_be_typed() -> None:
 def test_too_little_for_the_workers_is_refused_with_what_is_enough() -> None:
     """One line says what the workers need, what was given, and both ways out."""
     with pytest.raises(SettingError) as refused:
-        check_places(PlaceSettings(workers=2, memory="1200MB"))
+        check_places(PlaceSettings(workers=2, memory="1500MB"))
     assert str(refused.value) == (
-        "a search with 2 workers needs about 1.5 GB, but --memory gives 1200MB; use --workers 1 or --memory 1.5GB"
+        "a search with 2 workers needs about 1.9 GB, but --memory gives 1500MB; use --workers 1 or --memory 1.9GB"
     )
-    with pytest.raises(SettingError, match=r"a search with 1 worker needs about 1 GB, but .* 500MB; use --memory 1GB"):
+    with pytest.raises(SettingError, match=r"1 worker needs about 1\.4 GB, but .* 500MB; use --memory 1\.4GB"):
         check_places(PlaceSettings(memory="500MB"))
 
 
 def test_as_many_workers_start_as_the_bound_has_room_for() -> None:
     """Without `--workers` the bound decides, and a line says so; with room for all, nothing is said."""
-    bounded = PlaceSettings(memory="2GB")
+    bounded = PlaceSettings(memory="2.5GB")
     made = local_environments(bounded)
-    assert len(made) == most_workers(size_mb("2GB")) == 3
-    assert told_of_machine(bounded, made, 20) == ["--memory 2GB has room for 3 workers."]
+    assert len(made) == most_workers(size_mb("2.5GB")) == 3
+    assert told_of_machine(bounded, made, 20) == ["--memory 2.5GB has room for 3 workers."]
     assert told_of_machine(bounded, made, 3) == []
     roomy = PlaceSettings(memory="9GB")
     assert told_of_machine(roomy, local_environments(roomy), 20) == []
     share = float(made[0][devices.MEMORY_VARIABLE])
-    assert WORKER_MB <= share == pytest.approx((size_mb("2GB") - SEARCH_MB) / 3, abs=1)
+    assert WORKER_MB <= share == pytest.approx((size_mb("2.5GB") - SEARCH_MB) / 3, abs=1)
     assert devices.MEMORY_VARIABLE not in local_environments(PlaceSettings())[0]
 
 
@@ -77,7 +77,7 @@ def test_short_memory_of_the_machine_is_told(monkeypatch: pytest.MonkeyPatch) ->
     told = "Only 2 workers, since 3.7 GB of memory are free; --workers starts more."
     assert told_of_machine(PlaceSettings(), made, 20) == [told]
     assert told_of_machine(PlaceSettings(workers=2), made, 20) == []
-    monkeypatch.setattr(devices, "memory_mb", lambda: (8_000.0, 1_500.0))
+    monkeypatch.setattr(devices, "memory_mb", lambda: (8_000.0, 1_800.0))
     assert len(local_environments(PlaceSettings(memory="6GB"))) == 2
 
 
@@ -96,7 +96,7 @@ def test_gpus_take_more_and_clusters_have_their_own_limits(monkeypatch: pytest.M
     """Workers on GPUs are reckoned with what such libraries take; a bound with --cluster would have no effect."""
     monkeypatch.setattr(devices, "gpus", lambda: [devices.Gpu(0, "A card", 8000.0, 9000.0)])
     with pytest.raises(
-        SettingError, match=r"2 workers needs about 3\.7 GB, but --memory gives 3GB; use --memory 3\.7GB"
+        SettingError, match=r"2 workers needs about 4\.1 GB, but --memory gives 3GB; use --memory 4\.1GB"
     ):
         environments.local_environments(PlaceSettings(memory="3GB", per_gpu=2))
     with pytest.raises(SettingError, match="with --cluster the nodes' own limits hold"):
