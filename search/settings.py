@@ -358,6 +358,10 @@ class Home:
         """The file whose existence asks the search of a study to stop."""
         return self.study_folder(name) / "stop"
 
+    def ask_to_stop(self, name: str) -> None:
+        """Makes that file, which other users cannot read."""
+        self.stop_file(name).touch(mode=0o600)
+
     def records_file(self, name: str) -> Path:
         """The file of a study's ended trials, for `RecordFile`."""
         return self.study_folder(name) / "trials.jsonl"

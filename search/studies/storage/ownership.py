@@ -79,7 +79,7 @@ def owned(home: Home, name: str) -> Iterator[None]:
         stack.callback(database.release)
         if not _database_answers(database.acquire):
             raise _already_searched(name, _database_owner(database))
-        database.keep(home.stop_file(name).touch)
+        database.keep(lambda: home.ask_to_stop(name))
         yield
         if database.lost:
             raise StudyError(

@@ -431,7 +431,7 @@ class Study:
         """
         if self._read().owner is None:
             raise StudyError(f"study '{self.name}' is not being searched; nothing to stop")
-        self.home.stop_file(self.name).touch(mode=0o600)
+        self.home.ask_to_stop(self.name)
 
     def _read(self) -> StudyResult:
         import_optuna_quietly()

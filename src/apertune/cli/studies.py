@@ -104,7 +104,7 @@ def stop(study: str, storage: str | None) -> None:
     folder = home.study_folder(study)
     if not folder.is_dir() or read_owner(folder) is None:
         raise StudyError(f"study '{study}' is searched from another folder, by {owner.words()}; stop it from there")
-    home.stop_file(study).touch(mode=0o600)
+    home.ask_to_stop(study)
     told_at = time.monotonic() + QUIET_S
     while read_owner(folder) is not None:
         if time.monotonic() > told_at:
