@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.base import DataSpec
-from ..base import Architecture, Candidate, Declaration, NetworkSpace, Outline, Recipe, RecipeSpace
+from ..base import OBJECTIVE_LOG, Architecture, Candidate, Declaration, NetworkSpace, Outline, Recipe, RecipeSpace
 from .branch_names import BranchNames
 
 # KerasTuner builds a model before it tells the number of epochs; `fit` then lays the schedule out again.
@@ -78,7 +78,8 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
     ) -> keras.callbacks.History:
         """Trains by the recipe that `hp` holds: its batch size, augmentation, class weights and schedule.
 
-        Validation images are never augmented.
+        Validation images are never augmented. A schedule that watches the objective watches the validation accuracy,
+        since KerasTuner tells a hypermodel no objective.
 
         Args:
             hp: The drawn values.
@@ -94,7 +95,7 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
         if settings.get("validation_data") is not None:
             images, labels = settings["validation_data"]
             settings["validation_data"] = (images, self._targets(labels))
-        settings["callbacks"] = [*(settings.get("callbacks") or ()), *candidate.callbacks]
+        settings["callbacks"] = [*(settings.get("callbacks") or ()), _AccuracyAsObjective(), *candidate.callbacks]
         return model.fit(AugmentedBatches(x, self._targets(y), candidate), epochs=epochs, **settings)
 
     def _compiled(self, network: keras.Model, candidate: Candidate) -> keras.Model:
@@ -113,6 +114,14 @@ class ComposedSpace(keras_tuner.HyperModel):  # type: ignore[misc]  # KerasTuner
             labels = np.eye(self._spec.outputs)[labels]
         targets: NDArray[np.float32] = labels.astype(np.float32).reshape(len(labels), -1)
         return targets
+
+
+class _AccuracyAsObjective(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Tells the callbacks behind it the validation accuracy as the objective."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs is not None and "val_accuracy" in logs:
+            logs[OBJECTIVE_LOG] = -logs["val_accuracy"]
 
 
 class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types

@@ -149,7 +149,9 @@ def unfit(error: Exception) -> str:
     """Returns a line on a node that can make no actor, from Ray's traceback, which holds the address of the node."""
     address = re.search(r"\bip=([^,)\s]+)", str(error))
     node = f"the node {address[1]}" if address else "a node"
-    return f"{node} of the Ray cluster cannot run workers: {last_line(error)}"[:300]
+    # Our own errors say all in their words.
+    line = re.sub(r"^apertune\.errors\.\w+: ", "", last_line(error))
+    return f"{node} of the Ray cluster cannot run workers: {line}"[:300]
 
 
 def one_line(error: Exception) -> str:

@@ -267,6 +267,8 @@ def test_a_loop_of_the_users_own_ends_when_it_is_asked_to(stop_after: int, tmp_p
 def test_every_published_model_is_loaded_in_a_fresh_process_and_exported(published: Published, tmp_path: Path) -> None:
     """The rehearsal of each model finds no format that it cannot be exported to."""
     answer = rehearsed(published, tmp_path)
+    if isinstance(answer, DiscoveryFailed) and "cannot fetch its weights" in answer.reason:
+        pytest.skip(answer.reason)
     assert isinstance(answer, Discovered), answer
     assert not [line for line in answer.notes if "cannot be exported" in line]
     assert any("--space published" in line for line in answer.notes) == published.needs_space

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from apertune import spaces
+from apertune.spaces.base import OBJECTIVE_LOG
 from apertune.spaces.registry import SPACES
 
 TASKS = ("binary", "multiclass", "multilabel")
@@ -79,3 +80,16 @@ def test_fit_follows_the_recipe(spec_of: Any) -> None:
     assert len(steps) == 2 * -(-18 // hp.get("batch_size"))
     assert float(np.asarray(model.optimizer.learning_rate)) == pytest.approx(0.0, abs=1e-6)
     assert not any("augment" in layer.name for layer in model.layers)
+
+
+def test_a_schedule_that_watches_the_objective_works_under_keras_tuner(spec_of: Any, batch_of: Any) -> None:
+    """KerasTuner tells no objective, so that a plateau of this reference watches the validation accuracy."""
+    spec = spec_of("multiclass", (32, 32, 3))
+    space = spaces.load("fer2013-vgg", spec)
+    hp = keras_tuner.HyperParameters()
+    model = space.hypermodel.build(hp)
+    images, targets = batch_of(spec, 2)
+    # Keras would warn of a value that is not there.
+    seen = space.hypermodel.fit(hp, model, images, targets, validation_data=(images, targets), epochs=2, verbose=0)
+    assert seen.history[OBJECTIVE_LOG] == [-accuracy for accuracy in seen.history["val_accuracy"]]
+    assert len(seen.history[OBJECTIVE_LOG]) == 2

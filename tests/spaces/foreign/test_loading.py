@@ -233,7 +233,7 @@ def test_what_the_recipe_decides_is_not_searched_twice(spec_of: Any, caplog: pyt
     assert own == {"units", "learning_rate", "optimizer", "momentum"}
     composed = {parameter.name for parameter in discover("tuned", spec_of(), recipe="standard").parameters}
     assert {name for name in composed if not name.startswith("recipe/")} == {"units"}
-    assert caplog.messages[0].endswith("are not searched: learning_rate, momentum, optimizer")
+    assert any(line.endswith("are not searched: learning_rate, momentum, optimizer") for line in caplog.messages)
     candidate = load("tuned", spec_of(), recipe="standard")
     assert candidate.optimizer.name.startswith("adam")
 

@@ -276,7 +276,10 @@ def test_closing_leaves_no_actor(three_nodes: Any) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "line"),
-    [("APERTUNE_CACHE", "NotADirectoryError: .*"), ("PYTHONPATH", "ModuleNotFoundError: .*apertune.*")],
+    [
+        ("APERTUNE_CACHE", "cannot fill the cache in .*: Not a directory; set APERTUNE_CACHE .*"),
+        ("PYTHONPATH", "ModuleNotFoundError: .*apertune.*"),
+    ],
 )
 def test_a_node_that_cannot_run_workers_ends_the_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, line: str
