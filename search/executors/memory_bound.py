@@ -13,7 +13,7 @@ from ...errors import SettingError
 from ...text import counted
 
 # In MiB: the supervisor, the sender with the plots that it draws, and the libraries that workers share.
-SEARCH_MB = 550 + 270
+SEARCH_MB = 600 + 270
 # A worker that trains a small network, beyond those; one that waits as a spare; and a process that helps to draw plots.
 WORKER_MB = 450
 SPARE_MB = 300

@@ -95,7 +95,7 @@ def test_a_slot_is_given_up_when_trials_take_more(make: Made, tmp_path: Path, ca
     run(executor, tmp_path, 0, WORKER_MB + 300)
     assert executor.free_slots() == 1
     wait_until(lambda: not first.is_running())
-    told = "a trial took 0.8 GB of memory, and the search 2.2 GB, more than --memory allows (1.9 GB); 1 worker goes on."
+    told = "a trial took 0.8 GB of memory, and the search 2.2 GB, more than --memory allows (2 GB); 1 worker goes on."
     assert told in caplog.text
     for number in range(1, 4):
         run(executor, tmp_path, number, WORKER_MB)
