@@ -51,9 +51,14 @@ def delete_late_models(client: Any, experiment: str, run_ids: Mapping[str, str])
     newest = client.search_logged_models([experiment], f"tags.`{KEY_TAG}` LIKE '%'", max_results=NEWEST)
     for model in newest:
         key = model.tags.get(KEY_TAG, "")
-        if key in run_ids and str(model.status).endswith("PENDING"):
+        if key in run_ids and is_pending(model):
             logger.warning("a late request made a second model with the key %s, which is deleted", key)
             client.delete_logged_model(model.model_id)
+
+
+def is_pending(model: Any) -> bool:
+    """Returns whether a model was made, and its files are not there yet."""
+    return str(model.status).endswith("PENDING")
 
 
 def _is_blank(run: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...quiet import import_mlflow_quietly
 from ...text import first_line
-from .late_requests import delete_late_models, delete_late_runs, fullest
+from .late_requests import delete_late_models, delete_late_runs, fullest, is_pending
 from .local_store import creation_lock, make_local_store
 from .mlflow_client import LONGEST_DIGEST, LONGEST_PARAM, LONGEST_TAG, open_client
 from .mlflow_names import mlflow_name
@@ -317,8 +317,8 @@ class MlflowTracker:
             self._client.delete_logged_model(model.model_id)
 
     def _existing_model(self, experiment: str, key: str) -> Any:
-        found = self._client.search_logged_models([experiment], f"tags.`{KEY_TAG}` = '{key}'", max_results=1)
-        return found[0] if found else None
+        found = self._client.search_logged_models([experiment], f"tags.`{KEY_TAG}` = '{key}'")
+        return next((model for model in found if not is_pending(model)), found[0] if found else None)
 
     def _end_run(self, record: RunEnded) -> None:
         self._client.set_terminated(self._run(record.key), status=record.status, end_time=record.time_ms)

@@ -24,7 +24,7 @@ from apertune.search.settings import make_home
 from apertune.search.tracking import mlflow_tracker
 from apertune.search.tracking.mlflow_tracker import MlflowTracker, is_refused
 from apertune.search.tracking.outbox import Outbox, read_progress, unsent_bytes
-from apertune.search.tracking.records import ModelDropped, RunEnded, RunStarted
+from apertune.search.tracking.records import ModelDropped, ModelLogged, RunEnded, RunStarted
 
 
 @pytest.fixture(scope="module")
@@ -345,5 +345,9 @@ def test_a_model_whose_request_comes_late_is_made_once(
         sender = Sender(outbox_path, MlflowTracker(proxy.url), is_refused)
         send_all(sender)
         held_back.let_through()
+        # Told again, as by a sender whose notes were lost.
+        last = story(tmp_path / "again", name)
+        outbox.put(*(record for record in last if isinstance(record, ModelLogged)))
+        send_all(sender)
         sender.close()
     assert_told_once(server.port, name)
