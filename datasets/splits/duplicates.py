@@ -19,6 +19,9 @@ SMALLEST_SIDE = 16
 # Grey levels of spread below which a picture counts as flat: it has no low frequencies to hash.
 _FLAT = 2.0
 HASH_SIDE = 8
+# Grey levels within which a frequency is its picture's median: enlarged or symmetric pictures have many that are zero
+# but for rounding, which depends on the processor.
+_ROUNDING = 1e-3
 THUMBNAIL = 16
 # Correlation of thumbnails above which two pictures with near hashes count as one. Measured (benchmarks/findings.py):
 # recompressed, resized, brighter and higher-contrast copies are found; mirrored ones and crops of 3 % per side are
@@ -134,7 +137,7 @@ def summarise(images: NDArray[np.uint8], folder: Path) -> Summaries:
 def hash_bits(frequencies: NDArray[np.float32]) -> NDArray[np.uint64]:
     """The hash of cosine frequencies, (n, 8, 8): uint64 (n,)."""
     flat = frequencies.reshape(-1, HASH_SIDE * HASH_SIDE)
-    bits = flat > np.median(flat, axis=1, keepdims=True)
+    bits = flat > np.median(flat, axis=1, keepdims=True) + _ROUNDING
     packed: NDArray[np.uint64] = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
     return packed
 
