@@ -4,7 +4,7 @@ The supervisor starts it as `python -m apertune.search.sending.sender OUTBOX ROO
 addresses of tracking server and studies in the environment, where no process list shows their passwords. The line
 `finish` on standard input asks it to send everything and then to end. If the input closes before that, the supervisor
 is gone, and the sender ends at once: the next search starts another, and of two at once each would make the runs that
-it does not find. A lock keeps the second waiting for a first that lives on, as one does that is suspended.
+it does not find. A lock keeps the second waiting where the first lives on all the same, such as a suspended process.
 """
 
 from __future__ import annotations

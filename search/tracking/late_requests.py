@@ -7,7 +7,7 @@ our key and nothing else; all that is told goes to the other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .records import KEY_TAG
@@ -39,26 +39,26 @@ def delete_late_runs(client: Any, experiment: str, run_ids: Mapping[str, str]) -
             client.delete_run(run.info.run_id)
 
 
-def delete_late_models(client: Any, experiment: str, run_ids: Mapping[str, str]) -> None:
+def delete_late_models(client: Any, experiment: str, keys: Collection[str]) -> None:
     """Deletes models of an experiment that a late request made; they never got their files.
 
     Args:
         client: MLflow's client.
         experiment: Identifier of the experiment.
-        run_ids: The runs whose models were all sent, by key; models with other keys are left alone.
+        keys: Keys of the runs whose models were all sent; models with other keys are left alone.
     """
     # MLflow's databases find no model by its status.
     newest = client.search_logged_models([experiment], f"tags.`{KEY_TAG}` LIKE '%'", max_results=NEWEST)
     for model in newest:
         key = model.tags.get(KEY_TAG, "")
-        if key in run_ids and is_pending(model):
+        if key in keys and is_pending(model):
             logger.warning("a late request made a second model with the key %s, which is deleted", key)
             client.delete_logged_model(model.model_id)
 
 
 def is_pending(model: Any) -> bool:
     """Returns whether a model was made, and its files are not there yet."""
-    return str(model.status).endswith("PENDING")
+    return bool(model.status == "PENDING")
 
 
 def _is_blank(run: Any) -> bool:

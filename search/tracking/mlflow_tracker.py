@@ -129,8 +129,7 @@ class MlflowTracker:
         if experiment := self._experiment_in_use:
             time.sleep(max(0.0, self._late_until - time.monotonic()))
             delete_late_runs(self._client, experiment, run_ids)
-            complete = {key: run_id for key, run_id in run_ids.items() if key not in incomplete}
-            delete_late_models(self._client, experiment, complete)
+            delete_late_models(self._client, experiment, run_ids.keys() - incomplete)
 
     @property
     def _client(self) -> Any:
